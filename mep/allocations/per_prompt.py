@@ -1,0 +1,19 @@
+"""The same number for every prompt."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from mep.allocations import Allocation
+from mep.artifacts import Prompt
+
+
+class PerPrompt(Allocation):
+    """A fixed number of images for every prompt."""
+
+    kind: Literal["per_prompt"]
+    images: int = Field(ge=1)
+    """Images for each prompt."""
+
+    def counts(self, prompts: list[Prompt]) -> list[int]:
+        return [self.images] * len(prompts)

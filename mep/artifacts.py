@@ -1,0 +1,468 @@
+"""What stages hand to each other: save, load, check. Parquet, npy, safetensors, PNG and JSON; never a pickle.
+
+Shape letters: `n` images, `d` features, `k` clusters, `h w c` pixels.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, Self, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mep.config import Config
+from mep.files import read_json, read_json_lines, write_json
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Table = dict[str, list[Any]]
+
+
+class Artifact:
+    """Immutable output of a stage."""
+
+    def save(self, folder: Path) -> None:
+        """Write what the stage has not already written into the folder."""
+        raise NotImplementedError
+
+    @classmethod
+    def load(cls, folder: Path, config: Config) -> Self:
+        """Read it back; `config` is that of the stage that made it, as the present recipe has it."""
+        raise NotImplementedError
+
+    def facts(self) -> dict[str, Any]:
+        """A few counts for the manifest and the progress line."""
+        return {}
+
+
+def save_table(path: Path, columns: Table) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table(columns), path)
+
+
+def load_table(path: Path) -> Table:
+    import pyarrow.parquet as pq
+
+    return cast(Table, pq.read_table(path).to_pydict())
+
+
+class Opener(Protocol):
+    """What gives the pixels of an image; every dataset source does."""
+
+    def open(self, image_id: str) -> "Image": ...
+
+
+@dataclass(frozen=True, eq=False)
+class Images(Artifact):
+    """The dataset: one row an image, pixels read from the source when asked for.
+
+    ids         n names, unique
+    labels      int64 (n,)   index into label_names, -1 where the dataset has no labels
+    heldout     bool (n,)    True for images that only metrics may see
+    sha256      n digests of the decoded RGB pixels
+    sizes       int64 (n, 2) width, height
+    metadata    further columns of the source, n values each
+    """
+
+    ids: list[str]
+    labels: NDArray[np.int64]
+    label_names: list[str]
+    heldout: NDArray[np.bool_]
+    sha256: list[str]
+    sizes: NDArray[np.int64]
+    metadata: Table
+    source: Opener
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def train(self) -> "Images":
+        return self.take(np.flatnonzero(~self.heldout))
+
+    @property
+    def held_out(self) -> "Images":
+        return self.take(np.flatnonzero(self.heldout))
+
+    def take(self, rows: NDArray[np.int64]) -> "Images":
+        return replace(
+            self,
+            ids=[self.ids[row] for row in rows],
+            labels=self.labels[rows],
+            heldout=self.heldout[rows],
+            sha256=[self.sha256[row] for row in rows],
+            sizes=self.sizes[rows],
+            metadata={name: [values[row] for row in rows] for name, values in self.metadata.items()},
+        )
+
+    def select(self, ids: list[str]) -> "Images":
+        """The rows with these ids, in their order."""
+        position = {image_id: row for row, image_id in enumerate(self.ids)}
+        return self.take(np.array([position[image_id] for image_id in ids], dtype=np.int64))
+
+    def label_of(self, row: int) -> str | None:
+        return self.label_names[self.labels[row]] if self.labels[row] >= 0 else None
+
+    def read(self, row: int) -> NDArray[np.uint8]:
+        """RGB pixels (h, w, 3) of an image."""
+        from mep.pixels import to_rgb
+
+        return to_rgb(self.source.open(self.ids[row]))
+
+    def read_square(self, row: int, size_px: int) -> NDArray[np.uint8]:
+        """RGB pixels (size_px, size_px, 3): shorter side resized, then the centre cropped."""
+        from mep.pixels import square
+
+        return square(self.read(row), size_px)
+
+    def save(self, folder: Path) -> None:
+        save_table(
+            folder / "images.parquet",
+            {
+                "id": self.ids,
+                "label": self.labels.tolist(),
+                "heldout": self.heldout.tolist(),
+                "sha256": self.sha256,
+                "width": self.sizes[:, 0].tolist(),
+                "height": self.sizes[:, 1].tolist(),
+            },
+        )
+        if self.metadata:
+            save_table(folder / "metadata.parquet", self.metadata)
+        write_json(folder / "labels.json", self.label_names)
+
+    @classmethod
+    def load(cls, folder: Path, config: Config) -> Self:
+        rows = load_table(folder / "images.parquet")
+        extra = folder / "metadata.parquet"
+        return cls(
+            ids=rows["id"],
+            labels=np.array(rows["label"], dtype=np.int64),
+            label_names=read_json(folder / "labels.json"),
+            heldout=np.array(rows["heldout"], dtype=bool),
+            sha256=rows["sha256"],
+            sizes=np.column_stack([rows["width"], rows["height"]]).astype(np.int64),
+            metadata=load_table(extra) if extra.exists() else {},
+            source=config.source,  # type: ignore[attr-defined]
+        )
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            "train": int((~self.heldout).sum()),
+            "held out": int(self.heldout.sum()),
+            "labels": len(self.label_names),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Embeddings(Artifact):
+    """One vector a training image.
+
+    vectors     float32 (n, d)
+    """
+
+    ids: list[str]
+    vectors: NDArray[np.float32]
+
+    def save(self, folder: Path) -> None:
+        save_table(folder / "ids.parquet", {"id": self.ids})
+        np.save(folder / "vectors.npy", self.vectors, allow_pickle=False)
+
+    @classmethod
+    def load(cls, folder: Path, config: Config) -> Self:
+        return cls(load_table(folder / "ids.parquet")["id"], np.load(folder / "vectors.npy", allow_pickle=False))
+
+    def facts(self) -> dict[str, Any]:
+        return {"images": len(self.ids), "dimensions": self.vectors.shape[1]}
+
+
+@dataclass(frozen=True, eq=False)
+class Inliers(Artifact):
+    """Which training images stay.
+
+    mask        bool (n,)    True stays
+    reasons     n texts, empty for those that stay
+    features    what the detector measured, n values each
+    """
+
+    ids: list[str]
+    mask: NDArray[np.bool_]
+    reasons: list[str]
+    features: Table
+
+    def save(self, folder: Path) -> None:
+        columns = {"id": self.ids, "keep": self.mask.tolist(), "reason": self.reasons}
+        save_table(folder / "inliers.parquet", columns | {f"feature {key}": v for key, v in self.features.items()})
+
+    @classmethod
+    def load(cls, folder: Path, config: Config) -> Self:
+        rows = load_table(folder / "inliers.parquet")
+        features = {key.removeprefix("feature "): v for key, v in rows.items() if key.startswith("feature ")}
+        return cls(rows["id"], np.array(rows["keep"], dtype=bool), rows["reason"], features)
+
+    def facts(self) -> dict[str, Any]:
+        return {"kept": int(self.mask.sum()), "removed": int((~self.mask).sum())}
+
+
+@dataclass(frozen=True, eq=False)
+class Clusters(Artifact):
+    """The cluster of every training image, and the fitted model as arrays.
+
+    labels      int64 (n,)    0 is the largest cluster; -1 for outliers and noise
+    distances   float32 (n,)  to the centre of the image's own cluster, for medoids; nan where label is -1
+    state       arrays that `Clusterer.assign` reads
+    """
+
+    ids: list[str]
+    labels: NDArray[np.int64]
+    distances: NDArray[np.float32]
+    state: dict[str, NDArray[Any]]
+
+    @property
+    def n_clusters(self) -> int:
+        return int(self.labels.max(initial=-1)) + 1
+
+    def save(self, folder: Path) -> None:
+        columns = {"id": self.ids, "cluster": self.labels.tolist(), "distance": self.distances.tolist()}
+        save_table(folder / "clusters.parquet", columns)
+        (folder / "model").mkdir(exist_ok=True)
+        for name, array in self.state.items():
+            np.save(folder / "model" / f"{name}.npy", array, allow_pickle=False)
+
+    @classmethod
+    def load(cls, folder: Path, config: Config) -> Self:
+        rows = load_table(folder / "clusters.parquet")
+        state = {path.stem: np.load(path, allow_pickle=False) for path in (folder / "model").glob("*.npy")}
+        return cls(rows["id"], np.array(rows["cluster"]), np.array(rows["distance"], dtype=np.float32), state)
+
+    def facts(self) -> dict[str, Any]:
+        return {"clusters": self.n_clusters, "images without one": int((self.labels < 0).sum())}
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSet(Artifact):
+    """The images that the model is trained on, picked by their record.
+
+    labels      label name of each image, None where the dataset has none
+    clusters    int64 (n,)
+    weights     float64 (n,)  how often an image is drawn, relative to the others; mean 1
+    shortage    text per group that was left out or is smaller than the others
+    """
+
+    ids: list[str]
+    labels: list[str | None]
+    clusters: NDArray[np.int64]
+    weights: NDArray[np.float64]
+    shortage: list[str]
+
+    def save(self, folder: Path) -> None:
+        columns = {"id": self.ids, "label": self.labels, "cluster": self.clusters.tolist()}
+        save_table(folder / "training_set.parquet", columns | {"weight": self.weights.tolist()})
+        write_json(folder / "shortage.json", self.shortage)
+
+    @classmethod
+    def load(cls, folder: Path, config: Config) -> Self:
+        rows = load_table(folder / "training_set.parquet")
+        return cls(
+            rows["id"],
+            rows["label"],
+            np.array(rows["cluster"], dtype=np.int64),
+            np.array(rows["weight"], dtype=np.float64),
+            read_json(folder / "shortage.json"),
+        )
+
+    def facts(self) -> dict[str, Any]:
+        groups = set(zip(self.labels, self.clusters.tolist(), strict=True))
+        return {"images": len(self.ids), "groups": len(groups)}
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A caption and the record that it was built from; parts that the template does not name are None."""
+
+    id: str
+    text: str
+    label: str | None
+    cluster: int | None
+    n_images: int
+
+
+@dataclass(frozen=True, eq=False)
+class Prompts(Artifact):
+    """Every distinct prompt, and which one captions each training image.
+
+    of_image    image id -> index into prompts
+    """
+
+    prompts: list[Prompt]
+    of_image: dict[str, int]
+
+    def save(self, folder: Path) -> None:
+        save_table(folder / "captions.parquet", {"id": list(self.of_image), "prompt": list(self.of_image.values())})
+        write_json(folder / "prompts.json", [vars(prompt) for prompt in self.prompts])
+
+    @classmethod
+    def load(cls, folder: Path, config: Config) -> Self:
+        rows = load_table(folder / "captions.parquet")
+        prompts = [Prompt(**prompt) for prompt in read_json(folder / "prompts.json")]
+        return cls(prompts, dict(zip(rows["id"], rows["prompt"], strict=True)))
+
+    def facts(self) -> dict[str, Any]:
+        return {"prompts": len(self.prompts), "images": len(self.of_image)}
+
+
+@dataclass(frozen=True, eq=False)
+class InFolder(Artifact):
+    """An artifact whose stage writes its files itself, straight into `work.out`."""
+
+    folder: Path
+
+    def save(self, folder: Path) -> None:
+        """Everything is already there."""
+
+    @classmethod
+    def load(cls, folder: Path, config: Config) -> Self:
+        return cls(folder)
+
+
+@dataclass(frozen=True, eq=False)
+class BaseModel(InFolder):
+    """A StableDiffusionPipeline to start from, in `pipeline/`, and how its autoencoder was trained, if it was."""
+
+    @property
+    def pipeline(self) -> Path:
+        return self.folder / "pipeline"
+
+    @property
+    def losses(self) -> list[dict[str, Any]]:
+        return read_json_lines(self.folder / "losses.jsonl")
+
+    @property
+    def resolution(self) -> int:
+        return int(read_json(self.folder / "base.json")["resolution"])
+
+    def facts(self) -> dict[str, Any]:
+        found = read_json(self.folder / "base.json")
+        return {"kind": found["kind"], "side": f"{found['resolution']} px"}
+
+
+@dataclass(frozen=True, eq=False)
+class Latents(InFolder):
+    """The autoencoder's posterior for every training image under every symmetry; memory-mapped.
+
+    mean, std   float32 (n, s, c, h, w)   unscaled; s symmetries, the first is the image as it is
+    """
+
+    @property
+    def ids(self) -> list[str]:
+        return list(load_table(self.folder / "ids.parquet")["id"])
+
+    @property
+    def mean(self) -> NDArray[np.float32]:
+        return cast(NDArray[np.float32], np.load(self.folder / "mean.npy", mmap_mode="r", allow_pickle=False))
+
+    @property
+    def std(self) -> NDArray[np.float32]:
+        return cast(NDArray[np.float32], np.load(self.folder / "std.npy", mmap_mode="r", allow_pickle=False))
+
+    def facts(self) -> dict[str, Any]:
+        n, s, *shape = self.mean.shape
+        return {"images": n, "symmetries": s, "shape": "x".join(map(str, shape))}
+
+
+@dataclass(frozen=True, eq=False)
+class Model(InFolder):
+    """The fine-tuned pipeline in `pipeline/`, loadable by StableDiffusionPipeline.from_pretrained, and its losses."""
+
+    @property
+    def pipeline(self) -> Path:
+        return self.folder / "pipeline"
+
+    @property
+    def losses(self) -> list[dict[str, Any]]:
+        return read_json_lines(self.folder / "losses.jsonl")
+
+    def facts(self) -> dict[str, Any]:
+        return dict(read_json(self.folder / "training.json"))
+
+
+@dataclass(frozen=True, eq=False)
+class Samples(InFolder):
+    """The synthetic dataset: an imagefolder of PNG files with metadata.jsonl."""
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        return read_json_lines(self.folder / "metadata.jsonl")
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def read(self, row: dict[str, Any]) -> NDArray[np.uint8]:
+        """RGB pixels (h, w, 3) of a sample."""
+        from PIL import Image
+
+        with Image.open(self.folder / row["file_name"]) as image:
+            return np.asarray(image.convert("RGB"))
+
+    def facts(self) -> dict[str, Any]:
+        rows = self.rows
+        return {"images": len(rows), "prompts": len({row["prompt_id"] for row in rows})}
+
+
+@dataclass(frozen=True, eq=False)
+class References(Artifact):
+    """Features of the real images in every extractor, shared by all arms.
+
+    features    extractor name -> {"heldout", "train", "floor"} -> float32 (n, d)
+                floor: the held-out images after a pass through the base's autoencoder
+    protocol    extractor name -> {"digest", "d", "eval_resolution"}
+    """
+
+    features: dict[str, dict[str, NDArray[np.float32]]]
+    protocol: dict[str, dict[str, Any]]
+
+    def save(self, folder: Path) -> None:
+        for name, sets in self.features.items():
+            for part, array in sets.items():
+                (folder / name).mkdir(exist_ok=True)
+                np.save(folder / name / f"{part}.npy", array, allow_pickle=False)
+        write_json(folder / "protocol.json", self.protocol)
+
+    @classmethod
+    def load(cls, folder: Path, config: Config) -> Self:
+        protocol = read_json(folder / "protocol.json")
+        features = {
+            name: {path.stem: np.load(path, allow_pickle=False) for path in sorted((folder / name).glob("*.npy"))}
+            for name in protocol
+        }
+        return cls(features, protocol)
+
+    def facts(self) -> dict[str, Any]:
+        sets = next(iter(self.features.values()), {})
+        return {"extractors": len(self.features)} | {part: len(array) for part, array in sets.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Scores(Artifact):
+    """Numbers with their protocol, one row a number, and the delete-half values behind their uncertainty.
+
+    rows        metric, subject, value, se, ... as `mep.stages.metrics` documents
+    halves      float64 (len(rows), s)   the statistic on s random halves; nan where a row has none
+    """
+
+    rows: list[dict[str, Any]]
+    halves: NDArray[np.float64]
+
+    def save(self, folder: Path) -> None:
+        write_json(folder / "scores.json", self.rows)
+        np.save(folder / "halves.npy", self.halves, allow_pickle=False)
+
+    @classmethod
+    def load(cls, folder: Path, config: Config) -> Self:
+        return cls(read_json(folder / "scores.json"), np.load(folder / "halves.npy", allow_pickle=False))
+
+    def facts(self) -> dict[str, Any]:
+        return {"numbers": len(self.rows)}

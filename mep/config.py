@@ -1,0 +1,142 @@
+"""The base of every part of a recipe: typed, bounded, frozen, and strict about unknown keys."""
+
+import ast
+import hashlib
+import inspect
+import itertools
+import json
+import os
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    GetJsonSchemaHandler,
+    PlainSerializer,
+    SerializationInfo,
+    ValidationInfo,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
+
+HashFile = Callable[[Path], str]
+"""Gives the sha256 of a file; the store passes one that remembers by size and mtime."""
+
+
+class Config(BaseModel):
+    """A frozen piece of a recipe. The docstring under a field is its description in the schema.
+
+    Descriptions are read from the source when the schema is written, not at every start: that would cost 0.1 s.
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        protected_namespaces=(),
+        validate_default=True,
+    )
+
+    def externals(self, hash_file: HashFile) -> dict[str, str]:
+        """What this part reads from outside the recipe, by content; it enters the fingerprint."""
+        return {}
+
+    def dump(self) -> dict[str, Any]:
+        """JSON-ready values of every field that can change a result, defaults filled in."""
+        return self.model_dump(mode="json", context={"purpose": "fingerprint"})
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        described = handler(schema)
+        properties = handler.resolve_ref_schema(described).get("properties", {})
+        for name, text in field_descriptions(cls).items():
+            if name in properties:
+                properties[name]["description"] = text
+        return described
+
+
+def field_descriptions(config: type[Config]) -> dict[str, str]:
+    """Field -> the docstring under it, inherited ones included."""
+    found: dict[str, str] = {}
+    for cls in reversed(config.__mro__):
+        if cls is Config or not issubclass(cls, Config):
+            continue
+        body = cast(ast.ClassDef, ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]).body
+        for field, text in itertools.pairwise(body):
+            if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
+                found[cast(ast.Name, field.target).id] = inspect.cleandoc(str(text.value.value)).replace("\n", " ")
+    return found
+
+
+def parts(config: Config) -> Iterator[Config]:
+    """The config itself and every config nested in it, depth first."""
+    yield config
+    for name in type(config).model_fields:
+        yield from _parts_of_value(getattr(config, name))
+
+
+def _parts_of_value(value: Any) -> Iterator[Config]:
+    if isinstance(value, Config):
+        yield from parts(value)
+    elif isinstance(value, tuple | list):
+        for item in value:
+            yield from _parts_of_value(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _parts_of_value(item)
+
+
+def canonical_json(data: Any) -> str:
+    """One text for equal data: sorted keys, no spaces."""
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def digest(data: Any) -> str:
+    """sha256 of the canonical JSON, in hex."""
+    return hashlib.sha256(canonical_json(data).encode()).hexdigest()
+
+
+def _resolve(value: Any, info: ValidationInfo) -> Path:
+    if not isinstance(value, str | Path) or str(value) == "":
+        raise PydanticCustomError("path_type", "a path is wanted")
+    context = info.context or {}
+    path = Path(os.path.normpath(Path(context.get("folder", ".")) / value))
+    if context.get("paths_must_exist"):
+        try:
+            path.stat()
+        except (OSError, ValueError) as error:  # absent, a name too long, a closed folder, a zero byte
+            problem = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be opened: {error}"
+            raise PydanticCustomError(
+                "path_missing", "'{path}' {problem}", {"path": str(path), "problem": problem}
+            ) from error
+    return path
+
+
+def _write(path: Path, info: SerializationInfo) -> str | None:
+    context = info.context or {}
+    if context.get("purpose") == "fingerprint":
+        return None  # where a file lies changes no result; its content enters through `externals`
+    folder = context.get("folder")
+    return os.path.relpath(path, folder) if folder else str(path)
+
+
+LocalPath = Annotated[Path, BeforeValidator(_resolve), PlainSerializer(_write, return_type=str | None)]
+"""A file or folder that the recipe reads, written relative to the recipe file and kept absolute in memory."""
+
+
+def fold(items: list[tuple[str, str]]) -> str:
+    """One digest for many (name, sha256) pairs, whatever their order."""
+    joined = "\n".join(f"{sha256}  {name}" for name, sha256 in sorted(items))
+    return hashlib.sha256(joined.encode()).hexdigest()
+
+
+def folder_digest(folder: Path, hash_file: HashFile) -> str:
+    """Digest of all files under a folder by relative name and content; of a single file by content."""
+    if folder.is_file():
+        return hash_file(folder)
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return fold([(path.relative_to(folder).as_posix(), hash_file(path)) for path in files])

@@ -1,0 +1,79 @@
+"""Loading a StableDiffusionPipeline, and the way pixels and captions enter it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mep.files import read_json, write_json
+from mep.torchvision_ops import declare_missing_operators
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+NO_CHECKER: dict[str, Any] = {
+    "safety_checker": None,  # it judges photographs, not tissue
+    "feature_extractor": None,
+    "requires_safety_checker": False,
+}
+
+
+def prepare_libraries() -> None:
+    """Make diffusers and transformers importable beside a CPU build of torch, and keep their bars off the screen."""
+    declare_missing_operators()
+    import diffusers
+    import transformers
+
+    diffusers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.disable_progress_bar()
+
+
+def load_pipeline(folder: Path, device: str) -> Any:
+    """The diffusers pipeline in a folder, silent and on the device, in float32 and evaluation mode."""
+    prepare_libraries()
+    from diffusers import StableDiffusionPipeline
+
+    pipeline = StableDiffusionPipeline.from_pretrained(folder, use_safetensors=True, **NO_CHECKER)
+    pipeline.set_progress_bar_config(disable=True)
+    for part in (pipeline.vae, pipeline.text_encoder, pipeline.unet):
+        part.eval()
+    return pipeline.to(device)
+
+
+def forget_places(folder: Path) -> None:
+    """Take the folder that a model was loaded from out of the JSON files that diffusers and transformers write: the
+    same model has the same bytes wherever it was made, and nobody's paths travel with it."""
+    for path in folder.rglob("*.json"):
+        content = read_json(path)
+        if isinstance(content, dict) and {"_name_or_path", "name_or_path"} & content.keys():
+            write_json(path, {name: value for name, value in content.items() if not name.endswith("name_or_path")})
+
+
+def to_tensor(pixels: NDArray[np.uint8], device: str = "cpu") -> "Tensor":
+    """uint8 (n, h, w, 3) -> float32 (n, 3, h, w) in [-1, 1]."""
+    import torch
+
+    return torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def to_pixels(tensor: "Tensor") -> NDArray[np.uint8]:
+    """float (n, 3, h, w) in [-1, 1] -> uint8 (n, h, w, 3)."""
+    scaled = ((tensor.float() + 1) * 127.5).round().clamp(0, 255)
+    return scaled.permute(0, 2, 3, 1).cpu().numpy().astype(np.uint8)
+
+
+def encode_prompts(pipeline: Any, texts: list[str]) -> "Tensor":
+    """float32 (n, tokens, d): hidden states of captions, padded to the tokenizer's full length as in training of SD."""
+    import torch
+
+    tokens = pipeline.tokenizer(
+        texts,
+        padding="max_length",
+        truncation=True,
+        max_length=pipeline.tokenizer.model_max_length,
+        return_tensors="pt",
+    )
+    with torch.inference_mode():
+        return pipeline.text_encoder(tokens.input_ids.to(pipeline.text_encoder.device))[0].float()

@@ -1,0 +1,40 @@
+"""Sources: where images and their labels come from. One file, one source."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from mep.registry import Method
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+@dataclass(frozen=True)
+class Record:
+    """One image as the source lists it.
+
+    id          relative POSIX path, or the name of a tile cut on demand; unique
+    split       the split that the source gives, empty where it gives none
+    metadata    further columns, the label among them
+    """
+
+    id: str
+    split: str = ""
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+class Source(Method):
+    """A list of records, and the pixels of each."""
+
+    noun: ClassVar[str] = "source"
+
+    def records(self) -> list[Record]:
+        """Every image, sorted by id.
+
+        DataError   a metadata file that cannot be read, or that names a file which is absent or outside the folder
+        """
+        raise NotImplementedError
+
+    def open(self, image_id: str) -> "Image":
+        """The image of a record, not yet converted."""
+        raise NotImplementedError

@@ -1,0 +1,159 @@
+"""The contract between a stage and the runner.
+
+A stage is a typed function: the first parameter is its config, the others are the artifacts that it reads, the
+return type is the artifact that it writes.
+
+    @stage(version=1, draws=True)
+    def clustering(config: ClusteringConfig, embeddings: Embeddings, inliers: Inliers, *, work: Work) -> Clusters: ...
+
+The order of the pipeline is read off those types: every artifact type has exactly one stage that returns it.
+"""
+
+import hashlib
+import inspect
+import typing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mep.artifacts import Artifact
+from mep.config import Config
+from mep.errors import Interrupted
+from mep.files import write_atomically
+
+ItemT = TypeVar("ItemT")
+ResultT = TypeVar("ResultT")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What the runner knows about a stage, read off its function."""
+
+    name: str
+    version: int
+    section: str
+    draws: bool
+    config: type[Config]
+    inputs: dict[str, type[Artifact]]
+    output: type[Artifact]
+    function: Callable[..., Artifact]
+    summary: str
+
+    def view(self, section: Config) -> Config:
+        """The fields of the recipe section that this stage reads, and no others."""
+        if type(section) is self.config:
+            return section
+        return self.config.model_construct(**{name: getattr(section, name) for name in self.config.model_fields})
+
+
+def stage(*, version: int, section: str = "", draws: bool = False) -> Callable[[Callable[..., Any]], Stage]:
+    """Make a stage of a typed function.
+
+    version   raise by one when the same config should now give another result
+    section   recipe section that holds its config, where it is not named like the function
+    draws     whether it uses `work.seed`; only then does the recipe's seed enter the fingerprint
+    """
+
+    def decorate(function: Callable[..., Any]) -> Stage:
+        hints = typing.get_type_hints(function)
+        names = [name for name in inspect.signature(function).parameters if name not in ("config", "work")]
+        return Stage(
+            name=function.__name__,
+            version=version,
+            section=section or function.__name__,
+            draws=draws,
+            config=hints["config"],
+            inputs={name: hints[name] for name in names},
+            output=hints["return"],
+            function=function,
+            summary=(inspect.getdoc(function) or "").split("\n")[0],
+        )
+
+    return decorate
+
+
+class Progress(Protocol):
+    """Where a stage says how far it is; the console draws it."""
+
+    def update(self, done: int, total: int, note: str = "") -> None: ...
+
+
+class Silent:
+    """Progress that nobody watches."""
+
+    def update(self, done: int, total: int, note: str = "") -> None:
+        """Draw nothing."""
+
+
+@dataclass
+class Work:
+    """What a stage gets besides its inputs: a place for unfinished work, randomness, machine settings, progress.
+
+    out      folder that becomes the artifact when the stage returns
+    folder   scratch that survives an interruption and is removed after the commit
+    seed     the recipe's seed
+    """
+
+    folder: Path
+    seed: int = 0
+    device: str = "cpu"
+    batch_size: int = 32
+    workers: int = 1
+    checkpoint_every_s: float = 30.0
+    progress: Progress = field(default_factory=Silent)
+    stop_signal: Callable[[], int | None] = lambda: None
+    log: Callable[[str], None] = lambda message: None
+    mapper: Callable[..., Iterator[Any]] | None = None
+
+    @property
+    def out(self) -> Path:
+        folder = self.folder / "out"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def seed_for(self, *names: str | int) -> int:
+        """A seed of its own for every name: the same whatever the order, batch size or number of attempts."""
+        text = "/".join(str(name) for name in (self.seed, *names))
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+    def rng(self, *names: str | int) -> np.random.Generator:
+        return np.random.default_rng(self.seed_for(*names))
+
+    def map(self, function: Callable[[ItemT], ResultT], items: Iterable[ItemT]) -> Iterator[ResultT]:
+        """Results in the order of the items, computed by the machine's engine."""
+        yield from self.mapper(function, items) if self.mapper else map(function, items)
+
+    def stop_if_asked(self) -> None:
+        """Raise Interrupted when a signal asked for a stop; call it where everything worth keeping is on disk."""
+        signal_number = self.stop_signal()
+        if signal_number is not None:
+            raise Interrupted(signal_number)
+
+    def in_shards(
+        self,
+        name: str,
+        items: Sequence[ItemT],
+        compute: Callable[[Sequence[ItemT]], NDArray[Any]],
+        *,
+        size: int = 512,
+    ) -> NDArray[Any]:
+        """Rows for all items, computed and kept shard by shard: a killed run computes only the missing shards."""
+        folder = self.folder / name
+        folder.mkdir(parents=True, exist_ok=True)
+        rows = []
+        for start in range(0, len(items), size):
+            path = folder / f"{start:09d}.npy"
+            if not path.exists():
+                self.stop_if_asked()
+                _save_array(path, compute(items[start : start + size]))
+            rows.append(np.load(path, allow_pickle=False))
+            self.progress.update(min(start + size, len(items)), len(items))
+        return np.concatenate(rows)
+
+
+def _save_array(path: Path, array: NDArray[Any]) -> None:
+    write_atomically(path, lambda file: np.save(file, array, allow_pickle=False))

@@ -1,0 +1,28 @@
+"""Outliers: training images that should not shape a cluster or a caption."""
+
+from mep.artifacts import Embeddings, Images, Inliers
+from mep.config import Config
+from mep.detectors import Detector
+from mep.errors import DataError
+from mep.registry import OneOf
+from mep.stage import Work, stage
+
+
+class OutliersConfig(Config):
+    """Which detector decides."""
+
+    method: OneOf[Detector]
+
+
+@stage(version=1)
+def outliers(config: OutliersConfig, images: Images, embeddings: Embeddings, *, work: Work) -> Inliers:
+    """Tell which training images stay, and why the others go."""
+    train = images.select(embeddings.ids)
+    verdict = config.method.inspect(len(train), train.read, embeddings.vectors, work.map)
+    if not verdict.mask.any():
+        raise DataError(
+            "every training image was found an outlier",
+            hint="the thresholds of 'hsv' are made for H&E histology; try {kind: none}",
+            field="outliers.method",
+        )
+    return Inliers(train.ids, verdict.mask, verdict.reasons, verdict.features)

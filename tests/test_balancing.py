@@ -1,0 +1,110 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mep.allocations.per_label import PerLabel
+from mep.allocations.per_prompt import PerPrompt
+from mep.artifacts import Prompt
+from mep.balancers import Balancer
+from mep.balancers.uniform_per_prompt import UniformPerPrompt
+from mep.errors import DataError
+from mep.registry import members
+
+UNIFORM = UniformPerPrompt(kind="uniform_per_prompt")
+
+
+def rows_of(*groups):
+    """labels and clusters for (label, cluster, number) triples."""
+    labels = np.concatenate([np.full(n, label) for label, _, n in groups])
+    clusters = np.concatenate([np.full(n, cluster) for _, cluster, n in groups])
+    return labels.astype(np.int64), clusters.astype(np.int64)
+
+
+def counts_of(choice, labels, clusters):
+    pairs, n = np.unique(np.stack([labels[choice.rows], clusters[choice.rows]]), axis=1, return_counts=True)
+    return {tuple(pair): int(count) for pair, count in zip(pairs.T.tolist(), n, strict=True)}
+
+
+def test_every_label_keeps_as_many_clusters_and_every_cluster_as_many_images():
+    # 2 clusters a label: 3 x 10 would keep only 2 x 3 x 2 = 12 with all three, 2 x 2 x 8 = 32 with the two largest
+    labels, clusters = rows_of((0, 0, 10), (0, 1, 9), (0, 2, 2), (1, 0, 8), (1, 1, 12), (1, 2, 3))
+    choice = UNIFORM.pick(labels, clusters, ["a", "b"], seed=0)
+    assert counts_of(choice, labels, clusters) == {(0, 0): 8, (0, 1): 8, (1, 0): 8, (1, 1): 8}
+    assert choice.shortage == ["a, cluster 2: 2 images left out", "b, cluster 2: 3 images left out"]
+
+
+def test_the_choice_that_keeps_most_images_wins():
+    labels, clusters = rows_of((0, 0, 10), (0, 1, 4), (1, 0, 10), (1, 1, 4))
+    assert len(UNIFORM.pick(labels, clusters, ["a", "b"], seed=0).rows) == 20  # 2 x 1 x 10, against 2 x 2 x 4 = 16
+
+
+def test_more_prompts_can_be_insisted_on_and_groups_can_be_capped():
+    labels, clusters = rows_of((0, 0, 10), (0, 1, 4), (1, 0, 10), (1, 1, 4))
+    insisting = UNIFORM.model_copy(update={"min_prompts_per_label": 2})
+    assert set(counts_of(insisting.pick(labels, clusters, ["a", "b"], seed=0), labels, clusters).values()) == {4}
+    capped = UNIFORM.model_copy(update={"max_images_per_prompt": 3})
+    assert len(capped.pick(labels, clusters, ["a", "b"], seed=0).rows) == 12
+
+
+def test_more_prompts_than_the_data_can_fill_is_refused():
+    labels, clusters = rows_of((0, 0, 5), (1, 0, 5))
+    asking = UNIFORM.model_copy(update={"min_prompts_per_label": 2})
+    with pytest.raises(DataError, match="no label keeps 2 clusters"):
+        asking.pick(labels, clusters, ["a", "b"], seed=0)
+
+
+@pytest.mark.parametrize("n_labels", [0, 1, 2, 3])
+def test_any_number_of_labels_is_balanced(n_labels):
+    rng = np.random.default_rng(n_labels)
+    labels = rng.integers(n_labels, size=200) if n_labels else np.full(200, -1)
+    clusters = rng.integers(-1, 4, size=200)
+    choice = UNIFORM.pick(labels, clusters, [f"l{i}" for i in range(n_labels)], seed=1)
+    assert len(set(counts_of(choice, labels, clusters).values())) == 1
+    assert (clusters[choice.rows] >= 0).all()
+
+
+@pytest.mark.parametrize("kind", members(Balancer))
+@given(data=st.data())
+def test_every_balancer_picks_distinct_images_that_have_a_cluster(kind, data):
+    n = data.draw(st.integers(4, 40))
+    labels = np.array([*data.draw(st.lists(st.integers(0, 1), min_size=n, max_size=n)), 0, 1])
+    clusters = np.array([*data.draw(st.lists(st.integers(-1, 3), min_size=n, max_size=n)), 0, 0])
+    choice = members(Balancer)[kind](kind=kind).pick(labels, clusters, ["a", "b"], seed=3)
+    assert len(set(choice.rows.tolist())) == len(choice.rows) == len(choice.weights)
+    assert (clusters[choice.rows] >= 0).all()
+
+
+def test_the_original_case_gives_a_larger_subset_that_is_balanced_exactly():
+    # 120,000 rows, two labels, 33 clusters of frequency rank^-0.3; the original keeps 64 prompts x 1,329 = 85,056
+    rng = np.random.default_rng(3)
+    labels = rng.integers(0, 2, 120_000)
+    frequency = np.arange(1, 34) ** -0.3
+    clusters = rng.choice(33, 120_000, p=frequency / frequency.sum())
+    balancer = UNIFORM.model_copy(update={"min_prompts_per_label": 10})
+    choice = balancer.pick(labels, clusters, ["healthy", "cancer"], seed=18021999)
+    assert len(choice.rows) >= 85_056
+    assert len(set(counts_of(choice, labels, clusters).values())) == 1
+
+
+def prompt(label, cluster, n):
+    return Prompt(f"{label}{cluster}", "text", label, cluster, n)
+
+
+def test_arms_with_other_captions_generate_as_many_images_per_label():
+    label_only = [prompt("a", None, 30), prompt("b", None, 30)]
+    enriched = [prompt("a", 0, 10), prompt("a", 1, 10), prompt("a", 2, 10), prompt("b", 0, 15), prompt("b", 1, 15)]
+    rule = PerLabel(kind="per_label", images=100)
+    assert rule.counts(label_only) == [100, 100]
+    assert rule.counts(enriched) == [34, 33, 33, 50, 50]
+
+
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=8), st.integers(1, 300))
+def test_the_images_of_a_label_add_up_exactly_and_follow_the_training_set(sizes, images):
+    counts = PerLabel(kind="per_label", images=images).counts([prompt("a", c, n) for c, n in enumerate(sizes)])
+    assert sum(counts) == images
+    assert all(abs(count - images * n / sum(sizes)) < 1 for count, n in zip(counts, sizes, strict=True))
+
+
+def test_a_fixed_number_per_prompt_is_that_number():
+    assert PerPrompt(kind="per_prompt", images=3).counts([prompt("a", 0, 1), prompt("a", 1, 99)]) == [3, 3]
