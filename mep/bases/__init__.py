@@ -1,0 +1,27 @@
+"""Bases: the latent diffusion model that training starts from. One file, one kind of base."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from mep.artifacts import Images
+from mep.registry import Method
+from mep.stage import Work
+
+
+class Base(Method):
+    """Puts a StableDiffusionPipeline into a folder."""
+
+    noun: ClassVar[str] = "base"
+
+    resolution: int = Field(512, ge=8, le=4096)
+    """Side in pixels of the squares that the model is trained on and generates."""
+
+    def build(self, images: Images, work: Work) -> None:
+        """Write `work.out/pipeline`, and `work.out/losses.jsonl` where something was trained.
+
+        images      the training part of the dataset
+
+        EnvironmentLacks    a pretrained model is missing
+        """
+        raise NotImplementedError

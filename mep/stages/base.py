@@ -1,0 +1,22 @@
+"""Base: the latent diffusion model to start from, shared by all arms."""
+
+from mep.artifacts import BaseModel, Images
+from mep.bases import Base
+from mep.config import Config
+from mep.files import write_json
+from mep.registry import OneOf
+from mep.stage import Work, stage
+
+
+class BaseConfig(Config):
+    """The part of the section `training` that this stage reads."""
+
+    base: OneOf[Base]
+
+
+@stage(version=1, section="training", draws=True)
+def base(config: BaseConfig, images: Images, *, work: Work) -> BaseModel:
+    """Fetch a pretrained model, or build a small one and train its autoencoder."""
+    config.base.build(images.train, work)
+    write_json(work.out / "base.json", {"kind": config.base.kind, "resolution": config.base.resolution})
+    return BaseModel(work.out)
