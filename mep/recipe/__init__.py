@@ -1,0 +1,7 @@
+"""Recipes: one YAML file -> the experiments that it describes."""
+
+from mep.recipe.load import Recipe, load_recipe
+from mep.recipe.lock import lock_text
+from mep.recipe.schema import recipe_schema, schema_text
+
+__all__ = ["Recipe", "load_recipe", "lock_text", "recipe_schema", "schema_text"]

@@ -1,0 +1,115 @@
+"""Load a recipe: read, compose, validate every arm, and report all mistakes at once."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mep.errors import Mistake, Place, RecipeError
+from mep.recipe.compose import compose
+from mep.recipe.explain import validate
+from mep.recipe.model import FORMAT, Experiment, MachineConfig, RecipeFile
+from mep.recipe.reader import Node, parse_recipe
+from mep.recipe.source import Source, read_file
+from mep.recipe.words import dotted
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """
+    file        as it was given
+    text        the recipe as it is written
+    arms        name -> experiment, in order; the first is the baseline; `main` where the recipe names no arms
+    origins     arm -> dotted field -> where its value was written; fields left to their defaults are absent
+    """
+
+    file: Path
+    text: str
+    name: str
+    description: str
+    modality: str
+    machine: MachineConfig
+    arms: dict[str, Experiment]
+    origins: dict[str, dict[str, Place]]
+
+    def place_of(self, arm: str, field: str) -> Place | None:
+        """Where a field of an arm was written, or the nearest section around it."""
+        steps = field.split(".")
+        fields = (".".join(steps[:n]) for n in range(len(steps), 0, -1))
+        return next((self.origins[arm][name] for name in fields if name in self.origins[arm]), None)
+
+
+def load_recipe(path: str | Path, overrides: Sequence[str] = (), *, paths_must_exist: bool = True) -> Recipe:
+    """The recipe in a file, with `field=value` overrides on top.
+
+    paths_must_exist    refuse a recipe that names a file or a folder which is not there
+
+    RecipeError     everything that is wrong with it
+    """
+    file = Path(path)
+    source = read_file(file)
+    root = parse_recipe(source)
+    _refuse_newer(root, source)
+    composed = compose(root, source, overrides)
+    folder = Path(os.path.abspath(file)).parent
+    loaded: dict[str, RecipeFile | None] = {}
+    found: dict[str, list[Mistake]] = {}
+    for arm, values in composed.arms.items():
+        loaded[arm], found[arm] = validate(values, source, folder, paths_must_exist)
+    mistakes = composed.mistakes + _gathered(found, composed.own)
+    if mistakes:
+        raise RecipeError(sorted(mistakes, key=_reading_order))
+    recipes = {arm: recipe for arm, recipe in loaded.items() if recipe is not None}
+    first = next(iter(recipes.values()))
+    return Recipe(
+        file=file,
+        text=source.text,
+        name=first.name,
+        description=first.description,
+        modality=first.modality,
+        machine=first.machine,
+        arms={arm: _experiment(recipe) for arm, recipe in recipes.items()},
+        origins={arm: _origins(values) for arm, values in composed.arms.items()},
+    )
+
+
+def _refuse_newer(root: Node, source: Source) -> None:
+    """A newer recipe is refused before its keys are: they may be known to the newer mep."""
+    written = root.child("mep")
+    if written and isinstance(written.value, int) and written.value > FORMAT:
+        message = f"needs a newer mep (this one reads recipe format {FORMAT})"
+        raise RecipeError([source.mistake(message, written.place, field="mep", hint="pip install --upgrade mep")])
+
+
+def _gathered(found: dict[str, list[Mistake]], own: dict[str, set[Place]]) -> list[Mistake]:
+    """Mistakes of all arms: those of the common part once, the others with the name of their arm."""
+    arms_of: dict[Mistake, list[str]] = {}
+    for arm, mistakes in found.items():
+        for mistake in mistakes:
+            arms_of.setdefault(mistake, []).append(arm)
+    gathered = []
+    for mistake, arms in arms_of.items():
+        if mistake.place in own[arms[0]]:
+            mistake = replace(mistake, field=f"arms.{arms[0]}.{mistake.field}")
+        elif len(arms) < len(found):
+            mistake = replace(mistake, message=f"{mistake.message} (in arm {', '.join(arms)})")
+        gathered.append(mistake)
+    return gathered
+
+
+def _reading_order(mistake: Mistake) -> tuple[bool, int, int]:
+    """Mistakes of the file from top to bottom, then those of the command line."""
+    place = mistake.place or Place("")
+    return place.line == 0, place.line, place.column
+
+
+def _experiment(recipe: RecipeFile) -> Experiment:
+    """The experiment in a recipe file; its parts are valid already."""
+    return Experiment.model_validate({name: getattr(recipe, name) for name in Experiment.model_fields})
+
+
+def _origins(root: Node) -> dict[str, Place]:
+    def origin(place: Place) -> Place:
+        return Place("--set") if place.file.startswith("--set ") else place
+
+    return {dotted(path): origin(node.place) for path, node in root.walk() if path}

@@ -1,0 +1,59 @@
+"""The lock file: a recipe with every default filled in, which loads to the same experiments wherever it lies."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mep.config import Config
+from mep.recipe.compose import MAIN
+from mep.recipe.load import Recipe
+from mep.recipe.model import FORMAT
+from mep.recipe.reader import MAX_DIGITS, scalar
+
+HEADER = "# Written by mep: every default filled in. The recipe as it was given lies beside it.\n"
+
+
+def lock_text(recipe: Recipe, folder: Path) -> str:
+    """YAML of the recipe for a file in `folder`: the experiment of the first arm, and what the other arms change."""
+
+    def dump(config: Config) -> dict[str, Any]:
+        return config.model_dump(mode="json", context={"folder": folder})
+
+    arms = {name: dump(experiment) for name, experiment in recipe.arms.items()}
+    common = next(iter(arms.values()))
+    data: dict[str, Any] = {"mep": FORMAT, "name": recipe.name, "description": recipe.description}
+    data |= {"modality": recipe.modality, **common}
+    if list(arms) != [MAIN]:
+        data["arms"] = {name: changes(common, arm) for name, arm in arms.items()}
+    data["machine"] = dump(recipe.machine)
+    return HEADER + yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+
+
+def changes(common: dict[str, Any], arm: dict[str, Any]) -> dict[str, Any]:
+    """What has to be merged over `common` to get `arm`; a method of another kind is given whole."""
+    changed = {}
+    for key, value in arm.items():
+        below = common.get(key)
+        if isinstance(below, dict) and isinstance(value, dict) and below.get("kind") == value.get("kind"):
+            if inner := changes(below, value):
+                changed[key] = inner
+        elif key not in common or below != value:
+            changed[key] = value
+    return changed
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes what `reader` reads back: no aliases, and quotes around text that YAML 1.2 takes for something else."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    # Without double quotes PyYAML folds a line break such as U+0085 to a space.
+    may_be_bare = text.isprintable() and text not in ("", "<<") and len(text) <= MAX_DIGITS and scalar(text) == text
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if may_be_bare else '"')
+
+
+_Dumper.add_representer(str, _text)

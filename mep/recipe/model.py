@@ -1,0 +1,102 @@
+"""The schema: one experiment, its arms, and the machine it runs on."""
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from mep.config import Config
+from mep.engines import Engine
+from mep.engines.local import Local
+from mep.registry import OneOf
+from mep.stages.balancing import BalancingConfig
+from mep.stages.clustering import ClusteringConfig
+from mep.stages.dataset import DatasetConfig
+from mep.stages.embedding import EmbeddingConfig
+from mep.stages.generation import GenerationConfig
+from mep.stages.metrics import MetricsConfig
+from mep.stages.outliers import OutliersConfig
+from mep.stages.prompts import PromptsConfig, slots
+from mep.stages.training import TrainingConfig
+
+FORMAT = 1
+"""The recipe format that this version of mep reads."""
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+"""What a recipe and an arm may be called."""
+
+
+class Experiment(Config):
+    """Everything that determines a result. Every arm is one of these."""
+
+    seed: int = Field(0, ge=0, lt=2**63)
+    """Everything random is drawn from this number."""
+    dataset: DatasetConfig
+    """Images, labels and the held-out part."""
+    embedding: EmbeddingConfig
+    """What turns an image into the vector that is clustered."""
+    outliers: OutliersConfig
+    """Which images are left out of clusters and captions."""
+    clustering: ClusteringConfig
+    """What groups the images."""
+    balancing: BalancingConfig
+    """Which images are trained on."""
+    prompts: PromptsConfig
+    """How captions are built."""
+    training: TrainingConfig
+    """The model to start from, and how it is fine-tuned."""
+    generation: GenerationConfig
+    """How many images of which prompt, and how they are drawn."""
+    metrics: MetricsConfig = MetricsConfig()
+    """What is measured."""
+
+    @model_validator(mode="after")
+    def _labels_are_there(self) -> "Experiment":
+        if self.dataset.label is None and any(name == "label" for name, _ in slots(self.prompts.template)):
+            raise PydanticCustomError(
+                "cross_field",
+                "the template names {label}, but dataset.label is not set",
+                {"field": "prompts.template", "hint": "name the label column in dataset.label, or take {label} out"},
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _extractor_is_not_the_embedder(self) -> "Experiment":
+        for extractor in self.metrics.extractors:
+            if extractor.dump() == self.embedding.model.dump():
+                raise PydanticCustomError(
+                    "cross_field",
+                    "'{name}' also makes the clusters: distances in its own space favour captions made from it",
+                    {"name": extractor.name, "field": "metrics.extractors", "hint": "measure in another extractor"},
+                )
+        return self
+
+
+class MachineConfig(Config):
+    """What changes speed and memory but never a result; no part of it enters a fingerprint."""
+
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")
+    """Where models run: cpu, cuda, cuda:1, mps, or auto for the best that is there."""
+    engine: OneOf[Engine] = Local(kind="local")
+    """Where work on many images runs."""
+    batch_size: int = Field(64, ge=1, le=65536)
+    """Images that a model sees at once when it embeds, encodes, generates or extracts."""
+    checkpoint_every_s: float = Field(30, ge=0.1)
+    """Seconds of training between two checkpoints."""
+
+
+class RecipeFile(Experiment):
+    """A recipe as it is written."""
+
+    mep: Literal[1] = 1
+    """Version of the recipe format."""
+    name: str = Field(pattern=NAME)
+    """Name of the experiment: letters, digits, dots, dashes and underscores."""
+    description: str = ""
+    """What the experiment asks."""
+    modality: Literal["generic", "histopathology", "cxr"] = "generic"
+    """Base layer of defaults shipped with mep; the recipe overrides it."""
+    arms: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Variants of the experiment by name, each with the fields that it changes; the first is the baseline."""
+    machine: MachineConfig = MachineConfig()
+    """What changes speed and memory but never a result."""

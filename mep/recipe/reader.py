@@ -1,0 +1,262 @@
+"""YAML text -> values that know where they were written.
+
+The text is data: there are no tags, no merge keys, nothing is constructed and nothing is looked up outside it. Plain
+scalars follow the YAML 1.2 core schema, so 1e-4 is a number while 12:30, yes and 2024-01-01 are text; keys are always
+text. Nesting and number of values are capped, with aliases counted as often as they are used.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn
+
+import yaml
+from yaml.parser import Parser
+from yaml.reader import Reader, ReaderError
+from yaml.scanner import Scanner
+
+from mep.errors import Mistake, Place, RecipeError
+from mep.recipe.source import Source
+from mep.recipe.words import show
+
+MAX_NESTING = 64
+MAX_VALUES = 10_000  # about a second of reading
+MAX_DIGITS = 400  # characters of a number; Python does not print integers of more than 4300 digits
+
+SURROGATE = re.compile("[\ud800-\udfff]")
+
+WORDS: dict[str, bool | None] = {"": None, "~": None, "null": None, "Null": None, "NULL": None}
+WORDS |= {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
+NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+
+HINTS = {
+    "that cannot start any token": "put a value that begins with this character in quotes",
+    "mapping values are not allowed here": "put text that holds ': ' in quotes, or check the indentation",
+    "could not find expected ':'": "every line of a section reads  key: value",
+    "expected <block end>": "check the indentation, and put text that holds braces or brackets in quotes",
+    "but got '<scalar>'": "put text that holds braces or brackets in quotes",
+    "stream end": "a bracket or a brace is not closed",
+    "end of stream": "a quote is not closed",
+}
+"""Part of PyYAML's words for a mistake -> what usually mends it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A value and where it was written; `key` is the place of the key that names it.
+
+    value   None, bool, int, float, str, a list of nodes, or a dict of nodes by key
+    """
+
+    value: Any
+    place: Place
+    key: Place | None = None
+
+    @property
+    def named_at(self) -> Place:
+        """Where its key was written, or the value itself where it has none."""
+        return self.key or self.place
+
+    def child(self, step: str | int) -> "Node | None":
+        """The value under a key, or the item at an index."""
+        if isinstance(self.value, dict):
+            return self.value.get(step)
+        if isinstance(self.value, list) and isinstance(step, int):
+            return self.value[step] if step < len(self.value) else None
+        return None
+
+    @property
+    def kind(self) -> Any:
+        """The method that it chooses, by `kind` or by its bare name."""
+        chosen = self.child("kind")
+        return chosen.plain() if chosen else self.value if isinstance(self.value, str) else None
+
+    def plain(self) -> Any:
+        """The bare values, without places."""
+        if isinstance(self.value, dict):
+            return {key: node.plain() for key, node in self.value.items()}
+        return [node.plain() for node in self.value] if isinstance(self.value, list) else self.value
+
+    def walk(self, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], "Node"]]:
+        """Every node with its path, this one first."""
+        yield path, self
+        if isinstance(self.value, dict | list):
+            for step, node in self.value.items() if isinstance(self.value, dict) else enumerate(self.value):
+                yield from node.walk((*path, step))
+
+
+def parse_recipe(source: Source) -> Node:
+    """The top level of a recipe, a mapping.
+
+    RecipeError     as `parse`, or something other than a mapping
+    """
+    root = parse(source)
+    if not isinstance(root.value, dict):
+        message = "the recipe is empty" if root.value is None else "the recipe is not a mapping"
+        hint = "it reads  key: value  line by line, beginning with name, dataset and training"
+        raise RecipeError([source.mistake(message, root.place, hint=hint)])
+    return root
+
+
+def parse(source: Source) -> Node:
+    """One YAML document as a tree.
+
+    RecipeError     not YAML, or YAML that a recipe may not use: tags, duplicate keys, several documents, past a cap
+    """
+    builder = _Builder(source)
+    try:
+        root = builder.document()
+    except ReaderError as error:
+        message = f"the character {error.character:#x} is not allowed in YAML"
+        builder.refuse(message, source.place_at(error.position), hint="delete it, or write it as an escape in quotes")
+    except yaml.MarkedYAMLError as error:
+        builder.refuse_syntax(error)
+    except (ValueError, OverflowError):  # from chr() and int() inside PyYAML
+        mark = builder.events.get_mark()
+        message = "an escape or a version that names no character and no number"
+        builder.refuse(message, source.place(mark.line, mark.column))
+    if builder.mistakes:
+        raise RecipeError(builder.mistakes)
+    return root
+
+
+def scalar(text: str) -> Any:
+    """A plain scalar by the YAML 1.2 core schema: null, true, false, a number, or text.
+
+    ValueError  a number of more than 400 characters
+    """
+    if text in WORDS:
+        return WORDS[text]
+    if NOT_FINITE.fullmatch(text):
+        return float(text.replace(".", "").lower())
+    is_integer, is_number = INTEGER.fullmatch(text), NUMBER.fullmatch(text)
+    if not is_integer and not is_number:
+        return text
+    if len(text) > MAX_DIGITS:
+        raise ValueError(f"a number of {len(text)} characters")
+    return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10)) if is_integer else float(text)
+
+
+class _Events(Reader, Scanner, Parser):
+    """PyYAML up to the events: nothing of it that composes nodes or constructs objects."""
+
+    def __init__(self, text: str):
+        Reader.__init__(self, text)
+        Scanner.__init__(self)
+        Parser.__init__(self)
+
+
+class _Builder:
+    """Events -> nodes. What can be read past is collected in `mistakes`; the rest ends the reading."""
+
+    events: Any
+
+    def __init__(self, source: Source):
+        self.source = source
+        self.anchors: dict[str, Node] = {}
+        self.n_values = 0
+        self.mistakes: list[Mistake] = []
+
+    def document(self) -> Node:
+        self.events = _Events(self.source.text)
+        self.events.get_event()  # the start of the stream
+        if self.events.check_event(yaml.StreamEndEvent):
+            return Node(None, self.source.place(0, 0))
+        self.events.get_event()  # the start of the document
+        root = self._node(0)
+        self.events.get_event()  # the end of the document
+        if not self.events.check_event(yaml.StreamEndEvent):
+            place = self._place(self.events.peek_event())
+            self.refuse("a second document begins here", place, hint="one file holds one recipe; use arms for variants")
+        return root
+
+    def refuse(self, message: str, place: Place, *, hint: str = "") -> NoReturn:
+        raise RecipeError([*self.mistakes, self.source.mistake(message, place, hint=hint)])
+
+    def refuse_syntax(self, error: yaml.MarkedYAMLError) -> NoReturn:
+        """What PyYAML says, with a remedy where it is one of the usual slips."""
+        mark = error.problem_mark or error.context_mark
+        place = self.source.place(mark.line, mark.column) if mark else Place(self.source.name)
+        if r"'\t'" in str(error.problem):
+            self.refuse("a tab stands where YAML wants spaces", place, hint="indent with spaces")
+        begun = error.context_mark
+        context = f" {error.context}" if error.context else ""
+        if context and begun and mark and begun.line != mark.line and self.source.is_file:
+            context += f" begun on line {begun.line + 1}"
+        hint = next((hint for words, hint in HINTS.items() if words in str(error.problem)), "")
+        self.refuse(f"not YAML: {error.problem}{context}", place, hint=hint)
+
+    def _place(self, event: Any) -> Place:
+        return self.source.place(event.start_mark.line, event.start_mark.column)
+
+    def _note(self, message: str, place: Place, *, hint: str = "") -> None:
+        self.mistakes.append(self.source.mistake(message, place, hint=hint))
+
+    def _count(self, n: int, depth: int, place: Place) -> None:
+        self.n_values += n
+        if self.n_values > MAX_VALUES:
+            self.refuse(f"more than {MAX_VALUES:,} values, aliases counted as often as they are used", place)
+        if depth > MAX_NESTING:
+            self.refuse(f"nested more than {MAX_NESTING} deep", place)
+
+    def _node(self, depth: int) -> Node:
+        event = self.events.get_event()
+        place = self._place(event)
+        if isinstance(event, yaml.AliasEvent):
+            return self._alias(str(event.anchor), depth, place)
+        self._count(1, depth, place)
+        if event.tag is not None:
+            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+            self._note(f"the tag {show(tag)} is not read", place, hint="a recipe is plain data; take the tag out")
+        if isinstance(event, yaml.MappingStartEvent):
+            node = Node(self._mapping(depth), place)
+        elif isinstance(event, yaml.SequenceStartEvent):
+            items = []
+            while not self.events.check_event(yaml.SequenceEndEvent):
+                items.append(self._node(depth + 1))
+            self.events.get_event()
+            node = Node(items, place)
+        else:
+            node = Node(self._scalar(event, place), place)
+        if event.anchor is not None:
+            self.anchors[event.anchor] = node  # only now, so that no node can contain itself
+        return node
+
+    def _alias(self, name: str, depth: int, place: Place) -> Node:
+        node = self.anchors.get(name)
+        if node is None:
+            self.refuse(f"*{name} stands for nothing", place, hint=f"an anchor &{name} has to be complete before it")
+        paths = [path for path, _ in node.walk()]
+        self._count(len(paths), depth + max(map(len, paths)), place)
+        return node
+
+    def _mapping(self, depth: int) -> dict[str, Node]:
+        entries: dict[str, Node] = {}
+        while not self.events.check_event(yaml.MappingEndEvent):
+            event = self.events.peek_event()
+            place = self._place(event)
+            if not isinstance(event, yaml.ScalarEvent):
+                self.refuse("a key is text, not a list, a mapping or an alias", place, hint="put braces in quotes")
+            key_node = self._node(depth + 1)
+            key = event.value
+            node = self._node(depth + 1)
+            if key == "<<":
+                self._note("merge keys (<<) are not read", place, hint="write the fields out; arms share what they can")
+            elif key in entries:
+                self._note(f"the key {show(key)} is here twice", place, hint=f"first written at {entries[key].key}")
+            else:
+                entries[key] = replace(node, key=key_node.place)
+        self.events.get_event()
+        return entries
+
+    def _scalar(self, event: Any, place: Place) -> Any:
+        if half := SURROGATE.search(event.value):
+            self.refuse(f"\\u{ord(half[0]):x} is half a character", place, hint="write the character itself")
+        if event.style is not None:
+            return event.value
+        try:
+            return scalar(event.value)
+        except ValueError as error:
+            self.refuse(str(error), place, hint="put it in quotes if it is text")

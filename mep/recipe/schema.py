@@ -1,0 +1,139 @@
+"""The JSON Schema of a recipe, for editors. It is generous where `load_recipe` is exact.
+
+What a modality supplies may be left out, and an arm holds only what it changes. For these the schema has every
+definition a second time, as `NAME-partial`, without required keys.
+"""
+
+import json
+from collections.abc import Iterator
+from functools import reduce
+from typing import Any, get_args, get_origin
+
+from pydantic.json_schema import GenerateJsonSchema
+
+from mep.config import Config
+from mep.recipe.compose import modality_layer
+from mep.recipe.model import FORMAT, NAME, Experiment, RecipeFile
+from mep.recipe.words import inside, is_config, is_family
+from mep.registry import members
+
+Schema = dict[str, Any]
+REF = "#/$defs/"
+PARTIAL = "-partial"
+
+
+def schema_text() -> str:
+    """The schema as `schemas/recipe.schema.json` holds it."""
+    return json.dumps(recipe_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def recipe_schema() -> Schema:
+    """JSON Schema of a recipe file, draft 2020-12."""
+    root = RecipeFile.model_json_schema(schema_generator=_NoTitles)
+    definitions: dict[str, Schema] = root.pop("$defs")
+    _finish_config(RecipeFile, root, definitions)
+    definitions |= {f"{name}{PARTIAL}": _partial(one) for name, one in definitions.items()}
+    experiment = {name: root["properties"][name] for name in Experiment.model_fields}
+    definitions["Arm"] = _partial({"type": "object", "additionalProperties": False, "properties": experiment})
+    arms = {"propertyNames": {"pattern": NAME}, "additionalProperties": {"$ref": f"{REF}Arm"}}
+    root["properties"]["arms"] |= arms
+    modalities = get_args(RecipeFile.model_fields["modality"].annotation)
+    _supply(reduce(_shared, (modality_layer(name).plain() for name in modalities)), root, definitions)
+    used = set(_reachable(root, definitions))
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"urn:mep:recipe:{FORMAT}",
+        **root,
+        "title": "mep recipe",
+        "$defs": {name: definitions[name] for name in sorted(used)},
+    }
+
+
+class _NoTitles(GenerateJsonSchema):
+    """Leaves out the titles that repeat the field's name."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+
+def _finish_config(config: type[Config], schema: Schema, definitions: dict[str, Schema]) -> None:
+    for name, field in config.model_fields.items():
+        _finish(field.annotation, schema["properties"][name], definitions)
+
+
+def _finish(annotation: Any, schema: Schema, definitions: dict[str, Schema]) -> None:
+    """Give a method its short form, sections and methods a description; go on with what is inside."""
+    kind = inside(annotation, items=False)
+    if get_origin(kind) is tuple:
+        _finish(get_args(kind)[0], schema["items"], definitions)
+    elif kind is not annotation and "anyOf" in schema:  # `... | None`
+        _finish(kind, schema["anyOf"][0], definitions)
+    elif is_family(kind):
+        known = members(kind)
+        refs = [schema] if "$ref" in schema else schema["oneOf"]
+        for member, ref in zip(known.values(), refs, strict=True):
+            definition = _definition(ref, definitions)
+            definition["properties"]["kind"]["description"] = _first_line(member)
+            _finish_config(member, definition, definitions)
+        schema["anyOf"] = [{"enum": list(known)}, *({"$ref": ref["$ref"]} for ref in refs)]
+        schema.setdefault("description", _first_line(kind))
+        for key in ("$ref", "oneOf", "discriminator"):
+            schema.pop(key, None)
+    elif is_config(kind):
+        schema.setdefault("description", _first_line(kind))
+        _finish_config(kind, _definition(schema, definitions), definitions)
+
+
+def _definition(schema: Schema, definitions: dict[str, Schema]) -> Schema:
+    return definitions[schema["$ref"].removeprefix(REF)]
+
+
+def _first_line(config: type[Config]) -> str:
+    return (config.__doc__ or "").strip().splitlines()[0]
+
+
+def _partial(schema: Schema) -> Schema:
+    """The same without required keys, all the way down; lists stay as they are, since they are given whole."""
+    partial = {key: value for key, value in schema.items() if key != "required"}
+    if "$ref" in partial:
+        partial["$ref"] += PARTIAL
+    if "properties" in partial:
+        partial["properties"] = {name: _partial(one) for name, one in partial["properties"].items()}
+    if "anyOf" in partial:
+        partial["anyOf"] = [_partial(one) for one in partial["anyOf"]]
+    return partial
+
+
+def _shared(one: Schema, other: Schema) -> Schema:
+    """The keys that two base layers both supply; of a method only that it is one."""
+    shared = {}
+    for key in one.keys() & other.keys():
+        inner = isinstance(one[key], dict) and isinstance(other[key], dict) and "kind" not in one[key]
+        shared[key] = _shared(one[key], other[key]) if inner else one[key]
+    return shared
+
+
+def _supply(values: Schema, schema: Schema, definitions: dict[str, Schema]) -> None:
+    """Let a recipe leave out what a base layer gives."""
+    whole = []
+    for key, value in values.items():
+        if isinstance(value, dict) and "kind" in value:
+            schema["properties"][key] = _partial(schema["properties"][key])
+        elif isinstance(value, dict):
+            section = _definition(schema["properties"][key], definitions)
+            _supply(value, section, definitions)
+            if section["required"]:
+                continue
+        whole.append(key)
+    schema["required"] = [key for key in schema.get("required", []) if key not in whole]
+
+
+def _reachable(schema: Any, definitions: dict[str, Schema]) -> Iterator[str]:
+    """Names of the definitions that a schema refers to, directly or not."""
+    if isinstance(schema, dict | list):
+        for part in schema.values() if isinstance(schema, dict) else schema:
+            yield from _reachable(part, definitions)
+    if isinstance(schema, dict) and isinstance(schema.get("$ref"), str):
+        name = schema["$ref"].removeprefix(REF)
+        yield name
+        yield from _reachable(definitions[name], definitions)

@@ -1,0 +1,76 @@
+"""The text of a recipe, with names for its places."""
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import NoReturn
+
+from mep.errors import Mistake, Place, RecipeError
+from mep.recipe.words import printable
+
+MAX_BYTES = 1 << 20
+MAX_LINE = 160  # characters of a line that a message shows
+
+LINE_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")  # what PyYAML counts as one
+
+
+@dataclass(frozen=True)
+class Source:
+    """A text and its name in messages: a file, whose places have lines, or another origin, which has none."""
+
+    name: str
+    text: str
+    is_file: bool = False
+
+    @cached_property
+    def lines(self) -> list[str]:
+        """Line by line, as YAML counts them."""
+        return LINE_BREAK.split(self.text)
+
+    def place(self, line: int, column: int) -> Place:
+        """Place of a line and a column, both counted from 0."""
+        return Place(self.name, line + 1, column + 1) if self.is_file else Place(self.name)
+
+    def place_at(self, index: int) -> Place:
+        """Place of a character."""
+        breaks = [found.end() for found in LINE_BREAK.finditer(self.text, 0, index)]
+        return self.place(len(breaks), index - (breaks[-1] if breaks else 0))
+
+    def mistake(self, message: str, place: Place, *, field: str = "", hint: str = "") -> Mistake:
+        """A mistake that shows the line it is on, where that is a line of this text."""
+        line = ""
+        if place.file == self.name and place.line:
+            line = self.lines[place.line - 1] if place.line <= len(self.lines) else ""
+            line = "".join(one if one.isprintable() else " " for one in line).rstrip()
+        if len(line) > MAX_LINE:
+            line = line[: MAX_LINE - 1] + "…" if place.column < MAX_LINE else ""
+        return Mistake(printable(field), printable(message), place, line, hint)
+
+
+def read_file(path: Path) -> Source:
+    """The text of a recipe.
+
+    RecipeError     it is not there, too large, not UTF-8, or begins with a byte order mark
+    """
+    name = str(path)
+
+    def refuse(message: str, hint: str) -> NoReturn:
+        raise RecipeError([Mistake("", message, Place(name), hint=hint)])
+
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        refuse(f"cannot be read: {getattr(error, 'strerror', None) or error}", "name the YAML file of a recipe")
+    if len(content) > MAX_BYTES:
+        refuse("is larger than 1 MiB", "a recipe is a few lines of YAML; is this the right file?")
+    if content.startswith(b"\xef\xbb\xbf"):
+        refuse("begins with a byte order mark", "save it as UTF-8 without BOM")
+    try:
+        return Source(name, content.decode("utf-8"), is_file=True)
+    except UnicodeDecodeError as error:
+        before = Source(name, content[: error.start].decode("utf-8"), is_file=True)
+        byte, place = content[error.start], before.place_at(len(before.text))
+        mistake = Mistake("", f"is not UTF-8: byte 0x{byte:02x}", place, hint="save it as UTF-8")
+        raise RecipeError([mistake]) from error
