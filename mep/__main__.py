@@ -1,0 +1,5 @@
+"""`python -m mep` is `mep`."""
+
+from mep.cli import main
+
+main(prog_name="mep")
