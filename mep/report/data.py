@@ -1,0 +1,228 @@
+"""Everything that a report shows, gathered from the run's folder, the provenance and the store."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+from mep.artifacts import (
+    Artifact,
+    BaseModel,
+    Clusters,
+    Images,
+    Inliers,
+    Model,
+    Prompts,
+    Samples,
+    Scores,
+    TrainingSet,
+)
+from mep.errors import UsageError
+from mep.recipe import load_recipe
+from mep.recipe.model import Experiment
+from mep.runner.run import state_of
+from mep.stages import maker_of, stages
+from mep.store import Store
+
+ArtifactT = TypeVar("ArtifactT", bound=Artifact)
+
+SHOWN = (Images, Inliers, Clusters, TrainingSet, Prompts, BaseModel, Model, Samples, Scores)
+"""What a report reads. Embeddings, latents and features of references are large, and nothing of them is shown."""
+
+
+@dataclass(frozen=True, eq=False)
+class ArmReport:
+    """One arm: what it is, what it has reached, what it lacks.
+
+    artifact_ids    stage -> stage/fingerprint of every artifact that is there
+    missing         stages without an artifact, in the order of the pipeline
+    lost            those of them that had one, whose files are gone or cut short
+    """
+
+    name: str
+    experiment: Experiment
+    artifact_ids: dict[str, str]
+    missing: list[str]
+    lost: list[str]
+    artifacts: dict[type[Artifact], Artifact]
+
+    def get(self, kind: type[ArtifactT]) -> ArtifactT | None:
+        """The arm's artifact of a type, None where it is missing."""
+        found = self.artifacts.get(kind)
+        return found if isinstance(found, kind) else None
+
+    def id_of(self, kind: type[Artifact]) -> str | None:
+        """Name of the artifact; arms that share it have the same."""
+        return self.artifact_ids.get(maker_of(kind).name)
+
+
+@dataclass(frozen=True)
+class StageReport:
+    """One artifact that the run used or tried to make.
+
+    arms        empty for one that was not finished: its row does not know them
+    state       made, reused, failed, interrupted or running
+    wall_s      all attempts of this run together; for a reused artifact, those of the run that made it
+    made_by     the run that made it, empty where it was not finished
+    """
+
+    stage: str
+    artifact_id: str
+    arms: tuple[str, ...]
+    state: str
+    wall_s: float | None
+    peak_memory_mb: float | None
+    n_attempts: int
+    made_by: str
+    facts: dict[str, Any]
+    error: str
+
+
+@dataclass(frozen=True, eq=False)
+class RunReport:
+    """A run and its arms; the first is the baseline.
+
+    state           done, failed, running or interrupted, derived
+    recipe_text     as it was given
+    lock_text       as it was resolved
+    """
+
+    run_id: str
+    name: str
+    description: str
+    state: str
+    error: str
+    started_at: str
+    ended_at: str | None
+    host: str
+    environment: dict[str, Any]
+    recipe_text: str
+    lock_text: str
+    arms: list[ArmReport]
+    stages: list[StageReport]
+
+    @property
+    def duration_s(self) -> float | None:
+        if self.ended_at is None:
+            return None
+        return (datetime.fromisoformat(self.ended_at) - datetime.fromisoformat(self.started_at)).total_seconds()
+
+    def sharing(self, kind: type[ArtifactT]) -> list[tuple[list[str], ArtifactT]]:
+        """Every distinct artifact of a type, with the names of the arms that share it."""
+        found: dict[str, tuple[list[str], ArtifactT]] = {}
+        for arm in self.arms:
+            artifact, artifact_id = arm.get(kind), arm.id_of(kind)
+            if artifact is not None and artifact_id is not None:
+                found.setdefault(artifact_id, ([], artifact))[0].append(arm.name)
+        return list(found.values())
+
+
+def gather(store: Store, run_id: str) -> RunReport:
+    """A run as it stands, finished or not.
+
+    UsageError      there is no such run, or its folder is gone
+    RecipeError     its locked recipe no longer loads
+    """
+    rows = store.db.query("SELECT * FROM runs WHERE run_id = ?", run_id)
+    if not rows:
+        raise UsageError(f"there is no run '{run_id}' in {store.root}", hint="see them: mep ls")
+    folder, row = store.run_folder(run_id), rows[0]
+    if not (folder / "recipe.lock.yaml").exists():
+        raise UsageError(f"{folder} no longer holds the recipe of the run", hint="run the recipe again")
+    recipe = load_recipe(folder / "recipe.lock.yaml", paths_must_exist=False)
+    given = folder / "recipe.yaml"
+    loaded: dict[str, Artifact] = {}
+    return RunReport(
+        run_id=run_id,
+        name=recipe.name,
+        description=recipe.description,
+        state=state_of(row, store),
+        error=row["error"],
+        started_at=row["started_at"],
+        ended_at=row["ended_at"],
+        host=row["host"],
+        environment=json.loads(row["environment"]),
+        recipe_text=given.read_text(encoding="utf-8") if given.exists() else "",
+        lock_text=recipe.text,
+        arms=[_arm(store, run_id, name, experiment, loaded) for name, experiment in recipe.arms.items()],
+        stages=_stages(store, run_id, state_of(row, store)),
+    )
+
+
+def _arm(store: Store, run_id: str, name: str, experiment: Experiment, loaded: dict[str, Artifact]) -> ArmReport:
+    """`loaded` holds artifacts by name, so that those which arms share are read once."""
+    uses = store.db.query("SELECT stage, artifact_id FROM uses WHERE run_id = ? AND arm = ?", run_id, name)
+    used = {use["stage"]: use["artifact_id"] for use in uses}
+    there = {stage: known for stage, known in used.items() if store.has(stage, known.split("/")[1])}
+    artifacts: dict[type[Artifact], Artifact] = {}
+    for kind in SHOWN:
+        stage = maker_of(kind)
+        artifact_id = there.get(stage.name)
+        if artifact_id is None:
+            continue
+        if artifact_id not in loaded:
+            config = stage.view(getattr(experiment, stage.section))
+            loaded[artifact_id] = store.load(stage, artifact_id.split("/")[1], config)
+        artifacts[kind] = loaded[artifact_id]
+    return ArmReport(
+        name=name,
+        experiment=experiment,
+        artifact_ids=there,
+        missing=[stage for stage in stages() if stage not in there],
+        lost=[stage for stage in stages() if stage in used and stage not in there],
+        artifacts=artifacts,
+    )
+
+
+def _stages(store: Store, run_id: str, state: str) -> list[StageReport]:
+    """One row an artifact, in the order of the pipeline."""
+    uses: dict[str, dict[str, Any]] = {}
+    for row in store.db.query(
+        "SELECT uses.artifact_id, uses.arm, uses.how, artifacts.facts, artifacts.made_by FROM uses"
+        " JOIN arms USING (run_id, arm) LEFT JOIN artifacts USING (artifact_id)"
+        " WHERE uses.run_id = ? ORDER BY arms.position",
+        run_id,
+    ):
+        uses.setdefault(row["artifact_id"], row | {"arms": []})["arms"].append(row["arm"])
+    attempts: dict[str, list[dict[str, Any]]] = {}
+    for row in store.db.query("SELECT * FROM attempts WHERE run_id = ? ORDER BY attempt_id", run_id):
+        attempts.setdefault(row["artifact_id"], []).append(row)
+    found = []
+    for artifact_id, use in uses.items():
+        made_by = use["made_by"] or ""
+        costs = attempts.pop(artifact_id, None) or store.db.query(
+            "SELECT * FROM attempts WHERE artifact_id = ? AND run_id = ? ORDER BY attempt_id", artifact_id, made_by
+        )
+        facts = json.loads(use["facts"] or "{}")
+        found.append(_stage(artifact_id, tuple(use["arms"]), use["how"], costs, made_by, facts))
+    for artifact_id, costs in attempts.items():
+        last = costs[-1]["state"]
+        stopped = "interrupted" if last == "running" and state != "running" else last
+        # an attempt that is done without a use: the run was killed before it could write the row
+        found.append(_stage(artifact_id, (), "made" if stopped == "done" else stopped, costs, "", {}))
+    order = list(stages())
+    return sorted(found, key=lambda one: order.index(one.stage))
+
+
+def _stage(
+    artifact_id: str,
+    arms: tuple[str, ...],
+    state: str,
+    attempts: list[dict[str, Any]],
+    made_by: str,
+    facts: dict[str, Any],
+) -> StageReport:
+    seconds = [row["wall_s"] for row in attempts if row["wall_s"] is not None]
+    peaks = [row["peak_memory_mb"] for row in attempts if row["peak_memory_mb"] is not None]
+    return StageReport(
+        stage=artifact_id.split("/")[0],
+        artifact_id=artifact_id,
+        arms=arms,
+        state=state,
+        wall_s=sum(seconds) if seconds else None,
+        peak_memory_mb=max(peaks, default=None),
+        n_attempts=len(attempts),
+        made_by=made_by,
+        facts=facts,
+        error=attempts[-1]["error"] if attempts and state == "failed" else "",
+    )

@@ -1,0 +1,85 @@
+"""Thumbnails as data URIs, so that the page needs no other file."""
+
+import base64
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mep.pixels import square
+
+LARGEST_PX = 128
+"""Side of a thumbnail; smaller images keep their own."""
+
+SMALLEST_SHOWN_PX = 64
+"""Images smaller than this are shown at a whole multiple of their size."""
+
+QUALITY = 90
+"""Of WebP: texture of tissue survives, and 64 px take 2 to 4 kB."""
+
+Read = Callable[[], NDArray[np.uint8]]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A thumbnail, or in place of it why there is none.
+
+    uri         empty where there is no picture
+    shown_px    side on the page, a whole multiple of the thumbnail's own or equal to it
+    """
+
+    alt: str
+    uri: str = ""
+    shown_px: int = SMALLEST_SHOWN_PX
+    enlarged: bool = False
+    instead: str = ""
+
+
+class Pictures:
+    """Makes thumbnails and keeps count of their bytes; whoever asks for more stops when it is `full`."""
+
+    def __init__(self, budget_bytes: float):
+        self.left_bytes = budget_bytes
+
+    @property
+    def full(self) -> bool:
+        return self.left_bytes <= 0
+
+    def of(self, read: Read, alt: str, side_px: int = SMALLEST_SHOWN_PX) -> Picture:
+        """The centre of an image as a square, WebP, at most 128 px.
+
+        side_px     shorter side of the image, for the space that it leaves where it cannot be read
+        """
+        empty_px = _shown(min(side_px, LARGEST_PX))
+        try:
+            pixels = read()
+        except FileNotFoundError:
+            return Picture(alt, shown_px=empty_px, instead="deleted since")
+        except (OSError, ValueError, SyntaxError):  # Pillow raises each of these on damaged files
+            return Picture(alt, shown_px=empty_px, instead="unreadable now")
+        side = min(LARGEST_PX, *pixels.shape[:2])
+        data = _webp(square(pixels, side))
+        self.left_bytes -= len(data)
+        return Picture(alt, f"data:image/webp;base64,{data}", _shown(side), enlarged=_shown(side) > side)
+
+
+def _shown(side: int) -> int:
+    """Side on the page: the smallest multiple of the thumbnail's own that is large enough."""
+    return side * -(-SMALLEST_SHOWN_PX // side)
+
+
+def _webp(pixels: NDArray[np.uint8]) -> str:
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "webp", quality=QUALITY, method=4)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def spread(n: int, wanted: int) -> list[int]:
+    """At most `wanted` of n positions, evenly spaced: the same ones at every call."""
+    if n <= wanted:
+        return list(range(n))
+    return [int(place) for place in np.linspace(0, n - 1, wanted).round()]

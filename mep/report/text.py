@@ -1,0 +1,106 @@
+"""Numbers and names as a reader wants them: rounded to what is known, and never taken for markup."""
+
+import math
+import re
+import unicodedata
+from typing import Any
+
+from mep.config import canonical_json
+from mep.uncertainty import Difference
+
+MINUS = "\u2212"
+"""The sign that is as wide as a digit, so that columns align."""
+
+DIGITS = 2
+"""Digits of an uncertainty; a value ends where its uncertainty does."""
+
+DIGITS_WITHOUT_ERROR = 3
+
+LONGEST = 60
+"""Characters of a recipe value or a name in a table."""
+
+MARKDOWN = re.compile(r"([\\`*\[\]<>|~&#$]|(?<!\w)_|_(?!\w))")
+"""What Markdown could take for markup; an underscore inside a word never is."""
+
+
+def rounded(value: float, error: float | None = None, *, signed: bool = False) -> str:
+    """A value to the last digit that its uncertainty leaves: 31.24 with an error of 3.5 is 31.2."""
+    guide, digits = (error, DIGITS) if error else (abs(value), DIGITS_WITHOUT_ERROR)
+    return _fixed(value, _decimals(guide, digits), signed)
+
+
+def rounded_error(error: float) -> str:
+    """A standard error with two digits."""
+    return _fixed(error, _decimals(error, DIGITS), False)
+
+
+def difference_text(found: Difference, scale: float = 1) -> str:
+    return rounded(found.value * scale, found.se * scale, signed=True)
+
+
+def interval_text(found: Difference, scale: float = 1) -> str:
+    """Both ends of the interval, to the same digit as the difference."""
+    return " to ".join(rounded(end * scale, found.se * scale, signed=True) for end in (found.low, found.high))
+
+
+def _decimals(guide: float | None, digits: int) -> int:
+    if not guide or not math.isfinite(guide):
+        return 0
+    leading = math.floor(math.log10(abs(guide)))
+    # 0.0996 has its first digit in the hundredths, but rounds to 0.10
+    if round(abs(guide), digits - 1 - leading) >= 10 ** (leading + 1):
+        leading += 1
+    return digits - 1 - leading
+
+
+def _fixed(value: float, decimals: int, signed: bool) -> str:
+    text = f"{round(value, decimals):.{max(decimals, 0)}f}"
+    if float(text) == 0:
+        return text.removeprefix("-")
+    return text.replace("-", MINUS) if value < 0 else f"+{text}" if signed else text
+
+
+def plain(value: Any) -> str:
+    """A value as one line of text: control characters, and those that turn the writing direction, are spelled out."""
+    text = value if isinstance(value, str) else "–" if value is None else canonical_json(value)
+    return "".join(_spelled_out(character) if _misleads(character) else character for character in text)
+
+
+def _misleads(character: str) -> bool:
+    turns = "\u202a" <= character <= "\u202e" or "\u2066" <= character <= "\u2069"
+    return turns or unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
+
+
+def _spelled_out(character: str) -> str:
+    return {"\n": " ", "\t": " ", "\r": " "}.get(character, f"\\u{ord(character):04x}")
+
+
+def clipped(text: str, longest: int = LONGEST) -> str:
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def shortened(values: dict[str, Any]) -> dict[str, str]:
+    """Values of one field in several arms, short enough for a table: a long beginning that they share is left out."""
+    texts = {arm: plain(value) for arm, value in values.items()}
+    if max(map(len, texts.values())) > LONGEST and len(set(texts.values())) > 1:
+        shared = _shared_words(list(texts.values()))
+        texts = {arm: f"…{text[shared:]}" if shared else text for arm, text in texts.items()}
+    return {arm: clipped(text) for arm, text in texts.items()}
+
+
+def _shared_words(texts: list[str]) -> int:
+    """Length of the beginning that all share, but for its last two words, which tell where the rest belongs."""
+    n = 0
+    while n < min(map(len, texts)) and len({text[n] for text in texts}) == 1:
+        n += 1
+    return max(texts[0].rfind(" ", 0, max(texts[0].rfind(" ", 0, n), 0)), 0)
+
+
+def in_markdown(text: str) -> str:
+    """Text that Markdown shows as it is, in a table cell or outside of one."""
+    return MARKDOWN.sub(r"\\\1", text)
+
+
+def listed(names: list[str]) -> str:
+    """a; a and b; a, b and c."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]])) if names else ""

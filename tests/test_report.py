@@ -1,0 +1,703 @@
+"""The report: one run with two arms, made by hand, told as a table, as Markdown, as JSON and as a page."""
+
+import io
+import json
+import re
+import subprocess
+import sys
+from collections import Counter
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from rich.cells import cell_len
+from rich.console import Console
+
+from mep.artifacts import (
+    BaseModel,
+    Clusters,
+    Embeddings,
+    Images,
+    Inliers,
+    Latents,
+    Model,
+    Prompt,
+    Prompts,
+    References,
+    Samples,
+    Scores,
+    TrainingSet,
+    save_table,
+)
+from mep.errors import UsageError
+from mep.files import append_json_line, read_json, write_json
+from mep.recipe import load_recipe, lock_text
+from mep.report import as_json, as_markdown, as_rich, comparison, gallery, gather, verdict, write_html
+from mep.report.figures import line_chart, running_mean, smoothed
+from mep.report.gallery import rules_of
+from mep.report.pictures import Pictures, spread
+from mep.report.text import in_markdown, plain, rounded, rounded_error, shortened
+from mep.runner.run import environment
+from mep.stages import maker_of, stages
+from mep.store import Store, now
+
+N_HALVES = 40
+RUN = "20261122-0900-drawn"
+PLAIN, RICHER = "Image of {label} tissue", "Image of {label} tissue, type {cluster:words}"
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "[red]stop[/red]",
+    "=cmd()",
+    "a|b",
+    "**bold** _and_ `code`",
+    "שלום עולם",
+    "\u202eevil",
+    "🧫 cells",
+    "x" * 300,
+]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# A run made by hand
+
+
+def settings(folder, *, template=PLAIN):
+    """A recipe whose arms differ in their template; the models it names are never made."""
+    return {
+        "mep": 1,
+        "name": "drawn",
+        "seed": 1,
+        "dataset": {"source": {"kind": "imagefolder", "path": str(folder)}, "label": "label"},
+        "embedding": {"model": "handcrafted"},
+        "outliers": {"method": "none"},
+        "clustering": {"method": {"kind": "kmeans", "k": 2}},
+        "balancing": {"method": "uniform_per_prompt"},
+        "prompts": {"template": template},
+        "training": {"base": {"kind": "scratch"}, "steps": 10},
+        "generation": {"images": {"kind": "per_label", "images": 2}, "sampler": {"kind": "dpmsolver++", "steps": 2}},
+        "arms": {"label-only": {}, "mep": {"prompts": {"template": RICHER}}},
+    }
+
+
+class Drawn:
+    """A store with one run, whose artifacts are published one by one."""
+
+    def __init__(self, root, labels=("benign", "tumour"), template=PLAIN, arms=("label-only", "mep")):
+        self.root, self.labels, self.n_published = root, list(labels), 0
+        self.folder = root / "images"
+        self.folder.mkdir(parents=True)
+        rng = np.random.default_rng(0)
+        self.ids = [f"{number:02d}.png" for number in range(12)]
+        for image_id in self.ids:
+            save_picture(self.folder / image_id, rng, size=40)
+        self.store = Store(root / "runs")
+        recipe_file = root / "recipe.yaml"
+        data = settings(self.folder, template=template)
+        data["arms"] = {arm: data["arms"].get(arm, {"prompts": {"template": f"{arm} {{label}}"}}) for arm in arms}
+        recipe_file.write_text(yaml.safe_dump(data, sort_keys=False, allow_unicode=True))
+        self.recipe = load_recipe(recipe_file)
+        run_folder = self.store.run_folder(RUN)
+        run_folder.mkdir(parents=True)
+        (run_folder / "recipe.yaml").write_text(self.recipe.text)
+        (run_folder / "recipe.lock.yaml").write_text(lock_text(self.recipe, run_folder))
+        row = {"run_id": RUN, "name": "drawn", "recipe_file": "recipe.yaml", "recipe_sha256": "", "state": "running"}
+        row |= {"started_at": now(), "host": "here", "pid": 1, "environment": json.dumps(environment())}
+        with self.store.db.write() as db:
+            db.table("runs").insert(row)
+            db.table("arms").insert_all(
+                [{"run_id": RUN, "arm": arm, "position": place} for place, arm in enumerate(arms)]
+            )
+
+    def publish(self, artifact, arms, fill=lambda out: None):
+        """Commit an artifact, as the runner does, and note its use and its attempt."""
+        stage = maker_of(type(artifact))
+        self.n_published += 1
+        fingerprint = f"{self.n_published:032x}"
+        out = self.store.work_folder(stage.name, fingerprint) / "out"
+        out.mkdir(parents=True)
+        artifact = type(artifact)(out) if hasattr(artifact, "folder") else artifact
+        fill(out)
+        artifact.save(out)
+        self.store.publish(stage, fingerprint, {"inputs": {}}, artifact, out, RUN)
+        artifact_id = f"{stage.name}/{fingerprint}"
+        self.attempt(artifact_id, "done")
+        use = {"run_id": RUN, "stage": stage.name, "artifact_id": artifact_id, "how": "made"}
+        with self.store.db.write() as db:
+            db.table("uses").insert_all([use | {"arm": arm} for arm in arms])
+        return artifact_id
+
+    def attempt(self, artifact_id, state, error=""):
+        row = {"run_id": RUN, "artifact_id": artifact_id, "why": "first time", "state": state, "error": error}
+        with self.store.db.write() as db:
+            db.table("attempts").insert(row | {"started_at": now(), "wall_s": 1.5, "peak_memory_mb": 640.0})
+
+    def end(self, state="done", error=""):
+        with self.store.db.write() as db:
+            db.table("runs").update(RUN, {"state": state, "ended_at": now(), "error": error})
+        return gather(self.store, RUN)
+
+    def shared_stages(self, arms=("label-only", "mep")):
+        """Everything before the prompts."""
+        ids, train = self.ids, self.ids[:8]
+        labels = np.arange(12) % len(self.labels)
+        source = next(iter(self.recipe.arms.values())).dataset.source
+        sizes, digests = np.full((12, 2), 40), ["0" * 64] * 12
+        self.publish(Images(ids, labels, self.labels, np.arange(12) >= 8, digests, sizes, {}, source), arms)
+        self.publish(Embeddings(train, np.zeros((8, 3), np.float32)), arms)
+        kept = np.arange(8) != 7
+        reasons = [""] * 7 + ["std_v 3.2 < 4, var_l 81.3 < 100"]
+        self.publish(Inliers(train, kept, reasons, {"std_v": [9.0] * 7 + [3.2]}), arms)
+        clusters = np.array([0, 0, 0, 0, 1, 1, 1, -1])
+        distances = np.array([0.3, 0.1, 0.4, 0.2, 0.1, 0.2, 0.3, np.nan], np.float32)
+        self.publish(Clusters(train, clusters, distances, {"centers": np.zeros((2, 3))}), arms)
+        names = [self.labels[label] for label in labels[:7]]
+        shortage = [f"{self.labels[0]}, cluster 1: 3 images left out"]
+        self.publish(TrainingSet(train[:7], names, clusters[:7], np.ones(7), shortage), arms)
+        self.publish(BaseModel(None), arms, fill_base)
+        self.publish(Latents(None), arms, fill_latents)
+        features = {"heldout": np.zeros((4, 3), np.float32)}
+        self.publish(References({"random_conv": features}, {"random_conv": {"d": 3}}), arms)
+
+    def own_stages(self, arm, value=44.0, halves=None, **protocol):
+        """Everything from the prompts on: samples, and a Fréchet distance of `value`."""
+        template = self.recipe.arms[arm].prompts.template
+        known = [Prompt(f"p{n}", template.split("{")[0] + label, label, None, 3) for n, label in enumerate(self.labels)]
+        of_image = {image_id: n % len(known) for n, image_id in enumerate(self.ids[:7])}
+        self.publish(Prompts(known, of_image), [arm])
+        self.publish(Model(None), [arm], fill_model)
+        self.publish(Samples(None), [arm], lambda out: fill_samples(out, known))
+        self.publish(scores(value, base_halves() if halves is None else halves, **protocol), [arm])
+
+
+def save_picture(path, rng, size):
+    ramp = np.linspace(60, 200, size)[:, None, None] + rng.normal(0, 20, (size, size, 3))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.clip(ramp * rng.uniform(0.6, 1.2, 3), 0, 255).astype(np.uint8)).save(path)
+
+
+def fill_base(out):
+    write_json(out / "base.json", {"kind": "scratch", "resolution": 40})
+    for step in range(60):
+        append_json_line(out / "losses.jsonl", {"step": step, "loss": 1 / (1 + step)})
+
+
+def fill_model(out):
+    write_json(out / "training.json", {"steps": 60, "images": 7, "parameters": 1000})
+    for step in range(60):
+        append_json_line(out / "losses.jsonl", {"step": step, "loss": 2 - step / 60})
+
+
+def fill_latents(out):
+    for name in ("mean", "std"):
+        np.save(out / f"{name}.npy", np.zeros((7, 1, 1, 1, 1), np.float32))
+    save_table(out / "ids.parquet", {"id": ["a"]})
+
+
+def fill_samples(out, prompts):
+    rng = np.random.default_rng(1)
+    for prompt in prompts:
+        for ordinal in range(2):
+            name = f"images/{prompt.id}/{ordinal:06d}.png"
+            save_picture(out / name, rng, size=40)
+            row = {"file_name": name, "text": prompt.text, "label": prompt.label, "prompt_id": prompt.id}
+            append_json_line(out / "metadata.jsonl", row | {"ordinal": ordinal})
+
+
+def base_halves():
+    return 50 + np.random.default_rng(3).normal(0, 2, N_HALVES)
+
+
+def better_halves():
+    """12.8 below the baseline's halves, one more and one less in turn: their differences spread by √(40/39)."""
+    return base_halves() - 12.8 + np.where(np.arange(N_HALVES) % 2, 1.0, -1.0)
+
+
+def scores(fd, halves, *, n=32, seed=1, digest="ab" * 32, flags=(), se=2.0, too_few=()):
+    """Fréchet distance, kernel distance and precision of samples; of real training images and of the floor as well."""
+    rows, spread_of_rows = [], []
+    for metric, better, factor in (("fd", "lower", 1.0), ("kid", "lower", 0.001), ("precision", "higher", 0.01)):
+        for subject, value in (("samples", fd), ("train", 11.5), ("floor", 20.25)):
+            row = {
+                "metric": metric,
+                "subject": subject,
+                "value": value * factor,
+                "se": None if se is None else se * factor,
+            }
+            row |= {"better": better, "reference": "heldout", "group": "all", "n_real": n, "n_fake": n}
+            row |= {"extractor": "random_conv", "digest": digest, "d": 64, "eval_resolution": 40, "settings": {}}
+            row |= {"seed": seed, "version": "0.1.0", "flags": list(flags)}
+            if metric in too_few:
+                row |= {"value": None, "se": None, "flags": [*flags, "too_few_images"]}
+            rows.append(row)
+            spread_of_rows.append(halves * factor)
+    return Scores(rows, np.stack(spread_of_rows))
+
+
+@pytest.fixture
+def drawn(tmp_path):
+    return Drawn(tmp_path)
+
+
+@pytest.fixture
+def report(drawn):
+    """A finished run: 44.0 for the baseline, 31.2 for mep, and halves that lie 12.8 ± 1 apart."""
+    return finished(drawn)
+
+
+def finished(drawn, **protocol):
+    drawn.shared_stages()
+    drawn.own_stages("label-only")
+    drawn.own_stages("mep", value=31.2, halves=better_halves(), **protocol)
+    return drawn.end()
+
+
+def in_terminal(found, width=80):
+    screen = io.StringIO()
+    Console(file=screen, width=width).print(as_rich(found))
+    return screen.getvalue()
+
+
+class Page(HTMLParser):
+    """The text of a page as a reader sees it, its tags, and the cells of the table of scores."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.text, self.cells, self.attributes, self.open_tables = [], "", [], [], []
+        self.in_cell = False
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+        if tag == "table":
+            self.open_tables.append(dict(attrs).get("class"))
+        if tag == "td" and "scores" in self.open_tables:
+            self.cells.append("")
+            self.in_cell = True
+
+    def handle_endtag(self, tag):
+        if tag == "table":
+            self.open_tables.pop()
+        self.in_cell = self.in_cell and tag != "td"
+
+    def handle_data(self, data):
+        if self.tags[-1:] != ["style"]:
+            self.text += data
+        if self.in_cell:
+            self.cells[-1] += data
+
+
+def page_of(report, tmp_path):
+    write_html(report, tmp_path / "page.html")
+    return (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Numbers
+
+
+NUMBER = re.compile(r"[−+]?\d+(?:\.\d+)?")
+
+
+def test_every_format_shows_the_same_numbers(report, tmp_path):
+    found = comparison(report)
+    data = json.loads(as_json(found))
+    told = [
+        f"{text}"
+        for row in data["scores"]
+        for text in [
+            *(one["shown"] for one in [*row["arms"].values(), *row["references"].values()]),
+            *(f"{one['shown']} {one['interval']}" for one in row["differences"].values()),
+        ]
+    ]
+    expected = Counter(NUMBER.findall(" ".join(told)))
+    assert sum(expected.values()) == 3 * (4 * 2 + 3)  # three metrics: four values ± se, a difference and two ends
+    titles = re.compile(r"^\| *(fd|kid|precision) |×10³", re.MULTILINE)
+    rows = [line for line in as_markdown(found).splitlines() if titles.search(line)]
+    assert Counter(NUMBER.findall(titles.sub("", "\n".join(rows)))) == expected
+    table = in_terminal(found).split("what differs")[0].split("───\n")[1]
+    assert Counter(NUMBER.findall(table.replace("×10³", ""))) == expected
+    assert Counter(NUMBER.findall(" ".join(Page(page_of(report, tmp_path)).cells))) == expected
+
+
+def test_json_keeps_what_was_measured_to_the_last_digit(report):
+    kid = json.loads(as_json(comparison(report)))["scores"][1]
+    assert kid["arms"]["mep"]["value"] == 31.2 * 0.001
+    assert (kid["shown_times"], kid["arms"]["mep"]["shown"]) == (1000, "31.2 ± 2.0")
+
+
+def test_a_difference_is_the_arm_minus_the_baseline_with_its_interval(report):
+    row = comparison(report).rows[0]
+    delta = row.differences["mep"]
+    se = np.sqrt(40 / 39)  # 40 values, half of them 1 above and half 1 below their mean
+    assert delta.value == pytest.approx(-12.8)
+    assert (delta.low, delta.high) == pytest.approx((-12.8 - 1.959964 * se, -12.8 + 1.959964 * se), abs=1e-6)
+    assert "| −12.8 (−14.8 to −10.8) |" in as_markdown(comparison(report))
+
+
+def test_the_best_arm_is_bold_whichever_way_is_better(report, tmp_path):
+    found = comparison(report)
+    assert [sorted(row.best) for row in found.rows] == [["mep"], ["mep"], ["label-only"]]
+    assert "| **31.2** ± 2.0 |" in as_markdown(found)
+    assert "| **0.440** ± 0.020 |" in as_markdown(found)
+    assert re.findall(r'class="value best">([^<]*)', page_of(report, tmp_path)) == ["31.2", "31.2", "0.440"]
+    screen = io.StringIO()
+    Console(file=screen, width=80, force_terminal=True, color_system="standard").print(as_rich(found))
+    assert re.findall(r"\x1b\[1m([0-9.]+)\x1b", screen.getvalue()) == ["31.2", "31.2", "0.440"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"n": 16}, "they differ in the number of real images and the number of generated images"),
+        ({"digest": "cd" * 32}, "they differ in the weights of the extractor"),
+    ],
+)
+def test_numbers_that_were_not_made_alike_are_not_compared(drawn, changed, why):
+    found = comparison(finished(drawn, **changed))
+    assert not any(row.best or row.differences for row in found.rows)
+    assert any(why in note for note in found.notes)
+    assert "cannot be compared" in verdict(found)[0]
+
+
+def test_arms_of_other_seeds_have_no_halves_in_common(drawn):
+    found = comparison(finished(drawn, seed=2))
+    assert found.rows[0].best == {"mep"}
+    assert not found.rows[0].differences
+    assert "they differ in the seed" in found.rows[0].refusals["mep"]
+    assert "there is no interval" in verdict(found)[0]
+
+
+def test_without_halves_there_is_a_value_and_no_interval(drawn):
+    found = comparison(finished(drawn, se=None))
+    assert found.rows[0].arms["mep"].text == "31.2"
+    assert "too few images for halves" in found.rows[0].refusals["mep"]
+    assert "| **31.2** | – |" in as_markdown(found)
+
+
+def test_a_score_without_enough_images_is_a_gap_with_its_reason(drawn, tmp_path):
+    made = finished(drawn, too_few=("precision",))
+    row = next(row for row in comparison(made).rows if row.metric == "precision")
+    assert row.arms["mep"].text == "–"
+    assert row.best == frozenset()
+    assert "there are too few images" in row.refusals["mep"]
+    assert any(note.startswith("† too_few_images:") for note in comparison(made).notes)
+    assert json.loads(as_json(comparison(made)))
+    write_html(made, tmp_path / "gap.html")
+
+
+def test_references_stand_once_when_arms_share_them(report, drawn):
+    assert comparison(report).references == ["real training images", "autoencoder floor"]
+    assert as_markdown(comparison(report)).count("11.50 ± 2.0") == 0
+    assert as_markdown(comparison(report)).count("| 11.5 ± 2.0 |") == 2  # fd, and kid times 1000
+
+
+def test_a_deficient_rank_is_marked_where_it_matters(drawn):
+    found = comparison(finished(drawn, flags=["rank_deficient"]))
+    assert [row.title for row in found.rows] == ["fd ↓†", "kid ×10³ ↓", "precision ↑"]
+    assert any(note.startswith("† rank_deficient:") for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        (31.24, 3.5, "31.2"),
+        (31.25, 0.0996, "31.25"),
+        (1234.5, 480, "1230"),
+        (-0.001, 0.5, "0.00"),
+        (0.53125, None, "0.531"),
+        (0.0, 0.0, "0"),
+        (0.53125, 0.0, "0.531"),
+        (0.9996, None, "1.00"),
+        (-12.8, 1.01, "−12.8"),
+    ],
+)
+def test_a_value_ends_where_its_uncertainty_does(value, error, text):
+    assert rounded(value, error) == text
+
+
+@given(st.floats(1e-6, 1e6))
+def test_an_error_is_shown_with_two_digits(error):
+    assert float(rounded_error(error)) == pytest.approx(error, rel=0.0501)
+    assert len(rounded_error(error).replace(".", "").strip("0")) <= 2
+
+
+def test_many_arms_with_long_names_fit_eighty_columns(tmp_path):
+    arms = ["label-only", "mep", "a" * 40, "b" * 64]
+    drawn = Drawn(tmp_path, arms=arms)
+    drawn.shared_stages(arms)
+    for number, arm in enumerate(arms):
+        drawn.own_stages(arm, value=44.0 - number, halves=base_halves() - number - np.arange(N_HALVES) / 20)
+    found = comparison(drawn.end())
+    lines = in_terminal(found).splitlines()
+    assert max(map(cell_len, lines)) <= 80
+    for row in found.rows:
+        assert all(any(number.text in line for line in lines) for number in row.arms.values())
+    assert "bbbb is the best of 3 arms beside the baseline, picked after they were measured" in verdict(found)[1]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Sentences
+
+
+def test_the_verdict_names_the_better_arm_its_interval_and_what_one_seed_is_worth(report):
+    told = verdict(comparison(report))
+    assert told[0] == (
+        "mep has the lower Fréchet distance to held-out images: 31.2 against 44.0, a difference of −12.8 "
+        "(95 % interval −14.8 to −10.8)."
+    )
+    assert told[1] == "The 2 other numbers: 1 clearly for mep and 1 clearly for label-only."
+    assert told[-1] == "One training seed per arm: this compares two image sets, not yet two methods."
+
+
+def test_the_verdict_does_not_decide_what_the_interval_leaves_open(drawn):
+    drawn.shared_stages()
+    drawn.own_stages("label-only", value=44.0)
+    wide = base_halves() + 8 * np.where(np.arange(N_HALVES) % 2, 1.0, -1.0)
+    drawn.own_stages("mep", value=40.0, halves=wide)
+    told = verdict(comparison(drawn.end()))
+    assert told[0].startswith("mep and label-only cannot be told apart by the Fréchet distance")
+    assert told[0].endswith("(95 % interval −19.9 to +11.9) that includes zero.")  # −4 ± 1.96 · 8 √(40/39)
+
+
+def test_a_worse_arm_is_told_as_the_baseline_being_better(drawn):
+    drawn.shared_stages()
+    drawn.own_stages("label-only", value=31.2, halves=better_halves())
+    drawn.own_stages("mep", value=44.0)
+    assert verdict(comparison(drawn.end()))[0] == (
+        "label-only has the lower Fréchet distance to held-out images: 31.2 against 44.0 of mep, a difference of +12.8 "
+        "(95 % interval +10.8 to +14.8) of mep to label-only."
+    )
+
+
+def test_a_single_arm_is_held_against_real_images_and_the_floor(tmp_path):
+    drawn = Drawn(tmp_path, arms=["mep"])
+    drawn.shared_stages(["mep"])
+    drawn.own_stages("mep", value=31.2)
+    report = drawn.end()
+    assert verdict(comparison(report)) == [
+        "mep has a Fréchet distance to held-out images of 31.2.",
+        "For scale: real training images reach 11.5 and the autoencoder floor is 20.2.",
+    ]
+    assert "<strong" not in page_of(report, tmp_path)
+    assert "**" not in as_markdown(comparison(report))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Runs that did not end
+
+
+def test_a_half_finished_run_tells_what_it_has_and_names_what_is_missing(drawn, tmp_path):
+    drawn.shared_stages()
+    drawn.own_stages("label-only")
+    drawn.attempt("training/" + "f" * 32, "running")
+    report = gather(drawn.store, RUN)  # it says `running`, but nobody holds its lock
+    found = comparison(report)
+    assert report.state == "interrupted"
+    assert found.missing == {"mep": ["prompts", "training", "generation", "metrics"]}
+    assert [one.state for one in report.stages if one.artifact_id.endswith("f" * 32)] == ["interrupted"]
+    for told in (as_markdown(found), in_terminal(found), Page(page_of(report, tmp_path)).text):
+        assert "mep has no prompts, training, generation, metrics." in told
+        assert "44.0" in told
+    assert "mep has no metrics yet." in verdict(found)
+    assert f"mep resume {RUN}" in page_of(report, tmp_path)
+
+
+def test_a_failed_run_that_made_nothing_still_has_a_page(drawn, tmp_path):
+    drawn.attempt("dataset/" + "f" * 32, "failed", "02.png does not decode")
+    report = drawn.end("failed", "02.png does not decode")
+    found = comparison(report)
+    assert set(found.missing["mep"]) == set(stages())
+    assert verdict(found) == ["Nothing can be compared yet: the run is failed, and no arm has metrics."]
+    assert "This run failed: 02.png does not decode" in Page(page_of(report, tmp_path)).text
+    assert as_markdown(found)
+    assert json.loads(as_json(found))["scores"] == []
+    assert "Nothing can be compared" in in_terminal(found)
+
+
+def test_an_artifact_whose_files_are_gone_is_missing(drawn, tmp_path):
+    report = finished(drawn)
+    artifact_id = next(arm.artifact_ids["generation"] for arm in report.arms if arm.name == "mep")
+    next((drawn.store.root / "store" / artifact_id).rglob("*.png")).unlink()
+    arm = gather(drawn.store, RUN).arms[1]
+    assert (arm.missing, arm.lost) == (["generation"], ["generation"])
+    assert "generation have been deleted or damaged since" in page_of(gather(drawn.store, RUN), tmp_path)
+
+
+def test_images_that_were_deleted_since_are_told_in_place(report, drawn, tmp_path):
+    before = page_of(report, tmp_path)
+    for path in drawn.folder.iterdir():
+        path.unlink()
+    (drawn.folder / drawn.ids[0]).write_bytes(b"not an image")
+    after = page_of(gather(drawn.store, RUN), tmp_path)
+    assert "deleted since" not in before
+    assert after.count("deleted since</span>") > 20
+    assert "unreadable now</span>" in after
+
+
+def test_a_run_that_is_not_there_is_an_error_of_the_command_line(drawn):
+    with pytest.raises(UsageError, match="no run 'other'"):
+        gather(drawn.store, "other")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Names
+
+
+@pytest.mark.parametrize("hostile", HOSTILE, ids=lambda text: text[:10])
+def test_a_hostile_name_is_shown_as_text(tmp_path, hostile):
+    drawn = Drawn(tmp_path, labels=[hostile, "other"], template=hostile + " {label}")
+    report = finished(drawn)
+    html = page_of(report, tmp_path)
+    page = Page(html)
+    assert plain(hostile) in page.text
+    assert "script" not in page.tags
+    assert "\u202e" not in html
+    found = comparison(report)
+    assert json.loads(as_json(found))["fields"]["prompts.template"]["label-only"] == hostile + " {label}"
+    shown = plain(hostile)[:40]
+    assert in_markdown(shown) in as_markdown(found)
+    assert not re.search(r"(?<!\\)<script", as_markdown(found))
+    assert shown in re.sub(r"\s*\n\s*", "", in_terminal(found, width=200))
+
+
+def test_a_pipe_in_a_name_makes_no_column(tmp_path):
+    found = comparison(finished(Drawn(tmp_path, template="a|b|c {label}")))
+    table = [line for line in as_markdown(found).splitlines() if line.startswith("| prompts")]
+    assert len(re.findall(r"(?<!\\)\|", table[0])) == 4
+
+
+@given(st.text(max_size=40))
+def test_markdown_escapes_leave_the_text_as_it_was(text):
+    assert re.sub(r"\\([\\`*_\[\]<>|~&#$])", r"\1", in_markdown(text)) == text
+
+
+@given(st.text(max_size=60))
+def test_plain_text_is_one_line_that_does_not_turn_around(text):
+    assert not re.search("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]", plain(text))
+
+
+def test_long_values_are_cut_where_they_begin_to_differ():
+    long = "Histology image of tissue at high magnification of one colon slide"
+    short = shortened({"a": f"{long}", "b": f"{long} with clusters"})
+    assert short == {"a": "… colon slide", "b": "… colon slide with clusters"}
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The page
+
+
+def test_the_page_needs_nothing_but_itself(report, tmp_path):
+    html = page_of(report, tmp_path)
+    page = Page(html)
+    assert not {"script", "link", "iframe", "object", "base"} & set(page.tags)
+    references = [value for name, value in page.attributes if name in ("src", "href", "srcset", "action", "data")]
+    assert all(value.startswith(("data:image/webp;base64,", "#")) for value in references)
+    assert "url(" not in html
+    assert "@import" not in html
+    assert len(html) < 15e6
+
+
+def test_every_picture_has_a_text_and_every_heading_cell_a_scope(report, tmp_path):
+    html = page_of(report, tmp_path)
+    assert html.count("<img") > 20
+    assert all(re.search(r'alt="[^"]{5,}"', tag) for tag in re.findall(r"<img[^>]*>", html))
+    assert all("scope=" in tag for tag in re.findall(r"<th[ >][^>]*", html))
+
+
+def test_the_page_shows_every_section_of_a_finished_run(report, tmp_path):
+    text = Page(page_of(report, tmp_path)).text
+    for told in (
+        "1 of 8 training images were removed",
+        "std_v < 4",
+        "benign, cluster 1: 3 images left out",
+        "Image of benign",
+        "Cluster 0",
+        "4 images, 50 %",
+        "Running mean over 2 steps",
+        "template: Image of {label} tissue",
+        RUN,
+        "torch",
+    ):
+        assert told in text
+
+
+def test_a_cluster_card_shows_the_images_nearest_its_centre_first(report):
+    card = gallery.cluster_tiles(report)[0].cards[0]
+    assert [picture.alt.split()[2] for picture in card.nearest] == ["01.png,", "03.png,", "00.png,", "02.png,"]
+    assert card.mix == [("benign", 0.5), ("tumour", 0.5)]
+
+
+def test_samples_stand_beside_training_images_of_their_own_prompt(report):
+    prompt = gallery.sample_tiles(report)[0].prompts[1]
+    assert (prompt.id, prompt.n_made, prompt.n_real) == ("p1", 2, 3)
+    assert [picture.alt.split()[2] for picture in prompt.real] == ["01.png,", "03.png,", "05.png,"]
+
+
+def test_a_full_page_leaves_pictures_out_and_says_so(report, tmp_path, monkeypatch):
+    monkeypatch.setattr(gallery, "CLUSTER_BUDGET", 1)
+    monkeypatch.setattr(gallery, "SAMPLE_BUDGET", 1)
+    text = Page(page_of(report, tmp_path)).text
+    assert "1 of 2 clusters are shown" in text
+    assert "1 of 2 prompts are shown" in text
+
+
+def test_small_pictures_grow_by_whole_multiples_and_large_ones_shrink():
+    pictures = Pictures(1e6)
+    sizes = {side: pictures.of(lambda side=side: np.zeros((side, side + 9, 3), np.uint8), "") for side in (20, 96, 512)}
+    assert [(one.shown_px, one.enlarged) for one in sizes.values()] == [(80, True), (96, False), (128, False)]
+
+
+def test_rules_are_counted_without_what_was_measured():
+    assert rules_of("std_v 3.2 < 4, var_l 1e-05 < 100") == ["std_v < 4", "var_l < 100"]
+    assert rules_of("too far from its neighbours") == ["too far from its neighbours"]
+
+
+def test_positions_are_spread_from_the_first_to_the_last():
+    assert spread(3, 8) == [0, 1, 2]
+    assert spread(101, 5) == [0, 25, 50, 75, 100]
+
+
+def test_a_running_mean_is_drawn_at_the_last_step_that_it_covers():
+    assert running_mean(np.array([1.0, 2.0, 6.0, 0.0]), 2).tolist() == [1.5, 4.0, 3.0]
+    curve = smoothed("a", [(step, float(step)) for step in range(50)], 0)  # a window of 50 // 25 = 2
+    assert (curve.steps[0], curve.values[0], len(curve.steps)) == (1, 0.5, 49)
+
+
+def test_a_long_curve_keeps_both_ends_and_its_shape():
+    curve = smoothed("a", [(step, 2.0 * step) for step in range(20_000)], 0)  # windows of 200 steps
+    assert len(curve.steps) == len(curve.values) == 300
+    assert (curve.steps[0], curve.steps[-1]) == (199, 19_999)
+    assert np.allclose(curve.values, 2 * curve.steps - 199)  # the mean of 2s - 398, ..., 2s
+
+
+def test_a_falling_loss_is_drawn_from_the_upper_left_to_the_lower_right():
+    curve = smoothed("a<b", [(step, 1.0 - step / 10) for step in range(10)], 0)
+    svg = line_chart([curve], label="loss", description='the "loss"')
+    points = [tuple(map(float, point.split(","))) for point in re.search(r'points="([^"]*)', svg)[1].split()]
+    assert points == sorted(points)
+    assert points[0][1] < points[-1][1]  # y grows downwards
+    assert "a&lt;b" in svg
+    assert "the &#34;loss&#34;" in svg
+
+
+def test_importing_the_report_imports_nothing_heavy():
+    heavy = ["numpy", "PIL", "matplotlib", "jinja2", "pyarrow", "torch", "rich"]
+    code = f"import sys, mep.report; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_reused_artifact_tells_who_made_it_and_how_long_that_took(report, drawn):
+    with drawn.store.db.write() as db:
+        db.execute("UPDATE uses SET how = 'reused'")
+        db.execute("UPDATE attempts SET wall_s = 7 WHERE artifact_id LIKE 'training/%'")
+    training = [one for one in gather(drawn.store, RUN).stages if one.stage == "training"]
+    assert [(one.state, one.wall_s, one.made_by) for one in training] == [("reused", 7.0, RUN)] * 2
+    assert [one.arms for one in training] == [("label-only",), ("mep",)]
+    assert read_json(drawn.store.root / "store" / training[0].artifact_id / "manifest.json")["made_by"] == RUN
