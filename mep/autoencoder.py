@@ -34,7 +34,7 @@ class AutoencoderTraining(Config):
     """Crops in a step."""
     crop_px: int = Field(32, ge=8)
     """Side of the random crops; a fully convolutional network learns as well from parts. Capped by the resolution."""
-    learning_rate: float = Field(3e-3, gt=0, lt=1)
+    learning_rate: float = Field(2e-3, gt=0, lt=1)
     """Peak learning rate of AdamW, after a warm-up of 30 steps, falling as a cosine."""
     edges: float = Field(1.0, ge=0)
     """Weight of the error of neighbouring pixels' differences, which keeps edges sharp."""
@@ -59,7 +59,7 @@ def train_autoencoder(vae: Any, config: AutoencoderTraining, images: Images, res
 
     pixels = _pixels(images, resolution, work)
     parameters = list(vae.parameters())
-    optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, betas=(0.9, 0.99), weight_decay=0)
+    optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, betas=(0.9, 0.99), weight_decay=0, fused=True)
     schedule = get_scheduler(
         "cosine", optimizer, num_warmup_steps=min(30, config.steps // 4), num_training_steps=config.steps
     )

@@ -8,7 +8,7 @@ import importlib
 import pkgutil
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, Union, get_args
 
 from pydantic import BeforeValidator, Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema
@@ -19,11 +19,11 @@ from mep.config import Config
 class Method(Config):
     """One algorithm: a few fields and one verb."""
 
-    kind: str
-    """The value of `kind:` in a recipe."""
-
     noun: ClassVar[str] = "method"
     """What error messages call a member: "'hdbscna' is not a clusterer"."""
+
+    if TYPE_CHECKING:
+        kind: str  # every member narrows it to a literal; a family has none
 
 
 def kind_of(member: type[Method]) -> str:
@@ -37,7 +37,7 @@ def members(family: type[Method]) -> dict[str, type[Method]]:
     package = importlib.import_module(family.__module__)
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"{package.__name__}.{module.name}")
-    found = [member for member in _descendants(family) if get_args(member.model_fields["kind"].annotation)]
+    found = [member for member in _descendants(family) if "kind" in member.model_fields]
     return {kind_of(member): member for member in sorted(found, key=kind_of)}
 
 

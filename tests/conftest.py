@@ -48,12 +48,15 @@ def draw(rng, brown, size=32):
 
 @pytest.fixture
 def imagefolder(tmp_path):
-    """40 images of 32 pixels, half `cancer` and half `healthy`, from ten slides, with a metadata.jsonl."""
-    folder = tmp_path / "images"
+    return draw_imagefolder(tmp_path / "images")
+
+
+def draw_imagefolder(folder, n=40):
+    """Images of 32 pixels, half `cancer` and half `healthy`, four from each slide, with a metadata.jsonl."""
     folder.mkdir()
     rng = np.random.default_rng(0)
     lines = []
-    for number in range(40):
+    for number in range(n):
         label = ("healthy", "cancer")[number % 2]
         Image.fromarray(draw(rng, label == "cancer")).save(folder / f"{number:02d}.png")
         slide = f"s{number // 4}"

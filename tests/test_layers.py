@@ -29,6 +29,7 @@ LAYERS = [
     {"report"},
     {"console"},
     {"cli"},
+    {"__main__"},
 ]
 HEAVY = [
     "torch",
@@ -63,6 +64,10 @@ def test_imports_point_one_way(path):
         return
     for other in top_level_imports(path):
         assert other == own or layer_of(other) <= layer_of(own), f"{own} imports {other}"
+
+
+def test_every_public_name_is_there():
+    assert all(getattr(mep, name) for name in mep.__all__)
 
 
 @pytest.mark.parametrize("module", ["mep", "mep.cli", "mep.console", "mep.recipe", "mep.runner.run", "mep.store"])

@@ -1,7 +1,6 @@
 """Resume as a story: run, run again, change one thing, change it back."""
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -11,24 +10,25 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import tiny_settings, write_recipe
+from conftest import draw_imagefolder, tiny_settings, write_recipe
 
 from mep.errors import DataError, StageFailed, UsageError
 from mep.files import read_json_lines
 from mep.recipe import load_recipe
 from mep.runner.plan import make_plan
-from mep.runner.run import find_run, resume, run, state_of
+from mep.runner.run import Unwatched, find_run, resume, run, state_of
 from mep.stage import Silent
 from mep.store import Store
 
+STEPS = 250
+"""Training steps of a run that is to be stopped on its way."""
 
-class Notes:
+
+class Notes(Unwatched):
     """A watcher that writes down what it hears."""
 
     def __init__(self):
         self.made, self.reused_, self.finished_ = [], [], []
-
-    def planned(self, run_id, plan): ...
 
     def started(self, task):
         self.made.append(task.stage.name)
@@ -37,12 +37,8 @@ class Notes:
     def reused(self, task):
         self.reused_.append(task.stage.name)
 
-    def waiting(self, task, holder): ...
-
     def finished(self, task, seconds, facts):
         self.finished_.append(task.stage.name)
-
-    def said(self, message): ...
 
 
 def go(recipe, store, *overrides):
@@ -213,23 +209,23 @@ def wait_for(condition, process, seconds=120):
         time.sleep(0.05)
 
 
-@pytest.fixture
-def long_recipe(tmp_path, imagefolder):
-    settings = tiny_settings(imagefolder, training_steps=400)
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """A recipe that trains for a while, and the store of a run of it that nothing stopped."""
+    root = tmp_path_factory.mktemp("undisturbed")
+    settings = tiny_settings(draw_imagefolder(root / "images"), training_steps=STEPS)
     settings["machine"]["checkpoint_every_s"] = 0.2
     settings["arms"] = {}
-    return write_recipe(tmp_path / "long.yaml", settings)
+    recipe, store = write_recipe(root / "long.yaml", settings), Store(root / "runs")
+    go(recipe, store)
+    return recipe, store
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_a_run_stopped_while_it_trains_resumes_to_the_same_bytes(long_recipe, tmp_path, number):
-    calm, stormy = Store(tmp_path / "calm"), Store(tmp_path / "stormy")
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    undisturbed = mep("--runs", calm.root, "run", long_recipe, env=environment)
-    output, _ = undisturbed.communicate(timeout=300)
-    assert undisturbed.returncode == 0, output
-
-    process = mep("--runs", stormy.root, "run", long_recipe, env=environment)
+def test_a_run_stopped_while_it_trains_resumes_to_the_same_bytes(undisturbed, tmp_path, number):
+    recipe, calm = undisturbed
+    stormy = Store(tmp_path / "stormy")
+    process = mep("--runs", stormy.root, "run", recipe)
     wait_for(lambda: list((stormy.root / "work" / "training").rglob("*.pt")), process)
     done_before = set(contents(stormy))
     process.send_signal(number)
@@ -240,16 +236,14 @@ def test_a_run_stopped_while_it_trains_resumes_to_the_same_bytes(long_recipe, tm
     if number != signal.SIGKILL:
         assert f"resume {row['run_id']}" in output
 
-    process = mep("--runs", stormy.root, "resume", env=environment)
+    process = mep("--runs", stormy.root, "resume")
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
     assert {name for name in done_before if f"+ {name.split('/')[1]} " in output} == set()  # nothing finished is redone
     assert contents(stormy) == contents(calm)
-    logs = [
-        read_json_lines(next((store.root / "store" / "training").rglob("losses.jsonl"))) for store in (calm, stormy)
-    ]
-    assert logs[0] == logs[1]
-    assert [row["step"] for row in logs[0]] == list(range(400))
+    logs = [next((store.root / "store" / "training").rglob("losses.jsonl")) for store in (calm, stormy)]
+    assert logs[0].read_text() == logs[1].read_text()
+    assert [row["step"] for row in read_json_lines(logs[1])] == list(range(STEPS))
 
 
 def test_two_processes_with_one_recipe_share_the_work(tiny_recipe, tmp_path):

@@ -24,7 +24,7 @@ from mep.files import write_text
 from mep.recipe import Recipe, load_recipe, lock_text
 from mep.recipe.model import MachineConfig
 from mep.runner.plan import Plan, Task, make_plan
-from mep.stage import Progress, Work
+from mep.stage import Progress, Silent, Work
 from mep.store import Store, locks, now
 
 PACKAGES = ("torch", "diffusers", "transformers", "accelerate", "numpy", "scikit-learn", "scikit-image", "hdbscan")
@@ -41,7 +41,29 @@ class Watcher(Protocol):
     def said(self, message: str) -> None: ...
 
 
-def run(recipe: Recipe, store: Store, watcher: Watcher) -> str:
+class Unwatched:
+    """Nobody listens."""
+
+    def planned(self, run_id: str, plan: Plan) -> None:
+        """Say nothing."""
+
+    def started(self, task: Task) -> Progress:
+        return Silent()
+
+    def reused(self, task: Task) -> None:
+        """Say nothing."""
+
+    def waiting(self, task: Task, holder: str) -> None:
+        """Say nothing."""
+
+    def finished(self, task: Task, seconds: float, facts: dict[str, Any]) -> None:
+        """Say nothing."""
+
+    def said(self, message: str) -> None:
+        """Say nothing."""
+
+
+def run(recipe: Recipe, store: Store, watcher: Watcher | None = None) -> str:
     """Carry a recipe to its end as a new run; what the store already has is reused. The run's id.
 
     StageFailed, DataError      the run is marked failed; other errors of the tree as they come
@@ -54,21 +76,21 @@ def run(recipe: Recipe, store: Store, watcher: Watcher) -> str:
     write_text(folder / "recipe.lock.yaml", lock_text(recipe, folder))
     with locks.hold(folder / "lock", wait=False):
         _record_run(run_id, recipe, store)
-        _carry_out(run_id, plan, store, watcher)
+        _carry_out(run_id, plan, store, watcher or Unwatched())
     return run_id
 
 
-def resume(run_id: str, store: Store, watcher: Watcher) -> str:
+def resume(run_id: str, store: Store, watcher: Watcher | None = None) -> str:
     """Go on with a run that was stopped, under its own id and its locked recipe.
 
     Locked      the run is still going on
     """
     folder = store.run_folder(run_id)
     recipe = load_recipe(folder / "recipe.lock.yaml")
-    with locks.hold(folder / "lock", wait=False), store.db.write() as db:
-        db.table("runs").update(run_id, {"state": "running", "ended_at": None, "error": ""})
     with locks.hold(folder / "lock", wait=False):
-        _carry_out(run_id, make_plan(recipe, store), store, watcher)
+        with store.db.write() as db:
+            db.table("runs").update(run_id, {"state": "running", "ended_at": None, "error": ""})
+        _carry_out(run_id, make_plan(recipe, store), store, watcher or Unwatched())
     return run_id
 
 
@@ -311,5 +333,7 @@ def recipe_mistake(error: DataError, recipe: Recipe) -> RecipeError | DataError:
     for arm in recipe.arms:
         place = recipe.place_of(arm, error.field) if error.field else None
         if place and place.line:
-            return DataError(str(Mistake(error.field, error.message, place)), hint=error.hint)
+            lines = recipe.text.splitlines() if place.file == str(recipe.file) else []
+            line = lines[place.line - 1] if place.line <= len(lines) else ""
+            return DataError(str(Mistake(error.field, error.message, place, line)), hint=error.hint)
     return error

@@ -67,7 +67,7 @@ def metrics(config: MetricsConfig, references: References, samples: Samples, *, 
                 found = _measure(score, real, fake, work.seed)
                 for metric, (value, se, half_values) in found.items():
                     flags = ["rank_deficient"] if n <= protocol["d"] else []
-                    flags += [f"too few images: {n}, {score.minimum()} are needed"] if value is None else []
+                    flags += ["too_few_images"] if value is None else []
                     rows.append(
                         {"metric": metric, "subject": subject, "value": value, "se": se}
                         | {"better": score.better[metric], "reference": "heldout", "group": "all"}

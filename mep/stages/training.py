@@ -10,7 +10,7 @@ from mep.artifacts import BaseModel, Latents, Model, Prompts, TrainingSet
 from mep.diffusion import denoising_loss, loss_weights, target_of
 from mep.files import link_or_copy, write_json
 from mep.loop import batch_rows, optimise
-from mep.pipelines import encode_prompts, forget_places, load_pipeline
+from mep.pipelines import encode_prompts, forget_places, load_pipeline, prepare_libraries
 from mep.registry import OneOf
 from mep.stage import Work, stage
 from mep.stages.base import BaseConfig
@@ -65,6 +65,7 @@ def training(
     work: Work,
 ) -> Model:
     """Fine-tune the base on captions and cached latents."""
+    prepare_libraries()  # a resumed run may begin here
     import torch
     from accelerate import Accelerator
     from diffusers import DDPMScheduler
@@ -77,7 +78,7 @@ def training(
     accelerator = Accelerator(cpu=work.device == "cpu")
     model = config.method.prepare(pipeline)
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
+    optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
     schedule = get_scheduler(
         config.schedule, optimizer, num_warmup_steps=config.warmup_steps, num_training_steps=config.steps
     )

@@ -1,0 +1,151 @@
+"""What the person sees: progress and errors on stderr, data on stdout. The only module that prints."""
+
+import sys
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from mep.errors import Interrupted, MepError
+
+if TYPE_CHECKING:
+    from mep.runner.plan import Plan, Task
+
+STEPS_WITHOUT_TERMINAL = 4
+"""Lines that a long stage prints where there is no terminal to draw a bar on."""
+
+
+def out() -> Console:
+    return Console(file=sys.stdout, highlight=False)
+
+
+def err() -> Console:
+    return Console(file=sys.stderr, soft_wrap=not sys.stderr.isatty(), highlight=False)
+
+
+def listing() -> Console:
+    """A console for tables of rows: as wide as the terminal, or as wide as the rows where there is none."""
+    return out() if sys.stdout.isatty() else Console(file=sys.stdout, width=10_000, highlight=False)
+
+
+class Screen:
+    """Hears what the runner does and draws it: a bar on a terminal, plain lines elsewhere."""
+
+    def __init__(self) -> None:
+        self.console = err()
+        self.bar = Progress(
+            TextColumn("  [cyan]{task.description:<11}[/]"),
+            BarColumn(30),
+            TextColumn("{task.completed}/{task.total}"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+        )
+
+    def planned(self, run_id: str, plan: "Plan") -> None:
+        self.run_id = run_id
+        self.started_at = time.monotonic()
+        counts = ", ".join(f"{plan.count(s)} to {s}" for s in ("run", "continue", "reuse") if plan.count(s))
+        n = len(plan.recipe.arms)
+        self.console.print(f"[bold]{escape(run_id)}[/]  {n} arm{'s' * (n > 1)}, {len(plan.tasks)} stages: {counts}")
+        self.several = n > 1
+        self.n_arms = n
+
+    def started(self, task: "Task") -> "StageProgress":
+        return StageProgress(self, task)
+
+    def reused(self, task: "Task") -> None:
+        self.console.print(f"  [dim]= {self._name(task)}  reused[/]")
+
+    def waiting(self, task: "Task", holder: str) -> None:
+        self.console.print(f"  [yellow]… {self._name(task)}  waits: {escape(holder)} is making it[/]")
+
+    def finished(self, task: "Task", seconds: float, facts: dict[str, Any]) -> None:
+        self._close_bar()
+        shown = ", ".join(
+            f"{value} {name}" if isinstance(value, int) else f"{name} {value}" for name, value in facts.items()
+        )
+        self.console.print(f"  [green]+[/] {self._name(task)}  {seconds:6.1f} s  {escape(shown)}")
+
+    def said(self, message: str) -> None:
+        self.console.print(f"    {escape(message)}")
+
+    def close(self) -> None:
+        self._close_bar()
+
+    def _close_bar(self) -> None:
+        self.bar.stop()
+        for task_id in list(self.bar.task_ids):
+            self.bar.remove_task(task_id)
+
+    def _name(self, task: "Task") -> str:
+        own = self.several and len(task.arms) < self.n_arms
+        return escape(f"{task.stage.name:<11} {'[' + ', '.join(task.arms) + ']' if own else '':<14}")
+
+
+class StageProgress:
+    """The progress of one stage."""
+
+    def __init__(self, screen: Screen, task: "Task"):
+        self.screen, self.task = screen, task
+        self.row: Any = None
+        self.next_line = 1 / STEPS_WITHOUT_TERMINAL
+
+    def update(self, done: int, total: int, note: str = "") -> None:
+        bar = self.screen.bar
+        if self.screen.console.is_terminal:
+            if self.row is None:
+                bar.start()
+                self.row = bar.add_task(self.task.stage.name, total=total, note="")
+            bar.update(self.row, completed=done, total=total, note=note)
+        elif note and done / total >= self.next_line:
+            self.next_line = done / total + 1 / STEPS_WITHOUT_TERMINAL
+            self.screen.console.print(f"    {self.screen._name(self.task)}  {done}/{total}  {escape(note)}")
+
+
+def show_error(error: MepError) -> None:
+    console = err()
+    if isinstance(error, Interrupted):
+        console.print(f"[yellow]{escape(error.message)}[/]")
+    else:
+        console.print(f"[bold red]error:[/] {escape(error.message)}")
+    if error.hint:
+        console.print(f"  [dim]hint:[/] {escape(error.hint)}")
+
+
+def show_plan(plan: "Plan") -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("stage", "arms", "", "why"):
+        table.add_column(name)
+    colours = {"reuse": "dim", "run": "green", "continue": "yellow"}
+    for task in plan.tasks:
+        arms = "all" if len(task.arms) == len(plan.recipe.arms) else ", ".join(task.arms)
+        status = f"[{colours[task.status]}]{task.status}[/]"
+        table.add_row(task.stage.name, escape(arms), status, escape(task.why))
+    listing().print(table)
+
+
+def show_rows(rows: Iterable[dict[str, Any]], columns: list[str]) -> None:
+    """Rows as a plain table, every value as text."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*(escape("" if row.get(name) is None else str(row[name])) for name in columns))
+    listing().print(table)
+
+
+def show(text: str) -> None:
+    """A line of data, as it is."""
+    print(text)
+
+
+def tell(text: str) -> None:
+    """A line about what was done, on stderr."""
+    err().print(escape(text))

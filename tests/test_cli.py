@@ -1,0 +1,188 @@
+"""The commands as a person types them."""
+
+import json
+import re
+
+import pytest
+import yaml
+from click.testing import CliRunner
+from conftest import REPOSITORY, draw_imagefolder, tiny_settings, write_recipe
+from PIL import Image
+
+from mep.cli import main
+
+
+def mep(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A store with one finished run, and its recipe."""
+    root = tmp_path_factory.mktemp("finished")
+    settings = tiny_settings(draw_imagefolder(root / "images", n=60))
+    settings["dataset"]["holdout"]["fraction"] = 0.4
+    settings["generation"]["images"]["images"] = 12
+    recipe = write_recipe(root / "tiny.yaml", settings)
+    done = mep("--runs", root / "runs", "run", recipe)
+    assert done.exit_code == 0, done.output
+    return root / "runs", recipe, done
+
+
+def test_help_lists_every_command():
+    output = mep("--help").output
+    for command in ("run", "resume", "validate", "plan", "status", "ls", "show", "report", "schema", "methods"):
+        assert re.search(rf"^  {command} ", output, re.M), command
+
+
+def test_a_run_says_what_it_does_and_ends_with_the_comparison(finished):
+    _, _, done = finished
+    for stage in ("dataset", "base", "embedding", "clustering", "training", "generation", "metrics"):
+        assert f"+ {stage}" in done.stderr
+    assert "label-only" in done.stdout
+    assert "report.html" in done.stderr
+
+
+def test_the_second_run_reuses_everything(finished):
+    runs, recipe, _ = finished
+    done = mep("--runs", runs, "run", recipe)
+    assert done.exit_code == 0
+    assert "+ " not in done.stderr
+    assert "16 to reuse" in done.stderr
+
+
+def test_plan_counts_what_there_is_to_do_and_can_say_so_by_its_exit_code(finished):
+    runs, recipe, _ = finished
+    assert mep("--runs", runs, "plan", recipe, "--exit-code").exit_code == 0
+    planned = mep("--runs", runs, "plan", recipe, "--set", "generation.guidance=3", "--json", "--exit-code")
+    assert planned.exit_code == 10
+    rows = json.loads(planned.stdout)
+    assert {row["stage"] for row in rows if row["status"] == "run"} == {"generation", "metrics"}
+    assert "generation.guidance 1.5 -> 3.0" in {row["why"] for row in rows}
+
+
+def test_status_ls_and_show_tell_the_same_run(finished):
+    runs, recipe, _ = finished
+    listed = json.loads(mep("--runs", runs, "ls", "--json").stdout)
+    assert listed[0]["state"] == "done"
+    assert listed[0]["arms"] == ["label-only", "mep"]
+    run_id = listed[0]["run_id"]
+    stages = json.loads(mep("--runs", runs, "status", run_id, "--json").stdout)["stages"]
+    assert {row["state"] for row in stages} == {"done"}
+    assert len(stages) == 16
+    shown = json.loads(mep("--runs", runs, "show", run_id, "--json").stdout)
+    assert len(shown["artifacts"]) == 24  # twelve stages of two arms
+    assert shown["recipe_file"] == str(recipe)
+    for command in ("ls", "status", "show"):
+        assert run_id in mep("--runs", runs, command, *([run_id] if command != "ls" else [])).stdout
+
+
+@pytest.mark.parametrize("form", ["table", "md", "json", "html"])
+def test_a_report_comes_in_every_format(finished, tmp_path, form):
+    runs, _, _ = finished
+    done = mep("--runs", runs, "report", "--format", form, "--output", tmp_path / "page.html")
+    assert done.exit_code == 0, done.output
+    text = (tmp_path / "page.html").read_text() if form == "html" else done.stdout
+    assert "label-only" in text
+
+
+def test_methods_lists_every_folder(finished):
+    rows = json.loads(mep("methods", "--json").stdout)
+    assert {"kmeans", "hdbscan", "hsv", "scratch", "pretrained", "unet", "dpmsolver++"} <= {row["kind"] for row in rows}
+    assert all(row["does"] for row in rows)
+
+
+def test_schema_writes_what_is_committed(tmp_path):
+    assert mep("schema", "--output", tmp_path).exit_code == 0
+    for name in ("recipe.schema.json", "mep.sql"):
+        assert (tmp_path / name).read_text() == (REPOSITORY / "schemas" / name).read_text()
+
+
+def test_the_variable_names_the_folder_of_the_runs(finished):
+    runs, _, _ = finished
+    done = CliRunner(env={"MEP_RUNS": str(runs)}).invoke(main, ["ls"])
+    assert "tiny" in done.stdout
+
+
+def wrong(settings, **changes):
+    for field, value in changes.items():
+        section, _, rest = field.partition("__")
+        target = settings.setdefault(section, {})
+        *path, last = rest.split("__")
+        for name in path:
+            target = target.setdefault(name, {})
+        target[last] = value
+    return settings
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "where", "message"),
+    [
+        ({"dataset__source__path": "nowhere"}, 2, "path: nowhere", "does not exist"),
+        ({"dataset__label": "diagnosis"}, 1, "label: diagnosis", "the dataset has no column 'diagnosis'"),
+        ({"clustering__method__k": 500}, 1, "k: 500", "500 clusters are asked of 30 images"),
+        ({"prompts__template": "{lable}"}, 2, "template: '{lable}'", "no slot 'lable'"),
+        ({"training__batch_size": 0}, 2, "batch_size: 0", ">= 1"),
+    ],
+)
+def test_a_wrong_recipe_is_told_with_its_line_and_leaves_no_artifact(
+    tmp_path, imagefolder, changes, code, where, message
+):
+    settings = wrong(tiny_settings(imagefolder), **changes)
+    settings["arms"] = {}
+    recipe = write_recipe(tmp_path / "wrong.yaml", settings)
+    done = mep("--runs", tmp_path / "runs", "run", recipe)
+    assert done.exit_code == code
+    assert message in done.stderr
+    line = next(n for n, text in enumerate(recipe.read_text().splitlines(), 1) if where in text)
+    assert f"wrong.yaml:{line}:" in done.stderr
+    assert "Traceback" not in done.output
+    section = next(iter(changes)).partition("__")[0]
+    assert not (tmp_path / "runs" / "store" / section).exists()
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_a_folder_with_too_few_images_is_told(tmp_path, n):
+    (tmp_path / "few").mkdir()
+    for number in range(n):
+        Image.new("RGB", (8, 8)).save(tmp_path / "few" / f"{number}.png")
+    settings = tiny_settings(tmp_path / "few")
+    settings["dataset"].pop("label")
+    settings["prompts"]["template"] = "type {cluster}"
+    settings["arms"] = {}
+    done = mep("--runs", tmp_path / "runs", "run", write_recipe(tmp_path / "few.yaml", settings))
+    assert done.exit_code == 1
+    assert ("the dataset holds no image" if n == 0 else "one image only, 0.png") in done.stderr
+    assert not (tmp_path / "runs" / "store").exists()
+
+
+def test_an_image_that_does_not_decode_is_named(tmp_path, imagefolder):
+    (imagefolder / "13.png").write_text("this is text")
+    done = mep("--runs", tmp_path / "runs", "run", write_recipe(tmp_path / "bad.yaml", tiny_settings(imagefolder)))
+    assert done.exit_code == 1
+    assert "13.png does not decode" in done.stderr
+    assert not (tmp_path / "runs" / "store").exists()
+
+
+def test_a_command_without_any_run_says_how_to_make_one(tmp_path):
+    for command in ("ls", "status", "show", "report"):
+        done = mep("--runs", tmp_path / "none", command)
+        assert done.exit_code == 2
+        assert "mep run recipes/quickstart.yaml" in done.stderr
+    assert not (tmp_path / "none").exists()
+
+
+def test_there_is_nothing_to_resume_when_every_run_is_done(finished):
+    runs, _, _ = finished
+    done = mep("--runs", runs, "resume")
+    assert done.exit_code == 2
+    assert "every run is done" in done.stderr
+
+
+def test_every_recipe_of_the_gallery_validates_and_opens_with_the_schema_and_its_command():
+    for recipe in sorted((REPOSITORY / "recipes").glob("*.yaml")):
+        text = recipe.read_text()
+        assert text.startswith("# yaml-language-server: $schema=../schemas/recipe.schema.json\n"), recipe.name
+        assert f"mep run recipes/{recipe.name}" in text
+        assert yaml.safe_load(text)["name"] == recipe.stem
+    assert mep("validate", REPOSITORY / "recipes" / "quickstart.yaml").exit_code == 0
