@@ -385,8 +385,13 @@ class Model(InFolder):
     def losses(self) -> list[dict[str, Any]]:
         return read_json_lines(self.folder / "losses.jsonl")
 
+    @property
+    def resolution(self) -> int:
+        return int(read_json(self.folder / "training.json")["resolution"])
+
     def facts(self) -> dict[str, Any]:
-        return dict(read_json(self.folder / "training.json"))
+        found = read_json(self.folder / "training.json")
+        return {name: found[name] for name in ("steps", "images", "parameters")}
 
 
 @dataclass(frozen=True, eq=False)

@@ -40,7 +40,7 @@ def optimise(work: Work, name: str, steps: int, step: Callable[[int], dict[str, 
     folder = work.folder / name
     folder.mkdir(parents=True, exist_ok=True)
     log = work.folder / f"{name}.jsonl"
-    first = _resume(folder, state)
+    first = _resume(folder, state, work.device)
     _keep_lines_before(log, first)
     waiting: list[tuple[int, dict[str, Any]]] = []
     saved_at = time.monotonic()
@@ -112,13 +112,13 @@ def _save(folder: Path, step: int, state: dict[str, Any]) -> None:
         old.unlink()
 
 
-def _resume(folder: Path, state: dict[str, Any]) -> int:
+def _resume(folder: Path, state: dict[str, Any], device: str) -> int:
     """Load the newest checkpoint that can be read; the number of the step to go on with."""
     import torch
 
     for path in sorted(folder.glob("*.pt"), reverse=True):
         try:
-            content = torch.load(io.BytesIO(path.read_bytes()), weights_only=True, map_location="cpu")
+            content = torch.load(io.BytesIO(path.read_bytes()), weights_only=True, map_location=device)
         except (RuntimeError, EOFError, ValueError, OSError):
             path.unlink()  # torn by a failing disk: the one before it stands
             continue

@@ -10,6 +10,7 @@ from mep.autoencoder import normalise_latents
 from mep.bases.pretrained import Pretrained
 from mep.bases.scratch import Scratch
 from mep.errors import DataError
+from mep.pipelines import encode_prompts, load_pipeline
 from mep.sources.imagefolder import ImageFolder
 from mep.stage import Work
 from mep.stages.dataset import DatasetConfig, dataset
@@ -83,6 +84,17 @@ def test_normalised_latents_have_mean_0_and_variance_1_and_decode_to_the_same_im
         assert torch.allclose(after.mean.std((0, 2, 3)), torch.ones(3), atol=1e-4)
         assert torch.allclose(after.std, spread, rtol=1e-3)
         assert torch.allclose(vae.decode(after.mean).sample, rebuilt, atol=1e-4)
+
+
+def test_captions_that_differ_in_a_word_get_codes_that_differ(images, tmp_path):
+    # a UNet ignored captions whose codes shared 96 % of their variance
+    base = Scratch.model_validate(SMALL | {"text": {"tokens": 16}})
+    base.build(images, Work(folder=tmp_path))
+    pipeline = load_pipeline(tmp_path / "out" / "pipeline", "cpu")
+    words = ("stained", "unstained")
+    codes = encode_prompts(pipeline, [f"Histology image of {word} tissue" for word in words])
+    after_the_word = codes[:, 4:]
+    assert float((after_the_word[0] - after_the_word[1]).norm() / after_the_word[0].norm()) > 0.4
 
 
 @pytest.mark.parametrize(

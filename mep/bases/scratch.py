@@ -170,6 +170,9 @@ class Scratch(Base):
             "bos_token_id": tokenizer.bos_token_id,
             "eos_token_id": tokenizer.eos_token_id,
             "pad_token_id": tokenizer.pad_token_id,
+            # At the usual scale a random encoder gives all captions nearly one code: 4 % of the variance is between
+            # captions, at ten times that scale 40 %, and a short training learns to tell them apart.
+            "initializer_factor": 10.0,
         }
 
 

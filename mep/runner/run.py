@@ -122,11 +122,15 @@ def find_run(store: Store, name: str | None) -> dict[str, Any]:
 def _carry_out(run_id: str, plan: Plan, store: Store, watcher: Watcher) -> None:
     watcher.planned(run_id, plan)
     state, error = "failed", ""
+    uses: list[dict[str, str]] = []
     try:
         with _signals() as asked:
             for task in plan.tasks:
                 how = _settle(run_id, task, plan.recipe.machine, store, watcher, asked)
-                _record_use(run_id, task, how, store)
+                row = {"run_id": run_id, "stage": task.stage.name, "artifact_id": task.artifact_id, "how": how}
+                uses += [row | {"arm": arm} for arm in task.arms]
+                if how == "made":  # reused ones wait for company: every transaction costs several fsyncs
+                    _record_uses(uses, store)
         state = "done"
     except Interrupted:
         state = "interrupted"
@@ -135,6 +139,7 @@ def _carry_out(run_id: str, plan: Plan, store: Store, watcher: Watcher) -> None:
         error = problem.message
         raise
     finally:
+        _record_uses(uses, store)
         with store.db.write() as db:
             db.table("runs").update(run_id, {"state": state, "ended_at": now(), "error": error})
 
@@ -245,11 +250,12 @@ def _record_run(run_id: str, recipe: Recipe, store: Store) -> None:
         db.table("parameters").insert_all(parameters)
 
 
-def _record_use(run_id: str, task: Task, how: str, store: Store) -> None:
-    row = {"run_id": run_id, "stage": task.stage.name, "artifact_id": task.artifact_id, "how": how}
+def _record_uses(uses: list[dict[str, str]], store: Store) -> None:
+    """Write the waiting rows and forget them."""
     with store.db.write() as db:
         # A resumed run meets its own work again; what it made stays `made`.
-        db.table("uses").insert_all([row | {"arm": arm} for arm in task.arms], ignore=True)
+        db.table("uses").insert_all(uses, ignore=True)
+    uses.clear()
 
 
 def _leaves(value: Any, name: str) -> Iterator[tuple[str, Any]]:

@@ -42,7 +42,7 @@ def generation(config: GenerationConfig, prompts: Prompts, model: Model, *, work
         # A batch is made whole or not at all, so that its images do not depend on where a run was interrupted.
         if not all((work.out / row["file_name"]).exists() for row in batch):
             work.stop_if_asked()
-            _draw(config, pipeline, captions, no_caption, batch, work)
+            _draw(config, pipeline, captions, no_caption, batch, model.resolution, work)
         work.progress.update(min((number + 1) * work.batch_size, len(listed)), len(listed))
     _write_metadata(work.out, listed, prompts)
     return Samples(work.out)
@@ -65,7 +65,13 @@ def plan(config: GenerationConfig, prompts: Prompts, work: Work) -> list[dict[st
 
 
 def _draw(
-    config: GenerationConfig, pipeline: Any, captions: Any, no_caption: Any, batch: list[dict[str, Any]], work: Work
+    config: GenerationConfig,
+    pipeline: Any,
+    captions: Any,
+    no_caption: Any,
+    batch: list[dict[str, Any]],
+    side: int,
+    work: Work,
 ) -> None:
     import torch
     from PIL import Image
@@ -77,6 +83,8 @@ def _draw(
             negative_prompt_embeds=no_caption.expand(len(batch), -1, -1),
             num_inference_steps=config.sampler.steps,
             guidance_scale=config.guidance,
+            height=side,
+            width=side,
             generator=generators,
             output_type="np",
         ).images

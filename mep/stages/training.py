@@ -75,7 +75,7 @@ def training(
     torch.manual_seed(work.seed_for("training"))  # for dropout layers, where a base has any
     pipeline = load_pipeline(base.pipeline, work.device)
     noise_scheduler = DDPMScheduler.from_config(pipeline.scheduler.config)
-    accelerator = Accelerator(cpu=work.device == "cpu")
+    accelerator = Accelerator(cpu=work.device == "cpu", device_placement=False)  # machine.device places the model
     model = config.method.prepare(pipeline)
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
@@ -110,7 +110,7 @@ def training(
     _publish(pipeline, base, work)
     shutil.copyfile(log, work.out / "losses.jsonl")
     facts = {"steps": config.steps, "images": len(training_set.ids), "parameters": sum(p.numel() for p in parameters)}
-    write_json(work.out / "training.json", facts)
+    write_json(work.out / "training.json", facts | {"resolution": base.resolution})
     return Model(work.out)
 
 
