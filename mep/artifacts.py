@@ -329,8 +329,8 @@ class InFolder(Artifact):
 
 
 @dataclass(frozen=True, eq=False)
-class BaseModel(InFolder):
-    """A StableDiffusionPipeline to start from, in `pipeline/`, and how its autoencoder was trained, if it was."""
+class InPipeline(InFolder):
+    """A StableDiffusionPipeline in `pipeline/`, and the losses of what was trained."""
 
     @property
     def pipeline(self) -> Path:
@@ -339,6 +339,11 @@ class BaseModel(InFolder):
     @property
     def losses(self) -> list[dict[str, Any]]:
         return read_json_lines(self.folder / "losses.jsonl")
+
+
+@dataclass(frozen=True, eq=False)
+class BaseModel(InPipeline):
+    """A StableDiffusionPipeline to start from, in `pipeline/`, and how its autoencoder was trained, if it was."""
 
     @property
     def resolution(self) -> int:
@@ -374,16 +379,8 @@ class Latents(InFolder):
 
 
 @dataclass(frozen=True, eq=False)
-class Model(InFolder):
+class Model(InPipeline):
     """The fine-tuned pipeline in `pipeline/`, loadable by StableDiffusionPipeline.from_pretrained, and its losses."""
-
-    @property
-    def pipeline(self) -> Path:
-        return self.folder / "pipeline"
-
-    @property
-    def losses(self) -> list[dict[str, Any]]:
-        return read_json_lines(self.folder / "losses.jsonl")
 
     @property
     def resolution(self) -> int:

@@ -5,6 +5,7 @@ hold weights, optimizer, average and the number of the step: no generator state,
 """
 
 import io
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mep.errors import DataError
-from mep.files import append_json_line, read_json_lines, write_atomically, write_text
+from mep.files import append_json_line, write_atomically, write_text
 from mep.stage import Work
 
 FLUSH_STEPS = 25
@@ -87,20 +88,10 @@ def _flush(log: Path, waiting: list[tuple[int, dict[str, Any]]]) -> float:
 
 
 def _keep_lines_before(log: Path, step: int) -> None:
-    rows = [row for row in read_json_lines_of_whole_lines(log) if row["step"] < step]
+    """Cut the log back to the steps before one; a kill may have left half a last line."""
     if log.exists():
-        import json
-
-        write_text(log, "".join(json.dumps(row) + "\n" for row in rows))
-
-
-def read_json_lines_of_whole_lines(path: Path) -> list[dict[str, Any]]:
-    """The rows of a log whose last line a kill may have cut."""
-    if path.exists():
-        text = path.read_text()
-        if not text.endswith("\n"):
-            write_text(path, text[: text.rfind("\n") + 1])
-    return read_json_lines(path)
+        lines = [line for line in log.read_text().splitlines(keepends=True) if line.endswith("\n")]
+        write_text(log, "".join(line for line in lines if json.loads(line)["step"] < step))
 
 
 def _save(folder: Path, step: int, state: dict[str, Any]) -> None:
