@@ -1,7 +1,6 @@
 """What the person sees: progress and errors on stderr, data on stdout. The only module that prints."""
 
 import sys
-import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +49,6 @@ class Screen:
 
     def planned(self, run_id: str, plan: "Plan") -> None:
         self.run_id = run_id
-        self.started_at = time.monotonic()
         counts = ", ".join(f"{plan.count(s)} to {s}" for s in ("run", "continue", "reuse") if plan.count(s))
         n = len(plan.recipe.arms)
         self.console.print(f"[bold]{escape(run_id)}[/]  {n} arm{'s' * (n > 1)}, {len(plan.tasks)} stages: {counts}")
@@ -67,19 +65,14 @@ class Screen:
         self.console.print(f"  [yellow]… {self._name(task)}  waits: {escape(holder)} is making it[/]")
 
     def finished(self, task: "Task", seconds: float, facts: dict[str, Any]) -> None:
-        self._close_bar()
+        self.close()
         shown = ", ".join(
             f"{value} {name}" if isinstance(value, int) else f"{name} {value}" for name, value in facts.items()
         )
         self.console.print(f"  [green]+[/] {self._name(task)}  {seconds:6.1f} s  {escape(shown)}")
 
-    def said(self, message: str) -> None:
-        self.console.print(f"    {escape(message)}")
-
     def close(self) -> None:
-        self._close_bar()
-
-    def _close_bar(self) -> None:
+        """Take the bar off the screen."""
         self.bar.stop()
         for task_id in list(self.bar.task_ids):
             self.bar.remove_task(task_id)

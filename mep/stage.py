@@ -102,11 +102,9 @@ class Work:
     seed: int = 0
     device: str = "cpu"
     batch_size: int = 32
-    workers: int = 1
     checkpoint_every_s: float = 30.0
     progress: Progress = field(default_factory=Silent)
     stop_signal: Callable[[], int | None] = lambda: None
-    log: Callable[[str], None] = lambda message: None
     mapper: Callable[..., Iterator[Any]] | None = None
 
     @property

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 import yaml
@@ -9,6 +10,7 @@ from click.testing import CliRunner
 from conftest import REPOSITORY, draw_imagefolder, tiny_settings, write_recipe
 from PIL import Image
 
+from mep import commands
 from mep.cli import main
 
 
@@ -186,3 +188,8 @@ def test_every_recipe_of_the_gallery_validates_and_opens_with_the_schema_and_its
         assert f"mep run recipes/{recipe.name}" in text
         assert yaml.safe_load(text)["name"] == recipe.stem
     assert mep("validate", REPOSITORY / "recipes" / "quickstart.yaml").exit_code == 0
+
+
+def test_every_command_file_stands_in_the_help():
+    files = {path.stem.replace("_", "-") for path in Path(commands.__file__).parent.glob("[!_]*.py")}
+    assert files == set(main.list_commands(None))

@@ -1,4 +1,4 @@
-"""The README shows what exists, and what it shows runs."""
+"""The README and the pages under docs/ show what exists, and what they show runs."""
 
 import re
 import shlex
@@ -13,10 +13,12 @@ from mep.stages import stages
 from mep.store.database import Database
 
 README = (REPOSITORY / "README.md").read_text()
+PAGES = {path: path.read_text() for path in [REPOSITORY / "README.md", *sorted(REPOSITORY.glob("docs/*.md"))]}
+DOCS = "\n".join(PAGES.values())
 
 
 def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", README, re.S)
+    return re.findall(rf"```{language}\n(.*?)```", DOCS, re.S)
 
 
 def shown_commands():
@@ -42,7 +44,7 @@ def test_every_command_stage_and_method_is_mentioned():
     for folder, family in families().items():
         assert f"`{folder}/`" in README, folder
         for kind in members(family):
-            assert f"`{kind}`" in README, (folder, kind)
+            assert f"`{kind}`" in DOCS, (folder, kind)
 
 
 def test_the_stage_table_names_inputs_and_outputs_as_the_code_has_them():
@@ -70,5 +72,6 @@ def test_every_query_shown_runs(query, tmp_path):
 
 
 def test_every_file_linked_exists():
-    for target in re.findall(r"\]\((?!http|#)([^)]+)\)", README):
-        assert (REPOSITORY / target).exists(), target
+    for page, text in PAGES.items():
+        for target in re.findall(r"\]\((?!http|#)([^)#]+)", text):
+            assert (page.parent / target).exists(), (page.name, target)

@@ -28,6 +28,7 @@ LAYERS = [
     {"runner"},
     {"report"},
     {"console"},
+    {"commands"},
     {"cli"},
     {"__main__"},
 ]

@@ -38,7 +38,6 @@ class Watcher(Protocol):
     def reused(self, task: Task) -> None: ...
     def waiting(self, task: Task, holder: str) -> None: ...
     def finished(self, task: Task, seconds: float, facts: dict[str, Any]) -> None: ...
-    def said(self, message: str) -> None: ...
 
 
 class Unwatched:
@@ -57,9 +56,6 @@ class Unwatched:
         """Say nothing."""
 
     def finished(self, task: Task, seconds: float, facts: dict[str, Any]) -> None:
-        """Say nothing."""
-
-    def said(self, message: str) -> None:
         """Say nothing."""
 
 
@@ -173,7 +169,6 @@ def _make(
         checkpoint_every_s=machine.checkpoint_every_s,
         progress=watcher.started(task),
         stop_signal=lambda: asked.number,
-        log=watcher.said,
         mapper=machine.engine.map,
     )
     inputs = {role: store.load(one.stage, one.fingerprint, one.config) for role, one in task.inputs.items()}

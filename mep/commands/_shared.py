@@ -1,0 +1,75 @@
+"""What several commands need: options, and the way to a recipe, a store and a screen."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mep.errors import DataError, Interrupted, UsageError
+
+if TYPE_CHECKING:
+    from mep.console import Screen
+    from mep.recipe import Recipe
+    from mep.store import Store
+
+RECIPE = click.argument("recipe", type=click.Path(path_type=Path))
+RUN = click.argument("run_id", metavar="[RUN]", required=False)
+SET = click.option("--set", "overrides", multiple=True, metavar="FIELD=VALUE", help="Override a field; repeatable.")
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def load(recipe: Path, overrides: tuple[str, ...]) -> "Recipe":
+    from mep.recipe import load_recipe
+
+    return load_recipe(recipe, overrides)
+
+
+def open_store(runs: Path, *, must_exist: bool = False) -> "Store":
+    from mep.store import Store
+
+    if must_exist and not (runs / "mep.db").exists():
+        raise UsageError(f"there are no runs in {runs}", hint="make one: mep run recipes/quickstart.yaml")
+    return Store(runs)
+
+
+@contextmanager
+def watched(store: "Store", recipe: "Recipe") -> Iterator["Screen"]:
+    """The screen while a run goes on; a stop tells how to go on, a data error the line of the recipe it comes from."""
+    from mep.console import Screen
+    from mep.runner.run import recipe_mistake
+
+    screen = Screen()
+    try:
+        yield screen
+    except Interrupted as stop:
+        root = "" if store.root == Path("runs").absolute() else f" --runs {store.root}"
+        stop.hint = f"go on with: mep{root} resume {screen.run_id}"
+        raise
+    except DataError as error:
+        raise recipe_mistake(error, recipe) from error
+    finally:
+        screen.close()
+
+
+def conclude(store: "Store", run_id: str) -> None:
+    """The comparison on stdout and the page in the run's folder."""
+    write_report(store, run_id, "table", None)
+    write_report(store, run_id, "html", None)
+
+
+def write_report(store: "Store", run_id: str, form: str, output: Path | None) -> None:
+    from mep import report as reports
+    from mep.console import out, show, tell
+
+    found = reports.gather(store, run_id)
+    writers: dict[str, Any] = {"md": reports.as_markdown, "json": reports.as_json}
+    if form == "html":
+        path = output or store.run_folder(run_id) / "report.html"
+        reports.write_html(found, path)
+        tell(f"report: {path}")
+    elif form == "table":
+        out().print(reports.as_rich(reports.comparison(found)))
+    else:
+        show(writers[form](reports.comparison(found)))

@@ -1,0 +1,23 @@
+import json
+
+import click
+
+from mep.commands._shared import JSON
+
+
+@click.command()
+@JSON
+def command(as_json: bool) -> None:
+    """List every method that a recipe can name, by folder."""
+    from mep.console import show, show_rows
+    from mep.registry import families, members
+
+    rows = [
+        {"folder": folder, "kind": kind, "does": (member.__doc__ or "").strip().split("\n")[0]}
+        for folder, family in families().items()
+        for kind, member in members(family).items()
+    ]
+    if as_json:
+        show(json.dumps(rows, indent=1))
+    else:
+        show_rows(rows, ["folder", "kind", "does"])

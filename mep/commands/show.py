@@ -1,0 +1,30 @@
+import json
+from pathlib import Path
+
+import click
+
+from mep.commands._shared import JSON, RUN, open_store
+
+
+@click.command()
+@RUN
+@JSON
+@click.pass_obj
+def command(runs: Path, run_id: str | None, as_json: bool) -> None:
+    """Show a run: where it came from, every stage's artifact, every field and its origin."""
+    from mep.console import show as show_text
+    from mep.console import show_rows
+    from mep.runner.status import details_of
+
+    found = details_of(open_store(runs, must_exist=True), run_id)
+    if as_json:
+        show_text(json.dumps(found, indent=1))
+        return
+    for name in ("run_id", "state", "recipe_file", "started_at", "ended_at", "host"):
+        show_text(f"{name:<12} {found[name]}")
+    for title, columns in (
+        ("artifacts", ["arm", "stage", "how", "folder"]),
+        ("parameters", ["arm", "field", "value", "origin"]),
+    ):
+        show_text("")
+        show_rows(found[title], columns)
