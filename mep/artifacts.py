@@ -3,7 +3,7 @@
 Shape letters: `n` images, `d` features, `k` clusters, `h w c` pixels.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 Table = dict[str, list[Any]]
+
+SPLITS = ("train", "heldout", "validation")
+"""Names of the splits by their number in `Images.splits`."""
+TRAIN, HELDOUT, VALIDATION = range(3)
 
 
 class Artifact:
@@ -61,7 +65,7 @@ class Images(Artifact):
 
     ids         n names, unique
     labels      int64 (n,)   index into label_names, -1 where the dataset has no labels
-    heldout     bool (n,)    True for images that only metrics may see
+    splits      int8 (n,)    TRAIN, HELDOUT (only metrics may see it) or VALIDATION (assigned and watched, never fitted)
     sha256      n digests of the decoded RGB pixels
     sizes       int64 (n, 2) width, height
     metadata    further columns of the source, n values each
@@ -70,7 +74,7 @@ class Images(Artifact):
     ids: list[str]
     labels: NDArray[np.int64]
     label_names: list[str]
-    heldout: NDArray[np.bool_]
+    splits: NDArray[np.int8]
     sha256: list[str]
     sizes: NDArray[np.int64]
     metadata: Table
@@ -80,19 +84,35 @@ class Images(Artifact):
         return len(self.ids)
 
     @property
+    def heldout(self) -> NDArray[np.bool_]:
+        """bool (n,), True for images that only metrics may see."""
+        return self.splits == HELDOUT
+
+    @property
     def train(self) -> "Images":
-        return self.take(np.flatnonzero(~self.heldout))
+        """The images that everything is fitted on."""
+        return self.take(np.flatnonzero(self.splits == TRAIN))
+
+    @property
+    def validation(self) -> "Images":
+        """Images that are embedded, assigned and watched while training, but never fitted on; often none."""
+        return self.take(np.flatnonzero(self.splits == VALIDATION))
 
     @property
     def held_out(self) -> "Images":
         return self.take(np.flatnonzero(self.heldout))
+
+    @property
+    def seen(self) -> "Images":
+        """Training and validation images: all that stages before the metrics may look at."""
+        return self.take(np.flatnonzero(~self.heldout))
 
     def take(self, rows: NDArray[np.int64]) -> "Images":
         return replace(
             self,
             ids=[self.ids[row] for row in rows],
             labels=self.labels[rows],
-            heldout=self.heldout[rows],
+            splits=self.splits[rows],
             sha256=[self.sha256[row] for row in rows],
             sizes=self.sizes[rows],
             metadata={name: [values[row] for row in rows] for name, values in self.metadata.items()},
@@ -124,7 +144,7 @@ class Images(Artifact):
             {
                 "id": self.ids,
                 "label": self.labels.tolist(),
-                "heldout": self.heldout.tolist(),
+                "split": [SPLITS[split] for split in self.splits],
                 "sha256": self.sha256,
                 "width": self.sizes[:, 0].tolist(),
                 "height": self.sizes[:, 1].tolist(),
@@ -142,7 +162,7 @@ class Images(Artifact):
             ids=rows["id"],
             labels=np.array(rows["label"], dtype=np.int64),
             label_names=read_json(folder / "labels.json"),
-            heldout=np.array(rows["heldout"], dtype=bool),
+            splits=np.array([SPLITS.index(split) for split in rows["split"]], dtype=np.int8),
             sha256=rows["sha256"],
             sizes=np.column_stack([rows["width"], rows["height"]]).astype(np.int64),
             metadata=load_table(extra) if extra.exists() else {},
@@ -150,16 +170,14 @@ class Images(Artifact):
         )
 
     def facts(self) -> dict[str, Any]:
-        return {
-            "train": int((~self.heldout).sum()),
-            "held out": int(self.heldout.sum()),
-            "labels": len(self.label_names),
-        }
+        counts = {name: int((self.splits == number).sum()) for number, name in enumerate(SPLITS)}
+        shown = {"train": counts["train"], "validation": counts["validation"], "held out": counts["heldout"]}
+        return {name: n for name, n in shown.items() if n} | {"labels": len(self.label_names)}
 
 
 @dataclass(frozen=True, eq=False)
 class Embeddings(Artifact):
-    """One vector a training image.
+    """One vector for every training and validation image.
 
     vectors     float32 (n, d)
     """
@@ -181,7 +199,7 @@ class Embeddings(Artifact):
 
 @dataclass(frozen=True, eq=False)
 class Inliers(Artifact):
-    """Which training images stay.
+    """Which training and validation images stay.
 
     mask        bool (n,)    True stays
     reasons     n texts, empty for those that stay
@@ -209,7 +227,7 @@ class Inliers(Artifact):
 
 @dataclass(frozen=True, eq=False)
 class Clusters(Artifact):
-    """The cluster of every training image, and the fitted model as arrays.
+    """The cluster of every training and validation image, and the fitted model as arrays.
 
     labels      int64 (n,)    0 is the largest cluster; -1 for outliers and noise
     distances   float32 (n,)  to the centre of the image's own cluster, for medoids; nan where label is -1
@@ -243,13 +261,35 @@ class Clusters(Artifact):
 
 
 @dataclass(frozen=True, eq=False)
+class Members:
+    """Images and the record of each.
+
+    labels      label name of each image, None where the dataset has none
+    clusters    int64 (n,)
+    """
+
+    ids: list[str]
+    labels: list[str | None]
+    clusters: NDArray[np.int64]
+
+    @classmethod
+    def none(cls) -> Self:
+        return cls([], [], np.zeros(0, dtype=np.int64))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, eq=False)
 class TrainingSet(Artifact):
     """The images that the model is trained on, picked by their record.
 
     labels      label name of each image, None where the dataset has none
     clusters    int64 (n,)
-    weights     float64 (n,)  how often an image is drawn, relative to the others; mean 1
+    weights     float64 (n,)  how often an image is drawn, relative to the others; mean 1. All equal: every image
+                once an epoch; otherwise an epoch is n draws with replacement in proportion to them
     shortage    text per group that was left out or is smaller than the others
+    validation  validation images of the groups that are trained on; the loss on them tells how training goes
     """
 
     ids: list[str]
@@ -257,26 +297,33 @@ class TrainingSet(Artifact):
     clusters: NDArray[np.int64]
     weights: NDArray[np.float64]
     shortage: list[str]
+    validation: Members = field(default_factory=Members.none)
 
     def save(self, folder: Path) -> None:
         columns = {"id": self.ids, "label": self.labels, "cluster": self.clusters.tolist()}
         save_table(folder / "training_set.parquet", columns | {"weight": self.weights.tolist()})
+        watched = self.validation
+        columns = {"id": watched.ids, "label": watched.labels, "cluster": watched.clusters.tolist()}
+        save_table(folder / "validation.parquet", columns)
         write_json(folder / "shortage.json", self.shortage)
 
     @classmethod
     def load(cls, folder: Path, config: Config) -> Self:
         rows = load_table(folder / "training_set.parquet")
+        watched = load_table(folder / "validation.parquet")
         return cls(
             rows["id"],
             rows["label"],
             np.array(rows["cluster"], dtype=np.int64),
             np.array(rows["weight"], dtype=np.float64),
             read_json(folder / "shortage.json"),
+            Members(watched["id"], watched["label"], np.array(watched["cluster"], dtype=np.int64)),
         )
 
     def facts(self) -> dict[str, Any]:
         groups = set(zip(self.labels, self.clusters.tolist(), strict=True))
-        return {"images": len(self.ids), "groups": len(groups)}
+        found = {"images": len(self.ids), "groups": len(groups)}
+        return found | ({"validation images": len(self.validation)} if len(self.validation) else {})
 
 
 @dataclass(frozen=True)
@@ -292,9 +339,9 @@ class Prompt:
 
 @dataclass(frozen=True, eq=False)
 class Prompts(Artifact):
-    """Every distinct prompt, and which one captions each training image.
+    """Every distinct prompt of the training set, and which one captions each image.
 
-    of_image    image id -> index into prompts
+    of_image    image id -> index into prompts; training images, and those validation images whose record has a prompt
     """
 
     prompts: list[Prompt]

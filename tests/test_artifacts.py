@@ -6,12 +6,16 @@ import numpy as np
 import pytest
 
 from mep.artifacts import (
+    HELDOUT,
+    TRAIN,
+    VALIDATION,
     Artifact,
     Clusters,
     Embeddings,
     Images,
     InFolder,
     Inliers,
+    Members,
     Prompt,
     Prompts,
     References,
@@ -33,7 +37,7 @@ def example(kind, tmp_path):
             IDS,
             np.array([0, 1, 0]),
             ["healthy", "a|b <script>"],
-            np.array([True, False, False]),
+            np.array([HELDOUT, TRAIN, VALIDATION], np.int8),
             ["x", "y", "z"],
             np.array([[1, 2], [3, 4], [5, 6]]),
             {"slide": ["s1", None, "s2"]},
@@ -42,7 +46,14 @@ def example(kind, tmp_path):
         Embeddings: Embeddings(IDS, np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)),
         Inliers: Inliers(IDS, np.array([True, False, True]), ["", "mean_v 1 < 2", ""], {"mean_v": [5.0, 1.0, 6.0]}),
         Clusters: Clusters(IDS, np.array([0, -1, 1]), np.array([1, np.nan, 2], np.float32), {"centers": np.eye(2)}),
-        TrainingSet: TrainingSet(IDS, ["a", None, "b"], np.array([0, 1, 1]), np.ones(3), ["b, cluster 4: 1 image"]),
+        TrainingSet: TrainingSet(
+            IDS,
+            ["a", None, "b"],
+            np.array([0, 1, 1]),
+            np.ones(3),
+            ["b, cluster 4: 1 image"],
+            Members(["c"], [None], np.array([2])),
+        ),
         Prompts: Prompts([Prompt("a_c00", "text {", "a", 0, 2), Prompt("all", "x", None, None, 1)], {"a": 0, "b": 1}),
         References: References({"random_conv": {"heldout": np.ones((2, 3), np.float32)}}, {"random_conv": {"d": 3}}),
         Scores: Scores([{"metric": "fd", "value": 0.1}], np.array([[1.0, np.nan]])),
@@ -52,6 +63,8 @@ def example(kind, tmp_path):
 def same(a, b):
     if isinstance(a, np.ndarray):
         return a.dtype == b.dtype and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
+    if isinstance(a, Members):
+        return same(vars(a), vars(b))
     if isinstance(a, dict):
         return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
     return a == b
@@ -83,5 +96,5 @@ def test_rows_are_selected_by_id_in_the_order_asked(tmp_path):
     chosen = images.select(["c", "a.png"])
     assert chosen.ids == ["c", "a.png"]
     assert chosen.metadata == {"slide": ["s2", "s1"]}
-    assert images.train.ids == IDS[1:]
-    assert images.held_out.ids == IDS[:1]
+    assert (images.held_out.ids, images.train.ids, images.validation.ids) == (IDS[:1], IDS[1:2], IDS[2:])
+    assert images.seen.ids == IDS[1:]

@@ -5,11 +5,13 @@ from hypothesis import strategies as st
 
 from mep.allocations.per_label import PerLabel
 from mep.allocations.per_prompt import PerPrompt
-from mep.artifacts import Prompt
+from mep.artifacts import TRAIN, VALIDATION, Clusters, Images, Prompt
 from mep.balancers import Balancer
 from mep.balancers.uniform_per_prompt import UniformPerPrompt
 from mep.errors import DataError
 from mep.registry import members
+from mep.stage import Work
+from mep.stages.balancing import BalancingConfig, balancing
 
 UNIFORM = UniformPerPrompt(kind="uniform_per_prompt")
 
@@ -85,6 +87,21 @@ def test_the_original_case_gives_a_larger_subset_that_is_balanced_exactly():
     choice = balancer.pick(labels, clusters, ["healthy", "cancer"], seed=18021999)
     assert len(choice.rows) >= 85_056
     assert len(set(counts_of(choice, labels, clusters).values())) == 1
+
+
+def test_validation_images_come_along_where_their_group_is_trained_on(tmp_path):
+    ids = list("abcdef")
+    splits = np.array([TRAIN, TRAIN, TRAIN, VALIDATION, VALIDATION, VALIDATION], np.int8)
+    labels, clusters = np.array([0, 0, 1, 0, 1, 1]), np.array([0, 0, 1, 0, 0, -1])
+    images = Images(ids, labels, ["x", "y"], splits, [""] * 6, np.ones((6, 2), int), {}, source=None)
+    found = balancing.function(
+        BalancingConfig(method="none"),
+        images,
+        Clusters(ids, clusters, np.zeros(6, np.float32), {}),
+        work=Work(folder=tmp_path),
+    )
+    assert found.ids == ["a", "b", "c"]
+    assert (found.validation.ids, found.validation.labels) == (["d"], ["x"])  # no y in cluster 0 is trained on
 
 
 def prompt(label, cluster, n):

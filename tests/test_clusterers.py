@@ -4,7 +4,7 @@ from sklearn.cluster import KMeans as Reference
 from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score
 
-from mep.artifacts import Embeddings, Inliers
+from mep.artifacts import TRAIN, VALIDATION, Embeddings, Images, Inliers
 from mep.clusterers import Clusterer
 from mep.clusterers.hdbscan import Hdbscan
 from mep.clusterers.kmeans import KMeans
@@ -56,13 +56,28 @@ def test_hdbscan_that_finds_nothing_says_so():
         Hdbscan(kind="hdbscan", min_cluster_size=16).fit(line, seed=0)
 
 
+def stage_inputs(vectors, keep, splits=None):
+    ids = [str(row) for row in range(len(vectors))]
+    splits = np.zeros(len(ids), np.int8) if splits is None else np.array(splits, np.int8)
+    n = len(ids)
+    images = Images(ids, np.full(n, -1), [], splits, [""] * n, np.ones((n, 2), int), {}, source=None)
+    return images, Embeddings(ids, vectors), Inliers(ids, keep, ["" if one else "far" for one in keep], {})
+
+
 def test_clusters_are_numbered_by_size_and_outliers_have_none(tmp_path):
     vectors = np.concatenate([np.zeros((5, 2)), np.full((20, 2), 9.0), [[500.0, 500.0]]]).astype(np.float32)
-    ids = [str(row) for row in range(26)]
-    inliers = Inliers(ids, np.arange(26) < 25, [""] * 25 + ["far"], {})
     config = ClusteringConfig(method=KMeans(kind="kmeans", k=2))
-    clusters = clustering.function(config, Embeddings(ids, vectors), inliers, work=Work(folder=tmp_path))
+    clusters = clustering.function(config, *stage_inputs(vectors, np.arange(26) < 25), work=Work(folder=tmp_path))
     assert clusters.labels.tolist() == [1] * 5 + [0] * 20 + [-1]
     assert np.isnan(clusters.distances[25])
     rank = clusters.state["rank"]
     assert rank[config.method.assign(clusters.state, vectors[:1])].tolist() == [1]
+
+
+def test_validation_images_are_assigned_to_clusters_that_they_did_not_shape(tmp_path):
+    vectors = np.array([[0.0], [0.2], [0.1], [9.0], [9.2], [1.0], [500.0], [500.0]], np.float32)
+    splits = [TRAIN] * 5 + [VALIDATION] * 3
+    config = ClusteringConfig(method=KMeans(kind="kmeans", k=2))
+    clusters = clustering.function(config, *stage_inputs(vectors, np.arange(8) < 7, splits), work=Work(folder=tmp_path))
+    assert clusters.labels.tolist() == [0, 0, 0, 1, 1, 0, 1, -1]  # 500 is far, yet nearest to the centre at 9.1
+    assert sorted(clusters.state["centers"].ravel().tolist()) == pytest.approx([0.1, 9.1])

@@ -60,6 +60,8 @@ def test_a_file_that_does_not_decode_is_named(imagefolder, tmp_path):
         ({"label": "diagnosis"}, "no column 'diagnosis'", "dataset.label"),
         ({"group": "patient"}, "no column 'patient'", "dataset.group"),
         ({"holdout": {"splits": ["test"]}}, "no split 'test'", "dataset.holdout.splits"),
+        ({"validation": {"splits": ["val"]}}, "no split 'val'", "dataset.validation.splits"),
+        ({"validation": {"fraction": 0.001}}, "leaves no validation image", "dataset.validation"),
         ({"holdout": {"fraction": 0.001}}, "leaves no held-out image", "dataset.holdout"),
     ],
 )
@@ -67,6 +69,22 @@ def test_a_wrong_setting_is_told_with_its_field(imagefolder, tmp_path, settings,
     with pytest.raises(DataError, match=message) as caught:
         build(imagefolder, tmp_path, **settings)
     assert caught.value.field == field
+
+
+def test_validation_is_drawn_from_what_is_not_held_out_and_moves_no_held_out_image(imagefolder, tmp_path):
+    plain = build(imagefolder, tmp_path, label="label", group="slide", holdout={"fraction": 0.2})
+    images = build(
+        imagefolder, tmp_path, label="label", group="slide", holdout={"fraction": 0.2}, validation={"fraction": 0.25}
+    )
+    assert np.array_equal(plain.heldout, images.heldout)
+    assert (len(images.train), len(images.validation), len(images.held_out)) == (24, 8, 8)
+    sides = {(slide, split) for slide, split in zip(images.metadata["slide"], images.splits.tolist(), strict=True)}
+    assert len(sides) == 10  # each of the ten slides lies on one side
+
+
+def test_splits_of_the_source_may_be_validation(pcam, tmp_path):
+    images = build(pcam, tmp_path, holdout={"splits": ["test"]}, validation={"splits": ["validation"]})
+    assert (len(images.train), len(images.validation), len(images.held_out)) == (100, 20, 50)
 
 
 @pytest.mark.parametrize("n", [0, 1])

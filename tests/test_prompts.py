@@ -12,7 +12,7 @@ def build(template, labels, clusters, label_names, tmp_path):
     ids = [f"i{row}" for row in range(len(labels))]
     n = len(ids)
     images = Images(
-        ids, np.zeros(n, int), label_names, np.zeros(n, bool), [""] * n, np.zeros((n, 2), int), {}, source=None
+        ids, np.zeros(n, int), label_names, np.zeros(n, np.int8), [""] * n, np.zeros((n, 2), int), {}, source=None
     )
     chosen = TrainingSet(ids, labels, np.array(clusters), np.ones(n), [])
     return prompts.function(PromptsConfig(template=template), images, chosen, work=Work(folder=tmp_path))

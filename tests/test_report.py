@@ -147,7 +147,9 @@ class Drawn:
         labels = np.arange(12) % len(self.labels)
         source = next(iter(self.recipe.arms.values())).dataset.source
         sizes, digests = np.full((12, 2), 40), ["0" * 64] * 12
-        self.publish(Images(ids, labels, self.labels, np.arange(12) >= 8, digests, sizes, {}, source), arms)
+        self.publish(
+            Images(ids, labels, self.labels, (np.arange(12) >= 8).astype(np.int8), digests, sizes, {}, source), arms
+        )
         self.publish(Embeddings(train, np.zeros((8, 3), np.float32)), arms)
         kept = np.arange(8) != 7
         reasons = [""] * 7 + ["std_v 3.2 < 4, var_l 81.3 < 100"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mep.artifacts import Clusters, Images, Inliers, Prompts, Samples, TrainingSet
+from mep.artifacts import HELDOUT, TRAIN, Clusters, Images, Inliers, Prompts, Samples, TrainingSet
 from mep.report.data import ArmReport, RunReport
 from mep.report.pictures import Picture, Pictures, spread
 from mep.report.text import clipped, plain
@@ -117,7 +117,7 @@ def _labels(images: Images, budget_bytes: float) -> Iterator[LabelTiles]:
     for number in numbers:
         if pictures.full:
             return
-        sides = [np.flatnonzero((images.labels == number) & (images.heldout == heldout)) for heldout in (False, True)]
+        sides = [np.flatnonzero((images.labels == number) & (images.splits == split)) for split in (TRAIN, HELDOUT)]
         shown = [
             [real.picture(images.ids[rows[place]], pictures) for place in spread(len(rows), N_REAL_PER_LABEL)]
             for rows in sides

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from mep.artifacts import Images
+from mep.artifacts import HELDOUT, TRAIN, VALIDATION, Images
 from mep.config import Config
 from mep.errors import DataError
 from mep.pixels import to_rgb
@@ -31,6 +31,21 @@ class HoldoutConfig(Config):
         return self
 
 
+class ValidationConfig(Config):
+    """Which images are never fitted on, but embedded, assigned to clusters and watched while training."""
+
+    splits: tuple[str, ...] = ()
+    """Splits of the source that are for validation."""
+    fraction: float = Field(0.0, ge=0, lt=1)
+    """Share of the images of every label that are not held out, drawn by the recipe's seed. 0: none."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "ValidationConfig":
+        if self.splits and self.fraction:
+            raise ValueError("name splits or a fraction, not both")
+        return self
+
+
 class DatasetConfig(Config):
     """Where the images come from, what labels them, and which are held out."""
 
@@ -40,9 +55,12 @@ class DatasetConfig(Config):
     group: str | None = None
     """Metadata column, a slide or a patient say, whose images stay on one side of the held-out split."""
     holdout: HoldoutConfig = HoldoutConfig()
+    """The part that only metrics may see."""
+    validation: ValidationConfig = ValidationConfig()
+    """The part on which training is watched and guidance is chosen."""
 
 
-@stage(version=1, draws=True)
+@stage(version=2, draws=True)
 def dataset(config: DatasetConfig, *, work: Work) -> Images:
     """List and decode the images, read labels, set the held-out part aside."""
     records = config.source.records()
@@ -50,7 +68,7 @@ def dataset(config: DatasetConfig, *, work: Work) -> Images:
         found = "no image" if not records else f"one image only, {records[0].id}"
         raise DataError(f"the dataset holds {found}", hint="at least two are needed", field="dataset.source")
     labels, label_names = _labels(records, config.label)
-    heldout = _heldout(records, labels, config, work)
+    splits = _split(records, labels, config, work)
     digests, sizes = _decode(records, config.source, work)
     columns: dict[str, None] = {name: None for record in records for name in record.metadata}
     metadata = {name: _column([record.metadata.get(name) for record in records]) for name in columns}
@@ -58,7 +76,7 @@ def dataset(config: DatasetConfig, *, work: Work) -> Images:
         ids=[record.id for record in records],
         labels=labels,
         label_names=label_names,
-        heldout=heldout,
+        splits=splits,
         sha256=digests,
         sizes=sizes,
         metadata=metadata,
@@ -89,25 +107,44 @@ def _labels(records: list[Record], column: str | None) -> tuple[NDArray[np.int64
     return np.array([position[text] for text in texts], dtype=np.int64), names
 
 
-def _heldout(records: list[Record], labels: NDArray[np.int64], config: DatasetConfig, work: Work) -> NDArray[np.bool_]:
-    """bool (n,), True for the images that only metrics may see."""
+def _split(records: list[Record], labels: NDArray[np.int64], config: DatasetConfig, work: Work) -> NDArray[np.int8]:
+    """int8 (n,) split of every image: the held-out part first, then validation from what is left, whole groups each."""
+    groups = _groups(records, config.group)
     if config.holdout.splits:
-        known = sorted({record.split for record in records} - {""})
-        for split in config.holdout.splits:
-            if split not in known:
-                raise DataError(
-                    f"the dataset has no split '{split}'",
-                    hint=f"splits: {', '.join(known) or 'none; use holdout: {fraction: 0.2}'}",
-                    field="dataset.holdout.splits",
-                )
-        mask = np.array([record.split in config.holdout.splits for record in records])
+        heldout = _in_splits(records, config.holdout.splits, "dataset.holdout.splits")
     else:
-        groups = _groups(records, config.group)
-        mask = _draw_groups(labels, groups, config.holdout.fraction or 0.2, work.rng("holdout"))
-    if mask.all() or not mask.any():
-        side = "training" if mask.all() else "held-out"
-        raise DataError(f"the split leaves no {side} image", hint="change the fraction", field="dataset.holdout")
-    return mask
+        heldout = _draw_groups(labels, groups, config.holdout.fraction or 0.2, work.rng("holdout"))
+    _refuse_empty_side(heldout, "held-out", "dataset.holdout")
+    splits = np.where(heldout, HELDOUT, TRAIN).astype(np.int8)
+    rest = np.flatnonzero(~heldout)
+    if config.validation.splits:
+        chosen = _in_splits(records, config.validation.splits, "dataset.validation.splits")[rest]
+    elif config.validation.fraction:
+        numbers = np.unique(groups[rest], return_inverse=True)[1]
+        chosen = _draw_groups(labels[rest], numbers, config.validation.fraction, work.rng("validation"))
+    else:
+        return splits
+    _refuse_empty_side(chosen, "validation", "dataset.validation")
+    splits[rest[chosen]] = VALIDATION
+    return splits
+
+
+def _in_splits(records: list[Record], names: tuple[str, ...], field: str) -> NDArray[np.bool_]:
+    known = sorted({record.split for record in records} - {""})
+    for name in names:
+        if name not in known:
+            raise DataError(
+                f"the dataset has no split '{name}'",
+                hint=f"splits: {', '.join(known) or 'none; use a fraction, as in {fraction: 0.2}'}",
+                field=field,
+            )
+    return np.array([record.split in names for record in records])
+
+
+def _refuse_empty_side(chosen: NDArray[np.bool_], name: str, field: str) -> None:
+    if chosen.all() or not chosen.any():
+        side = "training" if chosen.all() else name
+        raise DataError(f"the split leaves no {side} image", hint="change the fraction", field=field)
 
 
 def _groups(records: list[Record], column: str | None) -> NDArray[np.int64]:

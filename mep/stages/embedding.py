@@ -1,4 +1,4 @@
-"""Embedding: one vector for every training image."""
+"""Embedding: one vector for every training and validation image."""
 
 from collections.abc import Sequence
 
@@ -19,18 +19,18 @@ class EmbeddingConfig(Config):
     model: OneOf[Embedder]
 
 
-@stage(version=1)
+@stage(version=2)
 def embedding(config: EmbeddingConfig, images: Images, *, work: Work) -> Embeddings:
-    """Turn every training image into a vector."""
-    train = images.train
+    """Turn every training and validation image into a vector."""
+    seen = images.seen
     embed = config.model.load(work.device)
 
     def shard(rows: Sequence[int]) -> NDArray[np.float32]:
         batches = [rows[start : start + work.batch_size] for start in range(0, len(rows), work.batch_size)]
-        decoded = work.map(lambda batch: [train.read(row) for row in batch], batches)
+        decoded = work.map(lambda batch: [seen.read(row) for row in batch], batches)
         return np.concatenate([embed(batch) for batch in decoded])
 
-    vectors = work.in_shards("vectors", range(len(train)), shard)
+    vectors = work.in_shards("vectors", range(len(seen)), shard)
     if not np.isfinite(vectors).all():
         raise DataError("the embedder gave values that are not finite", field="embedding.model")
-    return Embeddings(train.ids, vectors)
+    return Embeddings(seen.ids, vectors)

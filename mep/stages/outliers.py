@@ -1,6 +1,6 @@
-"""Outliers: training images that should not shape a cluster or a caption."""
+"""Outliers: images that should not shape a cluster or a caption."""
 
-from mep.artifacts import Embeddings, Images, Inliers
+from mep.artifacts import TRAIN, Embeddings, Images, Inliers
 from mep.config import Config
 from mep.detectors import Detector
 from mep.errors import DataError
@@ -14,15 +14,15 @@ class OutliersConfig(Config):
     method: OneOf[Detector]
 
 
-@stage(version=1)
+@stage(version=2)
 def outliers(config: OutliersConfig, images: Images, embeddings: Embeddings, *, work: Work) -> Inliers:
-    """Tell which training images stay, and why the others go."""
-    train = images.select(embeddings.ids)
-    verdict = config.method.inspect(len(train), train.read, embeddings.vectors, work.map)
-    if not verdict.mask.any():
+    """Tell which images stay, and why the others go; what is fitted is fitted on training images."""
+    seen = images.select(embeddings.ids)
+    verdict = config.method.inspect(len(seen), seen.read, embeddings.vectors, work.map)
+    if not verdict.mask[seen.splits == TRAIN].any():
         raise DataError(
             "every training image was found an outlier",
             hint="the thresholds of 'hsv' are made for H&E histology; try {kind: none}",
             field="outliers.method",
         )
-    return Inliers(train.ids, verdict.mask, verdict.reasons, verdict.features)
+    return Inliers(seen.ids, verdict.mask, verdict.reasons, verdict.features)

@@ -3,7 +3,7 @@
 import re
 import string
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
@@ -12,6 +12,10 @@ from mep.artifacts import Images, Prompt, Prompts, TrainingSet
 from mep.config import Config
 from mep.errors import DataError
 from mep.stage import Work, stage
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 FORMATS = {
     "label": {"": "as it is in the dataset", "lower": "in lower case", "title": "capitalised"},
@@ -52,9 +56,9 @@ class PromptsConfig(Config):
         return template
 
 
-@stage(version=1)
+@stage(version=2)
 def prompts(config: PromptsConfig, images: Images, training_set: TrainingSet, *, work: Work) -> Prompts:
-    """Caption every training image from its record of label and cluster."""
+    """Caption every training and validation image from its record of label and cluster."""
     named = {name for name, _ in slots(config.template)}
     if "label" in named and not images.label_names:
         raise DataError(
@@ -62,10 +66,14 @@ def prompts(config: PromptsConfig, images: Images, training_set: TrainingSet, *,
             hint="name the label column in dataset.label, or take {label} out",
             field="prompts.template",
         )
-    keys = [
-        (label if "label" in named else None, int(cluster) if "cluster" in named else None)
-        for label, cluster in zip(training_set.labels, training_set.clusters, strict=True)
-    ]
+
+    def records(labels: list[str | None], clusters: "NDArray[np.int64]") -> list[tuple[str | None, int | None]]:
+        return [
+            (label if "label" in named else None, cluster if "cluster" in named else None)
+            for label, cluster in zip(labels, clusters.tolist(), strict=True)
+        ]
+
+    keys = records(training_set.labels, training_set.clusters)
     counts = Counter(keys)
     ordered = sorted(counts, key=lambda key: (key[0] or "", -1 if key[1] is None else key[1]))
     known = [
@@ -73,7 +81,10 @@ def prompts(config: PromptsConfig, images: Images, training_set: TrainingSet, *,
         for (label, cluster), n in ((key, counts[key]) for key in ordered)
     ]
     position = {key: row for row, key in enumerate(ordered)}
-    return Prompts(known, {name: position[key] for name, key in zip(training_set.ids, keys, strict=True)})
+    watched = training_set.validation
+    ids = [*training_set.ids, *watched.ids]
+    keys += records(watched.labels, watched.clusters)
+    return Prompts(known, {name: position[key] for name, key in zip(ids, keys, strict=True)})
 
 
 def fill(template: str, label: str | None, cluster: int | None) -> str:
