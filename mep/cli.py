@@ -13,7 +13,7 @@ from mep.errors import MepError
 
 SECTIONS = {
     "Experiments": ["run", "resume", "status", "ls", "show", "report"],
-    "Recipes": ["validate", "plan", "methods", "schema"],
+    "Recipes": ["validate", "plan", "migrate", "methods", "schema"],
 }
 """Commands in the order in which a newcomer meets them."""
 

@@ -68,7 +68,7 @@ def draw_imagefolder(folder, n=40):
 def tiny_settings(folder, *, training_steps=6, autoencoder_steps=6):
     """A complete recipe with a model small enough to train in a second or two."""
     return {
-        "mep": 1,
+        "mep": 2,
         "name": "tiny",
         "seed": 7,
         "dataset": {
@@ -91,7 +91,7 @@ def tiny_settings(folder, *, training_steps=6, autoencoder_steps=6):
             "learning_rate": 1e-3,
         },
         "generation": {
-            "images": {"kind": "per_label", "images": 5},
+            "allocation": {"kind": "per_label", "images": 5},
             "sampler": {"kind": "dpmsolver++", "steps": 2},
             "guidance": 1.5,
         },

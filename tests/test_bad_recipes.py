@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import mep
 from mep.errors import RecipeError
 from mep.recipe import load_recipe
 from mep.recipe.model import Experiment, RecipeFile
@@ -42,7 +43,7 @@ def known_words() -> dict[str, str]:
     words |= {f"<{wanted(family).partition(' (')[0]}>": wanted(family) for family in families().values()}
     for name, config in {"recipe": RecipeFile, "experiment": Experiment, "training": TrainingConfig}.items():
         words[f"<{name}>"] = ", ".join(sorted(config.model_fields))
-    return {**words, "<folder>": str(Path.cwd())}
+    return {**words, "<folder>": str(Path.cwd()), "<version>": mep.__version__}
 
 
 case(
@@ -529,12 +530,34 @@ chest.yaml:2:11  modality: found 'histology', wanted generic, histopathology or 
 case(
     "the_format_is_newer",
     "name: chest",
-    "mep: 2\nname: chest\ntelepathy: on",
+    "mep: 3\nname: chest\ntelepathy: on",
     gives="""
-chest.yaml:1:6  mep: needs a newer mep (this one reads recipe format 1)
-    mep: 2
+chest.yaml:1:6  mep: needs mep >= 0.3; this is <version>, which reads formats 1 to 2
+    mep: 3
          ^
     pip install --upgrade mep
+""",
+)
+case(
+    "a_key_has_another_name_now",
+    "name: chest",
+    "name: chest\ngeneration: {images: per_prompt}",
+    gives="""
+chest.yaml:2:14  generation.images: unknown key
+    generation: {images: per_prompt}
+                 ^
+    it is called 'allocation' in recipe format 2
+""",
+)
+case(
+    "an_old_recipe_has_a_key_under_both_names",
+    "name: chest",
+    "mep: 1\nname: chest\ngeneration: {images: per_prompt, allocation: per_prompt}",
+    gives="""
+chest.yaml:3:14  images: is here under its new name too
+    generation: {images: per_prompt, allocation: per_prompt}
+                 ^
+    'images' is the old name of 'allocation'; keep one of them
 """,
 )
 case(
@@ -542,7 +565,7 @@ case(
     "name: chest",
     "mep: one\nname: chest",
     gives="""
-chest.yaml:1:6  mep: found 'one', wanted 1
+chest.yaml:1:6  mep: found 'one', wanted 1 or 2
     mep: one
          ^
 """,

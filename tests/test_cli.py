@@ -24,7 +24,7 @@ def finished(tmp_path_factory):
     root = tmp_path_factory.mktemp("finished")
     settings = tiny_settings(draw_imagefolder(root / "images", n=60))
     settings["dataset"]["holdout"]["fraction"] = 0.4
-    settings["generation"]["images"]["images"] = 12
+    settings["generation"]["allocation"]["images"] = 12
     recipe = write_recipe(root / "tiny.yaml", settings)
     done = mep("--runs", root / "runs", "run", recipe)
     assert done.exit_code == 0, done.output

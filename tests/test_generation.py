@@ -40,7 +40,7 @@ def model(tmp_path_factory):
 
 def draw(model, folder, *, images=3, batch_size=4, guidance=1.5, **work):
     config = GenerationConfig(
-        images=PerPrompt(kind="per_prompt", images=images),
+        allocation=PerPrompt(kind="per_prompt", images=images),
         sampler=DpmSolverPlusPlus(kind="dpmsolver++", steps=2),
         guidance=guidance,
     )

@@ -26,7 +26,7 @@ def test_patches_of_lymph_nodes_go_from_files_to_scores(pcam, tmp_path):
     settings["modality"] = "histopathology"
     settings["dataset"]["holdout"] = {"splits": ["test", "validation"]}
     settings["clustering"]["method"]["k"] = 3
-    settings["generation"]["images"]["images"] = 30
+    settings["generation"]["allocation"]["images"] = 30
     runs, done = run(settings, tmp_path)
     assert "100 train, 70 held out, 2 labels" in done.stderr
     found = json.loads(CliRunner().invoke(main, ["--runs", str(runs), "report", "--format", "json"]).stdout)
@@ -40,7 +40,7 @@ def test_chest_x_rays_without_labels_go_from_files_to_scores(cxr, tmp_path):
     settings |= {"modality": "cxr", "arms": {"one-caption": {"prompts": {"template": "Chest X-ray"}}, "mep": {}}}
     settings["dataset"].pop("label")
     settings["prompts"]["template"] = "Chest X-ray, appearance type {cluster:words}"
-    settings["generation"]["images"] = {"kind": "per_label", "images": 6}
+    settings["generation"]["allocation"] = {"kind": "per_label", "images": 6}
     runs, done = run(settings, tmp_path)
     assert "38 train, 12 held out, 0 labels" in done.stderr or "40 train, 10 held out, 0 labels" in done.stderr
     texts = {row["text"] for one in samples(runs).values() for row in one.rows}

@@ -69,7 +69,7 @@ HOSTILE = [
 def settings(folder, *, template=PLAIN):
     """A recipe whose arms differ in their template; the models it names are never made."""
     return {
-        "mep": 1,
+        "mep": 2,
         "name": "drawn",
         "seed": 1,
         "dataset": {"source": {"kind": "imagefolder", "path": str(folder)}, "label": "label"},
@@ -79,7 +79,10 @@ def settings(folder, *, template=PLAIN):
         "balancing": {"method": "uniform_per_prompt"},
         "prompts": {"template": template},
         "training": {"base": {"kind": "scratch"}, "steps": 10},
-        "generation": {"images": {"kind": "per_label", "images": 2}, "sampler": {"kind": "dpmsolver++", "steps": 2}},
+        "generation": {
+            "allocation": {"kind": "per_label", "images": 2},
+            "sampler": {"kind": "dpmsolver++", "steps": 2},
+        },
         "arms": {"label-only": {}, "mep": {"prompts": {"template": RICHER}}},
     }
 

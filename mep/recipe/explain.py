@@ -11,7 +11,8 @@ from pydantic_core import ErrorDetails
 
 from mep.config import Config, field_descriptions
 from mep.errors import Mistake, Place
-from mep.recipe.model import RecipeFile
+from mep.recipe.migrations import new_name
+from mep.recipe.model import FORMAT, RecipeFile
 from mep.recipe.reader import Node
 from mep.recipe.source import Source
 from mep.recipe.words import a, choices, dotted, find_near, inside, is_config, is_family, listed, show, wanted
@@ -188,6 +189,8 @@ def _remedy(spot: Spot) -> str:
 def _where_known(spot: Spot) -> str:
     """The nearest key that the section has, or else who has this one: another kind of method, or another section."""
     key, section = str(spot.path[-1]), dotted(spot.path[:-1])
+    if renamed := new_name(dotted(spot.path)):
+        return f"it is called '{renamed}' in recipe format {FORMAT}"
     hint = find_near(key, list(spot.owner.model_fields))
     if hint.startswith("did you mean"):
         return hint

@@ -8,9 +8,10 @@ from pathlib import Path
 from mep.errors import Mistake, Place, RecipeError
 from mep.recipe.compose import compose
 from mep.recipe.explain import validate
-from mep.recipe.model import FORMAT, Experiment, MachineConfig, RecipeFile
+from mep.recipe.migrations import migrated
+from mep.recipe.model import Experiment, MachineConfig, RecipeFile
 from mep.recipe.reader import Node, parse_recipe
-from mep.recipe.source import Source, read_file
+from mep.recipe.source import read_file
 from mep.recipe.words import dotted
 
 
@@ -49,14 +50,14 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = (), *, paths_must_e
     file = Path(path)
     source = read_file(file)
     root = parse_recipe(source)
-    _refuse_newer(root, source)
+    root, _, mistakes = migrated(root, source)
     composed = compose(root, source, overrides)
     folder = Path(os.path.abspath(file)).parent
     loaded: dict[str, RecipeFile | None] = {}
     found: dict[str, list[Mistake]] = {}
     for arm, values in composed.arms.items():
         loaded[arm], found[arm] = validate(values, source, folder, paths_must_exist)
-    mistakes = composed.mistakes + _gathered(found, composed.own)
+    mistakes += composed.mistakes + _gathered(found, composed.own)
     if mistakes:
         raise RecipeError(sorted(mistakes, key=_reading_order))
     recipes = {arm: recipe for arm, recipe in loaded.items() if recipe is not None}
@@ -71,14 +72,6 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = (), *, paths_must_e
         arms={arm: _experiment(recipe) for arm, recipe in recipes.items()},
         origins={arm: _origins(values) for arm, values in composed.arms.items()},
     )
-
-
-def _refuse_newer(root: Node, source: Source) -> None:
-    """A newer recipe is refused before its keys are: they may be known to the newer mep."""
-    written = root.child("mep")
-    if written and isinstance(written.value, int) and written.value > FORMAT:
-        message = f"needs a newer mep (this one reads recipe format {FORMAT})"
-        raise RecipeError([source.mistake(message, written.place, field="mep", hint="pip install --upgrade mep")])
 
 
 def _gathered(found: dict[str, list[Mistake]], own: dict[str, set[Place]]) -> list[Mistake]:

@@ -19,8 +19,8 @@ from mep.stages.outliers import OutliersConfig
 from mep.stages.prompts import PromptsConfig, slots
 from mep.stages.training import TrainingConfig
 
-FORMAT = 1
-"""The recipe format that this version of mep reads."""
+FORMAT = 2
+"""The recipe format that this version of mep writes; it reads the earlier ones too. Format n came with mep 0.n."""
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 """What a recipe and an arm may be called."""
@@ -88,7 +88,7 @@ class MachineConfig(Config):
 class RecipeFile(Experiment):
     """A recipe as it is written."""
 
-    mep: Literal[1] = 1
+    mep: Literal[1, 2] = 2
     """Version of the recipe format."""
     name: str = Field(pattern=NAME)
     """Name of the experiment: letters, digits, dots, dashes and underscores."""

@@ -37,6 +37,11 @@ class Source:
         breaks = [found.end() for found in LINE_BREAK.finditer(self.text, 0, index)]
         return self.place(len(breaks), index - (breaks[-1] if breaks else 0))
 
+    def index(self, place: Place) -> int:
+        """The character at a place; the inverse of `place_at`."""
+        breaks = [0, *(found.end() for found in LINE_BREAK.finditer(self.text))]
+        return breaks[place.line - 1] + place.column - 1
+
     def mistake(self, message: str, place: Place, *, field: str = "", hint: str = "") -> Mistake:
         """A mistake that shows the line it is on, where that is a line of this text."""
         line = ""

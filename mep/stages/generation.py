@@ -21,7 +21,7 @@ from mep.stage import Work, stage
 class GenerationConfig(Config):
     """How many images of which prompt, and how they are drawn."""
 
-    images: OneOf[Allocation]
+    allocation: OneOf[Allocation]
     """How many images for each prompt."""
     sampler: OneOf[Sampler]
     guidance: float = Field(3.0, ge=0, le=50)
@@ -50,7 +50,7 @@ def generation(config: GenerationConfig, prompts: Prompts, model: Model, *, work
 
 def plan(config: GenerationConfig, prompts: Prompts, work: Work) -> list[dict[str, Any]]:
     """Every sample with its prompt, ordinal, seed and file name; more images per prompt keep the earlier ones."""
-    counts = config.images.counts(prompts.prompts)
+    counts = config.allocation.counts(prompts.prompts)
     return [
         {
             "file_name": f"images/{prompt.id}/{ordinal:06d}.png",
