@@ -69,6 +69,7 @@ class Images(Artifact):
     sha256      n digests of the decoded RGB pixels
     sizes       int64 (n, 2) width, height
     metadata    further columns of the source, n values each
+    group       column of the metadata, a slide or a patient say, whose images are not independent; None: all are
     """
 
     ids: list[str]
@@ -79,9 +80,17 @@ class Images(Artifact):
     sizes: NDArray[np.int64]
     metadata: Table
     source: Opener
+    group: str | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def groups(self) -> NDArray[np.int64]:
+        """int64 (n,) number of the slide or patient of every image; every image its own where no column names them."""
+        if self.group is None:
+            return np.arange(len(self.ids))
+        return np.unique([str(value) for value in self.metadata[self.group]], return_inverse=True)[1].astype(np.int64)
 
     @property
     def heldout(self) -> NDArray[np.bool_]:
@@ -167,6 +176,7 @@ class Images(Artifact):
             sizes=np.column_stack([rows["width"], rows["height"]]).astype(np.int64),
             metadata=load_table(extra) if extra.exists() else {},
             source=config.source,  # type: ignore[attr-defined]
+            group=config.group,  # type: ignore[attr-defined]
         )
 
     def facts(self) -> dict[str, Any]:

@@ -42,6 +42,7 @@ def example(kind, tmp_path):
             np.array([[1, 2], [3, 4], [5, 6]]),
             {"slide": ["s1", None, "s2"]},
             source,
+            group="slide",
         ),
         Embeddings: Embeddings(IDS, np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)),
         Inliers: Inliers(IDS, np.array([True, False, True]), ["", "mean_v 1 < 2", ""], {"mean_v": [5.0, 1.0, 6.0]}),
@@ -77,7 +78,7 @@ KINDS = [one.output for one in stages().values() if not issubclass(one.output, I
 def test_save_then_load_gives_equals(kind, tmp_path):
     before = example(kind, tmp_path)
     before.save(tmp_path)
-    config = DatasetConfig(source=before.source) if kind is Images else Config()
+    config = DatasetConfig(source=before.source, group=before.group) if kind is Images else Config()
     after = kind.load(tmp_path, config)
     for field in dataclasses.fields(kind):
         assert same(getattr(before, field.name), getattr(after, field.name)), field.name

@@ -28,6 +28,7 @@ def test_the_images_of_a_slide_stay_on_one_side(imagefolder, tmp_path):
         sides.setdefault(slide, set()).add(held)
     assert all(len(side) == 1 for side in sides.values())
     assert images.heldout.sum() == 12
+    assert np.array_equal(images.held_out.groups, np.repeat([0, 1, 2], 4))  # ten slides of four, three of them here
 
 
 def test_the_same_seed_holds_out_the_same_images(imagefolder, tmp_path):
@@ -44,6 +45,7 @@ def test_given_splits_are_kept(pcam, tmp_path):
 def test_a_dataset_without_labels_has_none(cxr, tmp_path):
     images = build(cxr, tmp_path)
     assert len(images) == 50
+    assert np.array_equal(images.groups, np.arange(50))  # every image is a group of its own
     assert images.label_names == []
     assert images.label_of(0) is None
 

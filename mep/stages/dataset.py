@@ -81,6 +81,7 @@ def dataset(config: DatasetConfig, *, work: Work) -> Images:
         sizes=sizes,
         metadata=metadata,
         source=config.source,
+        group=config.group,
     )
 
 
