@@ -10,7 +10,7 @@ from mep.scores import Score
 from mep.scores.frechet import Frechet
 from mep.scores.kid import Kid
 from mep.scores.prdc import Prdc
-from mep.uncertainty import FAKE, REAL, difference, half, halves, standard_error
+from mep.uncertainty import FAKE, REAL, difference, half, halves, holm, paired_by_seed, permutation_p, standard_error
 
 
 class Recorder(Score):
@@ -145,3 +145,84 @@ def test_sets_whose_halves_are_too_small_are_refused():
 def test_arms_with_unlike_numbers_of_halves_are_refused():
     with pytest.raises(DataError, match="measured on 3 halves, the other on 2"):
         difference(np.zeros(3), np.zeros(2), 0.0, 0.0)
+
+
+# --- Slides and patients ----------------------------------------------------------------------------------------
+
+
+def test_a_half_of_slides_takes_all_images_of_a_slide_or_none():
+    groups = np.repeat(np.arange(9), 4)
+    rows = half(36, 0, 7, REAL, groups)
+    assert set(np.bincount(groups[rows], minlength=9)) == {0, 4}
+    assert len(rows) == 4 * (9 // 2)
+    assert np.array_equal(half(36, 0, 7, REAL, np.arange(36)), half(36, 0, 7, REAL))  # every image its own slide
+
+
+def test_images_of_one_patient_make_the_error_larger():
+    # 30 patients of 10 images that differ by patient: the mean of 300 is as uncertain as a mean of 30
+    rng = np.random.default_rng(0)
+    patients = np.repeat(np.arange(30), 10)
+    real = rng.normal(size=(30, 1))[patients] + 0.1 * rng.normal(size=(300, 1))
+    fake = np.zeros((300, 1))
+    blind, aware = (
+        standard_error(halves(Recorder(), real, fake, n_halves=400, seed=0, groups=groups)["shift"])
+        for groups in (None, patients)
+    )
+    truth = real.reshape(30, 10).mean(1).std(ddof=1) / np.sqrt(30)
+    assert aware == pytest.approx(truth, rel=0.15)
+    assert blind < 0.5 * truth
+
+
+# --- Tests of no difference -------------------------------------------------------------------------------------
+
+
+def mean_shift(rows_a, rows_b):
+    return float(rows_a.mean() - rows_b.mean())
+
+
+def test_permutations_reject_equal_arms_as_seldom_as_they_promise_and_see_a_real_difference():
+    ps = [
+        permutation_p(mean_shift, gaussian(2 * i, 20), gaussian(2 * i + 1, 12), n_permutations=99, seed=i)
+        for i in range(200)
+    ]
+    # at the level of 0.05, 200 tests of unequal sizes reject 10 on average and 19 or fewer in 99.7 of 100 cases
+    assert 1 <= sum(p <= 0.05 for p in ps) <= 19
+    assert permutation_p(mean_shift, gaussian(0, 20), gaussian(1, 12, shift=1), n_permutations=99, seed=0) == 0.01
+
+
+def test_holm_multiplies_the_smallest_p_by_the_number_of_tests():
+    # 0.01 x 4, 0.02 x 3, 0.03 x 2 (not below the one before), 0.5
+    assert holm([0.03, 0.01, 0.5, 0.02]) == pytest.approx([0.06, 0.04, 0.5, 0.06])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+    assert np.isnan(holm([float("nan"), 0.01])[0])
+    assert holm([float("nan"), 0.01])[1] == pytest.approx(0.01)
+    assert holm([]) == []
+
+
+def test_a_difference_of_two_errors_has_a_p_of_five_percent():
+    spread = np.array([-1.0, 0.0, 1.0])
+    assert difference(spread, np.zeros(3), 1.959964, 0.0).p == pytest.approx(0.05, abs=1e-6)
+    assert difference(np.ones(3), np.ones(3), 2.0, 2.0).p == 1.0
+
+
+# --- Training seeds ---------------------------------------------------------------------------------------------
+
+
+def test_seeds_are_compared_in_pairs():
+    # differences -1, -2, -3: mean -2, sd 1, t of 2 degrees 4.3027, interval -2 -+ 4.3027 / sqrt(3); t = -2 sqrt(3)
+    found = paired_by_seed({1: 10.0, 2: 20.0, 3: 30.0, 9: 5.0}, {1: 11.0, 2: 22.0, 3: 33.0, 8: 5.0})
+    assert found.value == -2
+    assert found.values == {1: -1, 2: -2, 3: -3}
+    assert (found.low, found.high) == pytest.approx((-2 - 4.302653 / 3**0.5, -2 + 4.302653 / 3**0.5), abs=1e-6)
+    assert found.p == pytest.approx(0.074180, abs=1e-6)
+    assert found.supported
+    assert found.sentence == "over 3 training seeds the methods cannot be told apart"
+
+
+def test_one_seed_supports_no_claim_about_the_method_and_says_so():
+    found = paired_by_seed({1: 10.0}, {1: 12.0})
+    assert (found.value, found.low, found.high, found.p, found.supported) == (-2, None, None, None, False)
+    assert "cannot support a claim about the method" in found.sentence
+    assert not paired_by_seed({1: 1.0, 2: 2.0}, {1: 2.0, 2: 3.5}).supported
+    with pytest.raises(DataError, match="no training seed in common"):
+        paired_by_seed({1: 1.0}, {2: 1.0})
