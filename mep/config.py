@@ -100,11 +100,24 @@ def digest(data: Any) -> str:
     return hashlib.sha256(canonical_json(data).encode()).hexdigest()
 
 
+class Anchored(str):
+    """Text that was written in another folder than the recipe's; as a path it starts there."""
+
+    folder: Path
+
+    @classmethod
+    def at(cls, text: str, folder: Path) -> "Anchored":
+        anchored = cls(text)
+        anchored.folder = folder
+        return anchored
+
+
 def _resolve(value: Any, info: ValidationInfo) -> Path:
     if not isinstance(value, str | Path) or str(value) == "":
         raise PydanticCustomError("path_type", "a path is wanted")
     context = info.context or {}
-    path = Path(os.path.normpath(Path(context.get("folder", ".")) / value))
+    folder = value.folder if isinstance(value, Anchored) else Path(context.get("folder", "."))
+    path = Path(os.path.normpath(folder / value))
     if context.get("paths_must_exist"):
         try:
             path.stat()

@@ -37,6 +37,7 @@ class Stage:
     version: int
     section: str
     draws: bool
+    repeats: bool
     config: type[Config]
     inputs: dict[str, type[Artifact]]
     output: type[Artifact]
@@ -50,12 +51,15 @@ class Stage:
         return self.config.model_construct(**{name: getattr(section, name) for name in self.config.model_fields})
 
 
-def stage(*, version: int, section: str = "", draws: bool = False) -> Callable[[Callable[..., Any]], Stage]:
+def stage(
+    *, version: int, section: str = "", draws: bool = False, repeats: bool = False
+) -> Callable[[Callable[..., Any]], Stage]:
     """Make a stage of a typed function.
 
     version   raise by one when the same config should now give another result
     section   recipe section that holds its config, where it is not named like the function
     draws     whether it uses `work.seed`; only then does the recipe's seed enter the fingerprint
+    repeats   whether it is done again, from another seed, for every repeat that `seeds:` asks for
     """
 
     def decorate(function: Callable[..., Any]) -> Stage:
@@ -66,6 +70,7 @@ def stage(*, version: int, section: str = "", draws: bool = False) -> Callable[[
             version=version,
             section=section or function.__name__,
             draws=draws,
+            repeats=repeats,
             config=hints["config"],
             inputs={name: hints[name] for name in names},
             output=hints["return"],

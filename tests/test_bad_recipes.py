@@ -12,6 +12,7 @@ from mep.recipe import load_recipe
 from mep.recipe.model import Experiment, RecipeFile
 from mep.recipe.words import choices, wanted
 from mep.registry import families
+from mep.stages.clustering import ClusteringConfig
 from mep.stages.training import TrainingConfig
 
 GOOD = """\
@@ -41,7 +42,12 @@ def known_words() -> dict[str, str]:
     """What stands for words that grow with mep: every new method is one more."""
     words = {f"<{name}>": ", ".join(choices(family)) for name, family in families().items()}
     words |= {f"<{wanted(family).partition(' (')[0]}>": wanted(family) for family in families().values()}
-    for name, config in {"recipe": RecipeFile, "experiment": Experiment, "training": TrainingConfig}.items():
+    for name, config in {
+        "recipe": RecipeFile,
+        "experiment": Experiment,
+        "training": TrainingConfig,
+        "clustering": ClusteringConfig,
+    }.items():
         words[f"<{name}>"] = ", ".join(sorted(config.model_fields))
     return {**words, "<folder>": str(Path.cwd()), "<version>": mep.__version__}
 
@@ -828,6 +834,232 @@ case(
 chest.yaml:1:10  an escape or a version that names no character and no number
     name: "\Uffffffff"
              ^
+""",
+)
+
+case(
+    "an_extended_file_is_not_there",
+    "name: chest",
+    "name: chest\nextends: base.yaml",
+    gives="""
+chest.yaml:2:10  extends: 'base.yaml' does not exist
+    extends: base.yaml
+             ^
+    a recipe extends files that lie in its folder or below, named from where it lies
+""",
+)
+case(
+    "an_extended_file_lies_outside",
+    "name: chest",
+    "name: chest\nextends: [../../../../../../../../etc/hostname]",
+    gives="""
+chest.yaml:2:11  extends: '../../../../../../../../etc/hostname' lies outside the recipe's folder
+    extends: [../../../../../../../../etc/hostname]
+              ^
+    a recipe extends files that lie in its folder or below, named from where it lies
+""",
+)
+case(
+    "an_extended_file_is_named_absolutely",
+    "name: chest",
+    "name: chest\nextends: /etc/hostname",
+    gives="""
+chest.yaml:2:10  extends: '/etc/hostname' lies outside the recipe's folder
+    extends: /etc/hostname
+             ^
+    a recipe extends files that lie in its folder or below, named from where it lies
+""",
+)
+case(
+    "a_recipe_extends_itself",
+    "name: chest",
+    "name: chest\nextends: chest.yaml",
+    gives="""
+chest.yaml:2:10  extends: 'chest.yaml' extends itself: chest.yaml -> chest.yaml
+    extends: chest.yaml
+             ^
+    a recipe extends files that lie in its folder or below, named from where it lies
+""",
+)
+case(
+    "what_is_extended_is_no_file",
+    "name: chest",
+    "name: chest\nextends: {file: base.yaml}",
+    gives="""
+chest.yaml:2:10  extends: found a mapping, wanted a file or a list of files
+    extends: {file: base.yaml}
+             ^
+""",
+)
+case(
+    "an_override_extends",
+    override="extends=base.yaml",
+    gives="""
+--set extends=base.yaml  what a recipe extends is written in it
+""",
+)
+case(
+    "a_variable_is_misspelt",
+    "steps: 100",
+    "steps: ${vars.stps}\nvars: {steps: 100}",
+    gives="""
+chest.yaml:8:10  '${vars.stps}' stands for nothing
+      steps: ${vars.stps}
+             ^
+    did you mean 'vars.steps'?  known: vars.steps
+""",
+)
+case(
+    "the_environment_is_asked_for",
+    "name: chest",
+    "name: chest\ndescription: at ${HOME}",
+    gives="""
+chest.yaml:2:14  '${HOME}' stands for nothing
+    description: at ${HOME}
+                 ^
+    only ${vars.name} is filled in, from vars: of the recipe
+""",
+)
+case(
+    "a_variable_holds_another",
+    "name: chest",
+    "name: chest\nvars: {a: 1, b: '${vars.a}'}",
+    gives="""
+chest.yaml:2:17  vars.b: a variable cannot hold another
+    vars: {a: 1, b: '${vars.a}'}
+                    ^
+""",
+)
+case(
+    "a_variable_is_a_list",
+    "name: chest",
+    "name: chest\nvars: {a: [1]}",
+    gives="""
+chest.yaml:2:11  vars.a: wanted text of up to 1000 characters, a number, true or false
+    vars: {a: [1]}
+              ^
+""",
+)
+case(
+    "a_variable_is_filled_in_too_often",
+    "name: chest",
+    "name: chest\nvars: {a: " + "x" * 1000 + "}\ndescription: '" + "${vars.a}" * 11 + "'",
+    gives="""
+chest.yaml:3:14  is longer than 10,000 characters once filled in
+    description: '${vars.a}${vars.a}${vars.a}${vars.a}${vars.a}${vars.a}${vars.a}${vars.a}${vars.a}${vars.a}${vars.a}'
+                 ^
+""",
+)
+case(
+    "an_axis_has_no_values",
+    "name: chest",
+    "name: chest\nmatrix: {axes: {k: {field: clustering.method.k}}}",
+    gives="""
+chest.yaml:2:20  matrix.axes.k: wanted field and values, or variants
+    matrix: {axes: {k: {field: clustering.method.k}}}
+                       ^
+""",
+)
+case(
+    "a_field_of_a_matrix_is_misspelt",
+    "name: chest",
+    "name: chest\nmatrix: {axes: {k: {field: clustering.methd.k, values: [5, 10]}}}",
+    gives="""
+chest.yaml:2:57  arms.k-5.clustering.methd: unknown key
+    matrix: {axes: {k: {field: clustering.methd.k, values: [5, 10]}}}
+                                                            ^
+    did you mean 'method'?  known: <clustering>
+chest.yaml:2:60  arms.k-10.clustering.methd: unknown key
+    matrix: {axes: {k: {field: clustering.methd.k, values: [5, 10]}}}
+                                                               ^
+    did you mean 'method'?  known: <clustering>
+""",
+)
+case(
+    "a_value_of_a_matrix_is_too_small",
+    "name: chest",
+    "name: chest\nmatrix: {axes: {k: {field: clustering.method.k, values: [1, 10]}}}",
+    gives="""
+chest.yaml:2:58  arms.k-1.clustering.method.k: found 1, wanted an integer >= 2
+    matrix: {axes: {k: {field: clustering.method.k, values: [1, 10]}}}
+                                                             ^
+""",
+)
+case(
+    "a_matrix_makes_too_many_arms",
+    "name: chest",
+    "name: chest\nmatrix: {axes: {a: {field: seed, values: &v ["
+    + ", ".join(map(str, range(17)))
+    + "]}, b: {field: clustering.method.k, values: *v}}}",
+    gives="""
+chest.yaml:2:10  matrix.axes: makes 289 combinations, at most 256 arms are run
+    matrix: {axes: {a: {field: seed, values: &v [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]}, b: {field: clustering.method.k, values: *v}}}
+             ^
+""",
+)
+case(
+    "an_excluded_axis_is_misspelt",
+    "name: chest",
+    "name: chest\nmatrix: {axes: {k: {field: clustering.method.k, values: [5, 10]}}, exclude: [{kk: 5}]}",
+    gives="""
+chest.yaml:2:79  matrix.exclude: 'kk' is not an axis
+    matrix: {axes: {k: {field: clustering.method.k, values: [5, 10]}}, exclude: [{kk: 5}]}
+                                                                                  ^
+    did you mean 'k'?  known: k
+""",
+)
+case(
+    "an_excluded_value_is_not_on_its_axis",
+    "name: chest",
+    "name: chest\nmatrix: {axes: {k: {field: clustering.method.k, values: [5, 10]}}, exclude: [{k: 6}]}",
+    gives="""
+chest.yaml:2:82  matrix.exclude: 6 is not on the axis k
+    matrix: {axes: {k: {field: clustering.method.k, values: [5, 10]}}, exclude: [{k: 6}]}
+                                                                                     ^
+    known: k-10, k-5
+""",
+)
+case(
+    "two_values_of_an_axis_look_the_same",
+    "name: chest",
+    "name: chest\nmatrix: {axes: {t: {field: prompts.template, values: [a b, a-b]}}}",
+    gives="""
+chest.yaml:2:60  matrix.axes.t: gives an arm the name t-a-b, as another value does
+    matrix: {axes: {t: {field: prompts.template, values: [a b, a-b]}}}
+                                                               ^
+    name them yourself: variants: {NAME: {...}, ...}
+""",
+)
+case(
+    "a_variant_has_the_name_of_an_arm",
+    "name: chest",
+    "name: chest\nmatrix: {axes: {captions: {variants: {mep: {}}}}}",
+    gives="""
+chest.yaml:2:44  matrix: makes a second arm 'mep'
+    matrix: {axes: {captions: {variants: {mep: {}}}}}
+                                               ^
+    give the arm, the axis or the variant another name
+""",
+)
+case(
+    "a_variant_changes_what_is_the_same_for_all",
+    "name: chest",
+    "name: chest\nmatrix: {axes: {captions: {variants: {fast: {machine: {device: cpu}}}}}}",
+    gives="""
+chest.yaml:2:46  matrix.machine: is the same for all arms
+    matrix: {axes: {captions: {variants: {fast: {machine: {device: cpu}}}}}}
+                                                 ^
+    move it to the top of the recipe
+""",
+)
+case(
+    "too_many_seeds",
+    "name: chest",
+    "name: chest\nseeds: 101",
+    gives="""
+chest.yaml:2:8  seeds: found 101, wanted an integer >= 1 and <= 100
+    seeds: 101
+           ^
 """,
 )
 

@@ -262,3 +262,13 @@ def test_the_locked_recipe_names_the_data_relative_to_itself(tiny_recipe, imagef
     run_id, _ = go(tiny_recipe, store)
     locked = yaml.safe_load((store.run_folder(run_id) / "recipe.lock.yaml").read_text())
     assert locked["dataset"]["source"]["path"] == "../../images"
+
+
+def test_a_repeat_shares_everything_before_training_and_raising_the_number_keeps_the_earlier(tiny_recipe, tmp_path):
+    store = Store(tmp_path / "runs")
+    one, two = (make_plan(load_recipe(tiny_recipe, [f"seeds={n}"]), store) for n in (1, 2))
+    assert {task.artifact_id for task in one.tasks} < {task.artifact_id for task in two.tasks}
+    first, second = two.of_arm("mep"), two.of_arm("mep#2")
+    assert {name for name in first if first[name] is not second[name]} == {"training", "generation", "metrics"}
+    assert first["training"].seed != second["training"].seed
+    assert second["training"].seed != two.of_arm("label-only")["training"].seed == first["training"].seed

@@ -1,7 +1,8 @@
 """Layers of a recipe -> one tree of values for every arm.
 
-Later wins: the modality's base layer, the recipe file, one of its arms, `--set field=value`. Mappings merge key by
-key, everything else replaces. A method of another `kind` replaces too: the fields of the old one mean nothing to it.
+Later wins: the modality's base layer, the files that the recipe extends, the recipe itself, one of its arms, `--set
+field=value`. Mappings merge key by key, everything else replaces. A method of another `kind` replaces too: the fields
+of the old one mean nothing to it.
 """
 
 import re
@@ -13,11 +14,16 @@ from typing import Any, get_args, get_origin
 
 import mep
 from mep.errors import Mistake, Place, RecipeError
+from mep.recipe.matrix import MAX_ARMS, arms_of
 from mep.recipe.model import NAME, Experiment, RecipeFile
-from mep.recipe.reader import Node, parse, parse_recipe
+from mep.recipe.reader import Node, parse, parse_recipe, without
 from mep.recipe.source import Source
+from mep.recipe.variables import substituted, variables_of
 from mep.recipe.words import find_near, inside, is_config, is_family, printable, show
 from mep.registry import members
+
+SHAPING = ("arms", "matrix", "vars")
+"""Keys that tell what the arms are; an override of one applies before the arms are made."""
 
 MAIN = "main"
 """Name of the only arm of a recipe that names none."""
@@ -40,19 +46,26 @@ def compose(recipe: Node, source: Source, overrides: Sequence[str]) -> Compositi
     """All layers merged, arm by arm."""
     overlays, mistakes = _overlays(recipe, overrides)
     for overlay in overlays:
-        if overlay.child("arms"):
+        if any(overlay.child(key) for key in SHAPING):
             recipe = merge(recipe, overlay)
-    on_top = [overlay for overlay in overlays if not overlay.child("arms")]
-    arms, more = _arms(recipe.child("arms"), source)
-    common = _without(recipe, {"arms"})
+    variables = variables_of(recipe)
+    recipe, unfilled = substituted(recipe, variables, source)
+    mistakes += unfilled
+    on_top = []
+    for overlay in overlays:
+        if not any(overlay.child(key) for key in SHAPING):
+            filled, unfilled = substituted(overlay, variables, source)
+            on_top.append(filled)
+            mistakes += unfilled
+    arms, more = _all_arms(recipe, source)
+    common = without(recipe, {"arms"})
     base = merge(modality_layer(_modality([common, *on_top])), common)
-    arms = arms or {MAIN: Node({}, base.place)}
-    merged = {}
-    for name, arm in arms.items():
-        merged[name] = merge(base, arm)
-        for overlay in on_top:
-            merged[name] = merge(merged[name], overlay)
-    own = {name: _places(arm) for name, arm in arms.items()}
+    merged, own = {}, {}
+    for name, layers in (arms or {MAIN: []}).items():
+        merged[name] = base
+        for layer in [*layers, *on_top]:
+            merged[name] = merge(merged[name], layer)
+        own[name] = {place for layer in layers for place in _places(layer)}
     return Composition(merged, own, mistakes + more)
 
 
@@ -93,10 +106,6 @@ def _wanted_under(wanted: Any, key: str) -> Any:
     return inside(field.annotation, items=False) if field else None
 
 
-def _without(node: Node, keys: set[str]) -> Node:
-    return Node({key: value for key, value in node.value.items() if key not in keys}, node.place, node.key)
-
-
 @cache
 def modality_layer(name: str) -> Node:
     """The base layer of a modality, shipped with mep."""
@@ -111,27 +120,61 @@ def _modality(layers: list[Node]) -> str:
     return named[-1] if named and named[-1] in get_args(field.annotation) else str(field.default)
 
 
-def _arms(arms: Node | None, source: Source) -> tuple[dict[str, Node], list[Mistake]]:
-    """The arms that can be merged, and what is wrong with the others."""
+def _all_arms(recipe: Node, source: Source) -> tuple[dict[str, list[Node]], list[Mistake]]:
+    """The layers of every arm, those that are written first and then those of the matrix, and what is wrong."""
+    arms, mistakes = _written_arms(recipe.child("arms"), source)
+    made, more = arms_of(recipe.child("matrix"), source)
+    mistakes += more
+    for name, layers in made.items():
+        place = layers[0].place if layers else recipe.place
+        if name in arms:
+            hint = "give the arm, the axis or the variant another name"
+            mistakes.append(source.mistake(f"makes a second arm {show(name)}", place, field="matrix", hint=hint))
+        elif problem := _unfit(name):
+            mistakes.append(source.mistake(f"makes an arm {show(name)}", place, field="matrix", hint=problem))
+        else:
+            arms[name] = [_checked(layer, "matrix", source, mistakes) for layer in layers]
+    if len(arms) > MAX_ARMS:
+        where = recipe.child("matrix") or recipe.child("arms") or recipe
+        mistakes.append(source.mistake(f"makes {len(arms)} arms, at most {MAX_ARMS} are run", where.named_at))
+    return arms, list(dict.fromkeys(mistakes))
+
+
+def _written_arms(arms: Node | None, source: Source) -> tuple[dict[str, list[Node]], list[Mistake]]:
+    """The arms under `arms:` that can be merged, and what is wrong with the others."""
     if arms is None:
         return {}, []
     if not isinstance(arms.value, dict):
         message = f"found {show(arms.value)}, wanted a mapping from names to what changes"
         return {}, [source.mistake(message, arms.place, field="arms")]
-    good, mistakes = {}, []
+    good: dict[str, list[Node]] = {}
+    mistakes: list[Mistake] = []
     for name, arm in arms.value.items():
-        if not re.fullmatch(NAME.rstrip("$"), name):
-            hint = "up to 64 letters, digits, dots, dashes and underscores, the first a letter or a digit"
-            mistakes.append(source.mistake(f"{show(name)} cannot name an arm", arm.named_at, field="arms", hint=hint))
+        if problem := _unfit(name):
+            mistakes.append(
+                source.mistake(f"{show(name)} cannot name an arm", arm.named_at, field="arms", hint=problem)
+            )
         elif not isinstance(arm.value, dict):
             message = f"found {show(arm.value)}, wanted a mapping of what changes"
             hint = "write {} for an arm that changes nothing"
             mistakes.append(source.mistake(message, arm.place, field=f"arms.{name}", hint=hint))
         else:
-            wrong = [key for key in arm.value if key not in Experiment.model_fields]
-            mistakes += [_not_in_an_arm(f"arms.{name}.{key}", key, arm.value[key].named_at, source) for key in wrong]
-            good[name] = _without(arm, set(wrong))
+            good[name] = [_checked(arm, f"arms.{name}", source, mistakes)]
     return good, mistakes
+
+
+def _unfit(name: str) -> str:
+    """What the name of an arm has to be, where this is none."""
+    if re.fullmatch(NAME.rstrip("$"), name):
+        return ""
+    return "up to 64 letters, digits, dots, dashes and underscores, the first a letter or a digit"
+
+
+def _checked(layer: Node, field: str, source: Source, mistakes: list[Mistake]) -> Node:
+    """The layer of an arm without the keys that an arm cannot have, which are noted."""
+    wrong = [key for key in layer.value if key not in Experiment.model_fields]
+    mistakes += [_not_in_an_arm(f"{field}.{key}", key, layer.value[key].named_at, source) for key in wrong]
+    return without(layer, set(wrong))
 
 
 def _not_in_an_arm(field: str, key: str, place: Place, source: Source) -> Mistake:
@@ -159,7 +202,9 @@ def _overlay(recipe: Node, override: str) -> Node:
     keys = _keys(recipe, field.strip())
     if not sign or not all(keys):
         raise RecipeError([Mistake("", "wanted field=value, such as training.steps=100", Place(origin))])
-    if any(key.isdecimal() for key in keys) and keys[0] != "arms":
+    if keys[0] == "extends":
+        raise RecipeError([Mistake("", "what a recipe extends is written in it", Place(origin))])
+    if any(key.isdecimal() for key in keys) and keys[0] not in SHAPING:
         raise RecipeError(
             [Mistake("", "a list is set as a whole", Place(origin), hint="as in metrics.scores=[kid, prdc]")]
         )

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_origin
+from typing import Any, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
@@ -64,6 +64,8 @@ class Spot:
         elif is_config(self.type):
             owner, field = self.type, self.type.model_fields.get(step)
             kind = inside(field.annotation, items=False) if field else None
+        elif get_origin(self.type) is dict:
+            kind = inside(get_args(self.type)[1], items=False)
         family = kind if is_family(kind) else self.family if step == "kind" else None
         node = self.node.child(step) if self.node else None
         return Spot((*self.path, step), node, self.written, kind, owner, field, family)

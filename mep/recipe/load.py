@@ -8,10 +8,9 @@ from pathlib import Path
 from mep.errors import Mistake, Place, RecipeError
 from mep.recipe.compose import compose
 from mep.recipe.explain import validate
-from mep.recipe.migrations import migrated
-from mep.recipe.model import Experiment, MachineConfig, RecipeFile
-from mep.recipe.reader import Node, parse_recipe
-from mep.recipe.source import read_file
+from mep.recipe.layers import read_layers
+from mep.recipe.model import Experiment, MachineConfig, RecipeFile, repeat_name
+from mep.recipe.reader import Node
 from mep.recipe.words import dotted
 
 
@@ -20,7 +19,8 @@ class Recipe:
     """
     file        as it was given
     text        the recipe as it is written
-    arms        name -> experiment, in order; the first is the baseline; `main` where the recipe names no arms
+    arms        name -> experiment, in order; the first is the baseline; `main` where the recipe names no arms;
+                `NAME#2`, `NAME#3` ... are the repeats of an arm from other seeds
     origins     arm -> dotted field -> where its value was written; fields left to their defaults are absent
     """
 
@@ -30,6 +30,7 @@ class Recipe:
     description: str
     modality: str
     machine: MachineConfig
+    seeds: int
     arms: dict[str, Experiment]
     origins: dict[str, dict[str, Place]]
 
@@ -48,20 +49,24 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = (), *, paths_must_e
     RecipeError     everything that is wrong with it
     """
     file = Path(path)
-    source = read_file(file)
-    root = parse_recipe(source)
-    root, _, mistakes = migrated(root, source)
-    composed = compose(root, source, overrides)
+    layers = read_layers(file)
+    source = layers.source
+    composed = compose(layers.root, source, overrides)
     folder = Path(os.path.abspath(file)).parent
     loaded: dict[str, RecipeFile | None] = {}
     found: dict[str, list[Mistake]] = {}
     for arm, values in composed.arms.items():
         loaded[arm], found[arm] = validate(values, source, folder, paths_must_exist)
-    mistakes += composed.mistakes + _gathered(found, composed.own)
+    mistakes = layers.mistakes + composed.mistakes
+    known = {mistake.place for mistake in mistakes}
+    mistakes += [mistake for mistake in _gathered(found, composed.own) if mistake.place not in known]
     if mistakes:
         raise RecipeError(sorted(mistakes, key=_reading_order))
     recipes = {arm: recipe for arm, recipe in loaded.items() if recipe is not None}
     first = next(iter(recipes.values()))
+    experiments = {arm: _experiment(recipe) for arm, recipe in recipes.items()}
+    origins = {arm: _origins(composed.arms[arm]) for arm in recipes}
+    repeats = range(1, first.seeds + 1)
     return Recipe(
         file=file,
         text=source.text,
@@ -69,8 +74,9 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = (), *, paths_must_e
         description=first.description,
         modality=first.modality,
         machine=first.machine,
-        arms={arm: _experiment(recipe) for arm, recipe in recipes.items()},
-        origins={arm: _origins(values) for arm, values in composed.arms.items()},
+        seeds=first.seeds,
+        arms={repeat_name(arm, n): experiment for n in repeats for arm, experiment in experiments.items()},
+        origins={repeat_name(arm, n): origin for n in repeats for arm, origin in origins.items()},
     )
 
 
@@ -90,10 +96,10 @@ def _gathered(found: dict[str, list[Mistake]], own: dict[str, set[Place]]) -> li
     return gathered
 
 
-def _reading_order(mistake: Mistake) -> tuple[bool, int, int]:
-    """Mistakes of the file from top to bottom, then those of the command line."""
+def _reading_order(mistake: Mistake) -> tuple[bool, str, int, int]:
+    """Mistakes of each file from top to bottom, then those of the command line."""
     place = mistake.place or Place("")
-    return place.line == 0, place.line, place.column
+    return place.line == 0, place.file if place.line else "", place.line, place.column
 
 
 def _experiment(recipe: RecipeFile) -> Experiment:

@@ -8,7 +8,7 @@ import yaml
 from mep.config import Config
 from mep.recipe.compose import MAIN
 from mep.recipe.load import Recipe
-from mep.recipe.model import FORMAT
+from mep.recipe.model import FORMAT, repeat_of
 from mep.recipe.reader import MAX_DIGITS, scalar
 
 HEADER = "# Written by mep: every default filled in. The recipe as it was given lies beside it.\n"
@@ -20,10 +20,10 @@ def lock_text(recipe: Recipe, folder: Path) -> str:
     def dump(config: Config) -> dict[str, Any]:
         return config.model_dump(mode="json", context={"folder": folder})
 
-    arms = {name: dump(experiment) for name, experiment in recipe.arms.items()}
+    arms = {name: dump(experiment) for name, experiment in recipe.arms.items() if repeat_of(name)[1] == 1}
     common = next(iter(arms.values()))
     data: dict[str, Any] = {"mep": FORMAT, "name": recipe.name, "description": recipe.description}
-    data |= {"modality": recipe.modality, **common}
+    data |= {"modality": recipe.modality, "seeds": recipe.seeds, **common}
     if list(arms) != [MAIN]:
         data["arms"] = {name: changes(common, arm) for name, arm in arms.items()}
     data["machine"] = dump(recipe.machine)

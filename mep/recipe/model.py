@@ -1,8 +1,8 @@
 """The schema: one experiment, its arms, and the machine it runs on."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from mep.config import Config
@@ -24,6 +24,28 @@ FORMAT = 2
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 """What a recipe and an arm may be called."""
+
+
+def _scalar(value: Any) -> Any:
+    if not isinstance(value, str | bool | int | float) or len(str(value)) > 1000:
+        raise PydanticCustomError("scalar", "wanted text of up to 1000 characters, a number, true or false")
+    return value
+
+
+Scalar = Annotated[
+    Any, BeforeValidator(_scalar), WithJsonSchema({"type": ["string", "number", "boolean"], "maxLength": 1000})
+]
+
+
+def repeat_name(arm: str, repeat: int) -> str:
+    """What an arm is called when it is trained for the nth time: `mep`, `mep#2`, `mep#3`."""
+    return arm if repeat == 1 else f"{arm}#{repeat}"
+
+
+def repeat_of(name: str) -> tuple[str, int]:
+    """The arm and the number of the repeat; the inverse of `repeat_name`."""
+    arm, _, repeat = name.partition("#")
+    return arm, int(repeat or 1)
 
 
 class Experiment(Config):
@@ -85,6 +107,35 @@ class MachineConfig(Config):
     """Seconds of training between two checkpoints."""
 
 
+class Axis(Config):
+    """One axis of a matrix: a field and its values, or named variants."""
+
+    field: str | None = None
+    """Field of the experiment that changes along the axis, such as clustering.method.k."""
+    values: tuple[Any, ...] = ()
+    """The values of the field; the arms are called by axis and value, such as k-33."""
+    variants: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """What changes along the axis, as in `arms`; the arms are called by these names."""
+
+    @model_validator(mode="after")
+    def _one_form(self) -> "Axis":
+        if bool(self.field is not None and self.values) == bool(self.variants):
+            raise ValueError("wanted field and values, or variants")
+        return self
+
+
+class MatrixConfig(Config):
+    """Arms from every combination of the values of its axes."""
+
+    axes: dict[str, Axis] = Field(min_length=1)
+    """What changes, by the name of the axis."""
+    exclude: tuple[dict[str, Scalar], ...] = ()
+    """Combinations to leave out: values by axis. One that names some axes leaves out all that agree with it there."""
+    include: tuple[dict[str, Scalar], ...] = ()
+    """Combinations to add: values by axis, also such as the axis does not have. An axis that is not named stays as it
+    is without the matrix."""
+
+
 class RecipeFile(Experiment):
     """A recipe as it is written."""
 
@@ -98,5 +149,15 @@ class RecipeFile(Experiment):
     """Base layer of defaults shipped with mep; the recipe overrides it."""
     arms: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Variants of the experiment by name, each with the fields that it changes; the first is the baseline."""
+    matrix: MatrixConfig | None = None
+    """More arms, from every combination of some values."""
+    seeds: int = Field(1, ge=1, le=100)
+    """How often every arm is trained, each time from another seed; what comes before training is shared. One seed
+    compares two sets of images, several compare two methods."""
+    extends: str | tuple[str, ...] = ()
+    """Recipes to build on, named from where this file lies, in its folder or below. Mappings merge, later files win,
+    this one last."""
+    vars: dict[str, Scalar] = Field(default_factory=dict)
+    """Values by name, filled in wherever ${vars.name} is written."""
     machine: MachineConfig = MachineConfig()
     """What changes speed and memory but never a result."""

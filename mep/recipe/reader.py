@@ -87,6 +87,11 @@ class Node:
                 yield from node.walk((*path, step))
 
 
+def without(node: Node, keys: set[str]) -> Node:
+    """A mapping without some of its keys."""
+    return replace(node, value={key: value for key, value in node.value.items() if key not in keys})
+
+
 def parse_recipe(source: Source) -> Node:
     """The top level of a recipe, a mapping.
 

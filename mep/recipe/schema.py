@@ -37,6 +37,7 @@ def recipe_schema() -> Schema:
     definitions["Arm"] = _partial({"type": "object", "additionalProperties": False, "properties": experiment})
     arms = {"propertyNames": {"pattern": NAME}, "additionalProperties": {"$ref": f"{REF}Arm"}}
     root["properties"]["arms"] |= arms
+    definitions["Axis"]["properties"]["variants"] |= arms
     modalities = get_args(RecipeFile.model_fields["modality"].annotation)
     _supply(reduce(_shared, (modality_layer(name).plain() for name in modalities)), root, definitions)
     used = set(_reachable(root, definitions))

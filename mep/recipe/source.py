@@ -17,11 +17,15 @@ LINE_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")  # what PyYAML counts as 
 
 @dataclass(frozen=True)
 class Source:
-    """A text and its name in messages: a file, whose places have lines, or another origin, which has none."""
+    """A text and its name in messages: a file, whose places have lines, or another origin, which has none.
+
+    beside      other texts whose places may be in the same tree: the files that a recipe extends
+    """
 
     name: str
     text: str
     is_file: bool = False
+    beside: "tuple[Source, ...]" = ()
 
     @cached_property
     def lines(self) -> list[str]:
@@ -43,10 +47,11 @@ class Source:
         return breaks[place.line - 1] + place.column - 1
 
     def mistake(self, message: str, place: Place, *, field: str = "", hint: str = "") -> Mistake:
-        """A mistake that shows the line it is on, where that is a line of this text."""
+        """A mistake that shows the line it is on, where that is a line of this text or of one beside it."""
         line = ""
-        if place.file == self.name and place.line:
-            line = self.lines[place.line - 1] if place.line <= len(self.lines) else ""
+        home = next((one for one in (self, *self.beside) if one.name == place.file), None)
+        if home and place.line:
+            line = home.lines[place.line - 1] if place.line <= len(home.lines) else ""
             line = "".join(one if one.isprintable() else " " for one in line).rstrip()
         if len(line) > MAX_LINE:
             line = line[: MAX_LINE - 1] + "…" if place.column < MAX_LINE else ""

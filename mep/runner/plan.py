@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from mep.config import Config
 from mep.recipe import Recipe
-from mep.recipe.model import Experiment
-from mep.runner.fingerprint import differences, externals_of, fingerprint_of, ingredients_of
+from mep.recipe.model import repeat_of
+from mep.runner.fingerprint import Seed, differences, externals_of, fingerprint_of, ingredients_of, seed_of
 from mep.stage import Stage
 from mep.stages import maker_of, stages
 from mep.store import Store
@@ -67,7 +67,8 @@ def make_plan(recipe: Recipe, store: Store) -> Plan:
             if key not in externals:
                 externals[key] = externals_of(config, store.hash_file)
             inputs = {role: made[maker_of(kind).name] for role, kind in stage.inputs.items()}
-            task = _task(stage, config, externals[key], inputs, experiment, store, history)
+            repeat = repeat_of(arm)[1] if stage.repeats else 1
+            task = _task(stage, config, externals[key], inputs, (experiment.seed, repeat), store, history)
             task = tasks.setdefault(task.artifact_id, task)
             task.arms.append(arm)
             made[stage.name] = task
@@ -81,12 +82,12 @@ def _task(
     config: Config,
     externals: list[list[Any]],
     inputs: dict[str, Task],
-    experiment: Experiment,
+    seed: Seed,
     store: Store,
     history: "_History",
 ) -> Task:
     sources = {role: task.artifact_id for role, task in inputs.items()}
-    ingredients = ingredients_of(stage, config, externals, sources, experiment.seed)
+    ingredients = ingredients_of(stage, config, externals, sources, seed)
     fingerprint = fingerprint_of(ingredients)
     status: Status = "run"
     if store.has(stage.name, fingerprint):
@@ -97,7 +98,7 @@ def _task(
             status = "continue"
         waiting = [task.stage.name for task in inputs.values() if task.status != "reuse"]
         why = history.explain(stage, ingredients, waiting)
-    return Task(stage, config, fingerprint, ingredients, inputs, experiment.seed, status, why)
+    return Task(stage, config, fingerprint, ingredients, inputs, seed_of(seed), status, why)
 
 
 class _History:

@@ -29,7 +29,7 @@ class GenerationConfig(Config):
     less variety."""
 
 
-@stage(version=1, draws=True)
+@stage(version=1, draws=True, repeats=True)
 def generation(config: GenerationConfig, prompts: Prompts, model: Model, *, work: Work) -> Samples:
     """Draw the synthetic dataset; only images that are missing are made."""
     listed = plan(config, prompts, work)

@@ -54,7 +54,7 @@ class TrainingConfig(BaseConfig, LatentsConfig):
     """Arithmetic of the UNet's forward and backward pass; weights and optimizer stay fp32."""
 
 
-@stage(version=1, draws=True)
+@stage(version=1, draws=True, repeats=True)
 def training(
     config: TrainingConfig,
     training_set: TrainingSet,
