@@ -19,7 +19,8 @@ METHODS = {"sources", "embedders", "detectors", "clusterers", "balancers", "allo
 LAYERS = [
     {"errors"},
     {"files", "torchvision_ops"},
-    {"config", "registry"},
+    {"config", "registry", "workers"},
+    {"worker"},
     {
         "protocol",
         "pairwise",
@@ -34,7 +35,7 @@ LAYERS = [
         "autoencoder",
     },
     METHODS,
-    {"uncertainty"},
+    {"uncertainty", "drawing"},
     {"stages"},
     {"recipe", "store"},
     {"runner"},
