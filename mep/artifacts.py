@@ -525,3 +525,62 @@ class Scores(Artifact):
 
     def facts(self) -> dict[str, Any]:
         return {"numbers": len(self.rows)}
+
+
+@dataclass(frozen=True, eq=False)
+class Ceiling(Artifact):
+    """Probes trained on real images: what those trained on synthetic ones are held against, shared by all arms.
+
+    reason          why there is nothing, empty where there is
+    features        float32 (n, d), a row for every image of the dataset; d is 0 where the probe sees pixels
+    order           int64 (r, n_train)   training images, in random orders of which every beginning is a fair sample
+    validation      int64 (n_validation,)   images that the probe's settings are chosen on
+    probabilities   share of the training images -> float64 (r, n_heldout, k)
+    cuts            share of the training images -> float64 (r, k)
+    about           protocol of the features, what was chosen for each training, where validation images came from
+    """
+
+    reason: str
+    features: NDArray[np.float32]
+    order: NDArray[np.int64]
+    validation: NDArray[np.int64]
+    probabilities: dict[float, NDArray[np.float64]]
+    cuts: dict[float, NDArray[np.float64]]
+    about: dict[str, Any]
+
+    def save(self, folder: Path) -> None:
+        for name in ("features", "order", "validation"):
+            np.save(folder / f"{name}.npy", getattr(self, name), allow_pickle=False)
+        for share, probabilities in self.probabilities.items():
+            np.save(folder / f"probabilities-{share}.npy", probabilities, allow_pickle=False)
+            np.save(folder / f"cuts-{share}.npy", self.cuts[share], allow_pickle=False)
+        write_json(folder / "about.json", {"reason": self.reason, "shares": list(self.cuts), "about": self.about})
+
+    @classmethod
+    def load(cls, folder: Path, config: Config) -> Self:
+        found = read_json(folder / "about.json")
+
+        def read(name: str) -> NDArray[Any]:
+            return cast(NDArray[Any], np.load(folder / f"{name}.npy", allow_pickle=False))
+
+        return cls(
+            reason=found["reason"],
+            features=read("features"),
+            order=read("order"),
+            validation=read("validation"),
+            probabilities={share: read(f"probabilities-{share}") for share in found["shares"]},
+            cuts={share: read(f"cuts-{share}") for share in found["shares"]},
+            about=found["about"],
+        )
+
+    def facts(self) -> dict[str, Any]:
+        if self.reason:
+            return {"skipped": self.reason}
+        return {"training images": self.order.shape[1], "validation images": len(self.validation)}
+
+
+class Utility(Scores):
+    """What probes trained on synthetic images know about real ones, as rows of scores.
+
+    halves      the statistic on resamples of the held-out images, not on halves
+    """

@@ -10,6 +10,7 @@ from mep.artifacts import (
     TRAIN,
     VALIDATION,
     Artifact,
+    Ceiling,
     Clusters,
     Embeddings,
     Images,
@@ -21,6 +22,7 @@ from mep.artifacts import (
     References,
     Scores,
     TrainingSet,
+    Utility,
 )
 from mep.config import Config
 from mep.sources.imagefolder import ImageFolder
@@ -57,6 +59,16 @@ def example(kind, tmp_path):
         ),
         Prompts: Prompts([Prompt("a_c00", "text {", "a", 0, 2), Prompt("all", "x", None, None, 1)], {"a": 0, "b": 1}),
         References: References({"random_conv": {"heldout": np.ones((2, 3), np.float32)}}, {"random_conv": {"d": 3}}),
+        Ceiling: Ceiling(
+            "",
+            np.ones((3, 2), np.float32),
+            np.array([[1, 0]]),
+            np.array([2]),
+            {0.1: np.ones((2, 1, 2)), 1.0: np.ones((1, 1, 2))},
+            {0.1: np.zeros((2, 2)), 1.0: np.zeros((1, 2))},
+            {"digest": "d", "seed": 1},
+        ),
+        Utility: Utility([{"metric": "auroc", "value": None}], np.array([[1.0, np.nan]])),
         Scores: Scores([{"metric": "fd", "value": 0.1}], np.array([[1.0, np.nan]])),
     }[kind]
 

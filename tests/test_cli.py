@@ -12,6 +12,11 @@ from PIL import Image
 
 from mep import commands
 from mep.cli import main
+from mep.stages import stages
+
+OWN = ("prompts", "training", "generation", "metrics", "utility")
+"""Stages that each of the two arms does by itself."""
+N_TASKS = len(stages()) + len(OWN)
 
 
 def mep(*arguments):
@@ -50,7 +55,7 @@ def test_the_second_run_reuses_everything(finished):
     done = mep("--runs", runs, "run", recipe)
     assert done.exit_code == 0
     assert "+ " not in done.stderr
-    assert "16 to reuse" in done.stderr
+    assert f"{N_TASKS} to reuse" in done.stderr
 
 
 def test_plan_counts_what_there_is_to_do_and_can_say_so_by_its_exit_code(finished):
@@ -59,7 +64,7 @@ def test_plan_counts_what_there_is_to_do_and_can_say_so_by_its_exit_code(finishe
     planned = mep("--runs", runs, "plan", recipe, "--set", "generation.guidance=3", "--json", "--exit-code")
     assert planned.exit_code == 10
     rows = json.loads(planned.stdout)
-    assert {row["stage"] for row in rows if row["status"] == "run"} == {"generation", "metrics"}
+    assert {row["stage"] for row in rows if row["status"] == "run"} == {"generation", "metrics", "utility"}
     assert "generation.guidance 1.5 -> 3.0" in {row["why"] for row in rows}
 
 
@@ -69,11 +74,11 @@ def test_status_ls_and_show_tell_the_same_run(finished):
     assert listed[0]["state"] == "done"
     assert listed[0]["arms"] == ["label-only", "mep"]
     run_id = listed[0]["run_id"]
-    stages = json.loads(mep("--runs", runs, "status", run_id, "--json").stdout)["stages"]
-    assert {row["state"] for row in stages} == {"done"}
-    assert len(stages) == 16
+    found = json.loads(mep("--runs", runs, "status", run_id, "--json").stdout)["stages"]
+    assert {row["state"] for row in found} == {"done"}
+    assert len(found) == N_TASKS
     shown = json.loads(mep("--runs", runs, "show", run_id, "--json").stdout)
-    assert len(shown["artifacts"]) == 24  # twelve stages of two arms
+    assert len(shown["artifacts"]) == 2 * len(stages())  # of two arms
     assert shown["recipe_file"] == str(recipe)
     for command in ("ls", "status", "show"):
         assert run_id in mep("--runs", runs, command, *([run_id] if command != "ls" else [])).stdout

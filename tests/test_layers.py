@@ -14,16 +14,17 @@ METHODS = {"sources", "embedders", "detectors", "clusterers", "balancers", "allo
     "samplers",
     "extractors",
     "scores",
+    "probes",
     "engines",
 }
 LAYERS = [
     {"errors"},
     {"files", "torchvision_ops"},
-    {"config", "registry", "workers"},
-    {"worker"},
+    {"config", "registry"},
     {
         "protocol",
         "pairwise",
+        "classification",
         "pixels",
         "artifacts",
         "stage",
@@ -35,7 +36,7 @@ LAYERS = [
         "autoencoder",
     },
     METHODS,
-    {"uncertainty", "drawing"},
+    {"uncertainty", "probing"},
     {"stages"},
     {"recipe", "store"},
     {"runner"},

@@ -18,6 +18,7 @@ from mep.stages.metrics import MetricsConfig
 from mep.stages.outliers import OutliersConfig
 from mep.stages.prompts import PromptsConfig, slots
 from mep.stages.training import TrainingConfig
+from mep.stages.utility import UtilityConfig
 
 FORMAT = 2
 """The recipe format that this version of mep writes; it reads the earlier ones too. Format n came with mep 0.n."""
@@ -71,6 +72,8 @@ class Experiment(Config):
     """How many images of which prompt, and how they are drawn."""
     metrics: MetricsConfig = MetricsConfig()
     """What is measured."""
+    utility: UtilityConfig = UtilityConfig()
+    """What generated images teach a classifier that is tested on real ones."""
 
     @model_validator(mode="after")
     def _labels_are_there(self) -> "Experiment":
@@ -84,12 +87,13 @@ class Experiment(Config):
 
     @model_validator(mode="after")
     def _extractor_is_not_the_embedder(self) -> "Experiment":
-        for extractor in self.metrics.extractors:
+        chosen = [("metrics.extractors", extractor) for extractor in self.metrics.extractors]
+        for field, extractor in [*chosen, ("utility.extractor", self.utility.extractor)]:
             if extractor.dump() == self.embedding.model.dump():
                 raise PydanticCustomError(
                     "cross_field",
                     "'{name}' also makes the clusters: distances in its own space favour captions made from it",
-                    {"name": extractor.name, "field": "metrics.extractors", "hint": "measure in another extractor"},
+                    {"name": extractor.name, "field": field, "hint": "measure in another extractor"},
                 )
         return self
 

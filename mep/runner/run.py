@@ -12,7 +12,6 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import partial
 from importlib import metadata
 from pathlib import Path
 from types import FrameType
@@ -27,7 +26,6 @@ from mep.recipe.model import MachineConfig
 from mep.runner.plan import Plan, Task, make_plan
 from mep.stage import Progress, Silent, Work
 from mep.store import Store, locks, now
-from mep.workers import resolve
 
 PACKAGES = ("torch", "diffusers", "transformers", "accelerate", "numpy", "scikit-learn", "scikit-image", "hdbscan")
 
@@ -172,7 +170,6 @@ def _make(
         progress=watcher.started(task),
         stop_signal=lambda: asked.number,
         mapper=machine.engine.map,
-        spreader=partial(machine.engine.spread, device=machine.device),
     )
     inputs = {role: store.load(one.stage, one.fingerprint, one.config) for role, one in task.inputs.items()}
     artifact = task.stage.function(task.config, **inputs, work=work)
@@ -274,7 +271,13 @@ def environment() -> dict[str, Any]:
 
 def device_of(machine: MachineConfig) -> str:
     """The device that `auto` stands for here."""
-    return resolve(machine.device)
+    if machine.device != "auto":
+        return machine.device
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def peak_memory_mb() -> float:

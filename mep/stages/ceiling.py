@@ -1,0 +1,142 @@
+"""Ceiling: what classifiers trained on real images reach, shared by all arms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import Field, field_validator
+
+from mep.artifacts import TRAIN, VALIDATION, BaseModel, Ceiling, Images
+from mep.config import Config
+from mep.extractors import Extractor
+from mep.extractors.random_conv import RandomConv
+from mep.probes import Examples, Inputs, Probe
+from mep.probes.linear import Linear
+from mep.probing import Subset, nested_order, shortage, train_and_predict
+from mep.registry import OneOf
+from mep.stage import Work, stage
+from mep.stages.references import features_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+CARVED = 5
+"""Without validation images in the dataset, one in five training images is kept from the probes in their place."""
+
+
+class CeilingConfig(Config):
+    """The part of the section `utility` that this stage reads."""
+
+    probe: OneOf[Probe] = Linear(kind="linear")
+    """The classifier that is trained on real, on synthetic and on both kinds of images."""
+    extractor: OneOf[Extractor] = RandomConv(kind="random_conv")
+    """What turns images into the features that the probe sees, where it does not see pixels."""
+    eval_resolution: int | None = Field(None, ge=8, le=1024)
+    """Side in pixels to which all images are brought first. Default: the resolution of the base."""
+    fractions: tuple[float, ...] = Field((0.1, 1.0), min_length=1)
+    """Shares of the real training images: how much are synthetic ones worth where real ones are few?"""
+    repeats: int = Field(3, ge=1, le=100)
+    """Random subsets per share that is not the whole, and trainings of a probe that starts from random weights."""
+
+    @field_validator("fractions")
+    @classmethod
+    def _shares(cls, fractions: tuple[float, ...]) -> tuple[float, ...]:
+        if any(not 0 < share <= 1 for share in fractions):
+            raise ValueError("every share is above 0 and at most 1")
+        return tuple(sorted({*fractions, 1.0}))
+
+
+@stage(version=1, section="utility", draws=True)
+def ceiling(config: CeilingConfig, images: Images, base: BaseModel, *, work: Work) -> Ceiling:
+    """Train the probe on shares of the real training images and let it predict the held-out ones."""
+    size = config.eval_resolution or base.resolution
+    about: dict[str, Any] = {"eval_resolution": size, "seed": work.seed}
+    train, validation, source = _parts(images, work.rng("validation"))
+    reason = _refusal(config, images, train, validation)
+    if reason:
+        rows = np.zeros(0, np.int64)
+        return Ceiling(reason, np.zeros((0, 0), np.float32), rows[None], rows, {}, {}, about)
+    features, protocol = real_features(config, images, size, work)
+    read = inputs(config.probe, features, images, size)
+    labels, groups = images.labels[train], images.groups[train]
+    order = np.stack([train[nested_order(labels, groups, work.rng("order", r))] for r in range(config.repeats)])
+    watched = Examples(read, validation, images.labels[validation])
+    heldout = np.flatnonzero(images.heldout)
+    tested = Examples(read, heldout, images.labels[heldout])
+    found = {}
+    for number, share in enumerate(config.fractions):
+        subsets = list(real_subsets(config.probe, order, share, images.labels))
+        if all(len(np.unique(one.labels)) == len(images.label_names) for one in subsets):
+            found[share] = train_and_predict(config.probe, f"real {share}", subsets, read, watched, tested, work)
+        work.progress.update(number + 1, len(config.fractions))
+    about |= protocol | {"validation_from": source, "chosen": {str(s): one.chosen for s, one in found.items()}}
+    return Ceiling(
+        reason="",
+        features=features,
+        order=order,
+        validation=validation,
+        probabilities={share: one.probabilities for share, one in found.items()},
+        cuts={share: one.cuts for share, one in found.items()},
+        about=about,
+    )
+
+
+def real_subsets(probe: Probe, order: NDArray[np.int64], share: float, labels: NDArray[np.int64]) -> Iterator[Subset]:
+    """The beginnings of the orders; one is enough of the whole where trainings on it cannot differ."""
+    n = max(round(share * order.shape[1]), 1)
+    for rows in order[: None if share < 1 or probe.draws else 1, :n]:
+        yield Subset(rows, labels[rows], n, 0)
+
+
+def real_features(
+    config: CeilingConfig, images: Images, size: int, work: Work
+) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    """float32 (n, d) and their protocol; d is 0 where the probe sees pixels."""
+    if config.probe.sees != "features":
+        return np.zeros((len(images), 0), np.float32), {"digest": "", "d": 0, "extractor": "pixels"}
+    found = features_of(
+        "features",
+        lambda rows: np.stack([images.read_square(row, size) for row in rows]),
+        len(images),
+        config.extractor.load(work.device),
+        work,
+    )
+    about = {"digest": config.extractor.digest(), "d": found.shape[1], "extractor": config.extractor.name}
+    return found, about
+
+
+def inputs(probe: Probe, features: NDArray[np.float32], images: Images, size: int) -> Inputs:
+    """What the probe sees of rows of the dataset."""
+    if probe.sees == "features":
+        return lambda rows: features[rows]
+    return lambda rows: np.stack([images.read_square(int(row), size) for row in rows])
+
+
+def _parts(images: Images, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64], str]:
+    """Rows of training and of validation images, and where the latter come from."""
+    train, validation = (np.flatnonzero(images.splits == split) for split in (TRAIN, VALIDATION))
+    if len(validation) or not images.label_names:
+        return train, validation, "the dataset"
+    labels, groups = images.labels[train], images.groups[train]
+    order = nested_order(labels, groups, rng)
+    aside = order[: max(len(order) // CARVED, 1)]
+    carved, source = np.isin(groups, groups[aside]), "training images, whole groups"
+    if carved.all():
+        carved, source = np.isin(np.arange(len(train)), aside), "training images of the same groups"
+    return train[~carved], train[carved], source
+
+
+def _refusal(config: CeilingConfig, images: Images, train: NDArray[np.int64], validation: NDArray[np.int64]) -> str:
+    if config.probe.sees == "nothing":
+        return "utility.probe is none"
+    if not images.label_names:
+        return "the dataset has no labels, so that nothing can be learned from its images"
+    if len(images.label_names) < 2:
+        return f"all images are labelled '{images.label_names[0]}'"
+    parts = {"held-out": np.flatnonzero(images.heldout), "training": train, "validation": validation}
+    for part, rows in parts.items():
+        if why := shortage(images.labels[rows], images.label_names, part):
+            return why
+    return ""
