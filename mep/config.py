@@ -90,6 +90,15 @@ def _parts_of_value(value: Any) -> Iterator[Config]:
             yield from _parts_of_value(item)
 
 
+def leaves(data: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value that is not a mapping, with its dotted name; an empty mapping counts as a value."""
+    if isinstance(data, dict) and data:
+        for key, item in data.items():
+            yield from leaves(item, f"{name}.{key}" if name else str(key))
+    else:
+        yield name, data
+
+
 def canonical_json(data: Any) -> str:
     """One text for equal data: sorted keys, no spaces."""
     return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

@@ -7,7 +7,7 @@ folder's other files define. `OneOf[Clusterer]` in a config is the union of them
 import importlib
 import pkgutil
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, Union, get_args
 
 from pydantic import BeforeValidator, Field, GetCoreSchemaHandler
@@ -64,11 +64,15 @@ class _OneOf:
         annotation: Any = known[0]
         if len(known) > 1:
             annotation = Annotated[Union[known], Field(discriminator="kind")]  # noqa: UP007
-        return handler.generate_schema(Annotated[annotation, BeforeValidator(_spell_out)])
+        usual = next((kind_of(member) for member in known if not member.model_fields["kind"].is_required()), None)
+        return handler.generate_schema(Annotated[annotation, BeforeValidator(partial(_spell_out, usual=usual))])
 
 
-def _spell_out(value: Any) -> Any:
-    """A bare word is short for a method that needs no other field: `kid` for `{kind: kid}`."""
+def _spell_out(value: Any, usual: str | None) -> Any:
+    """A bare word is short for a method that needs no other field: `kid` for `{kind: kid}`; and where one member of a
+    family is the usual one, its kind may be left out."""
+    if usual and isinstance(value, dict) and "kind" not in value:
+        return {"kind": usual, **value}
     return {"kind": value} if isinstance(value, str) else value
 
 

@@ -24,6 +24,7 @@ from mep.artifacts import Artifact
 from mep.config import Config
 from mep.errors import Interrupted
 from mep.files import write_atomically
+from mep.workers import Job, in_process
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
@@ -111,6 +112,7 @@ class Work:
     progress: Progress = field(default_factory=Silent)
     stop_signal: Callable[[], int | None] = lambda: None
     mapper: Callable[..., Iterator[Any]] | None = None
+    spreader: Callable[..., Iterator[tuple[int, Any]]] | None = None
 
     @property
     def out(self) -> Path:
@@ -130,6 +132,15 @@ class Work:
         """Results in the order of the items, computed by the machine's engine."""
         yield from self.mapper(function, items) if self.mapper else map(function, items)
 
+    def spread(self, job: Job[ItemT, ResultT], items: Iterable[ItemT]) -> Iterator[tuple[int, ResultT]]:
+        """(position, result) of every item exactly once, as the workers of the machine's engine finish.
+
+        Interrupted     a signal asked for a stop; what was yielded before is to be on disk by then
+        """
+        if self.spreader:
+            return self.spreader(job, items, stop=self.stop_if_asked)
+        return in_process(job, items, self.device, self.stop_if_asked)
+
     def stop_if_asked(self) -> None:
         """Raise Interrupted when a signal asked for a stop; call it where everything worth keeping is on disk."""
         signal_number = self.stop_signal()
@@ -140,22 +151,25 @@ class Work:
         self,
         name: str,
         items: Sequence[ItemT],
-        compute: Callable[[Sequence[ItemT]], NDArray[Any]],
+        compute: Callable[[Sequence[ItemT]], NDArray[Any]] | Job[Sequence[ItemT], NDArray[Any]],
         *,
         size: int = 512,
     ) -> NDArray[Any]:
-        """Rows for all items, computed and kept shard by shard: a killed run computes only the missing shards."""
+        """Rows for all items, computed and kept shard by shard: a killed run computes only the missing shards.
+
+        A function computes here; a job on the workers of the machine's engine.
+        """
         folder = self.folder / name
         folder.mkdir(parents=True, exist_ok=True)
-        rows = []
-        for start in range(0, len(items), size):
-            path = folder / f"{start:09d}.npy"
-            if not path.exists():
-                self.stop_if_asked()
-                _save_array(path, compute(items[start : start + size]))
-            rows.append(np.load(path, allow_pickle=False))
-            self.progress.update(min(start + size, len(items)), len(items))
-        return np.concatenate(rows)
+        paths = {start: folder / f"{start:09d}.npy" for start in range(0, len(items), size)}
+        missing = [start for start, path in paths.items() if not path.exists()]
+        shards = (items[start : start + size] for start in missing)
+        computed = self.spread(compute, shards) if isinstance(compute, Job) else enumerate(map(compute, shards))
+        for done, (number, rows) in enumerate(computed, len(paths) - len(missing) + 1):
+            _save_array(paths[missing[number]], rows)
+            self.progress.update(min(done * size, len(items)), len(items))
+            self.stop_if_asked()
+        return np.concatenate([np.load(path, allow_pickle=False) for path in paths.values()])
 
 
 def _save_array(path: Path, array: NDArray[Any]) -> None:

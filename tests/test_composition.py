@@ -1,10 +1,13 @@
 """A recipe from several files, variables, a matrix and repeats."""
 
+import re
+
 import pytest
 from conftest import draw_imagefolder
 
 from mep.errors import RecipeError
 from mep.recipe import load_recipe, lock_text
+from mep.recipe.resolved import fields_of, resolved_text
 
 BASE = """\
 name: base
@@ -140,3 +143,16 @@ def test_a_lock_of_a_composed_recipe_stands_alone(write, tmp_path):
     lock = tmp_path / "away" / "lock.yaml"
     lock.write_text(lock_text(recipe, lock.parent))
     assert load_recipe(lock).arms == recipe.arms
+
+
+def test_a_resolved_recipe_says_where_every_value_is_from_and_loads_to_the_same(write, tmp_path):
+    top = write(top=f"name: top\nextends: one.yaml\n{MATRIX}", one=BASE)
+    recipe = load_recipe(top, ["training.steps=7"])
+    text = resolved_text(recipe)
+    assert re.search(r"^    k: 8 +# .*one.yaml:4:40$", text, re.M)
+    fields = fields_of(recipe)
+    where = [fields["mep"][name]["origin"] for name in ("training.steps", "generation.guidance", "training.ema_decay")]
+    assert where == ["--set", "modality histopathology", "default"]
+    (tmp_path / "resolved.yaml").write_text(text)
+    assert load_recipe(tmp_path / "resolved.yaml").arms == recipe.arms
+    assert fields["k-33"]["clustering.method.k"]["value"] == 33

@@ -20,7 +20,8 @@ METHODS = {"sources", "embedders", "detectors", "clusterers", "balancers", "allo
 LAYERS = [
     {"errors"},
     {"files", "torchvision_ops"},
-    {"config", "registry"},
+    {"config", "registry", "workers"},
+    {"worker"},
     {
         "protocol",
         "pairwise",
@@ -36,7 +37,7 @@ LAYERS = [
         "autoencoder",
     },
     METHODS,
-    {"uncertainty", "probing"},
+    {"uncertainty", "drawing", "probing"},
     {"stages"},
     {"recipe", "store"},
     {"runner"},

@@ -14,8 +14,14 @@ if TYPE_CHECKING:
     from mep.recipe import Recipe
     from mep.store import Store
 
+
+def _complete_run(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    runs = ctx.find_root().params.get("runs") or Path("runs")
+    return sorted((path.parent.name for path in runs.glob(f"{incomplete}*/recipe.lock.yaml")), reverse=True)
+
+
 RECIPE = click.argument("recipe", type=click.Path(path_type=Path))
-RUN = click.argument("run_id", metavar="[RUN]", required=False)
+RUN = click.argument("run_id", metavar="[RUN]", required=False, shell_complete=_complete_run)
 SET = click.option("--set", "overrides", multiple=True, metavar="FIELD=VALUE", help="Override a field; repeatable.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 

@@ -1,19 +1,45 @@
 """Engines: where work on many items runs. One file, one engine; none changes a result."""
 
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar, TypeVar
 
+from pydantic import Field
+
 from mep.registry import Method
+from mep.workers import Job, Stop, ahead
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
 
 class Engine(Method):
-    """Maps a function over items."""
+    """Maps functions over items on threads, and jobs over items on workers that have loaded a model."""
 
     noun: ClassVar[str] = "engine"
 
+    workers: int = Field(2, ge=1, le=1024)
+    """Threads of this process that decode and measure images."""
+
     def map(self, function: Callable[[ItemT], ResultT], items: Iterable[ItemT]) -> Iterator[ResultT]:
-        """Results in the order of the items; only a few items are in flight at any time."""
+        """Results in the order of the items, computed by threads of this process, only a few of them in advance.
+
+        Decoding, resizing and most array work release the interpreter lock.
+        """
+        if self.workers == 1:
+            yield from map(function, items)
+            return
+        with ThreadPoolExecutor(self.workers) as pool:
+            yield from ahead(pool, function, items, 4 * self.workers)
+
+    def spread(
+        self, job: Job[ItemT, ResultT], items: Iterable[ItemT], *, device: str, stop: Stop
+    ) -> Iterator[tuple[int, ResultT]]:
+        """(position, result) of every item exactly once, as the workers finish; only a few items are in flight.
+
+        device  `machine.device` of the recipe
+        stop    called at least once a second; raises Interrupted where a signal asked for a stop
+
+        EnvironmentLacks    a worker runs other versions, dies repeatedly, or none can be started
+        """
         raise NotImplementedError

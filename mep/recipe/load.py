@@ -34,6 +34,12 @@ class Recipe:
     arms: dict[str, Experiment]
     origins: dict[str, dict[str, Place]]
 
+    def origin_of(self, arm: str, field: str) -> str:
+        """Where the value of a field comes from: file:line:column, a modality, --set or default."""
+        known = self.origins[arm]
+        place = known.get(field) or (known.get(field.removesuffix(".kind")) if field.endswith(".kind") else None)
+        return str(place or "default")
+
     def place_of(self, arm: str, field: str) -> Place | None:
         """Where a field of an arm was written, or the nearest section around it."""
         steps = field.split(".")

@@ -43,6 +43,12 @@ def changes(common: dict[str, Any], arm: dict[str, Any]) -> dict[str, Any]:
     return changed
 
 
+def inline(value: Any) -> str:
+    """A value as YAML on one line."""
+    text = yaml.dump(value, Dumper=_Dumper, default_flow_style=True, allow_unicode=True, width=10**9)
+    return str(text).removesuffix("\n").removesuffix("\n...")
+
+
 class _Dumper(yaml.SafeDumper):
     """Writes what `reader` reads back: no aliases, and quotes around text that YAML 1.2 takes for something else."""
 

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Callable
 from typing import Any
 
-from mep.config import Config, canonical_json, digest, parts
+from mep.config import Config, canonical_json, digest, leaves, parts
 from mep.stage import Stage
 
 Seed = tuple[int, int]
@@ -79,16 +79,7 @@ def _flat(ingredients: dict[str, Any], section: str) -> dict[str, Any]:
     flat |= {f"input {role}": source for role, source in ingredients["inputs"].items()}
     for kind, external in ingredients["externals"]:
         flat |= {f"{name} of {kind}": value[:12] for name, value in external.items()}
-    _flatten(ingredients["config"], section, flat)
-    return flat
-
-
-def _flatten(value: Any, name: str, into: dict[str, Any]) -> None:
-    if isinstance(value, dict):
-        for key, item in value.items():
-            _flatten(item, f"{name}.{key}", into)
-    else:
-        into[name] = value
+    return flat | dict(leaves(ingredients["config"], section))
 
 
 def _shown(value: Any) -> str:

@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from types import FrameType
@@ -26,6 +27,7 @@ from mep.recipe.model import MachineConfig
 from mep.runner.plan import Plan, Task, make_plan
 from mep.stage import Progress, Silent, Work
 from mep.store import Store, locks, now
+from mep.workers import resolve
 
 PACKAGES = ("torch", "diffusers", "transformers", "accelerate", "numpy", "scikit-learn", "scikit-image", "hdbscan")
 
@@ -170,6 +172,7 @@ def _make(
         progress=watcher.started(task),
         stop_signal=lambda: asked.number,
         mapper=machine.engine.map,
+        spreader=partial(machine.engine.spread, device=machine.device),
     )
     inputs = {role: store.load(one.stage, one.fingerprint, one.config) for role, one in task.inputs.items()}
     artifact = task.stage.function(task.config, **inputs, work=work)
@@ -271,13 +274,7 @@ def environment() -> dict[str, Any]:
 
 def device_of(machine: MachineConfig) -> str:
     """The device that `auto` stands for here."""
-    if machine.device != "auto":
-        return machine.device
-    import torch
-
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+    return resolve(machine.device)
 
 
 def peak_memory_mb() -> float:

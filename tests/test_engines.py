@@ -1,0 +1,134 @@
+"""Work is done once, whoever does it and whoever dies."""
+
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mep.engines.local import Local
+from mep.errors import DataError, EnvironmentLacks, Interrupted
+from mep.stage import Work
+from mep.workers import Batched, Job, Leases, check_versions, share_cores, versions
+
+
+@dataclass(frozen=True)
+class Square(Job):
+    """Squares numbers; every worker leaves a note when it begins, and dies or fails on request."""
+
+    notes: Path
+    seconds: float = 0.0
+    die_on: int = -1
+    deaths: int = 1
+    fail_on: int = -1
+
+    def prepare(self, device):
+        cores = sorted(os.sched_getaffinity(0))
+        (self.notes / f"{os.getpid()}").write_text(f"{cores} {os.environ.get('OMP_NUM_THREADS')}")
+        return self.compute
+
+    def compute(self, number):
+        time.sleep(self.seconds)
+        if number == self.die_on and len(list(self.notes.glob("died*"))) < self.deaths:
+            (self.notes / f"died-{os.getpid()}").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        if number == self.fail_on:
+            raise DataError("no such number", hint="take another")
+        return number
+
+    def finish(self, computed):
+        return computed**2
+
+
+def spread(engine, job, n=9, stop=lambda: None):
+    return list(engine.spread(job, range(n), device="cpu", stop=stop))
+
+
+def local(processes):
+    return Local(kind="local", processes=processes)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_every_item_is_done_once(processes, tmp_path):
+    found = spread(local(processes), Square(tmp_path, seconds=0.1 * (processes - 1)))
+    assert sorted(found) == [(number, number**2) for number in range(9)]
+    assert len(list(tmp_path.iterdir())) == processes
+
+
+def test_processes_are_pinned_to_cores_of_their_own(tmp_path):
+    spread(local(2), Square(tmp_path, seconds=0.1))
+    parts = share_cores(2)
+    expected = sorted(f"{list(part)} {len(part)}" for part in parts)
+    assert sorted(path.read_text() for path in tmp_path.iterdir()) == expected
+
+
+def test_a_worker_that_is_killed_is_replaced_and_its_item_done_by_another(tmp_path):
+    found = spread(local(2), Square(tmp_path, die_on=4))
+    assert sorted(found) == [(number, number**2) for number in range(9)]
+    assert len(list(tmp_path.glob("died*"))) == 1
+
+
+def test_an_item_that_kills_every_worker_ends_the_work_with_a_hint(tmp_path):
+    with pytest.raises(EnvironmentLacks, match=r"3 workers died on the same .* killed by signal 9") as caught:
+        spread(local(2), Square(tmp_path, die_on=4, deaths=9))
+    assert "batch_size" in caught.value.hint
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_an_error_of_a_worker_arrives_with_its_hint(processes, tmp_path):
+    with pytest.raises(DataError, match="no such number") as caught:
+        spread(local(processes), Square(tmp_path, fail_on=3))
+    assert caught.value.hint == "take another"
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_stop_ends_the_work_and_the_workers(processes, tmp_path):
+    began = time.monotonic()
+
+    def stop():
+        if time.monotonic() - began > 0.5:
+            raise Interrupted(signal.SIGTERM)
+
+    with pytest.raises(Interrupted):
+        spread(local(processes), Square(tmp_path, seconds=0.05), n=1000, stop=stop)
+    pids = [int(path.name) for path in tmp_path.iterdir() if path.name.isdigit()]
+    assert [pid for pid in pids if pid != os.getpid() and Path(f"/proc/{pid}").exists()] == []
+
+
+def test_workers_hold_two_items_and_more_are_taken_only_when_one_is_done():
+    taken = []
+    leases = Leases(taken.append(number) or number for number in range(100))
+    assert [leases.take("a"), leases.take("a"), leases.take("a"), leases.take("b")] == [(0, 0), (1, 1), None, (2, 2)]
+    assert taken == [0, 1, 2]
+    leases.done("a", 0)
+    leases.lost("a", "died")
+    assert leases.take("b") == (1, 1)  # what the dead one held comes first
+
+
+def test_shards_of_a_job_come_back_in_order_and_are_kept(tmp_path):
+    job = Batched(read=np.asarray, model=Doubler(), batch_size=3)
+    work = Work(
+        folder=tmp_path, spreader=lambda job, items, stop: reversed(list(enumerate(map(job.prepare("cpu"), items))))
+    )
+    rows = work.in_shards("rows", range(10), job, size=4)
+    assert rows.tolist() == [2 * number for number in range(10)]
+    kept = Work(folder=tmp_path).in_shards("rows", range(10), lambda rows: 1 / 0, size=4)
+    assert kept.tolist() == rows.tolist()
+
+
+class Doubler:
+    def load(self, device):
+        return lambda batch: 2 * batch
+
+
+def test_a_worker_of_another_version_is_refused_with_both_versions():
+    with pytest.raises(EnvironmentLacks, match=r"worker on node7 runs torch 1\.13, this process runs \d"):
+        check_versions(versions() | {"torch": "1.13"}, "node7")
+
+
+def test_a_device_that_is_not_there_is_told_before_any_work():
+    with pytest.raises(EnvironmentLacks, match="torch sees 0 CUDA devices"):
+        Local(kind="local").places("cuda:1")
