@@ -239,15 +239,23 @@ class Inliers(Artifact):
 class Clusters(Artifact):
     """The cluster of every training and validation image, and the fitted model as arrays.
 
-    labels      int64 (n,)    0 is the largest cluster; -1 for outliers and noise
-    distances   float32 (n,)  to the centre of the image's own cluster, for medoids; nan where label is -1
-    state       arrays that `Clusterer.assign` reads
+    labels        int64 (n,)      0 is the largest cluster; -1 for outliers and noise
+    distances     float32 (n,)    to the centre of the image's own cluster, for medoids; nan where label is -1 and for
+                                  validation images
+    state         arrays that `ClusteringConfig.assign` reads
+    memberships   float32 (n, k)  how far an image belongs to each cluster, where the method says so
+    cards         a row a cluster: cluster, size, share, labels, medoids, compactness, stability, nearest, distance, as
+                  `mep.clusterers._cards.cards` documents
+    curve         a row for each number of clusters that was tried: k, index, value, chosen
     """
 
     ids: list[str]
     labels: NDArray[np.int64]
     distances: NDArray[np.float32]
     state: dict[str, NDArray[Any]]
+    memberships: NDArray[np.float32] | None = None
+    cards: list[dict[str, Any]] = field(default_factory=list)
+    curve: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def n_clusters(self) -> int:
@@ -259,15 +267,30 @@ class Clusters(Artifact):
         (folder / "model").mkdir(exist_ok=True)
         for name, array in self.state.items():
             np.save(folder / "model" / f"{name}.npy", array, allow_pickle=False)
+        if self.memberships is not None:
+            np.save(folder / "memberships.npy", self.memberships, allow_pickle=False)
+        write_json(folder / "cards.json", self.cards)
+        write_json(folder / "curve.json", self.curve)
 
     @classmethod
     def load(cls, folder: Path, config: Config) -> Self:
         rows = load_table(folder / "clusters.parquet")
-        state = {path.stem: np.load(path, allow_pickle=False) for path in (folder / "model").glob("*.npy")}
-        return cls(rows["id"], np.array(rows["cluster"]), np.array(rows["distance"], dtype=np.float32), state)
+        soft = folder / "memberships.npy"
+        return cls(
+            ids=rows["id"],
+            labels=np.array(rows["cluster"]),
+            distances=np.array(rows["distance"], dtype=np.float32),
+            state={path.stem: np.load(path, allow_pickle=False) for path in (folder / "model").glob("*.npy")},
+            memberships=np.load(soft, allow_pickle=False) if soft.exists() else None,
+            cards=read_json(folder / "cards.json"),
+            curve=read_json(folder / "curve.json"),
+        )
 
     def facts(self) -> dict[str, Any]:
-        return {"clusters": self.n_clusters, "images without one": int((self.labels < 0).sum())}
+        chosen = [row for row in self.curve if row["chosen"]]
+        why = {f"chosen by {chosen[0]['index']}": chosen[0]["value"]} if chosen else {}
+        found = {"clusters": len(set(self.labels[self.labels >= 0].tolist()))} | why
+        return found | {"images without one": int((self.labels < 0).sum())}
 
 
 @dataclass(frozen=True, eq=False)

@@ -72,6 +72,14 @@ def field_descriptions(config: type[Config]) -> dict[str, str]:
     return found
 
 
+def by_shape(value: Any) -> str:
+    """Tag of a value that may be plain or a section, as in `k: 33` and `k: {choose: [10, 33]}`.
+
+    Annotated[Annotated[int, Tag("plain")] | Annotated[Choose, Tag("section")], Discriminator(by_shape)]
+    """
+    return "section" if isinstance(value, dict | Config) else "plain"
+
+
 def parts(config: Config) -> Iterator[Config]:
     """The config itself and every config nested in it, depth first."""
     yield config

@@ -36,7 +36,8 @@ def members(family: type[Method]) -> dict[str, type[Method]]:
     """Every member of a family by its kind, sorted."""
     package = importlib.import_module(family.__module__)
     for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"{package.__name__}.{module.name}")
+        if not module.name.startswith("_"):  # what several members share
+            importlib.import_module(f"{package.__name__}.{module.name}")
     found = [member for member in _descendants(family) if "kind" in member.model_fields]
     return {kind_of(member): member for member in sorted(found, key=kind_of)}
 

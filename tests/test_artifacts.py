@@ -48,7 +48,15 @@ def example(kind, tmp_path):
         ),
         Embeddings: Embeddings(IDS, np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)),
         Inliers: Inliers(IDS, np.array([True, False, True]), ["", "mean_v 1 < 2", ""], {"mean_v": [5.0, 1.0, 6.0]}),
-        Clusters: Clusters(IDS, np.array([0, -1, 1]), np.array([1, np.nan, 2], np.float32), {"centers": np.eye(2)}),
+        Clusters: Clusters(
+            IDS,
+            np.array([0, -1, 1]),
+            np.array([1, np.nan, 2], np.float32),
+            {"centers": np.eye(2)},
+            np.eye(3, 2, dtype=np.float32),
+            [{"cluster": 0, "labels": {"a": 1}, "stability": None}],
+            [{"k": 2, "index": "sd", "value": 0.5, "chosen": True}],
+        ),
         TrainingSet: TrainingSet(
             IDS,
             ["a", None, "b"],

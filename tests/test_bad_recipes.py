@@ -167,7 +167,7 @@ case(
 chest.yaml:5:27  clustering.method.k: unknown key
       method: {kind: hdbscan, k: 8}
                               ^
-    it belongs to kmeans  known: kind, min_cluster_size, min_samples
+    it belongs to agglomerative, gmm, kmeans, minibatch_kmeans or spherical_kmeans  known: kind, min_cluster_size, min_samples, noise
 """,
 )
 case(

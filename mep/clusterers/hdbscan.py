@@ -1,19 +1,25 @@
 """HDBSCAN."""
 
-from typing import Any, Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
-from mep.clusterers import Clusterer, Partition, nearest
+from mep.clusterers import Finder, Partition, nearest, to_own_centre
 from mep.errors import DataError
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
-class Hdbscan(Clusterer):
+
+class Hdbscan(Finder):
     """Density-based clusters of any number and shape (Campello et al. 2013); sparse images are noise.
 
-    New vectors go to the cluster of their nearest exemplar, the densest members of each cluster.
+    A new vector goes to the cluster of its nearest exemplar, the densest members of each cluster; unless `noise` is
+    nearest, it is noise where it lies farther from it than every member does. In many dimensions reduce first
+    (`pca: 50`).
     """
 
     kind: Literal["hdbscan"]
@@ -21,6 +27,8 @@ class Hdbscan(Clusterer):
     """Fewest images that make a cluster."""
     min_samples: int | None = Field(None, ge=1)
     """Neighbours that make a point dense; larger calls more images noise. Default: min_cluster_size."""
+    noise: Literal["drop", "own_cluster", "nearest"] = "drop"
+    """What becomes of noise: it is left out of training, is a cluster with prompts of its own, or joins the nearest."""
 
     def fit(self, vectors: NDArray[np.float32], *, seed: int) -> Partition:
         import hdbscan
@@ -31,21 +39,33 @@ class Hdbscan(Clusterer):
                 hint=f"choose min_cluster_size <= {len(vectors)}, or more images",
                 field="clustering.method.min_cluster_size",
             )
-        fitted = hdbscan.HDBSCAN(min_cluster_size=self.min_cluster_size, min_samples=self.min_samples)
-        labels = fitted.fit_predict(vectors.astype(np.float64)).astype(np.int64)
+        fitted = hdbscan.HDBSCAN(
+            min_cluster_size=self.min_cluster_size, min_samples=self.min_samples, prediction_data=True
+        )
+        labels = fitted.fit_predict(np.asarray(vectors, dtype=np.float64)).astype(np.int64)
         if labels.max() < 0:
             raise DataError(
                 "HDBSCAN found no cluster: every image is noise",
                 hint="lower min_cluster_size or min_samples, or use {kind: kmeans, k: ...}",
                 field="clustering.method",
             )
-        centers = np.stack([vectors[labels == cluster].mean(0) for cluster in range(labels.max() + 1)])
-        distances = np.full(len(vectors), np.nan, dtype=np.float32)
-        inside = labels >= 0
-        distances[inside] = np.linalg.norm(vectors[inside] - centers[labels[inside]], axis=1)
+        k = int(labels.max()) + 1
         exemplars = [np.atleast_2d(points) for points in fitted.exemplars_]
-        owners = np.repeat(np.arange(len(exemplars)), [len(points) for points in exemplars])
-        return Partition(labels, distances, {"exemplars": np.concatenate(exemplars), "owners": owners})
+        owners = np.repeat(np.arange(k), [len(points) for points in exemplars])
+        state = {"exemplars": np.concatenate(exemplars), "owners": owners, "reach": np.zeros(k)}
+        for cluster in range(k):
+            state["reach"][cluster] = nearest(exemplars[cluster], vectors[labels == cluster])[1].max()
+        memberships = hdbscan.all_points_membership_vectors(fitted).reshape(len(vectors), -1).astype(np.float32)
+        if self.noise == "nearest":
+            labels = np.where(labels >= 0, labels, owners[nearest(state["exemplars"], vectors)[0]])
+        elif self.noise == "own_cluster":
+            labels = np.where(labels >= 0, labels, k)
+        return Partition(labels, to_own_centre(vectors, labels), state, memberships)
 
     def assign(self, state: dict[str, NDArray[Any]], vectors: NDArray[np.float32]) -> NDArray[np.int64]:
-        return state["owners"][nearest(state["exemplars"], vectors)[0]]
+        rows, distances = nearest(state["exemplars"], vectors)
+        labels = state["owners"][rows]
+        if self.noise == "nearest":
+            return labels
+        too_far = distances > state["reach"][labels] * (1 + 1e-6)
+        return np.where(too_far, -1 if self.noise == "drop" else len(state["reach"]), labels)

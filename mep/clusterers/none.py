@@ -1,11 +1,15 @@
 """No clustering."""
 
-from typing import Any, Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mep.clusterers import Clusterer, Partition
+from mep.clusterers import Clusterer, Partition, to_own_centre
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 class NoClusterer(Clusterer):
@@ -14,8 +18,8 @@ class NoClusterer(Clusterer):
     kind: Literal["none"]
 
     def fit(self, vectors: NDArray[np.float32], *, seed: int) -> Partition:
-        distances = np.linalg.norm(vectors - vectors.mean(0), axis=1).astype(np.float32)
-        return Partition(np.zeros(len(vectors), dtype=np.int64), distances, {})
+        labels = np.zeros(len(vectors), dtype=np.int64)
+        return Partition(labels, to_own_centre(vectors, labels), {})
 
     def assign(self, state: dict[str, NDArray[Any]], vectors: NDArray[np.float32]) -> NDArray[np.int64]:
         return np.zeros(len(vectors), dtype=np.int64)

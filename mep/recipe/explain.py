@@ -15,7 +15,19 @@ from mep.recipe.migrations import new_name
 from mep.recipe.model import FORMAT, RecipeFile
 from mep.recipe.reader import Node
 from mep.recipe.source import Source
-from mep.recipe.words import a, choices, dotted, find_near, inside, is_config, is_family, listed, show, wanted
+from mep.recipe.words import (
+    a,
+    choices,
+    dotted,
+    find_near,
+    inside,
+    is_config,
+    is_family,
+    listed,
+    plain_or_section,
+    show,
+    wanted,
+)
 from mep.registry import Method, kind_of, members
 
 VALUES = {"literal_error", "finite_number", "too_short", "too_long", "string_too_short", "string_too_long"}
@@ -75,6 +87,11 @@ def find(loc: Steps, root: Node, *, has_tags: bool = False) -> Spot:
     """The spot under a path; with tags, as pydantic has them, the path names the kind of a method after the method."""
     spot = Spot((), root, root, RecipeFile)
     for step in loc:
+        if either := plain_or_section(spot.type):
+            chosen = either[isinstance(spot.written.value, dict)]
+            spot = replace(spot, type=inside(chosen, items=False), field=FieldInfo.from_annotation(chosen))
+            if has_tags:
+                continue
         if is_family(spot.type):
             known = members(spot.type)
             tag = step if has_tags else spot.written.kind
@@ -201,6 +218,7 @@ def _where_known(spot: Spot) -> str:
     if kinds:
         return f"it belongs to {listed(kinds)}  {hint}"
     names = list(dict.fromkeys(path or "the top of the recipe" for path, _ in homes))
+    names = [name for name in names if not any(name.startswith(f"{other}.") for other in names)]
     near = [name for name in names if name.startswith(f"{section}.")] or names
     return f"it belongs to {listed(near)}" if 1 <= len(near) <= 3 else hint
 
@@ -210,6 +228,7 @@ def _homes(config: type[Config], key: str, path: Steps = ()) -> Iterator[tuple[S
     if key in config.model_fields:
         yield path, config
     for name, field in config.model_fields.items():
-        kind = inside(field.annotation)
+        either = plain_or_section(field.annotation)
+        kind = inside(either[1] if either else field.annotation)
         for part in members(kind).values() if is_family(kind) else [kind] if is_config(kind) else []:
             yield from _homes(part, key, (*path, name))

@@ -14,7 +14,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from mep.config import Config
 from mep.recipe.compose import modality_layer
 from mep.recipe.model import FORMAT, NAME, Experiment, RecipeFile
-from mep.recipe.words import inside, is_config, is_family
+from mep.recipe.words import inside, is_config, is_family, plain_or_section
 from mep.registry import members
 
 Schema = dict[str, Any]
@@ -67,6 +67,8 @@ def _finish(annotation: Any, schema: Schema, definitions: dict[str, Schema]) -> 
     kind = inside(annotation, items=False)
     if get_origin(kind) is tuple:
         _finish(get_args(kind)[0], schema["items"], definitions)
+    elif either := plain_or_section(kind):
+        _finish(either[1], schema["oneOf"][1], definitions)
     elif kind is not annotation and "anyOf" in schema:  # `... | None`
         _finish(kind, schema["anyOf"][0], definitions)
     elif is_family(kind):

@@ -67,6 +67,15 @@ def inside(annotation: Any, *, items: bool = True) -> Any:
     return annotation
 
 
+def plain_or_section(kind: Any) -> tuple[Any, Any] | None:
+    """The two types of a value that is either plain or a section, as in `k: 33` and `k: {choose: [10, 33]}`."""
+    if get_origin(kind) not in (Union, types.UnionType):
+        return None
+    sections = [one for one in get_args(kind) if is_config(inside(one, items=False))]
+    others = [one for one in get_args(kind) if one not in sections and one is not type(None)]
+    return (others[0], sections[0]) if len(sections) == len(others) == 1 else None
+
+
 def is_config(kind: Any) -> bool:
     """Has it fields?"""
     return isinstance(kind, type) and issubclass(kind, Config)

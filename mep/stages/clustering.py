@@ -1,35 +1,153 @@
 """Clustering: a group for every inlier, numbered by size."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+from pydantic import Field
 
 from mep.artifacts import TRAIN, Clusters, Embeddings, Images, Inliers
 from mep.clusterers import Clusterer
-from mep.config import Config
+from mep.clusterers._cards import cards, stability_of
+from mep.clusterers._choice import draw_curve, settle_k
+from mep.clusterers._reduction import Reduction
+from mep.config import HashFile, LocalPath, folder_digest
+from mep.errors import DataError
 from mep.registry import OneOf
 from mep.stage import Work, stage
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
-class ClusteringConfig(Config):
+    from mep.clusterers import Partition
+
+
+class ClusteringConfig(Reduction):
     """What groups the vectors."""
 
     method: OneOf[Clusterer]
+    ids_from: LocalPath | None = None
+    """Folder of an earlier clustering (runs/store/clustering/...): clusters that share most images with one of its
+    keep its number (Kuhn 1955), so that captions keep their meaning. Default: 0 is the largest cluster."""
+    resamples: int = Field(5, ge=0, le=100)
+    """Bootstrap resamples behind the stability on the cards; 0 leaves it out."""
+
+    def externals(self, hash_file: HashFile) -> dict[str, str]:
+        return {} if self.ids_from is None else {"ids_from": folder_digest(self.ids_from, hash_file)}
+
+    def assign(self, clusters: Clusters, vectors: NDArray[np.float32]) -> NDArray[np.int64]:
+        """int64 (m,) number, as `Clusters.labels` has it, of new vectors from the same embedder; -1 for noise."""
+        if not len(vectors):
+            return np.zeros(0, dtype=np.int64)
+        found = self.method.assign(clusters.state, self.reduce(clusters.state, vectors))
+        rank = clusters.state["rank"]
+        known = (found >= 0) & (found < len(rank))
+        return np.where(known, rank[np.where(known, found, 0)], -1)
 
 
-@stage(version=2, draws=True)
+@stage(version=3, draws=True)
 def clustering(
     config: ClusteringConfig, images: Images, embeddings: Embeddings, inliers: Inliers, *, work: Work
 ) -> Clusters:
     """Group the training inliers, 0 the largest; assign validation inliers; noise and outliers are -1."""
-    train = images.select(embeddings.ids).splits == TRAIN
-    fitted, assigned = inliers.mask & train, inliers.mask & ~train
-    partition = config.method.fit(embeddings.vectors[fitted], seed=work.seed)
-    sizes = np.bincount(partition.labels[partition.labels >= 0])
+    seen = images.select(embeddings.ids)
+    train = seen.splits == TRAIN
+    rows, aside = np.flatnonzero(inliers.mask & train), np.flatnonzero(inliers.mask & ~train)
+    vectors = embeddings.vectors if len(rows) == len(seen) else embeddings.vectors[rows]
+    _refuse_equal(vectors, config)
+    state = config.learn(vectors, seed=work.seed)
+    vectors = config.reduce(state, vectors)
+    method, curve = settle_k(config.method, vectors, seed=work.seed)
+    partition = method.fit(vectors, seed=work.seed)
+    ids = [seen.ids[row] for row in rows]
+    rank = _numbers(partition.labels, ids, config)
+    own = np.where(partition.labels >= 0, rank[partition.labels], -1)
+    stability = None
+    if config.resamples:
+        stability = np.zeros(int(own.max()) + 1)
+        recovered = stability_of(method, vectors, partition.labels, n=config.resamples, seed=work.seed)
+        stability[rank[: len(recovered)]] = recovered
+    found = Clusters(
+        ids=seen.ids,
+        labels=_spread(own, rows, np.full(len(seen), -1, dtype=np.int64)),
+        distances=_spread(partition.distances, rows, np.full(len(seen), np.nan, dtype=np.float32)),
+        state=state | partition.state | {"rank": rank},
+        memberships=_memberships(partition, rank, rows, len(seen)),
+        cards=cards(ids, [seen.label_of(row) for row in rows.tolist()], vectors, own, stability),
+        curve=curve,
+    )
+    found.labels[aside] = config.assign(found, embeddings.vectors[aside])
+    if curve:
+        draw_curve(curve, work.out / "curve.svg")
+    return found
+
+
+def _refuse_equal(vectors: NDArray[np.float32], config: ClusteringConfig) -> None:
+    if config.method.kind != "none" and all((vectors[row] == vectors[0]).all() for row in range(len(vectors))):
+        raise DataError(
+            f"all {len(vectors)} images have the same embedding: there is nothing to cluster",
+            hint="look at the images, try another embedder, or {kind: none}",
+            field="clustering.method",
+        )
+
+
+def _numbers(labels: NDArray[np.int64], ids: list[str], config: ClusteringConfig) -> NDArray[np.int64]:
+    """int64 (k,) number of each of the method's clusters: by size, or by an earlier clustering of the same images."""
+    sizes = np.bincount(labels[labels >= 0])
     rank = np.empty(len(sizes), dtype=np.int64)
     rank[np.argsort(-sizes, kind="stable")] = np.arange(len(sizes))
-    labels = np.full(len(embeddings.ids), -1, dtype=np.int64)
-    distances = np.full(len(embeddings.ids), np.nan, dtype=np.float32)
-    labels[fitted] = np.where(partition.labels >= 0, rank[partition.labels], -1)
-    distances[fitted] = partition.distances
-    if assigned.any():
-        labels[assigned] = rank[config.method.assign(partition.state, embeddings.vectors[assigned])]
-    return Clusters(embeddings.ids, labels, distances, partition.state | {"rank": rank})
+    if config.ids_from is None:
+        return rank
+    earlier = Clusters.load(config.ids_from, config)
+    known = dict(zip(earlier.ids, earlier.labels.tolist(), strict=True))
+    before = np.array([known.get(image_id, -1) for image_id in ids])
+    both = (before >= 0) & (labels >= 0)
+    if not both.any():
+        raise DataError(
+            f"the clustering in {config.ids_from} has no image in common with this one",
+            hint="name the folder of a clustering of the same dataset, or leave ids_from out",
+            field="clustering.ids_from",
+        )
+    return match(labels[both], before[both], rank)
+
+
+def match(labels: NDArray[np.int64], before: NDArray[np.int64], rank: NDArray[np.int64]) -> NDArray[np.int64]:
+    """int64 (k,) number for each cluster: that of the earlier cluster with which it shares most images, over all pairs.
+
+    labels, before   int64 (n,)   clusters of the same images now and earlier
+    rank             int64 (k,)   order in which clusters without a partner get the free numbers
+
+    Source           Kuhn 1955, The Hungarian method for the assignment problem
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    shared = np.zeros((len(rank), int(before.max()) + 1))
+    np.add.at(shared, (labels, before), 1)
+    now, then = linear_sum_assignment(-shared)
+    numbers = np.full(len(rank), -1, dtype=np.int64)
+    partnered = shared[now, then] > 0
+    numbers[now[partnered]] = then[partnered]
+    free = iter(sorted(set(range(shared.shape[1] + len(rank))) - set(numbers.tolist())))
+    for cluster in np.argsort(rank):
+        if numbers[cluster] < 0:
+            numbers[cluster] = next(free)
+    return numbers
+
+
+def _spread(values: NDArray[Any], rows: NDArray[np.int64], into: NDArray[Any]) -> NDArray[Any]:
+    into[rows] = values
+    return into
+
+
+def _memberships(
+    partition: Partition, rank: NDArray[np.int64], rows: NDArray[np.int64], n: int
+) -> NDArray[np.float32] | None:
+    """float32 (n, k) by the final numbers; nan for images that the clusters were not fitted on."""
+    if partition.memberships is None:
+        return None
+    into = np.full((n, int(rank.max()) + 1), np.nan, dtype=np.float32)
+    columns = partition.memberships.shape[1]  # noise that is a cluster of its own has no column
+    into[rows] = 0
+    into[np.ix_(rows, rank[:columns])] = partition.memberships
+    return into

@@ -1,0 +1,89 @@
+"""Lloyd's iterations in blocks of rows: memory for the vectors and one block, whatever their number."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+BLOCK_ROWS = 8192
+TOLERANCE = 1e-4
+"""Iterations end when the centres move by less than this share of the mean variance, as in scikit-learn."""
+MAX_ITERATIONS = 300
+
+
+def lloyd(
+    vectors: NDArray[np.float32], centers: NDArray[np.float32], *, spherical: bool = False
+) -> NDArray[np.float32]:
+    """Centres float32 (k, d) refined on all vectors, float32 (n, d), until they rest.
+
+    spherical   vectors and centres count by their direction alone (Dhillon & Modha 2001)
+    """
+    from scipy.sparse import csr_array
+
+    k, d = centers.shape
+    limit = TOLERANCE * _mean_variance(vectors, spherical)
+    for _ in range(MAX_ITERATIONS):
+        sums, counts = np.zeros((k, d)), np.zeros(k)
+        for block in _blocks(vectors, spherical):
+            labels = closest(centers, block)
+            pick = csr_array((np.ones(len(block), np.float32), (labels, np.arange(len(block)))), (k, len(block)))
+            sums += pick @ block
+            counts += np.bincount(labels, minlength=k)
+        filled = counts > 0
+        moved = centers.copy()
+        moved[filled] = sums[filled] / counts[filled, None]
+        if spherical:
+            moved = to_unit(moved)
+        shift = float(((moved - centers) ** 2).sum())
+        centers = moved
+        if shift <= limit:
+            break
+    return centers
+
+
+def closest(centers: NDArray[np.float32], block: NDArray[np.float32]) -> NDArray[np.int64]:
+    """int64 (b,) row of the centre nearest to each vector of a block."""
+    scores = block @ centers.T
+    scores *= -2
+    scores += (centers**2).sum(1)
+    return scores.argmin(1)
+
+
+def label_all(
+    centers: NDArray[np.float32], vectors: NDArray[np.float32], *, spherical: bool = False
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Cluster int64 (n,) of every vector and Euclidean distance float32 (n,) to its centre."""
+    labels, distances = np.empty(len(vectors), np.int64), np.empty(len(vectors), np.float32)
+    start = 0
+    for block in _blocks(vectors, spherical):
+        stop = start + len(block)
+        labels[start:stop] = closest(centers, block)
+        distances[start:stop] = np.linalg.norm(block - centers[labels[start:stop]], axis=1)
+        start = stop
+    return labels, distances
+
+
+def to_unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Vectors of length one; a zero vector stays zero."""
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12).astype(vectors.dtype)
+
+
+def _blocks(vectors: NDArray[np.float32], spherical: bool) -> Iterator[NDArray[np.float32]]:
+    for start in range(0, len(vectors), BLOCK_ROWS):
+        block = np.asarray(vectors[start : start + BLOCK_ROWS], dtype=np.float32)
+        yield to_unit(block) if spherical else block
+
+
+def _mean_variance(vectors: NDArray[np.float32], spherical: bool) -> float:
+    total, squares = np.zeros(vectors.shape[1]), np.zeros(vectors.shape[1])
+    for block in _blocks(vectors, spherical):
+        total += block.sum(0, dtype=np.float64)
+        squares += np.einsum("nd,nd->d", block, block, dtype=np.float64)
+    mean = total / len(vectors)
+    return float((squares / len(vectors) - mean**2).mean())
