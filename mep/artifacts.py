@@ -429,6 +429,12 @@ class BaseModel(InPipeline):
     def resolution(self) -> int:
         return int(read_json(self.folder / "base.json")["resolution"])
 
+    @property
+    def origin(self) -> dict[str, Any]:
+        """Where it comes from: kind, and of a pretrained one id, revision and license where they are known."""
+        found = read_json(self.folder / "base.json")
+        return {name: value for name, value in found.items() if name != "resolution"}
+
     def facts(self) -> dict[str, Any]:
         found = read_json(self.folder / "base.json")
         return {"kind": found["kind"], "side": f"{found['resolution']} px"}
@@ -436,31 +442,46 @@ class BaseModel(InPipeline):
 
 @dataclass(frozen=True, eq=False)
 class Latents(InFolder):
-    """The autoencoder's posterior for every training image under every symmetry; memory-mapped.
+    """The autoencoder's posterior for every training and validation image under every symmetry, memory-mapped.
 
-    mean, std   float32 (n, s, c, h, w)   unscaled; s symmetries, the first is the image as it is
+    `index.parquet` says in which shard and row an image lies; a shard is float32 (n, s, 2, c, h, w): mean and standard
+    deviation, unscaled, under s symmetries, the first of which is the image as it is. Without shards the training
+    encodes from pixels.
     """
 
     @property
-    def ids(self) -> list[str]:
-        return list(load_table(self.folder / "ids.parquet")["id"])
+    def cached(self) -> bool:
+        return any((self.folder / "shards").glob("*.npy"))
 
     @property
-    def mean(self) -> NDArray[np.float32]:
-        return cast(NDArray[np.float32], np.load(self.folder / "mean.npy", mmap_mode="r", allow_pickle=False))
+    def index(self) -> Table:
+        return load_table(self.folder / "index.parquet")
 
     @property
-    def std(self) -> NDArray[np.float32]:
-        return cast(NDArray[np.float32], np.load(self.folder / "std.npy", mmap_mode="r", allow_pickle=False))
+    def symmetries(self) -> int:
+        return int(read_json(self.folder / "latents.json")["symmetries"])
+
+    def shard(self, name: str) -> NDArray[np.float32]:
+        path = self.folder / "shards" / f"{name}.npy"
+        return cast(NDArray[np.float32], np.load(path, mmap_mode="r", allow_pickle=False))
 
     def facts(self) -> dict[str, Any]:
-        n, s, *shape = self.mean.shape
-        return {"images": n, "symmetries": s, "shape": "x".join(map(str, shape))}
+        found = read_json(self.folder / "latents.json")
+        return {name: found[name] for name in ("images", "symmetries", "shape")}
 
 
 @dataclass(frozen=True, eq=False)
 class Model(InPipeline):
-    """The fine-tuned pipeline in `pipeline/`, loadable by StableDiffusionPipeline.from_pretrained, and its losses."""
+    """The fine-tuned pipeline in `pipeline/`, which StableDiffusionPipeline.from_pretrained loads, and its losses.
+
+    With LoRA `pipeline/` is the base, and `lora/` holds what load_lora_weights reads; `mep.pipelines.load_pipeline`
+    fuses the two. `raw/` holds the last weights where those of generation are their moving average.
+    """
+
+    @property
+    def validation(self) -> list[dict[str, Any]]:
+        """Denoising loss on validation images at each look: step, loss, n, and by label and cluster."""
+        return read_json_lines(self.folder / "validation.jsonl")
 
     @property
     def resolution(self) -> int:

@@ -1,11 +1,12 @@
 """Training a small autoencoder on the images of a dataset."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from mep.artifacts import Images
@@ -16,10 +17,11 @@ from mep.pixels import SYMMETRIES, symmetry
 from mep.stage import Work
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import Tensor
 
-MAX_IMAGES = 20_000
-"""Images that the autoencoder sees; a seeded subset of larger datasets. At 64 pixels they take 250 MB."""
+MAX_IMAGES, MAX_BYTES = 20_000, 1_000_000_000
+"""Images that the autoencoder sees, and their pixels in memory; a seeded subset of larger datasets."""
 
 CROPS_UNTIL = 0.8
 """Share of the steps on crops; the rest see half as many whole images, whose statistics group norms meet later."""
@@ -55,7 +57,8 @@ def train_autoencoder(vae: Any, config: AutoencoderTraining, images: Images, res
     """
     import torch
     from diffusers.optimization import get_scheduler
-    from diffusers.training_utils import EMAModel
+
+    from mep.weights import Average
 
     pixels = _pixels(images, resolution, work)
     parameters = list(vae.parameters())
@@ -63,7 +66,7 @@ def train_autoencoder(vae: Any, config: AutoencoderTraining, images: Images, res
     schedule = get_scheduler(
         "cosine", optimizer, num_warmup_steps=min(30, config.steps // 4), num_training_steps=config.steps
     )
-    average = EMAModel(parameters, decay=config.ema_decay, foreach=True)
+    average = Average(parameters, config.ema_decay)
     weights, turns = np.ones(len(pixels)), SYMMETRIES[config.symmetries]
 
     def step(number: int) -> dict[str, Any]:
@@ -86,18 +89,18 @@ def train_autoencoder(vae: Any, config: AutoencoderTraining, images: Images, res
         optimizer.step()
         schedule.step()
         optimizer.zero_grad(set_to_none=True)
-        average.step(parameters)
+        average.step()
         return {"loss": loss.detach(), "pixel_error": pixel_error.detach()}
 
     state = {"vae": vae, "optimizer": optimizer, "schedule": schedule, "average": average}
-    log = optimise(work, "autoencoder", config.steps, step, state)
-    average.copy_to(parameters)
+    log = optimise(work, "autoencoder", config.steps, step, state, n_images=config.batch_size)
+    average.keep()
     vae.eval()
     normalise_latents(vae, to_tensor(pixels[:256], work.device))
     return log
 
 
-def normalise_latents(vae: Any, images: "Tensor") -> None:
+def normalise_latents(vae: Any, images: Tensor) -> None:
     """Fold each latent channel's mean and standard deviation over the images, (n, 3, h, w) in [-1, 1], into the 1x1
     convolutions around the latent, so that the diffusion model meets mean 0 and variance 1 in every channel."""
     import torch
@@ -115,7 +118,7 @@ def normalise_latents(vae: Any, images: "Tensor") -> None:
         moments.bias[n:] -= 2 * std.log()  # the second half is the logarithm of the variance
 
 
-def _edge_error(rebuilt: "Tensor", real: "Tensor") -> Any:
+def _edge_error(rebuilt: Tensor, real: Tensor) -> Any:
     across = (rebuilt.diff(dim=-1) - real.diff(dim=-1)).abs().mean()
     down = (rebuilt.diff(dim=-2) - real.diff(dim=-2)).abs().mean()
     return across + down
@@ -129,7 +132,7 @@ def _crops(pixels: NDArray[np.uint8], side: int, rng: np.random.Generator) -> ND
 
 def _pixels(images: Images, resolution: int, work: Work) -> NDArray[np.uint8]:
     """uint8 (n, resolution, resolution, 3) of the images, or of a seeded subset, in random order."""
-    rows = work.rng("autoencoder images").permutation(len(images))[:MAX_IMAGES]
+    rows = work.rng("autoencoder images").permutation(len(images))[: min(MAX_IMAGES, MAX_BYTES // (3 * resolution**2))]
 
     def shard(part: Sequence[int]) -> NDArray[np.uint8]:
         return np.stack(list(work.map(lambda row: images.read_square(int(row), resolution), part)))

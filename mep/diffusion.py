@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from mep.errors import DataError
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -35,7 +37,30 @@ def loss_weights(scheduler: Any, timesteps: "Tensor", gamma: float | None) -> "T
     return snr.clamp_max(gamma) / divisor[scheduler.config.prediction_type]
 
 
-def denoising_loss(prediction: "Tensor", target: "Tensor", weights: "Tensor") -> "Tensor":
-    """Weighted mean squared error, scalar."""
-    errors = (prediction.float() - target.float()).pow(2).mean(dim=tuple(range(1, prediction.ndim)))
-    return (errors * weights).mean()
+def denoising_errors(prediction: "Tensor", target: "Tensor") -> "Tensor":
+    """Mean squared error of each image, float32 (b,)."""
+    return (prediction.float() - target.float()).pow(2).mean(dim=tuple(range(1, prediction.ndim)))
+
+
+def noise_scheduler_of(config: Any, prediction: str | None, zero_terminal_snr: bool) -> Any:
+    """The noise schedule that a model is trained on: its own, with what the recipe changes.
+
+    config              the configuration of the base's scheduler
+    prediction          what the UNet shall predict; None as the base
+    zero_terminal_snr   stretch the schedule until its last step is pure noise (Lin et al. 2024, arXiv:2305.08891)
+
+    DataError           the UNet predicts the noise, which says nothing of the image where there is only noise
+    """
+    from diffusers import DDPMScheduler
+
+    changes: dict[str, Any] = {"prediction_type": prediction} if prediction else {}
+    if zero_terminal_snr:
+        changes |= {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
+    scheduler = DDPMScheduler.from_config(config, **changes)
+    if zero_terminal_snr and scheduler.config.prediction_type == "epsilon":
+        raise DataError(
+            "a model that predicts the noise cannot learn from a schedule that ends in pure noise",
+            hint="set training.prediction to v_prediction, or leave zero_terminal_snr out",
+            field="training.zero_terminal_snr",
+        )
+    return scheduler

@@ -30,43 +30,79 @@ class ModelReference(Config):
     def externals(self, hash_file: HashFile) -> dict[str, str]:
         if self.path is not None:
             return {"model": folder_digest(self.path, hash_file)}
-        return {"model": commit_of(str(self.id), self.revision)}
+        return {"model": self.commit}
 
-    def folder(self, patterns: list[str]) -> Path:
+    @property
+    def commit(self) -> str:
+        """The commit of a model on the hub."""
+        return commit_of(str(self.id), self.revision)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the model's files are on this machine."""
+        return self.path is not None or snapshot_of(str(self.id), self.revision) is not None
+
+    def require(self) -> None:
+        """EnvironmentLacks: the model is not on this machine and the hub does not give it."""
+        if not self.is_here:
+            ask_hub(str(self.id), self.revision)
+
+    def folder(self, patterns: list[str], but: list[str] | None = None) -> Path:
         """The model's files on this machine, fetched from the hub where they are missing.
+
+        but     patterns of files that are left where they are
 
         EnvironmentLacks    the hub cannot be reached, or has no such model
         """
         if self.path is not None:
             return self.path
-        return fetch(str(self.id), self.revision, patterns)
+        return fetch(str(self.id), self.commit, patterns, but)
 
 
 def commit_of(model_id: str, revision: str) -> str:
     """The commit that a revision stands for: the hash itself, the cached reference, or the hub's answer."""
     if COMMIT.fullmatch(revision):
         return revision
-    from huggingface_hub import HfApi, constants
-    from huggingface_hub.file_download import repo_folder_name
-
-    cache = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=model_id, repo_type="model")
-    reference = cache / "refs" / revision
+    reference = _cache_of(model_id) / "refs" / revision
     if reference.is_file():
         return reference.read_text().strip()
+    return ask_hub(model_id, revision)
+
+
+def snapshot_of(model_id: str, revision: str) -> Path | None:
+    """The folder of a model that was fetched before."""
+    cache = _cache_of(model_id)
+    reference = cache / "refs" / revision
+    commit = reference.read_text().strip() if reference.is_file() else revision
+    folder = cache / "snapshots" / commit
+    return folder if folder.is_dir() and any(folder.iterdir()) else None
+
+
+def ask_hub(model_id: str, revision: str) -> str:
+    """The commit of a revision, from the hub."""
+    from huggingface_hub import HfApi
+
     try:
         return str(HfApi().model_info(model_id, revision=revision).sha)
     except Exception as error:  # the hub client raises its own, the network library's and the system's errors
         raise _missing(model_id, revision, error) from error
 
 
-def fetch(model_id: str, revision: str, patterns: list[str]) -> Path:
+def fetch(model_id: str, revision: str, patterns: list[str], but: list[str] | None = None) -> Path:
     """Snapshot folder of a hub model; only files that match the patterns."""
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(model_id, revision=revision, allow_patterns=patterns))
+        return Path(snapshot_download(model_id, revision=revision, allow_patterns=patterns, ignore_patterns=but))
     except Exception as error:  # as above
         raise _missing(model_id, revision, error) from error
+
+
+def _cache_of(model_id: str) -> Path:
+    from huggingface_hub import constants
+    from huggingface_hub.file_download import repo_folder_name
+
+    return Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=model_id, repo_type="model")
 
 
 def _missing(model_id: str, revision: str, error: Exception) -> EnvironmentLacks:

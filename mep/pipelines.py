@@ -30,16 +30,44 @@ def prepare_libraries() -> None:
     transformers.utils.logging.disable_progress_bar()
 
 
-def load_pipeline(folder: Path, device: str) -> Any:
-    """The diffusers pipeline in a folder, silent and on the device, in float32 and evaluation mode."""
+LORA_FILE = "pytorch_lora_weights.safetensors"
+
+
+def load_pipeline(folder: Path, device: str, *, lora_scale: float = 1.0) -> Any:
+    """The diffusers pipeline in a folder, silent and on the device, in float32 and evaluation mode.
+
+    lora_scale      how strongly the LoRA weights that lie in `lora/` beside the folder, if any, change the model
+    """
     prepare_libraries()
     from diffusers import StableDiffusionPipeline
 
     pipeline = StableDiffusionPipeline.from_pretrained(folder, use_safetensors=True, **NO_CHECKER)
     pipeline.set_progress_bar_config(disable=True)
+    if (folder.parent / "lora" / LORA_FILE).exists() and lora_scale:
+        pipeline.load_lora_weights(folder.parent / "lora", weight_name=LORA_FILE)
+        pipeline.fuse_lora(lora_scale=lora_scale)
+        pipeline.unload_lora_weights()
     for part in (pipeline.vae, pipeline.text_encoder, pipeline.unet):
         part.eval()
     return pipeline.to(device)
+
+
+def load_part(folder: Path, part: str, device: str, *, dtype: str = "float32") -> Any:
+    """One part of a pipeline folder by the class that `model_index.json` names; models in evaluation mode.
+
+    dtype       of a model's weights, as torch calls it
+    """
+    prepare_libraries()
+    import diffusers
+    import torch
+    import transformers
+
+    library, name = read_json(folder / "model_index.json")[part]
+    kind = getattr({"diffusers": diffusers, "transformers": transformers}[library], name)
+    if not issubclass(kind, torch.nn.Module):
+        return kind.from_pretrained(folder / part)
+    wanted = {"torch_dtype" if library == "diffusers" else "dtype": getattr(torch, dtype)}
+    return kind.from_pretrained(folder / part, use_safetensors=True, **wanted).to(device).eval()
 
 
 def forget_places(folder: Path) -> None:

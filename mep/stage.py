@@ -24,6 +24,7 @@ from mep.artifacts import Artifact
 from mep.config import Config
 from mep.errors import Interrupted
 from mep.files import write_atomically
+from mep.machine import TrainingMachine
 from mep.workers import Job, in_process
 
 ItemT = TypeVar("ItemT")
@@ -39,6 +40,7 @@ class Stage:
     section: str
     draws: bool
     repeats: bool
+    parallel: bool
     config: type[Config]
     inputs: dict[str, type[Artifact]]
     output: type[Artifact]
@@ -53,7 +55,7 @@ class Stage:
 
 
 def stage(
-    *, version: int, section: str = "", draws: bool = False, repeats: bool = False
+    *, version: int, section: str = "", draws: bool = False, repeats: bool = False, parallel: bool = False
 ) -> Callable[[Callable[..., Any]], Stage]:
     """Make a stage of a typed function.
 
@@ -61,6 +63,7 @@ def stage(
     section   recipe section that holds its config, where it is not named like the function
     draws     whether it uses `work.seed`; only then does the recipe's seed enter the fingerprint
     repeats   whether it is done again, from another seed, for every repeat that `seeds:` asks for
+    parallel  whether it can run in several processes at once under `accelerate launch`
     """
 
     def decorate(function: Callable[..., Any]) -> Stage:
@@ -72,6 +75,7 @@ def stage(
             section=section or function.__name__,
             draws=draws,
             repeats=repeats,
+            parallel=parallel,
             config=hints["config"],
             inputs={name: hints[name] for name in names},
             output=hints["return"],
@@ -102,6 +106,8 @@ class Work:
     out      folder that becomes the artifact when the stage returns
     folder   scratch that survives an interruption and is removed after the commit
     seed     the recipe's seed
+    cache    folder of what can be computed again at any time, shared by all runs
+    lineage  stage -> settings, seed and outside content of this stage and of all before it
     """
 
     folder: Path
@@ -110,6 +116,9 @@ class Work:
     batch_size: int = 32
     checkpoint_every_s: float = 30.0
     progress: Progress = field(default_factory=Silent)
+    machine: TrainingMachine = field(default_factory=TrainingMachine)
+    cache: Path | None = None
+    lineage: dict[str, Any] = field(default_factory=dict)
     stop_signal: Callable[[], int | None] = lambda: None
     mapper: Callable[..., Iterator[Any]] | None = None
     spreader: Callable[..., Iterator[tuple[int, Any]]] | None = None
@@ -119,6 +128,10 @@ class Work:
         folder = self.folder / "out"
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+    def cache_for(self, name: str) -> Path:
+        """A folder under `cache`, or in the scratch of this stage where there is no common one."""
+        return (self.cache or self.folder / "cache") / name
 
     def seed_for(self, *names: str | int) -> int:
         """A seed of its own for every name: the same whatever the order, batch size or number of attempts."""

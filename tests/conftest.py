@@ -87,8 +87,9 @@ def tiny_settings(folder, *, training_steps=6, autoencoder_steps=6):
                 "text": {"width": 16, "layers": 1},
             },
             "steps": training_steps,
-            "batch_size": 4,
+            "global_batch_size": 4,
             "learning_rate": 1e-3,
+            "watch": {"looks": 1, "steps": 2, "prompts": 1},
         },
         "generation": {
             "allocation": {"kind": "per_label", "images": 5},

@@ -123,7 +123,7 @@ case(
 chest.yaml:9:3  training.batchsize: unknown key
       batchsize: 8
       ^
-    did you mean 'batch_size'?  known: <training>
+    did you mean 'global_batch_size'?  known: <training>
 """,
 )
 case(
@@ -1090,22 +1090,22 @@ def mistakes_of(path: Path, text: str | bytes, *overrides: str) -> list[str]:
 
 def test_all_mistakes_are_told_at_once_from_top_to_bottom(tmp_path):
     text = GOOD.replace("kmeans", "kmaens").replace("100", "0").replace("mep: {}", "mep: {seed: -1}")
-    assert mistakes_of(tmp_path / "chest.yaml", text, "training.batch_size=0", "x") == [
+    assert mistakes_of(tmp_path / "chest.yaml", text, "training.global_batch_size=0", "x") == [
         "chest.yaml:5:18  clustering.method.kind",
         "chest.yaml:8:10  training.steps",
         "chest.yaml:12:15  arms.mep.seed",
         "--set x  ",
-        "--set training.batch_size=0  training.batch_size",
+        "--set training.global_batch_size=0  training.global_batch_size",
     ]
 
 
 def test_a_mistake_of_the_common_part_is_told_once_whatever_the_number_of_arms(tmp_path):
-    text = GOOD.replace("100", "0") + "  third: {seed: 3}\n  fourth: {training: {batch_size: 4}}\n"
+    text = GOOD.replace("100", "0") + "  third: {seed: 3}\n  fourth: {training: {global_batch_size: 4}}\n"
     assert mistakes_of(tmp_path / "chest.yaml", text) == ["chest.yaml:8:10  training.steps"]
 
 
 def test_a_key_that_the_common_part_lacks_is_told_once_where_its_section_begins(tmp_path):
-    text = GOOD.replace("  steps: 100\n", "") + "  third: {training: {batch_size: 4}}\n"
+    text = GOOD.replace("  steps: 100\n", "") + "  third: {training: {global_batch_size: 4}}\n"
     assert mistakes_of(tmp_path / "chest.yaml", text) == ["chest.yaml:6:1  training.steps"]
 
 

@@ -129,7 +129,7 @@ def wrong(settings, **changes):
         ({"dataset__label": "diagnosis"}, 1, "label: diagnosis", "the dataset has no column 'diagnosis'"),
         ({"clustering__method__k": 500}, 1, "k: 500", "500 clusters are asked of 30 images"),
         ({"prompts__template": "{lable}"}, 2, "template: '{lable}'", "no slot 'lable'"),
-        ({"training__batch_size": 0}, 2, "batch_size: 0", ">= 1"),
+        ({"training__global_batch_size": 0}, 2, "batch_size: 0", ">= 1"),
     ],
 )
 def test_a_wrong_recipe_is_told_with_its_line_and_leaves_no_artifact(

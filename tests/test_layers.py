@@ -20,7 +20,7 @@ METHODS = {"sources", "embedders", "detectors", "clusterers", "balancers", "allo
 LAYERS = [
     {"errors"},
     {"files", "torchvision_ops"},
-    {"config", "registry", "workers"},
+    {"config", "registry", "workers", "machine"},
     {"worker"},
     {
         "protocol",
@@ -35,9 +35,12 @@ LAYERS = [
         "loop",
         "tokenizer",
         "autoencoder",
+        "cache",
+        "checkpoints",
+        "weights",
     },
     METHODS,
-    {"uncertainty", "drawing", "probing"},
+    {"uncertainty", "drawing", "probing", "finetune"},
     {"stages"},
     {"recipe", "store"},
     {"runner"},

@@ -87,8 +87,8 @@ def test_later_layers_win_and_every_value_knows_its_own(write):
 
 def test_a_field_left_to_its_default_is_placed_where_its_section_is(write):
     recipe = load_recipe(write(PLAIN + "metrics: {scores: [frechet, {kind: kid}]}\n"))
-    assert "training.batch_size" not in recipe.origins["main"]
-    assert recipe.place_of("main", "training.batch_size") == Place("recipe.yaml", 5, 3)
+    assert "training.global_batch_size" not in recipe.origins["main"]
+    assert recipe.place_of("main", "training.global_batch_size") == Place("recipe.yaml", 5, 3)
     assert recipe.place_of("main", "metrics.scores.1.kind") == Place("recipe.yaml", 7, 36)
     assert recipe.place_of("main", "machine.device") is None
 

@@ -17,10 +17,12 @@ class Base(Method):
     resolution: int = Field(512, ge=8, le=4096)
     """Side in pixels of the squares that the model is trained on and generates."""
 
-    def build(self, images: Images, work: Work) -> None:
+    def build(self, images: Images, work: Work) -> dict[str, str]:
         """Write `work.out/pipeline`, and `work.out/losses.jsonl` where something was trained.
 
         images      the training part of the dataset
+
+        returns     where it comes from: id, revision, license; {} for weights of one's own
 
         EnvironmentLacks    a pretrained model is missing
         """

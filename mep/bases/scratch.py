@@ -54,6 +54,39 @@ class TextSizes(Config):
     """Longest caption in tokens; Stable Diffusion has 77."""
 
 
+PRESETS: dict[str, dict[str, Any]] = {
+    "tiny": {
+        "resolution": 128,
+        "autoencoder": {"channels": [64, 128, 256], "steps": 10_000, "batch_size": 32, "crop_px": 64},
+        "unet": {"channels": [128, 256, 384], "attention": [False, True, True], "layers": 2, "head_channels": 64},
+        "text": {"width": 256, "layers": 4, "tokens": 77},
+    },
+    "small": {
+        "resolution": 256,
+        "autoencoder": {
+            "channels": [96, 192, 384, 384],
+            "layers": 2,
+            "steps": 40_000,
+            "batch_size": 32,
+            "crop_px": 128,
+        },
+        "unet": {"channels": [192, 384, 576, 768], "attention": [True, True, True, False], "layers": 2}
+        | {"head_channels": 64},
+        "text": {"width": 512, "layers": 8, "tokens": 77},
+    },
+}
+"""What a preset changes of the defaults, which are `nano`."""
+
+
+def over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Values of `above` where it has them, mappings field by field."""
+    merged = below | above
+    for name in below.keys() & above.keys():
+        if isinstance(below[name], dict) and isinstance(above[name], dict):
+            merged[name] = over(below[name], above[name])
+    return merged
+
+
 class Scratch(Base):
     """Autoencoder, text encoder and UNet drawn from the recipe's seed; the autoencoder is trained on the images.
 
@@ -62,6 +95,9 @@ class Scratch(Base):
     """
 
     kind: Literal["scratch"]
+    preset: Literal["nano", "tiny", "small"] = "nano"
+    """Sizes to start from: nano for two CPU cores (a UNet of 4.6 million parameters), tiny for a small GPU, small for a
+    GPU of 24 GB. Every field below overrides it."""
     resolution: int = Field(64, ge=8, le=1024)
     """Side in pixels of the squares that the model is trained on and generates."""
     autoencoder: AutoencoderSizes = AutoencoderSizes()
@@ -69,6 +105,12 @@ class Scratch(Base):
     text: TextSizes = TextSizes()
     prediction: Literal["epsilon", "v_prediction"] = "v_prediction"
     """What the UNet predicts. Velocity keeps the mean colour right at high noise, with few steps of training."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_preset(cls, given: Any) -> Any:
+        preset = PRESETS.get(given.get("preset", "nano"), {}) if isinstance(given, dict) else {}
+        return over(preset, given) if preset else given
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> "Scratch":
@@ -88,7 +130,7 @@ class Scratch(Base):
             )
         return self
 
-    def build(self, images: Images, work: Work) -> None:
+    def build(self, images: Images, work: Work) -> dict[str, str]:
         prepare_libraries()
         import torch
         from diffusers import AutoencoderKL, DDPMScheduler, StableDiffusionPipeline, UNet2DConditionModel
@@ -124,6 +166,7 @@ class Scratch(Base):
         pipeline.save_pretrained(work.out / "pipeline", safe_serialization=True)
         forget_places(work.out / "pipeline")
         (work.out / "losses.jsonl").write_bytes(log.read_bytes())
+        return {}
 
     def _vae_settings(self) -> dict[str, Any]:
         sizes = self.autoencoder

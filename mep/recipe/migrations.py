@@ -9,7 +9,9 @@ from mep.recipe.model import FORMAT
 from mep.recipe.reader import Node, parse_recipe
 from mep.recipe.source import Source, read_file
 
-RENAMED: dict[int, dict[str, str]] = {1: {"generation.images": "allocation"}}
+RENAMED: dict[int, dict[str, str]] = {
+    1: {"generation.images": "allocation", "training.batch_size": "global_batch_size"},
+}
 """The last format that knows a field by its old name -> the field -> what its key is called since."""
 
 

@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 from mep.config import Config
 from mep.engines import Engine
 from mep.engines.local import Local
+from mep.machine import TrainingMachine
 from mep.registry import OneOf
 from mep.stages.balancing import BalancingConfig
 from mep.stages.clustering import ClusteringConfig
@@ -98,7 +99,7 @@ class Experiment(Config):
         return self
 
 
-class MachineConfig(Config):
+class MachineConfig(TrainingMachine):
     """What changes speed and memory but never a result; no part of it enters a fingerprint."""
 
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")
@@ -108,7 +109,7 @@ class MachineConfig(Config):
     batch_size: int = Field(64, ge=1, le=65536)
     """Images that a model sees at once when it embeds, encodes, generates or extracts."""
     checkpoint_every_s: float = Field(30, ge=0.1)
-    """Seconds of training between two checkpoints."""
+    """Seconds of training between two checkpoints; more where writing one would take over 1 % of the time."""
 
 
 class Axis(Config):

@@ -101,6 +101,15 @@ def _task(
     return Task(stage, config, fingerprint, ingredients, inputs, seed_of(seed), status, why)
 
 
+def lineage_of(task: Task) -> dict[str, Any]:
+    """Stage -> version, settings, outside content and seed, of a task and of all that it depends on, in order."""
+    found: dict[str, Any] = {}
+    for one in task.inputs.values():
+        found |= lineage_of(one)
+    kept = {name: value for name, value in task.ingredients.items() if name not in ("stage", "inputs") and value}
+    return found | {task.stage.name: kept}
+
+
 class _History:
     """Earlier artifacts of each stage, to say what changed since."""
 

@@ -4,9 +4,7 @@ import hashlib
 import json
 import os
 import platform
-import resource
 import signal
-import sys
 import time
 import traceback
 from collections.abc import Iterator
@@ -22,9 +20,12 @@ import mep
 from mep.artifacts import Artifact
 from mep.errors import DataError, Interrupted, MepError, Mistake, RecipeError, StageFailed, UsageError
 from mep.files import write_text
+from mep.machine import peak_memory_mb
 from mep.recipe import Recipe, load_recipe, lock_text
 from mep.recipe.model import MachineConfig
-from mep.runner.plan import Plan, Task, make_plan
+from mep.runner.launch import launch
+from mep.runner.plan import Plan, Task, lineage_of, make_plan
+from mep.runner.preflight import check
 from mep.stage import Progress, Silent, Work
 from mep.store import Store, locks, now
 from mep.workers import resolve
@@ -68,6 +69,7 @@ def run(recipe: Recipe, store: Store, watcher: Watcher | None = None) -> str:
     Interrupted                 a signal came; `resume` goes on
     """
     plan = make_plan(recipe, store)  # before the run exists: a recipe whose input is unreadable leaves no trace
+    check(plan, device_of(recipe.machine))
     run_id = _new_id(recipe, store)
     folder = store.run_folder(run_id)
     write_text(folder / "recipe.yaml", recipe.text)
@@ -170,12 +172,18 @@ def _make(
         batch_size=machine.batch_size,
         checkpoint_every_s=machine.checkpoint_every_s,
         progress=watcher.started(task),
+        machine=machine,
+        cache=store.root / "cache",
+        lineage=lineage_of(task),
         stop_signal=lambda: asked.number,
         mapper=machine.engine.map,
         spreader=partial(machine.engine.spread, device=machine.device),
     )
     inputs = {role: store.load(one.stage, one.fingerprint, one.config) for role, one in task.inputs.items()}
-    artifact = task.stage.function(task.config, **inputs, work=work)
+    if machine.accelerate and task.stage.parallel:
+        artifact = launch(task, work, store)
+    else:
+        artifact = task.stage.function(task.config, **inputs, work=work)
     artifact.save(work.out)
     store.publish(task.stage, task.fingerprint, task.ingredients, artifact, work.out, run_id)
     return store.load(task.stage, task.fingerprint, task.config)
@@ -275,12 +283,6 @@ def environment() -> dict[str, Any]:
 def device_of(machine: MachineConfig) -> str:
     """The device that `auto` stands for here."""
     return resolve(machine.device)
-
-
-def peak_memory_mb() -> float:
-    """Most memory that this process ever held, in megabytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
 
 
 def _new_id(recipe: Recipe, store: Store) -> str:

@@ -14,9 +14,10 @@ class BaseConfig(Config):
     base: OneOf[Base]
 
 
-@stage(version=1, section="training", draws=True)
+@stage(version=2, section="training", draws=True)
 def base(config: BaseConfig, images: Images, *, work: Work) -> BaseModel:
     """Fetch a pretrained model, or build a small one and train its autoencoder."""
-    config.base.build(images.train, work)
-    write_json(work.out / "base.json", {"kind": config.base.kind, "resolution": config.base.resolution})
+    origin = config.base.build(images.train, work)
+    facts = {"kind": config.base.kind, "resolution": config.base.resolution}
+    write_json(work.out / "base.json", facts | {name: value for name, value in origin.items() if value})
     return BaseModel(work.out)

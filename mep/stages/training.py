@@ -1,16 +1,15 @@
-"""Training: fine-tune the base on captions and cached latents."""
+"""Training: fine-tune the base on captions and latents."""
 
-import shutil
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
-import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
-from mep.artifacts import BaseModel, Latents, Model, Prompts, TrainingSet
-from mep.diffusion import denoising_loss, loss_weights, target_of
-from mep.files import link_or_copy, write_json
-from mep.loop import batch_rows, optimise
-from mep.pipelines import encode_prompts, forget_places, load_pipeline, prepare_libraries
+from mep.artifacts import BaseModel, Images, Latents, Model, Prompts, TrainingSet
+from mep.config import Config
+from mep.errors import DataError, EnvironmentLacks
+from mep.loop import optimise
+from mep.pipelines import prepare_libraries
 from mep.registry import OneOf
 from mep.stage import Work, stage
 from mep.stages.base import BaseConfig
@@ -18,20 +17,38 @@ from mep.stages.latents import LatentsConfig
 from mep.trainers import Trainer
 from mep.trainers.unet import Unet
 
-if TYPE_CHECKING:
-    from torch import Tensor
+
+class WatchConfig(Config):
+    """How a training is looked at. It changes no weight, but what is seen is kept with the model."""
+
+    looks: int = Field(4, ge=0, le=1000)
+    """How often, evenly spaced, the last time at the end; 0: never."""
+    images: int = Field(256, ge=1)
+    """Validation images at most, for the denoising loss by label and cluster; see dataset.validation."""
+    prompts: int = Field(4, ge=0, le=64)
+    """Prompts of which a sample is drawn at each look, from the same noise; 0: none."""
+    steps: int = Field(20, ge=1, le=200)
+    """Denoising steps of these samples, by DPM-Solver++."""
+    guidance: float = Field(3.0, ge=0, le=50)
+    """Guidance of these samples."""
 
 
 class TrainingConfig(BaseConfig, LatentsConfig):
     """The model to start from, and how it is trained."""
 
     method: OneOf[Trainer] = Unet(kind="unet")
+    text_encoder: Literal["frozen", "train"] = "frozen"
+    """Leave the text encoder as it is, which lets captions be encoded once; or train it with the rest."""
     steps: int = Field(ge=1)
     """Optimizer steps."""
-    batch_size: int = Field(16, ge=1)
-    """Images in an optimizer step."""
+    global_batch_size: int = Field(16, ge=1)
+    """Images in an optimizer step, over all devices and micro-batches; how many of these there are changes no
+    result."""
+    optimizer: Literal["adamw", "adamw_8bit", "adafactor"] = "adamw"
+    """AdamW (Loshchilov & Hutter 2019); the same with its state in 8 bits (Dettmers et al. 2022; package bitsandbytes,
+    GPU only); or Adafactor (Shazeer & Stern 2018), which keeps one number a row and column and not two a weight."""
     learning_rate: float = Field(1e-5, gt=0, lt=1)
-    """Peak learning rate of AdamW. 1e-5 fine-tunes Stable Diffusion; a UNet from scratch wants about 1e-3."""
+    """Peak learning rate. 1e-5 fine-tunes Stable Diffusion, 1e-4 its LoRA; a UNet from scratch wants about 1e-3."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     """What the learning rate does after the warm-up."""
     warmup_steps: int = Field(0, ge=0)
@@ -42,21 +59,54 @@ class TrainingConfig(BaseConfig, LatentsConfig):
     """Gradients longer than this are shortened to it."""
     caption_dropout: float = Field(0.1, ge=0, le=1)
     """Share of images trained with the empty caption, which guidance needs (Ho & Salimans 2022, arXiv:2207.12598)."""
+    prediction: Literal["epsilon", "v_prediction", "sample"] | None = None
+    """What the UNet predicts: the noise (Ho et al. 2020), the velocity (Salimans & Ho 2022) or the clean latent.
+    Default: as the base does; another choice has to be learned anew."""
     timesteps: Literal["uniform", "stratified"] = "uniform"
-    """How noise levels are drawn. Stratified gives every batch one from each of batch_size equal bands, which lowers
-    the variance of the loss (Kingma et al. 2021, arXiv:2107.00630)."""
+    """How noise levels are drawn. Stratified gives every batch one from each of global_batch_size equal bands, which
+    lowers the variance of the loss (Kingma et al. 2021, arXiv:2107.00630)."""
     snr_gamma: float | None = Field(None, gt=0)
     """Min-SNR loss weighting (Hang et al. 2023); its authors use 5. Null weighs all timesteps alike."""
+    noise_offset: float = Field(0.0, ge=0, le=1)
+    """Strength of noise that is constant over a channel, for images much darker or brighter than the average
+    (Guttenberg 2023); 0.05 to 0.1 where it is used."""
+    input_perturbation: float = Field(0.0, ge=0, le=1)
+    """Strength of further noise on the UNet's input that it need not predict (Ning et al. 2023, arXiv:2301.11706, who
+    use 0.1)."""
+    zero_terminal_snr: bool = False
+    """Let the noise schedule end in pure noise (Lin et al. 2024, arXiv:2305.08891); needs prediction: v_prediction."""
     ema_decay: float = Field(0.999, ge=0, lt=1)
     """Decay of the moving average of the weights that generation uses; 0 keeps the last weights. It warms up as
     min(decay, (1 + step) / (10 + step))."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """Arithmetic of the UNet's forward and backward pass; weights and optimizer stay fp32."""
+    precision: Literal["fp32", "tf32", "bf16", "fp16"] = "fp32"
+    """Arithmetic of forward and backward pass. tf32 rounds the inputs of products to 10 bits on GPUs that can; bf16 and
+    fp16 are autocast, fp16 with a scaled loss and on GPUs only."""
+    weights: Literal["fp32", "bf16"] = "fp32"
+    """Type in which the model is held. bf16 halves its memory: of the frozen part with LoRA; with the whole UNet of the
+    trained weights too, which are then rounded stochastically. Needs precision: bf16."""
+    watch: WatchConfig = WatchConfig()
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> "TrainingConfig":
+        if self.weights == "bf16" and self.precision != "bf16":
+            raise PydanticCustomError(
+                "cross_field",
+                "weights held in bf16 are computed with in bf16, not {precision}",
+                {"precision": self.precision, "field": "weights", "hint": "set precision: bf16 too"},
+            )
+        if self.zero_terminal_snr and self.prediction == "epsilon":
+            raise PydanticCustomError(
+                "cross_field",
+                "a model that predicts the noise cannot learn from a schedule that ends in pure noise",
+                {"field": "zero_terminal_snr", "hint": "set prediction: v_prediction"},
+            )
+        return self
 
 
-@stage(version=1, draws=True, repeats=True)
+@stage(version=2, draws=True, repeats=True, parallel=True)
 def training(
     config: TrainingConfig,
+    images: Images,
     training_set: TrainingSet,
     prompts: Prompts,
     base: BaseModel,
@@ -64,109 +114,44 @@ def training(
     *,
     work: Work,
 ) -> Model:
-    """Fine-tune the base on captions and cached latents."""
+    """Fine-tune the base on captions and latents."""
     prepare_libraries()  # a resumed run may begin here
-    import torch
-    from accelerate import Accelerator
-    from diffusers import DDPMScheduler
-    from diffusers.optimization import get_scheduler
-    from diffusers.training_utils import EMAModel
+    from mep.finetune.assembly import assemble
+    from mep.finetune.publishing import publish
 
-    torch.manual_seed(work.seed_for("training"))  # for dropout layers, where a base has any
-    pipeline = load_pipeline(base.pipeline, work.device)
-    noise_scheduler = DDPMScheduler.from_config(pipeline.scheduler.config)
-    accelerator = Accelerator(cpu=work.device == "cpu", device_placement=False)  # machine.device places the model
-    model = config.method.prepare(pipeline)
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
-    schedule = get_scheduler(
-        config.schedule, optimizer, num_warmup_steps=config.warmup_steps, num_training_steps=config.steps
+    if not training_set.ids:
+        raise DataError("there is no training image", hint="look at outliers and balancing", field="balancing.method")
+    check_precision(config, work.device)
+    parts = assemble(config, images, training_set, prompts, base, latents, work)
+    log = optimise(
+        work,
+        "training",
+        config.steps,
+        parts.step,
+        parts.state,
+        n_images=config.global_batch_size,
+        crew=parts.crew,
+        observer=parts.watch,
+        trackers=parts.trackers,
     )
-    average = EMAModel(parameters, decay=config.ema_decay, foreach=True)
-    model, optimizer = accelerator.prepare(model, optimizer)
-    draw = Batches(config, training_set, prompts, latents, pipeline, work)
-    dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
-
-    def step(number: int) -> dict[str, Any]:
-        clean, captions, noise, timesteps = draw(number, noise_scheduler.config.num_train_timesteps)
-        noisy = noise_scheduler.add_noise(clean, noise, timesteps)
-        with torch.autocast(clean.device.type, dtype, enabled=config.precision != "fp32"):
-            prediction = model(noisy, timesteps, captions).sample
-        target = target_of(noise_scheduler, clean, noise, timesteps)
-        loss = denoising_loss(prediction, target, loss_weights(noise_scheduler, timesteps, config.snr_gamma))
-        accelerator.backward(loss)
-        accelerator.clip_grad_norm_(parameters, config.max_grad_norm)
-        learning_rate = schedule.get_last_lr()[0]
-        optimizer.step()
-        schedule.step()
-        optimizer.zero_grad(set_to_none=True)
-        average.step(parameters)
-        return {"loss": loss.detach(), "learning_rate": learning_rate}
-
-    state = {"model": model, "optimizer": optimizer, "schedule": schedule, "average": average}
-    log = optimise(work, "training", config.steps, step, state)
-    if config.ema_decay > 0:
-        average.copy_to(parameters)
-    _publish(pipeline, base, work)
-    shutil.copyfile(log, work.out / "losses.jsonl")
-    facts = {"steps": config.steps, "images": len(training_set.ids), "parameters": sum(p.numel() for p in parameters)}
-    write_json(work.out / "training.json", facts | {"resolution": base.resolution})
+    if parts.crew.is_main:
+        publish(config, parts, log, base, training_set, prompts, work)
     return Model(work.out)
 
 
-class Batches:
-    """The batch of a step, everything random in it drawn from the step's own seed."""
+def check_precision(config: TrainingConfig, device: str) -> None:
+    """EnvironmentLacks: the arithmetic, the optimizer or its package is not to be had on this device."""
+    if config.precision == "fp16" and not device.startswith("cuda"):
+        raise EnvironmentLacks(
+            f"training.precision: fp16 needs a GPU, this machine would train on {device}",
+            hint="set training.precision to bf16 or fp32",
+        )
+    if config.optimizer == "adamw_8bit":
+        from mep.finetune.optimizers import bitsandbytes
 
-    def __init__(
-        self,
-        config: TrainingConfig,
-        training_set: TrainingSet,
-        prompts: Prompts,
-        latents: Latents,
-        pipeline: Any,
-        work: Work,
-    ):
-        import torch
-
-        row_of = {image_id: row for row, image_id in enumerate(latents.ids)}
-        self.rows = np.array([row_of[image_id] for image_id in training_set.ids])
-        self.prompt_rows = np.array([prompts.of_image[image_id] for image_id in training_set.ids])
-        self.captions = encode_prompts(pipeline, [prompt.text for prompt in prompts.prompts])
-        self.no_caption = encode_prompts(pipeline, [""])
-        self.mean, self.std = latents.mean, latents.std
-        self.scale = float(pipeline.vae.config.scaling_factor)
-        self.shift = float(pipeline.vae.config.shift_factor or 0.0)
-        self.weights, self.config, self.work, self.torch = training_set.weights, config, work, torch
-
-    def __call__(self, step: int, n_timesteps: int) -> "tuple[Tensor, Tensor, Tensor, Tensor]":
-        """Clean latents and noise, float32 (b, c, h, w); captions (b, tokens, d); timesteps int64 (b,)."""
-        torch, size = self.torch, self.config.batch_size
-        rows = batch_rows(self.work, step, size, self.weights)
-        rng = self.work.rng("step", step)
-        turns = rng.integers(self.mean.shape[1], size=size)
-        dropped = torch.from_numpy(rng.random(size) < self.config.caption_dropout)
-        generator = torch.Generator().manual_seed(self.work.seed_for("noise", step))
-        mean = torch.from_numpy(self.mean[self.rows[rows], turns])
-        std = torch.from_numpy(self.std[self.rows[rows], turns])
-        clean = (mean + std * torch.randn(mean.shape, generator=generator) - self.shift) * self.scale
-        noise = torch.randn(mean.shape, generator=generator)
-        level = torch.rand(size, generator=generator)
-        if self.config.timesteps == "stratified":
-            level = (torch.randperm(size, generator=generator) + level) / size
-        timesteps = (level * n_timesteps).long()
-        device = self.captions.device
-        captions = self.captions[torch.from_numpy(self.prompt_rows[rows]).to(device)]
-        captions = torch.where(dropped.to(device)[:, None, None], self.no_caption, captions)
-        return clean.to(device), captions, noise.to(device), timesteps.to(device)
-
-
-def _publish(pipeline: Any, base: BaseModel, work: Work) -> None:
-    """The whole pipeline in `out/pipeline`: the trained UNet, and everything else as the base has it."""
-    target = work.out / "pipeline"
-    shutil.rmtree(target, ignore_errors=True)
-    for path in sorted(base.pipeline.rglob("*")):
-        relative = path.relative_to(base.pipeline)
-        if path.is_file() and relative.parts[0] != "unet":
-            link_or_copy(path, target / relative)
-    pipeline.unet.save_pretrained(target / "unet", safe_serialization=True)
-    forget_places(target / "unet")  # the other files are links into the base
+        bitsandbytes()
+        if not device.startswith("cuda"):
+            raise EnvironmentLacks(
+                f"training.optimizer: adamw_8bit needs a GPU, this machine would train on {device}",
+                hint="set training.optimizer to adafactor, which needs as little memory",
+            )

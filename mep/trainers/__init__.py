@@ -1,18 +1,30 @@
 """Trainers: which weights are fine-tuned. One file, one way."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from mep.registry import Method
 
 if TYPE_CHECKING:
-    from torch import nn
+    from mep.finetune.denoiser import Denoiser
 
 
 class Trainer(Method):
-    """Chooses the trainable module of a pipeline."""
+    """Chooses the trained weights, and writes them."""
 
     noun: ClassVar[str] = "trainer"
+    replaces: ClassVar[tuple[str, ...]] = ()
+    """Parts of the pipeline folder that `save` writes anew; the others are those of the base."""
 
-    def prepare(self, pipeline: Any) -> "nn.Module":
-        """The module whose parameters that require gradients are trained; every other weight is frozen."""
+    def prepare(self, unet: Any, text_encoder: Any) -> None:
+        """Let exactly the trained parameters require gradients.
+
+        text_encoder    None where the recipe leaves it as it is
+
+        DataError       nothing would be trained
+        """
+        raise NotImplementedError
+
+    def save(self, denoiser: "Denoiser", folder: Path) -> None:
+        """Write the weights as they are now below a folder."""
         raise NotImplementedError

@@ -1,19 +1,28 @@
 """The whole UNet."""
 
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from mep.pipelines import forget_places
 from mep.trainers import Trainer
 
 if TYPE_CHECKING:
-    from torch import nn
+    from mep.finetune.denoiser import Denoiser
 
 
 class Unet(Trainer):
-    """Trains every weight of the denoising UNet; autoencoder and text encoder stay as they are."""
+    """Trains every weight of the denoising UNet, and of the text encoder where the recipe says so."""
 
     kind: Literal["unet"]
+    replaces: ClassVar[tuple[str, ...]] = ("unet", "text_encoder")
 
-    def prepare(self, pipeline: Any) -> "nn.Module":
-        pipeline.vae.requires_grad_(False)
-        pipeline.text_encoder.requires_grad_(False)
-        return pipeline.unet.requires_grad_(True).train()
+    def prepare(self, unet: Any, text_encoder: Any) -> None:
+        unet.requires_grad_(True)
+        if text_encoder is not None:
+            text_encoder.requires_grad_(True)
+
+    def save(self, denoiser: "Denoiser", folder: Path) -> None:
+        parts: dict[str, Any] = dict(denoiser.named_children())
+        for name, part in parts.items():
+            part.save_pretrained(folder / "pipeline" / name, safe_serialization=True)
+            forget_places(folder / "pipeline" / name)

@@ -1,0 +1,135 @@
+"""From a recipe's section `training` to everything that the loop needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from mep.checkpoints import Stateful, room_for
+from mep.diffusion import noise_scheduler_of
+from mep.errors import EnvironmentLacks
+from mep.files import read_json
+from mep.finetune.batches import Batches, Scaling, captions_of, posterior_of
+from mep.finetune.crew import Team, accelerator_of
+from mep.finetune.denoiser import Denoiser
+from mep.finetune.optimizers import build_optimizer
+from mep.finetune.step import Step
+from mep.finetune.trackers import trackers_of
+from mep.finetune.watching import Seen, Watch
+from mep.pipelines import load_part
+from mep.weights import Average, TrainedWeights
+
+if TYPE_CHECKING:
+    from mep.artifacts import BaseModel, Images, Latents, Prompts, TrainingSet
+    from mep.loop import Tracker
+    from mep.stage import Work
+    from mep.stages.training import TrainingConfig
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a training is made of."""
+
+    denoiser: Denoiser
+    noise_scheduler: Any
+    average: Average
+    step: Step
+    watch: Watch
+    crew: Team
+    trackers: list[Tracker]
+
+    @property
+    def state(self) -> dict[str, Stateful]:
+        """All that determines what the next step does."""
+        step = self.step
+        return {
+            "weights": TrainedWeights(self.denoiser.trained()),
+            "optimizer": step.optimizer,
+            "schedule": step.schedule,
+            "average": self.average,
+            "micro-batch": step.micro,
+            "scaler": step.scaler,
+        }
+
+
+def assemble(
+    config: TrainingConfig,
+    images: Images,
+    training_set: TrainingSet,
+    prompts: Prompts,
+    base: BaseModel,
+    latents: Latents,
+    work: Work,
+) -> Parts:
+    """Build model, optimizer, batches and what watches them, from the inputs of the stage."""
+    _set_precision(config)
+    accelerator = accelerator_of(work)
+    captions = captions_of(config, prompts, base, work)  # before the UNet: the text encoder is gone again then
+    posterior = posterior_of(config, images, base, latents, work)
+    scaling = Scaling.of(base, read_json(base.pipeline / "vae" / "config.json"))
+    scheduler_config = load_part(base.pipeline, "scheduler", work.device).config
+    noise_scheduler = noise_scheduler_of(scheduler_config, config.prediction, config.zero_terminal_snr)
+    denoiser = _denoiser(config, base, work)
+    parameters = list(denoiser.trained().values())
+    optimizer = build_optimizer(config, parameters)
+    average = Average(parameters, config.ema_decay if accelerator.is_main_process else 0.0)
+    room_for(work.folder, parameters, config.optimizer, averaged=bool(config.ema_decay))
+    batches = Batches(config, training_set, prompts, posterior, captions, scaling, work)
+    schedule = _schedule(config, optimizer)
+    trackers = trackers_of(work) if accelerator.is_main_process else []
+    validation = training_set.validation
+    seen = Seen(config.watch, prompts, validation, posterior, captions, scaling, noise_scheduler, base, work)
+    return Parts(
+        denoiser=denoiser,
+        noise_scheduler=noise_scheduler,
+        average=average,
+        step=Step(config, denoiser, noise_scheduler, batches, optimizer, schedule, average, accelerator, work),
+        watch=Watch(config.watch, config.steps, denoiser, average, seen, trackers),
+        crew=Team(accelerator, work.device),
+        trackers=trackers,
+    )
+
+
+def _set_precision(config: TrainingConfig) -> None:
+    parts: list[Any] = [torch.backends.cuda.matmul, torch.backends.cudnn]
+    for part in parts:
+        part.allow_tf32 = config.precision == "tf32"
+
+
+def _denoiser(config: TrainingConfig, base: BaseModel, work: Work) -> Denoiser:
+    """The module that is trained, in training mode, with the machine's ways to save memory and time."""
+    dtype = {"fp32": "float32", "bf16": "bfloat16"}[config.weights]
+    unet = load_part(base.pipeline, "unet", work.device, dtype=dtype)
+    text_encoder = None
+    if config.text_encoder == "train":
+        text_encoder = load_part(base.pipeline, "text_encoder", work.device, dtype=dtype)
+    torch.manual_seed(work.seed_for("new weights"))
+    config.method.prepare(unet, text_encoder)
+    if work.machine.gradient_checkpointing:
+        unet.enable_gradient_checkpointing()
+        if text_encoder is not None:
+            text_encoder.gradient_checkpointing_enable()
+    if work.machine.attention == "xformers":
+        try:
+            unet.enable_xformers_memory_efficient_attention()
+        except (ImportError, ModuleNotFoundError, ValueError) as error:
+            raise EnvironmentLacks(
+                f"machine.attention: xformers does not work here: {error}", hint="set machine.attention to sdpa"
+            ) from error
+    denoiser = Denoiser(unet, text_encoder).train()
+    if work.machine.compile:
+        denoiser.compile()
+    return denoiser
+
+
+def _schedule(config: TrainingConfig, optimizer: Any) -> Any:
+    from diffusers.optimization import get_scheduler
+
+    return get_scheduler(
+        config.schedule,
+        getattr(optimizer, "inner", optimizer),
+        num_warmup_steps=config.warmup_steps,
+        num_training_steps=config.steps,
+    )

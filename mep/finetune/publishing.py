@@ -1,0 +1,72 @@
+"""From a finished training to the artifact."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mep.files import link_or_copy, read_json, write_json, write_text
+from mep.finetune.card import model_card
+from mep.pipelines import forget_places
+
+if TYPE_CHECKING:
+    from mep.artifacts import BaseModel, Prompts, TrainingSet
+    from mep.finetune.assembly import Parts
+    from mep.stage import Work
+    from mep.stages.training import TrainingConfig
+
+
+def publish(
+    config: TrainingConfig,
+    parts: Parts,
+    log: Path,
+    base: BaseModel,
+    training_set: TrainingSet,
+    prompts: Prompts,
+    work: Work,
+) -> None:
+    """Write pipeline, raw weights, logs, looks and model card into `work.out`."""
+    for name in ("pipeline", "raw", "lora"):
+        shutil.rmtree(work.out / name, ignore_errors=True)
+    method, trained = config.method, [name for name, _ in parts.denoiser.named_children()]
+    link_base(base, work.out / "pipeline", [name for name in trained if name in method.replaces])
+    if config.ema_decay:
+        method.save(parts.denoiser, work.out / "raw")
+    with parts.average.applied():
+        method.save(parts.denoiser, work.out)
+    _write_scheduler(parts.noise_scheduler, config, work.out / "pipeline")
+    shutil.copyfile(log, work.out / "losses.jsonl")
+    parts.watch.publish()
+    facts = {
+        "steps": config.steps,
+        "images": len(training_set.ids),
+        "parameters": sum(one.numel() for one in parts.denoiser.trained().values()),
+        "resolution": base.resolution,
+        "method": method.kind,
+        "averaged": bool(config.ema_decay),
+    }
+    write_json(work.out / "training.json", facts)
+    write_text(work.out / "README.md", model_card(base, training_set, prompts, facts, work))
+
+
+def link_base(base: BaseModel, target: Path, but: list[str]) -> None:
+    """The pipeline of the base without some of its parts; its files have a second place there and cost nothing."""
+    for path in sorted(base.pipeline.rglob("*")):
+        relative = path.relative_to(base.pipeline)
+        if path.is_file() and relative.parts[0] not in but:
+            link_or_copy(path, target / relative)
+
+
+def _write_scheduler(noise_scheduler: Any, config: TrainingConfig, folder: Path) -> None:
+    """Tell whoever loads the pipeline what its UNet predicts now, and on which schedule."""
+    if config.prediction is None and not config.zero_terminal_snr:
+        return
+    from diffusers import DDIMScheduler
+
+    shutil.rmtree(folder / "scheduler")  # links into the base, which stays as it is
+    DDIMScheduler.from_config(noise_scheduler.config).save_pretrained(folder / "scheduler")
+    forget_places(folder / "scheduler")
+    index = read_json(folder / "model_index.json")
+    (folder / "model_index.json").unlink()
+    write_json(folder / "model_index.json", index | {"scheduler": ["diffusers", "DDIMScheduler"]})

@@ -1,0 +1,121 @@
+"""A stage on several processes: `accelerate launch` starts them, this process watches over them.
+
+What the processes need is in `launch.json` of the stage's work folder, so that other nodes of a cluster can join in.
+They stop after the step in which a file `stop` appears there; the first of them writes progress and errors beside it.
+"""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mep import errors
+from mep.artifacts import Artifact
+from mep.errors import DataError, EnvironmentLacks, Interrupted, MepError
+from mep.files import write_json, write_text
+from mep.machine import TrainingMachine
+from mep.runner.plan import Task
+from mep.stage import Work
+from mep.store import Store
+
+SPEC, STOP, PROGRESS, FAILURE, LOG = "launch.json", "stop", "progress.json", "failure.json", "processes.txt"
+POLL_S = 0.2
+
+
+def launch(task: Task, work: Work, store: Store) -> Artifact:
+    """The artifact of a task, made by the processes of the machine's accelerate configuration.
+
+    EnvironmentLacks    the configuration cannot be read or the processes do not start
+    """
+    work.folder.mkdir(parents=True, exist_ok=True)
+    for name in (STOP, PROGRESS, FAILURE):
+        (work.folder / name).unlink(missing_ok=True)
+    write_json(work.folder / SPEC, _spec(task, work, store))
+    command = command_of(Path(str(work.machine.accelerate)), work.folder)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    with (work.folder / LOG).open("w") as log:
+        processes = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
+        try:
+            code = _watch(processes, work)
+        finally:
+            if processes.poll() is None:
+                processes.kill()  # the others see that this process or their launcher is gone
+    _raise_failure(work, code)
+    return task.stage.output.load(work.out, task.config)
+
+
+def command_of(config: Path, folder: Path) -> list[str]:
+    """The command that starts the processes; a process takes its place in the crew from the environment it sets."""
+    try:
+        settings = yaml.safe_load(config.read_text())
+        kind = str(settings["distributed_type"])
+    except (OSError, yaml.YAMLError, TypeError, KeyError) as error:
+        raise EnvironmentLacks(
+            f"machine.accelerate: {config} is no configuration of accelerate: {error}",
+            hint=f"write one: accelerate config --config_file {config}",
+        ) from error
+    # accelerate starts several CPU processes by MPI only; torchrun, which it uses for GPUs, does it without
+    by_torchrun = ["--multi_gpu"] if kind == "MULTI_CPU" and not settings.get("mpirun_config") else []
+    port = [] if "main_process_port" in settings else ["--main_process_port", "0"]
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(config), *by_torchrun, *port]
+    return [*launcher, "-m", "mep.runner.process", str(folder)]
+
+
+def _spec(task: Task, work: Work, store: Store) -> dict[str, Any]:
+    return {
+        "stage": task.stage.name,
+        "config": task.config.model_dump(mode="json"),
+        "inputs": {
+            role: {
+                "stage": one.stage.name,
+                "folder": str(store.folder(one.stage.name, one.fingerprint)),
+                "config": one.config.model_dump(mode="json"),
+            }
+            for role, one in task.inputs.items()
+        },
+        "work": {"seed": work.seed, "device": work.device, "batch_size": work.batch_size}
+        | {"checkpoint_every_s": work.checkpoint_every_s, "cache": str(work.cache), "lineage": work.lineage},
+        "machine": work.machine.model_dump(mode="json", include=set(TrainingMachine.model_fields)),
+        "host": platform.node(),
+        "pid": os.getpid(),
+    }
+
+
+def _watch(processes: "subprocess.Popen[Any]", work: Work) -> int:
+    """Pass progress on and a signal down until all are done; their exit code."""
+    seen = 0
+    while (code := processes.poll()) is None:
+        if work.stop_signal() is not None and not (work.folder / STOP).exists():
+            write_text(work.folder / STOP, str(work.stop_signal()))
+        path = work.folder / PROGRESS
+        if path.exists() and path.stat().st_mtime_ns != seen:
+            seen = path.stat().st_mtime_ns
+            work.progress.update(*json.loads(path.read_text()))
+        time.sleep(POLL_S)
+    return code
+
+
+def _raise_failure(work: Work, code: int) -> None:
+    work.stop_if_asked()
+    path = work.folder / FAILURE
+    if path.exists():
+        told = json.loads(path.read_text())
+        kind = getattr(errors, told["kind"])
+        extra = {"field": told["field"]} if issubclass(kind, DataError) else {}
+        raise kind(told["message"], hint=told["hint"], **extra)
+    if code:
+        tail = (work.folder / LOG).read_text(errors="replace")[-3000:]
+        raise RuntimeError(f"a process of accelerate ended with code {code}:\n{tail}")
+
+
+def failure_of(error: MepError) -> dict[str, str]:
+    """An error as the file `failure.json` tells it; `Interrupted` is not one."""
+    assert not isinstance(error, Interrupted)
+    told = {"kind": type(error).__name__, "message": error.message, "hint": error.hint}
+    return told | {"field": getattr(error, "field", "")}

@@ -1,0 +1,21 @@
+"""What a run needs of the machine, asked before its first stage and not hours later."""
+
+from mep.config import parts
+from mep.hub import ModelReference
+from mep.runner.plan import Plan
+from mep.stages.training import TrainingConfig, check_precision
+
+
+def check(plan: Plan, device: str) -> None:
+    """Look at every task that is not done yet.
+
+    EnvironmentLacks    a model that neither this machine nor the hub has, a package, or a kind of arithmetic
+    """
+    for task in plan.tasks:
+        if task.status == "reuse":
+            continue
+        for part in parts(task.config):
+            if isinstance(part, ModelReference):
+                part.require()
+        if isinstance(task.config, TrainingConfig):
+            check_precision(task.config, device)
