@@ -7,11 +7,12 @@ folder's other files define. `OneOf[Clusterer]` in a config is the union of them
 import importlib
 import pkgutil
 from dataclasses import dataclass
-from functools import cache, partial
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, Union, get_args
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, Union, cast, get_args
 
-from pydantic import BeforeValidator, Field, GetCoreSchemaHandler
-from pydantic_core import CoreSchema
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter, ValidationInfo
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from mep.config import Config
 
@@ -21,6 +22,9 @@ class Method(Config):
 
     noun: ClassVar[str] = "method"
     """What error messages call a member: "'hdbscna' is not a clusterer"."""
+
+    usual: ClassVar[str] = ""
+    """The kind of a family that is meant where none is given."""
 
     if TYPE_CHECKING:
         kind: str  # every member narrows it to a literal; a family has none
@@ -32,14 +36,36 @@ def kind_of(member: type[Method]) -> str:
 
 
 @cache
+def kinds(family: type[Method]) -> tuple[str, ...]:
+    """Every kind of a family, sorted. They are told by the names of its files, so that nothing is imported for it."""
+    known = tuple(sorted(_modules(family)))
+    # A family within a family, such as the clusterers that take k, shares the folder and has only some of its members.
+    return known if Method in family.__bases__ else tuple(kind for kind in known if member(family, kind))
+
+
+@cache
+def member(family: type[Method], kind: str) -> type[Method] | None:
+    """The member that a kind selects; only its own file is imported. None where there is none."""
+    if kind not in _modules(family):
+        return None
+    defined = vars(importlib.import_module(_modules(family)[kind])).values()
+    found = [one for one in defined if isinstance(one, type) and issubclass(one, family)]
+    return next((one for one in found if "kind" in one.model_fields and kind_of(one) == kind), None)
+
+
+@cache
+def _modules(family: type[Method]) -> dict[str, str]:
+    """Kind -> module. A file is called like the kind, as far as a module can be: `+` is a `p` there."""
+    package = importlib.import_module(family.__module__)
+    files = [module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_")]
+    return {"dpmsolver++" if name == "dpmsolverpp" else name: f"{package.__name__}.{name}" for name in files}
+
+
+@cache
 def members(family: type[Method]) -> dict[str, type[Method]]:
     """Every member of a family by its kind, sorted."""
-    package = importlib.import_module(family.__module__)
-    for module in pkgutil.iter_modules(package.__path__):
-        if not module.name.startswith("_"):  # what several members share
-            importlib.import_module(f"{package.__name__}.{module.name}")
-    found = [member for member in _descendants(family) if "kind" in member.model_fields]
-    return {kind_of(member): member for member in sorted(found, key=kind_of)}
+    found = {kind: member(family, kind) for kind in kinds(family)}
+    return {kind: one for kind, one in found.items() if one is not None}
 
 
 @cache
@@ -54,27 +80,40 @@ def families() -> dict[str, type[Method]]:
     return {family.__module__.removeprefix("mep."): family for family in sorted(found, key=lambda f: f.__module__)}
 
 
-def _descendants(family: type[Method]) -> list[type[Method]]:
-    return [one for child in family.__subclasses__() for one in (child, *_descendants(child))]
-
-
 @dataclass(frozen=True)
 class _OneOf:
+    """Picks the member by `kind`. A union of pydantic would do the same, but import and build every member first."""
+
     def __get_pydantic_core_schema__(self, family: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        known = tuple(members(family).values())
-        annotation: Any = known[0]
+        def choose(value: Any, info: ValidationInfo) -> Method:
+            return _choose(family, value, info)
+
+        return core_schema.with_info_plain_validator_function(choose, metadata={"family": family})
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        known = tuple(members(cast(Any, schema)["metadata"]["family"]).values())
         if len(known) > 1:
-            annotation = Annotated[Union[known], Field(discriminator="kind")]  # noqa: UP007
-        usual = next((kind_of(member) for member in known if not member.model_fields["kind"].is_required()), None)
-        return handler.generate_schema(Annotated[annotation, BeforeValidator(partial(_spell_out, usual=usual))])
+            union: Any = Annotated[Union[known], Field(discriminator="kind")]  # noqa: UP007
+            return handler(TypeAdapter(union).core_schema)
+        described: JsonSchemaValue = handler(core_schema.nullable_schema(TypeAdapter(known[0]).core_schema))["anyOf"][0]
+        return described
 
 
-def _spell_out(value: Any, usual: str | None) -> Any:
-    """A bare word is short for a method that needs no other field: `kid` for `{kind: kid}`; and where one member of a
-    family is the usual one, its kind may be left out."""
-    if usual and isinstance(value, dict) and "kind" not in value:
-        return {"kind": usual, **value}
-    return {"kind": value} if isinstance(value, str) else value
+def _choose(family: type[Method], value: Any, info: ValidationInfo) -> Method:
+    if isinstance(value, family):
+        return value
+    if isinstance(value, str):  # a bare word is short for a method that needs no other field: `kid` for `{kind: kid}`
+        value = {"kind": value}
+    elif family.usual and isinstance(value, dict):
+        value = {"kind": family.usual, **value}
+    if not isinstance(value, dict):
+        raise PydanticCustomError("method_type", "a method is wanted")
+    if "kind" not in value:
+        raise PydanticCustomError("union_tag_not_found", "kind is missing")
+    chosen = member(family, value["kind"]) if isinstance(value["kind"], str) else None
+    if chosen is None:
+        raise PydanticCustomError("union_tag_invalid", "no such kind")
+    return chosen.model_validate(value, context=info.context)
 
 
 MethodT = TypeVar("MethodT", bound=Method)

@@ -1,13 +1,16 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from conftest import REPOSITORY
 from pydantic import ValidationError
 
 from mep.clusterers import Clusterer
 from mep.clusterers.kmeans import KMeans
 from mep.config import Config, LocalPath, canonical_json, digest, field_descriptions, fold, folder_digest, parts
 from mep.files import sha256_of
-from mep.registry import OneOf, families, members
+from mep.registry import OneOf, families, kinds, members
 
 
 class Model(Config):
@@ -82,3 +85,17 @@ def test_every_method_says_what_it_does_and_every_field_what_it_means():
             undescribed = set(member.model_fields) - {"kind"} - set(field_descriptions(member))
             sections = {name for name in undescribed if issubclass(type(member.model_fields[name].default), Config)}
             assert undescribed == sections, (kind, undescribed - sections)
+
+
+def test_a_file_is_called_like_the_kind_that_it_defines():
+    for family in families().values():
+        assert tuple(members(family)) == kinds(family), family.__name__
+
+
+def test_a_recipe_loads_the_methods_that_it_names_and_no_others():
+    code = (
+        "import sys; from mep.recipe import load_recipe; load_recipe('recipes/quickstart.yaml');"
+        "print([name for name in sys.modules if name.startswith('mep.clusterers.') and '._' not in name])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY, check=True)
+    assert done.stdout.strip() == "['mep.clusterers.kmeans']"

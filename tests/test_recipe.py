@@ -13,9 +13,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mep.errors import Mistake, Place, RecipeError
-from mep.recipe import Recipe, load_recipe, lock_text, recipe_schema, schema_text
+from mep.recipe import Recipe, load_recipe, lock_text
 from mep.recipe.model import RecipeFile
 from mep.recipe.reader import parse, scalar
+from mep.recipe.schema import recipe_schema, schema_text
 from mep.recipe.source import Source
 
 ROOT = Path(__file__).parent.parent
@@ -45,7 +46,7 @@ arms:
   capped: {}
   ddim: {generation: {sampler: {kind: ddim, steps: 30}}}
   free: {balancing: {method: {max_images_per_prompt: null}}, training: {snr_gamma: null}}
-machine: {device: "cuda:1", engine: {workers: 1}}
+machine: {device: "cuda:1", engine: {kind: local, workers: 1}}
 """
 
 

@@ -11,7 +11,7 @@ def command(output: Path) -> None:
     """Write the JSON Schema of recipes and the SQL of the provenance."""
     from mep.console import tell
     from mep.files import write_text
-    from mep.recipe import schema_text
+    from mep.recipe.schema import schema_text
     from mep.store.database import migrations
 
     write_text(output / "recipe.schema.json", schema_text())

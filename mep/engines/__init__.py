@@ -17,6 +17,7 @@ class Engine(Method):
     """Maps functions over items on threads, and jobs over items on workers that have loaded a model."""
 
     noun: ClassVar[str] = "engine"
+    usual: ClassVar[str] = "local"
 
     workers: int = Field(2, ge=1, le=1024)
     """Threads of this process that decode and measure images."""

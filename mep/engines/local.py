@@ -18,7 +18,7 @@ from mep.workers import Job, Leases, Place, Stop, check_versions, in_process, re
 class Local(Engine):
     """This process, or several of this machine: one for each GPU, or CPU processes pinned to cores of their own."""
 
-    kind: Literal["local"] = "local"
+    kind: Literal["local"]
     processes: int | None = Field(None, ge=1, le=1024)
     """Processes that run models. Default: one for each GPU that is there; on a CPU one, which uses all its cores."""
 

@@ -2,6 +2,5 @@
 
 from mep.recipe.load import Recipe, load_recipe
 from mep.recipe.lock import lock_text
-from mep.recipe.schema import recipe_schema, schema_text
 
-__all__ = ["Recipe", "load_recipe", "lock_text", "recipe_schema", "schema_text"]
+__all__ = ["Recipe", "load_recipe", "lock_text"]

@@ -20,7 +20,7 @@ from mep.recipe.reader import Node, parse, parse_recipe, without
 from mep.recipe.source import Source
 from mep.recipe.variables import substituted, variables_of
 from mep.recipe.words import find_near, inside, is_config, is_family, printable, show
-from mep.registry import members
+from mep.registry import member
 
 SHAPING = ("arms", "matrix", "vars")
 """Keys that tell what the arms are; an override of one applies before the arms are made."""
@@ -80,7 +80,7 @@ def merge(below: Node, above: Node, wanted: Any = RecipeFile) -> Node:
         below, above = _spell_out(below), _spell_out(above)
         if below.kind and above.kind and below.kind != above.kind:
             return above
-        wanted = members(wanted).get(str(above.kind or below.kind))
+        wanted = member(wanted, str(above.kind or below.kind))
     if not isinstance(below.value, dict) or not isinstance(above.value, dict):
         return above
     values = dict(below.value)

@@ -28,7 +28,7 @@ from mep.recipe.words import (
     show,
     wanted,
 )
-from mep.registry import Method, kind_of, members
+from mep.registry import Method, kind_of, kinds, member, members
 
 VALUES = {"literal_error", "finite_number", "too_short", "too_long", "string_too_short", "string_too_long"}
 VALUES |= {"greater_than", "greater_than_equal", "less_than", "less_than_equal", "int_from_float"}
@@ -84,7 +84,7 @@ class Spot:
 
 
 def find(loc: Steps, root: Node, *, has_tags: bool = False) -> Spot:
-    """The spot under a path; with tags, as pydantic has them, the path names the kind of a method after the method."""
+    """The spot under a path; with tags, as pydantic has them, the path names the type of a union after its field."""
     spot = Spot((), root, root, RecipeFile)
     for step in loc:
         if either := plain_or_section(spot.type):
@@ -93,11 +93,7 @@ def find(loc: Steps, root: Node, *, has_tags: bool = False) -> Spot:
             if has_tags:
                 continue
         if is_family(spot.type):
-            known = members(spot.type)
-            tag = step if has_tags else spot.written.kind
-            spot = replace(spot, type=known.get(str(tag)) if len(known) > 1 else next(iter(known.values())))
-            if has_tags and len(known) > 1:
-                continue
+            spot = replace(spot, type=member(spot.type, str(spot.written.kind)))
         spot = spot.step(step)
     return spot
 
@@ -175,7 +171,7 @@ class _Explainer:
         if kind.node is None:
             return self._mistake(kind, f"missing, wanted {wanted(family)}")
         message = f"{show(kind.node.value)} is not {a(family.noun)}"
-        return self._mistake(kind, message, find_near(kind.node.value, list(members(family))))
+        return self._mistake(kind, message, find_near(kind.node.value, list(kinds(family))))
 
     def _mistake(self, spot: Spot, message: str, hint: str = "", *, at_key: bool = False) -> Mistake:
         """At the value or at its key; where nothing is written, at the key of the section that lacks it."""

@@ -73,6 +73,11 @@ def _finish(annotation: Any, schema: Schema, definitions: dict[str, Schema]) -> 
         _finish(kind, schema["anyOf"][0], definitions)
     elif is_family(kind):
         known = members(kind)
+        if "properties" in schema:  # the only member of a family is written out in place
+            name = next(iter(known.values())).__name__
+            moved = [key for key in schema if key not in ("default", "description")]
+            definitions[name] = {key: schema.pop(key) for key in moved}
+            schema["$ref"] = REF + name
         refs = [schema] if "$ref" in schema else schema["oneOf"]
         for member, ref in zip(known.values(), refs, strict=True):
             definition = _definition(ref, definitions)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from mep.config import Config
-from mep.registry import Method, members
+from mep.registry import Method, kinds
 
 MAX_SHOWN = 60
 """Characters of a value that a message repeats."""
@@ -89,7 +89,7 @@ def is_family(kind: Any) -> bool:
 def choices(kind: Any) -> list[str]:
     """The words that a value has to be one of, where there are such."""
     if is_family(kind):
-        return list(members(kind))
+        return list(kinds(kind))
     return [str(choice) for choice in get_args(kind)] if get_origin(kind) is Literal else []
 
 
