@@ -235,6 +235,12 @@ class Inliers(Artifact):
         return {"kept": int(self.mask.sum()), "removed": int((~self.mask).sum())}
 
 
+class Assigner(Protocol):
+    """What puts new vectors into the clusters of a fitted model; the config of the stage `clustering` does."""
+
+    def assign(self, clusters: "Clusters", vectors: NDArray[np.float32]) -> NDArray[np.int64]: ...
+
+
 @dataclass(frozen=True, eq=False)
 class Clusters(Artifact):
     """The cluster of every training and validation image, and the fitted model as arrays.
@@ -247,6 +253,7 @@ class Clusters(Artifact):
     cards         a row a cluster: cluster, size, share, labels, medoids, compactness, stability, nearest, distance, as
                   `mep.clusterers._cards.cards` documents
     curve         a row for each number of clusters that was tried: k, index, value, chosen
+    assigner      the config that made it, which knows how to assign new vectors
     """
 
     ids: list[str]
@@ -256,6 +263,12 @@ class Clusters(Artifact):
     memberships: NDArray[np.float32] | None = None
     cards: list[dict[str, Any]] = field(default_factory=list)
     curve: list[dict[str, Any]] = field(default_factory=list)
+    assigner: "Assigner | None" = None
+
+    def assign(self, vectors: NDArray[np.float32]) -> NDArray[np.int64]:
+        """int64 (m,) number of the cluster of new vectors from the same embedder; -1 for noise."""
+        assert self.assigner is not None, "read the artifact from its folder first"
+        return self.assigner.assign(self, vectors)
 
     @property
     def n_clusters(self) -> int:
@@ -284,6 +297,7 @@ class Clusters(Artifact):
             memberships=np.load(soft, allow_pickle=False) if soft.exists() else None,
             cards=read_json(folder / "cards.json"),
             curve=read_json(folder / "curve.json"),
+            assigner=cast(Assigner, config),
         )
 
     def facts(self) -> dict[str, Any]:
@@ -494,10 +508,7 @@ class Model(InPipeline):
 
 @dataclass(frozen=True, eq=False)
 class Samples(InFolder):
-    """The synthetic dataset: an imagefolder with metadata.jsonl, contact sheets in `__sheets__/`.
-
-    Samples that were refused (black, constant, not finite) have no file; refused.jsonl names them.
-    """
+    """The synthetic dataset: an imagefolder of PNG files with metadata.jsonl."""
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -513,20 +524,9 @@ class Samples(InFolder):
         with Image.open(self.folder / row["file_name"]) as image:
             return np.asarray(image.convert("RGB"))
 
-    @property
-    def refused(self) -> dict[str, int]:
-        """Reason -> how many samples were refused for it."""
-        path = self.folder / "generation.json"
-        return dict(read_json(path)["refused"]) if path.exists() else {}
-
     def facts(self) -> dict[str, Any]:
-        path = self.folder / "generation.json"
-        if not path.exists():  # an imagefolder from elsewhere
-            rows = self.rows
-            return {"images": len(rows), "prompts": len({row["prompt_id"] for row in rows})}
-        found = read_json(path)  # counting a million rows would take gigabytes
-        refused = sum(found["refused"].values())
-        return {"images": found["images"], "prompts": found["prompts"]} | ({"refused": refused} if refused else {})
+        rows = self.rows
+        return {"images": len(rows), "prompts": len({row["prompt_id"] for row in rows})}
 
 
 @dataclass(frozen=True, eq=False)
@@ -535,17 +535,21 @@ class References(Artifact):
 
     features    extractor name -> {"heldout", "train", "floor"} -> float32 (n, d)
                 floor: the held-out images after a pass through the base's autoencoder
-    protocol    extractor name -> {"digest", "d", "eval_resolution"}
+    protocol    extractor name -> digest, layer, d, preprocessing, eval_resolution, resize and the like
+    tables      "heldout", "train" -> id, label (None without labels), group (None where no column names any)
     """
 
     features: dict[str, dict[str, NDArray[np.float32]]]
     protocol: dict[str, dict[str, Any]]
+    tables: dict[str, Table] = field(default_factory=dict)
 
     def save(self, folder: Path) -> None:
         for name, sets in self.features.items():
             for part, array in sets.items():
                 (folder / name).mkdir(exist_ok=True)
                 np.save(folder / name / f"{part}.npy", array, allow_pickle=False)
+        for part, table in self.tables.items():
+            save_table(folder / f"{part}.parquet", table)
         write_json(folder / "protocol.json", self.protocol)
 
     @classmethod
@@ -555,7 +559,7 @@ class References(Artifact):
             name: {path.stem: np.load(path, allow_pickle=False) for path in sorted((folder / name).glob("*.npy"))}
             for name in protocol
         }
-        return cls(features, protocol)
+        return cls(features, protocol, {path.stem: load_table(path) for path in sorted(folder.glob("*.parquet"))})
 
     def facts(self) -> dict[str, Any]:
         sets = next(iter(self.features.values()), {})
@@ -563,23 +567,87 @@ class References(Artifact):
 
 
 @dataclass(frozen=True, eq=False)
-class Scores(Artifact):
-    """Numbers with their protocol, one row a number, and the delete-half values behind their uncertainty.
+class Assignment(Artifact):
+    """The cluster and the label that held-out and generated images show, beside those that they should.
 
-    rows        metric, subject, value, se, ... as `mep.stages.metrics` documents
-    halves      float64 (len(rows), s)   the statistic on s random halves; nan where a row has none
+    ids         "heldout", "samples" -> names of the images; of samples, the file
+    parts       "heldout" (at the model's resolution), "floor" (after its autoencoder), "samples" -> int64 (n, 4):
+                wanted and found cluster, wanted and found label; -1 for none. Wanted are, of samples, what the caption
+                names, and of real images, the cluster of the image as it is and its label
+    d           width of the embeddings
+    digest      of the embedder's settings and of the fitted clusters: two arms of other clusters do not compare
+    """
+
+    ids: dict[str, list[str]]
+    parts: dict[str, NDArray[np.int64]]
+    n_clusters: int
+    label_names: list[str]
+    d: int
+    digest: str
+
+    def save(self, folder: Path) -> None:
+        for part, array in self.parts.items():
+            columns = ("wanted_cluster", "found_cluster", "wanted_label", "found_label")
+            table: Table = {name: array[:, place].tolist() for place, name in enumerate(columns)}
+            save_table(folder / f"{part}.parquet", {"id": self.ids.get(part, self.ids["heldout"])} | table)
+        kinds = {"clusters": self.n_clusters, "labels": self.label_names, "d": self.d, "digest": self.digest}
+        write_json(folder / "kinds.json", kinds)
+
+    @classmethod
+    def load(cls, folder: Path, config: Config) -> Self:
+        kinds = read_json(folder / "kinds.json")
+        tables = {path.stem: load_table(path) for path in sorted(folder.glob("*.parquet"))}
+        return cls(
+            ids={part: tables[part]["id"] for part in ("heldout", "samples")},
+            parts={
+                part: np.array([values for name, values in table.items() if name != "id"], dtype=np.int64).T
+                for part, table in tables.items()
+            },
+            n_clusters=kinds["clusters"],
+            label_names=kinds["labels"],
+            d=kinds["d"],
+            digest=kinds["digest"],
+        )
+
+    def facts(self) -> dict[str, Any]:
+        return {part: len(array) for part, array in self.parts.items() if part != "floor"}
+
+
+@dataclass(frozen=True, eq=False)
+class Scores(Artifact):
+    """Numbers with their protocol, one row a number, and what stands behind them.
+
+    rows        metric, subject, value, se, ... as `mep.evaluation` documents
+    halves      float64 (len(rows), s)          the statistic on s random halves; nan where a row has none
+    features    extractor -> float32 (m, d)     of the samples as they were scored, to compare arms by permutation
+    closest     extractor -> the samples that come nearest to a training image: file_name, train (image id), distance,
+                ratio to the second-nearest
     """
 
     rows: list[dict[str, Any]]
     halves: NDArray[np.float64]
+    features: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    closest: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     def save(self, folder: Path) -> None:
         write_json(folder / "scores.json", self.rows)
+        write_json(folder / "closest.json", self.closest)
         np.save(folder / "halves.npy", self.halves, allow_pickle=False)
+        (folder / "features").mkdir(exist_ok=True)
+        for name, array in self.features.items():
+            np.save(folder / "features" / f"{name}.npy", array, allow_pickle=False)
 
     @classmethod
     def load(cls, folder: Path, config: Config) -> Self:
-        return cls(read_json(folder / "scores.json"), np.load(folder / "halves.npy", allow_pickle=False))
+        return cls(
+            rows=read_json(folder / "scores.json"),
+            halves=np.load(folder / "halves.npy", allow_pickle=False),
+            features={
+                path.stem: np.load(path, mmap_mode="r", allow_pickle=False)
+                for path in sorted((folder / "features").glob("*.npy"))
+            },
+            closest=read_json(folder / "closest.json"),
+        )
 
     def facts(self) -> dict[str, Any]:
         return {"numbers": len(self.rows)}

@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mep.errors import DataError
-from mep.scores import Score
+from mep.scores import Score, measure_all
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -109,6 +109,37 @@ def halves(
             )
     measured = [score.measure(real[rows_real], fake[rows_fake]) for rows_real, rows_fake in cuts]
     return {metric: np.array([values[metric] for values in measured]) for metric in score.better}
+
+
+def halves_of_all(
+    scores: Sequence[Score],
+    real: NDArray[np.floating],
+    fake: NDArray[np.floating],
+    *,
+    n_halves: int,
+    seed: int,
+    groups: NDArray[np.int64] | None = None,
+    device: str = "cpu",
+) -> list[dict[str, NDArray[np.float64]]]:
+    """`halves` of several scores that share one pass over all pairs, in the order of the scores.
+
+    A metric that some half is too small for is absent.
+    """
+    drawn = [
+        measure_all(
+            scores,
+            real[half(len(real), index, seed, REAL, groups)],
+            fake[half(len(fake), index, seed, FAKE)],
+            device=device,
+        )
+        for index in range(n_halves)
+    ]
+    found = []
+    for place, score in enumerate(scores):
+        values = [one[place].values for one in drawn]
+        known = [metric for metric in score.better if all(metric in one for one in values)]
+        found.append({metric: np.array([one[metric] for one in values]) for metric in known})
+    return found
 
 
 def half(n_rows: int, index: int, seed: int, stream: int, groups: NDArray[np.int64] | None = None) -> NDArray[np.int64]:

@@ -10,6 +10,7 @@ from mep.artifacts import (
     TRAIN,
     VALIDATION,
     Artifact,
+    Assignment,
     Ceiling,
     Clusters,
     Embeddings,
@@ -56,6 +57,7 @@ def example(kind, tmp_path):
             np.eye(3, 2, dtype=np.float32),
             [{"cluster": 0, "labels": {"a": 1}, "stability": None}],
             [{"k": 2, "index": "sd", "value": 0.5, "chosen": True}],
+            Config(),
         ),
         TrainingSet: TrainingSet(
             IDS,
@@ -66,7 +68,19 @@ def example(kind, tmp_path):
             Members(["c"], [None], np.array([2])),
         ),
         Prompts: Prompts([Prompt("a_c00", "text {", "a", 0, 2), Prompt("all", "x", None, None, 1)], {"a": 0, "b": 1}),
-        References: References({"random_conv": {"heldout": np.ones((2, 3), np.float32)}}, {"random_conv": {"d": 3}}),
+        References: References(
+            {"random_conv": {"heldout": np.ones((2, 3), np.float32)}},
+            {"random_conv": {"d": 3}},
+            {"heldout": {"id": ["a", "b"], "label": ["x", None], "group": [0, 1]}},
+        ),
+        Assignment: Assignment(
+            {"heldout": ["a"], "samples": ["b.png", "c.png"]},
+            {"floor": np.array([[0, 1, -1, -1]]), "heldout": np.array([[0, 0, 1, 1]]), "samples": np.ones((2, 4), int)},
+            2,
+            ["x", "y"],
+            3,
+            "d",
+        ),
         Ceiling: Ceiling(
             "",
             np.ones((3, 2), np.float32),
@@ -77,7 +91,12 @@ def example(kind, tmp_path):
             {"digest": "d", "seed": 1},
         ),
         Utility: Utility([{"metric": "auroc", "value": None}], np.array([[1.0, np.nan]])),
-        Scores: Scores([{"metric": "fd", "value": 0.1}], np.array([[1.0, np.nan]])),
+        Scores: Scores(
+            [{"metric": "fd", "value": 0.1}],
+            np.array([[1.0, np.nan]]),
+            {"random_conv": np.ones((2, 3), np.float32)},
+            {"random_conv": [{"file_name": "a.png", "train": "b", "distance": 0.5, "ratio": 0.9}]},
+        ),
     }[kind]
 
 

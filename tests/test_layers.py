@@ -40,7 +40,7 @@ LAYERS = [
         "weights",
     },
     METHODS,
-    {"uncertainty", "drawing", "probing", "finetune"},
+    {"evaluation", "groupwise", "uncertainty", "drawing", "probing", "finetune"},
     {"stages"},
     {"recipe", "store"},
     {"runner"},

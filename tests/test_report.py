@@ -18,6 +18,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from mep.artifacts import (
+    Assignment,
     BaseModel,
     Clusters,
     Embeddings,
@@ -176,6 +177,9 @@ class Drawn:
         self.publish(Prompts(known, of_image), [arm])
         self.publish(Model(None), [arm], fill_model)
         self.publish(Samples(None), [arm], lambda out: fill_samples(out, known))
+        assigned = {part: np.zeros((4, 4), np.int64) for part in ("heldout", "floor", "samples")}
+        names = {part: list("abcd") for part in ("heldout", "samples")}
+        self.publish(Assignment(names, assigned, 2, self.labels, 3, "d"), [arm])
         self.publish(scores(value, base_halves() if halves is None else halves, **protocol), [arm])
 
 

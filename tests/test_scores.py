@@ -1,8 +1,11 @@
-"""Fréchet distance, kernel distance, precision, recall, density and coverage against values computed elsewhere.
+"""Every score against values computed elsewhere.
 
 The golden sets are drawn from numpy's frozen legacy stream. Their values were agreed by several implementations
-(clean-fid, torch-fidelity, torchmetrics, scikit-learn, prdc) or worked out by brute force.
+(clean-fid, torch-fidelity, torchmetrics, scikit-learn, prdc, dgm-eval, cmmd-pytorch, vendi_score) or worked out by
+brute force.
 """
+
+import math
 
 import numpy as np
 import pytest
@@ -11,12 +14,18 @@ from hypothesis import strategies as st
 
 from mep.errors import DataError
 from mep.registry import kind_of, members
-from mep.scores import Score
-from mep.scores.frechet import Frechet, frechet, frechet_distance
+from mep.scores import Score, measure_all
+from mep.scores.cmmd import Cmmd, median_distance, mmd
+from mep.scores.fd_infinity import FdInfinity, extrapolate
+from mep.scores.frechet import Frechet, frechet, frechet_distance, null_distance
 from mep.scores.kid import Kid, kernel_distance, kernel_distance_error
-from mep.scores.prdc import Prdc, expected_coverage, prdc
+from mep.scores.kid_subsets import KidSubsets
+from mep.scores.prdc import Prdc, expected_coverage, prdc, realism
+from mep.scores.vendi import Vendi, vendi
 
 FRECHET, KID, PRDC = Frechet(kind="frechet"), Kid(kind="kid"), Prdc(kind="prdc")
+SCORES = [FRECHET, KID, PRDC, Cmmd(kind="cmmd"), FdInfinity(kind="fd_infinity"), Vendi(kind="vendi")]
+SCORES += [KidSubsets(kind="kid_subsets", size=20)]
 DIGITS = 6e-7  # the golden values are given to six decimals
 
 
@@ -182,6 +191,21 @@ def test_an_error_of_two_images_has_no_meaning():
         kernel_distance_error(np.eye(5), np.eye(5)[:2])
 
 
+@pytest.mark.parametrize(
+    ("subsets", "size", "seed", "mean", "std"),
+    [(100, 1000, 2020, 0.042954, 0.003608), (100, 1000, 0, 0.042678, 0.003361), (10, 200, 0, 0.040714, 0.022721)],
+)
+def test_kernel_distance_over_subsets_is_that_of_papers(subsets, size, seed, mean, std):
+    score = KidSubsets(kind="kid_subsets", subsets=subsets, size=size, seed=seed)
+    values = score.measure(*golden("F"))
+    assert (values["kid_subsets"], values["kid_subsets_std"]) == pytest.approx((mean, std), abs=DIGITS)
+
+
+def test_subsets_larger_than_a_set_are_refused():
+    with pytest.raises(DataError, match="60 real rows of features, at least 1000 are needed"):
+        KidSubsets(kind="kid_subsets").measure(*golden("A"))
+
+
 # --- Precision, recall, density, coverage -----------------------------------------------------------------------
 
 NAMES = ("precision", "recall", "density", "coverage")
@@ -290,10 +314,138 @@ def test_without_ties_the_prdc_package_agrees(k):
     assert prdc(real, fake, k_pr=k, k_dc=k) == pytest.approx(peer.compute_prdc(real, fake, k), rel=1e-12)
 
 
+def test_the_border_may_be_left_outside_as_the_prdc_package_has_it():
+    real, fake = golden("C")
+    assert prdc(real, fake, k_pr=3, k_dc=3, strict=True)["density"] == pytest.approx(4.922222, abs=DIGITS)
+    assert prdc(real, fake, strict=True)["density"] == pytest.approx(3.773333, abs=DIGITS)
+
+
+def test_realism_of_the_golden_set_and_of_copies():
+    assert np.median(realism(*golden("A"))) == pytest.approx(1.143392, abs=DIGITS)
+    real, fake = golden("C")
+    # copies lie at a distance of 0 of a ball, whose radius counts unless it is wider than the median
+    assert np.isinf(realism(real, fake)[:10]).any()
+
+
+# --- Mean embeddings --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "raw", "unit"), [("A", 7.750967, 1.376702), ("B", 122.099534, 1.098239), ("C", 5.782020, 0.471275)]
+)
+def test_mean_embedding_distance_of_the_golden_sets(name, raw, unit):
+    sets = golden(name)
+    assert Cmmd(kind="cmmd", unit_length=False).measure(*sets)["mmd_rbf"] == pytest.approx(raw, abs=DIGITS)
+    assert Cmmd(kind="cmmd").measure(*sets)["mmd_rbf"] == pytest.approx(unit, abs=DIGITS)
+
+
+def test_at_the_paper_s_bandwidth_the_kernel_is_all_but_linear():
+    real, fake = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in golden("A"))
+    assert mmd(real, fake, sigma=10) == pytest.approx(10 * ((real.mean(0) - fake.mean(0)) ** 2).sum(), rel=0.01)
+
+
+def test_the_median_bandwidth_sees_a_change_of_spread_that_means_hide():
+    rng = np.random.default_rng(0)
+    real, fake = rng.normal(size=(300, 4)), 2 * rng.normal(size=(300, 4))
+    sigma = median_distance(real)
+    assert sigma == pytest.approx(
+        np.median(np.linalg.norm(real[:, None] - real[None], axis=2)[np.triu_indices(300, 1)])
+    )
+    alike = mmd(real, rng.normal(size=(300, 4)), sigma=sigma)
+    assert mmd(real, fake, sigma=sigma) > 10 * alike
+    assert Cmmd(kind="cmmd", sigma="median", unit_length=False).measure(real, fake)["mmd_rbf"] == pytest.approx(
+        mmd(real, fake, sigma=sigma)
+    )
+
+
+def test_rows_without_direction_are_refused_where_length_is_taken_off():
+    real, fake = golden("A")
+    fake[3] = 0
+    for score in (Cmmd(kind="cmmd"), Vendi(kind="vendi")):
+        with pytest.raises(DataError, match="no direction"):
+            score.measure(real, fake)
+
+
+# --- Endless sets -----------------------------------------------------------------------------------------------
+
+
+def test_the_line_through_the_golden_distances_has_the_published_intercept():
+    rng = np.random.RandomState(0)
+    assert extrapolate(*golden("F"), (240, 400, 600, 800, 1000, 1200), rng) == pytest.approx(0.193377, abs=DIGITS)
+
+
+def test_extrapolation_takes_most_of_the_bias_off():
+    # N(0, I) against N(0.1, I) in 16 dimensions: 0.16; at 1,200 images sets of one distribution are 0.2 apart
+    found = FdInfinity(kind="fd_infinity").measure(*golden("F"))["fd_infinity"]
+    assert abs(found - 0.16) < 0.6 * abs(frechet_distance(*golden("F")) - 0.16)
+
+
+def test_fewer_images_than_two_a_dimension_are_not_extrapolated():
+    with pytest.raises(DataError, match="20 images are too few to extrapolate in 64 dimensions, at least 128"):
+        FdInfinity(kind="fd_infinity").measure(*golden("B"))
+
+
+# --- What real images reach -------------------------------------------------------------------------------------
+
+
+def test_real_images_reach_what_the_law_of_n_says():
+    rng = np.random.default_rng(0)
+    real, more = rng.normal(size=(400, 8)), rng.normal(size=(400, 8))
+    direct = null_distance(real, more, 400, 400, seed=0)
+    by_law = null_distance(real, None, 400, 400, seed=0)
+    # d²/2 (1/n + 1/m) for normal sets, to first order: 8 · 9 / 4 / 400 + 8 / 400 · ... is about 0.13
+    assert direct == pytest.approx(by_law, rel=0.25)
+    assert frechet_distance(real, rng.normal(size=(400, 8))) == pytest.approx(direct, rel=0.4)
+
+
+def test_too_few_real_images_say_so_instead_of_giving_a_null():
+    with pytest.raises(DataError, match="20 real images of 64 dimensions do not tell"):
+        FRECHET.null(*golden("B"), None, seed=0)
+
+
+# --- Diversity --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "of_fake", "of_real"),
+    [("A", 7.518089, 7.591894), ("B", 23.675935, 16.894018), ("C", 12.158929, 13.269314)],
+)
+def test_vendi_score_of_the_golden_sets(name, of_fake, of_real):
+    real, fake = golden(name)
+    assert Vendi(kind="vendi").measure(real, fake)["vendi"] == pytest.approx(of_fake, abs=DIGITS)
+    assert vendi(real) == pytest.approx(of_real, abs=DIGITS)
+
+
+def test_vendi_score_of_other_orders():
+    fake = golden("A")[1]
+    assert vendi(fake, 2) == pytest.approx(7.130581, abs=DIGITS)
+    assert vendi(fake, math.inf) == pytest.approx(5.104146, abs=DIGITS)
+    assert Vendi(kind="vendi", order="infinity").measure(fake, fake)["vendi"] == vendi(fake, math.inf)
+
+
+def test_vendi_score_counts_kinds():
+    assert vendi(np.repeat(np.eye(7), 4, axis=0)) == pytest.approx(7)
+    assert vendi(np.ones((9, 3))) == pytest.approx(1)
+
+
+# --- One pass for all -------------------------------------------------------------------------------------------
+
+
+def test_scores_that_share_a_pass_say_what_each_says_alone():
+    real, fake = golden("A")
+    together = measure_all([FRECHET, KID, PRDC, Prdc(kind="prdc", k_pr=5)], real, fake)
+    for score, found in zip([FRECHET, KID, PRDC, Prdc(kind="prdc", k_pr=5)], together, strict=True):
+        assert found.values == score.measure(real, fake)
+    assert together[1].errors["kid"] == pytest.approx(kernel_distance_error(real, fake), rel=1e-5)
+    refused = measure_all([PRDC, KID], real[:5], fake)
+    assert refused[0].refusal == "5 real rows of features, at least 11 are needed"
+    assert set(refused[1].values) == {"kid"}
+
+
 # --- What every score refuses -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("score", [FRECHET, KID, PRDC], ids=lambda score: score.kind)
+@pytest.mark.parametrize("score", SCORES, ids=lambda score: score.kind)
 def test_every_score_says_what_is_wrong_with_its_input(score):
     good = np.random.default_rng(0).normal(size=(40, 6))
     holed = good.copy()
@@ -311,16 +463,16 @@ def test_every_score_says_what_is_wrong_with_its_input(score):
         assert caught.value.hint
 
 
-@pytest.mark.parametrize("score", [FRECHET, KID, PRDC], ids=lambda score: score.kind)
+@pytest.mark.parametrize("score", SCORES, ids=lambda score: score.kind)
 def test_every_score_takes_float32_and_gives_the_metrics_it_names(score):
     real, fake = (rows.astype(np.float32) for rows in golden("A"))
     before = real.copy()
     values = score.measure(real, fake)
     assert list(values) == list(score.better)
     assert all(type(value) is float for value in values.values())
-    assert values == score.measure(real.astype(np.float64), fake.astype(np.float64))
+    assert values == pytest.approx(score.measure(real.astype(np.float64), fake.astype(np.float64)), rel=1e-5)
     assert np.array_equal(real, before)
 
 
 def test_a_recipe_finds_the_scores_by_their_files():
-    assert {kind_of(Frechet), kind_of(Kid), kind_of(Prdc)} <= set(members(Score))
+    assert {kind_of(type(score)) for score in SCORES} | {"memorisation", "adherence"} == set(members(Score))

@@ -1,14 +1,17 @@
 """Colour and texture statistics as features; needs no download."""
 
-from typing import Literal
+from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Literal
 
 from mep.config import digest
 from mep.embedders.handcrafted import SIZE_PX
 from mep.embedders.handcrafted import Handcrafted as HandcraftedEmbedder
 from mep.extractors import Extractor, Features
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 DESCRIPTION = 1
 """Raise by one when the embedder of this name describes the same image differently; it enters the digest."""
@@ -37,3 +40,6 @@ class Handcrafted(Extractor):
 
     def digest(self) -> str:
         return digest({"kind": self.kind, "size_px": SIZE_PX, "description": DESCRIPTION})
+
+    def protocol(self) -> dict[str, Any]:
+        return {"layer": "histograms", "preprocessing": "none", "resize": f"pillow bicubic, anti-aliased @{SIZE_PX}"}

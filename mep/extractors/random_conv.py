@@ -1,16 +1,18 @@
 """A convolutional network whose weights are drawn from a seed; needs no download."""
 
-from typing import TYPE_CHECKING, Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from mep.config import digest
 from mep.errors import DataError
-from mep.extractors import Extractor, Features
+from mep.extractors import Extractor, Features, exact_arithmetic
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import Tensor, device
 
 ARCHITECTURE = 1
@@ -73,6 +75,9 @@ class RandomConv(Extractor):
     def digest(self) -> str:
         return digest({"kind": self.kind, "seed": self.seed, "width": self.width, "architecture": ARCHITECTURE})
 
+    def protocol(self) -> dict[str, Any]:
+        return {"layer": f"mean activations of {DEPTHS} levels", "preprocessing": "x / 127.5 - 1", "resize": "none"}
+
 
 def _weights(seed: int, width: int) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
     """Filters float32 (width, channels, 3, 3) and phases float32 (width,) of every level.
@@ -113,15 +118,12 @@ def _calibration_images(seed: int) -> NDArray[np.uint8]:
     return np.round(np.clip(images, 0, 255)).astype(np.uint8)
 
 
-def _forward(
-    images: "Tensor", weights: list[tuple[NDArray[np.float32], NDArray[np.float32]]], target: "device"
-) -> "Tensor":
+def _forward(images: Tensor, weights: list[tuple[NDArray[np.float32], NDArray[np.float32]]], target: device) -> Tensor:
     """Activations of every level averaged over each image, (b, 4 width), before standardisation."""
     import torch
     from torch.nn import functional
 
-    exact = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
-    with exact, torch.autocast(target.type, enabled=False):
+    with exact_arithmetic(target.type):
         maps = images.to(target).permute(0, 3, 1, 2).float() / 127.5 - 1
         pooled = []
         for depth, (filters, phases) in enumerate(weights):

@@ -181,6 +181,7 @@ def _entries(arm: ArmReport) -> Entries:
     return {
         (row["subject"], row["extractor"], row["metric"], row["group"]): _Entry(row, halves, dataset)
         for row, halves in zip(scores.rows, scores.halves, strict=True)
+        if row["reference"] == "heldout" and row["group"] == "all" and not row["metric"].endswith(("_null", "_gap"))
     }
 
 

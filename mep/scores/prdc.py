@@ -1,25 +1,23 @@
 """Precision, recall, density, coverage: whose neighbourhoods the other set's images fall into.
 
-The neighbourhood of an image is the ball that reaches to its k-th neighbour in its own set. All pairs are compared
-block by block, so memory stays the same however many images there are; time grows as n².
+The neighbourhood of an image is the ball that reaches to its k-th neighbour in its own set.
 """
 
-from typing import ClassVar, Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
-from mep.scores import BLOCK, Score, blocks, check_sets
+from mep.pairwise import BLOCK, Dtype, Pairs, blocks, compare, nearest_rows
+from mep.scores import PairScore, check_sets
 
-TIE = 1e-12
-"""Squared distances closer than this share of the squared norms are equal: a matrix product of 2,000 dimensions
-leaves up to 5e-13, and which of two equal distances it makes the larger changes with the block."""
-
-Floats = NDArray[np.float64]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
-class Prdc(Score):
+class Prdc(PairScore):
     """Precision and recall (Kynkäänniemi et al. 2019, arXiv:1904.06991), density and coverage (Naeem et al. 2020,
     arXiv:2002.09797).
 
@@ -39,20 +37,41 @@ class Prdc(Score):
         "density": "higher",
         "coverage": "higher",
     }
+    grouped: ClassVar[bool] = True
 
     def minimum(self) -> int:
         """2 k + 1: in a smaller set each ball holds half of the other images and more, and everything is a hit."""
         return 2 * max(self.k_pr, self.k_dc) + 1
 
-    def measure(self, real: NDArray[np.floating], fake: NDArray[np.floating]) -> dict[str, float]:
-        return prdc(*check_sets(real, fake, self.minimum()), k_pr=self.k_pr, k_dc=self.k_dc)
+    def neighbourhoods(self) -> tuple[int, ...]:
+        return (self.k_pr, self.k_dc)
+
+    def read(self, pairs: Pairs) -> dict[str, float]:
+        return shares(pairs, self.k_pr, self.k_dc)
+
+    def null(self, real: Any, fake: Any, train: Any, *, seed: int) -> dict[str, float]:
+        return {"density": 1.0, "coverage": expected_coverage(len(real), len(fake), self.k_dc)}
+
+    def protocol(self, metric: str) -> dict[str, Any]:
+        return {"k": self.k_pr if metric in ("precision", "recall") else self.k_dc}
 
 
-def prdc(real: Floats, fake: Floats, *, k_pr: int = 3, k_dc: int = 5, block: int = BLOCK) -> dict[str, float]:
+def prdc(
+    real: NDArray[np.floating],
+    fake: NDArray[np.floating],
+    *,
+    k_pr: int = 3,
+    k_dc: int = 5,
+    strict: bool = False,
+    dtype: Dtype = "float32",
+    block: int = BLOCK,
+) -> dict[str, float]:
     """Four shares of images within the other set's balls; higher is better.
 
-    real    float64 (n, d)   n > k
-    fake    float64 (m, d)   m > k
+    real    float (n, d)   n > k
+    fake    float (m, d)   m > k
+    strict  whether the border is outside, as the package prdc has it; it belongs to the ball otherwise, so that exact
+            copies of real images count as such
     block   rows compared at once; changes memory, not the result
 
     returns precision   share of fakes within a real ball of k_pr, 0 to 1
@@ -61,31 +80,21 @@ def prdc(real: Floats, fake: Floats, *, k_pr: int = 3, k_dc: int = 5, block: int
                         are like real ones, and there is no upper bound
             coverage    share of real balls of k_dc that hold a fake, 0 to 1; see `expected_coverage`
 
-    The border belongs to the ball, so that exact copies of real images count as such.
-
     Source  Kynkäänniemi et al. 2019, arXiv:1904.06991; Naeem et al. 2020, arXiv:2002.09797
     """
-    centre = real.mean(axis=0)  # far from the origin, |x|² + |y|² - 2 x·y would lose the small distances
-    real, fake = real - centre, fake - centre
-    nearest_real = _neighbours(real, max(k_pr, k_dc), block)
-    real_pr, real_dc = _balls(real, nearest_real[:, k_pr - 1]), _balls(real, nearest_real[:, k_dc - 1])
-    fake_pr = _balls(fake, _neighbours(fake, k_pr, block)[:, k_pr - 1])
+    check_sets(real, fake, max(k_pr, k_dc) + 1)
+    pairs = compare(real, fake, ks=(k_pr, k_dc), strict=strict, kernel=False, dtype=dtype, block=block)
+    return shares(pairs, k_pr, k_dc)
 
-    precise, recalled, covered = (np.zeros(n, dtype=bool) for n in (len(fake), len(real), len(real)))
-    n_hits = 0
-    for i in blocks(len(fake), block):
-        for j in blocks(len(real), block):
-            squared = _squared_distances(fake[i], real[j])
-            precise[i] |= (squared <= real_pr[j]).any(axis=1)
-            recalled[j] |= (squared <= fake_pr[i, None]).any(axis=0)
-            hits = squared <= real_dc[j]
-            covered[j] |= hits.any(axis=0)
-            n_hits += int(np.count_nonzero(hits))
+
+def shares(pairs: Pairs, k_pr: int, k_dc: int) -> dict[str, float]:
+    """Precision, recall, density and coverage from a pass over all pairs."""
+    near, wide = pairs.hits[k_pr], pairs.hits[k_dc]
     return {
-        "precision": float(precise.mean()),
-        "recall": float(recalled.mean()),
-        "density": n_hits / (k_dc * len(fake)),
-        "coverage": float(covered.mean()),
+        "precision": float((near.balls > 0).mean()),
+        "recall": float(near.recalled.mean()),
+        "density": int(wide.balls.sum()) / (k_dc * len(wide.balls)),
+        "coverage": float(wide.covered.mean()),
     }
 
 
@@ -101,38 +110,21 @@ def expected_coverage(n: int, m: int, k: int) -> float:
     return float(1 - np.prod((n - 1 - ranks) / (n + m - 1 - ranks)))
 
 
-def _squared_distances(left: Floats, right: Floats) -> Floats:
-    """All pairs, (len(left), len(right)); round-off can put equal rows a little below 0, within `TIE`."""
-    squared = -2 * (left @ right.T)
-    squared += (left * left).sum(axis=1)[:, None]
-    squared += (right * right).sum(axis=1)
-    return squared
+def realism(real: NDArray[np.floating], fake: NDArray[np.floating], *, k: int = 3) -> NDArray[np.float64]:
+    """How near every fake is to some real image, on the scale of that image's ball; 1 and more is within, float64 (m,).
 
+    Balls wider than the median are left out: they are those of lonely images, and everything lies within.
 
-def _neighbours(rows: Floats, k: int, block: int) -> Floats:
-    """Squared distances to the k nearest other rows, (n, k), nearest first; each pair is computed once."""
-    nearest = np.full((len(rows), k), np.inf)
-    for i in blocks(len(rows), block):
-        for j in blocks(i.stop, block):
-            squared = _squared_distances(rows[i], rows[j])
-            if i == j:
-                np.fill_diagonal(squared, np.inf)  # nobody is their own neighbour
-            else:
-                nearest[j] = _smallest(nearest[j], squared.T)
-            nearest[i] = _smallest(nearest[i], squared)
-    return np.sort(nearest, axis=1)
-
-
-def _smallest(known: Floats, more: Floats) -> Floats:
-    """Each row's k smallest of k known values and more, in any order."""
-    k = known.shape[1]
-    return np.partition(np.concatenate([known, more], axis=1), k - 1, axis=1)[:, :k]
-
-
-def _balls(centres: Floats, squared_radii: Floats) -> Floats:
-    """Squared radii, widened so that what lies on the border by all digits lies within.
-
-    Whatever lies within r of x has a norm of at most |x| + r, so the round-off of their distance is of the order of
-    (|x| + r)², which is below 2 (|x|² + r²).
+    Source  Kynkäänniemi et al. 2019, arXiv:1904.06991, their realism score
     """
-    return squared_radii + TIE * ((centres * centres).sum(axis=1) + squared_radii)
+    real, fake = (rows.astype(np.float64) for rows in check_sets(real, fake, k + 1))
+    radii = nearest_rows(real, real, k, skip=np.arange(len(real)), dtype="float64")[1][:, -1]
+    kept = np.flatnonzero(radii <= np.median(radii))
+    centre = real.mean(axis=0)
+    inner, outer = real[kept] - centre, fake - centre
+    found = np.zeros(len(fake))
+    for i in blocks(len(fake)):
+        squared = (outer[i] ** 2).sum(1)[:, None] + (inner**2).sum(1) - 2 * (outer[i] @ inner.T)
+        with np.errstate(divide="ignore", invalid="ignore"):  # a copy of a real image is infinitely real
+            found[i] = np.nan_to_num(radii[kept] / np.maximum(squared, 0), nan=1.0, posinf=np.inf).max(axis=1)
+    return np.sqrt(found)

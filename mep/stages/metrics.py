@@ -1,97 +1,182 @@
 """Metrics: generated against held-out images, with uncertainty and protocol."""
 
-from typing import Any
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
-import mep
-from mep.artifacts import References, Samples, Scores
+from mep.artifacts import Assignment, References, Samples, Scores
+from mep.evaluation import N_HALVES, Row, Space, complete, drawn, evaluate, measured_rows
+from mep.files import read_json
+from mep.groupwise import Keys, evaluate_groups
 from mep.pixels import square
 from mep.registry import OneOf
 from mep.scores import Score
+from mep.scores.adherence import Adherence
 from mep.scores.frechet import Frechet
 from mep.scores.kid import Kid
+from mep.scores.memorisation import Memorisation, closest, neighbourhood
 from mep.scores.prdc import Prdc
 from mep.stage import Work, stage
-from mep.stages.references import ReadBatch, ReferencesConfig, features_of
-from mep.uncertainty import halves, standard_error
+from mep.stages.references import ReadBatch, ReferencesConfig, features_of, file_formats
 
-N_HALVES = 40
-"""Random halves of the delete-half jackknife."""
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+GroupKind = Literal["label", "cluster", "prompt"]
 
 
 class MetricsConfig(ReferencesConfig):
     """What is measured, and in which feature spaces."""
 
     scores: tuple[OneOf[Score], ...] = Field(
-        (Frechet(kind="frechet"), Kid(kind="kid"), Prdc(kind="prdc")), min_length=1
+        (
+            Frechet(kind="frechet"),
+            Kid(kind="kid"),
+            Prdc(kind="prdc"),
+            Memorisation(kind="memorisation"),
+            Adherence(kind="adherence"),
+        ),
+        min_length=1,
     )
-    """Comparisons of generated with held-out images."""
+    """Comparisons of generated with held-out, and with training images."""
+    groups: tuple[GroupKind, ...] = ("label", "cluster", "prompt")
+    """Parts that are scored one by one as well; too small ones say so."""
+    halves: int = Field(N_HALVES, ge=0, le=1000)
+    """Random halves of the delete-half jackknife; 0 leaves the uncertainty out."""
+
+    @model_validator(mode="after")
+    def _metrics_are_distinct(self) -> MetricsConfig:
+        names = [metric for score in self.scores for metric in score.better]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two scores give the metric {', '.join(twice)}")
+        return self
 
 
-@stage(version=1, draws=True)
-def metrics(config: MetricsConfig, references: References, samples: Samples, *, work: Work) -> Scores:
+@stage(version=2)
+def metrics(
+    config: MetricsConfig, references: References, assignment: Assignment, samples: Samples, *, work: Work
+) -> Scores:
     """Score generated against held-out images, beside what real images and reconstructions reach.
 
-    All sets are subsampled, seeded, to the size of the smallest. Every row holds: metric, subject (samples; train:
-    real training images; floor: reconstructions of the held-out images), value (None where there are too few images),
-    se (delete-half jackknife), better, reference, n_real, n_fake, extractor and its digest, d, eval_resolution,
-    settings of the score, seed, version, flags.
+    Rows are as `mep.evaluation` documents. Subjects: samples; train: real training images in their place; floor:
+    reconstructions of the held-out images; of adherence also heldout: real images at the resolution of the model.
     """
-    rows: list[dict[str, Any]] = []
-    spread: list[NDArray[np.float64]] = []
     listed = samples.rows
+    keys = group_keys(references, assignment, listed)
+    features: dict[str, NDArray[np.float32]] = {}
+    nearest: dict[str, list[dict[str, Any]]] = {}
+    rows: list[Row] = []
     for extractor in config.extractors:
-        protocol = references.protocol[extractor.name]
-        size = protocol["eval_resolution"]
-        sets = references.features[extractor.name]
-        made = features_of(
-            f"{extractor.name}-samples",
-            _reader(samples, listed, size),
-            len(listed),
-            extractor.load(work.device),
-            work,
-        )
-        n = min(len(sets["heldout"]), len(sets["train"]), len(made))
-        keep = work.rng("heldout").permutation(len(sets["heldout"]))[:n]
-        real = sets["heldout"][keep]
-        subjects = {
-            "samples": made[work.rng("samples").permutation(len(made))[:n]],
-            "train": sets["train"][:n],
-            "floor": sets["floor"][keep],
-        }
-        for score in config.scores:
-            for subject, fake in subjects.items():
-                found = _measure(score, real, fake, work.seed)
-                for metric, (value, se, half_values) in found.items():
-                    flags = ["rank_deficient"] if n <= protocol["d"] else []
-                    flags += ["too_few_images"] if value is None else []
-                    rows.append(
-                        {"metric": metric, "subject": subject, "value": value, "se": se}
-                        | {"better": score.better[metric], "reference": "heldout", "group": "all"}
-                        | {"n_real": len(real), "n_fake": len(fake), "extractor": extractor.name}
-                        | protocol
-                        | {"settings": score.dump(), "seed": work.seed, "version": mep.__version__, "flags": flags}
-                    )
-                    spread.append(half_values)
-    return Scores(rows, np.stack(spread))
+        own = references.protocol[extractor.name]
+        name = f"{extractor.name}-samples"
+        read = _reader(samples, listed, own["eval_resolution"])
+        made = features_of(name, read, len(listed), extractor.load(work.device), work)
+        space = _space(references, extractor.name, made, own | _of_samples(samples, listed, references))
+        space = Space(**(vars(space) | {"metric_name": extractor.metric_name}))
+        options: dict[str, Any] = {"seed": config.seed, "n_halves": config.halves, "device": work.device}
+        rows += evaluate(space, config.scores, **options)
+        work.stop_if_asked()
+        for kind in config.groups:
+            rows += evaluate_groups(space, config.scores, kind, *keys[kind], **options)
+        features[extractor.name] = made[drawn(len(made), min(len(space.real), len(made)), config.seed, 1)]
+        nearest[extractor.name] = _closest(config, space, references.tables["train"]["id"], listed)
+    rows += _adherence(config, assignment, _of_samples(samples, listed, references))
+    scores = [row.fields for row in rows]
+    return Scores(scores, np.stack([row.halves for row in rows]), features, nearest)
+
+
+def _space(references: References, name: str, made: NDArray[np.float32], protocol: dict[str, Any]) -> Space:
+    sets, groups = references.features[name], references.tables["heldout"]["group"]
+    return Space(
+        protocol=protocol,
+        real=sets["heldout"],
+        fakes={"samples": made, "floor": sets["floor"]},
+        train=sets["train"],
+        groups=None if None in groups else np.array(groups),
+        paired=frozenset({"floor"}),
+    )
 
 
 def _reader(samples: Samples, listed: list[dict[str, Any]], size: int) -> ReadBatch:
     return lambda batch: np.stack([square(samples.read(listed[row]), size) for row in batch])
 
 
-def _measure(
-    score: Score, real: NDArray[Any], fake: NDArray[Any], seed: int
-) -> dict[str, tuple[float | None, float | None, NDArray[np.float64]]]:
-    """Metric -> value, standard error, values on halves; None and nan where there are too few images."""
-    n, unknown = min(len(real), len(fake)), np.full(N_HALVES, np.nan)
-    if n < score.minimum():
-        return dict.fromkeys(score.better, (None, None, unknown))
-    values = score.measure(real, fake)
-    if n // 2 < score.minimum():
-        return {metric: (value, None, unknown) for metric, value in values.items()}
-    found = halves(score, real, fake, n_halves=N_HALVES, seed=seed)
-    return {metric: (value, standard_error(found[metric]), found[metric]) for metric, value in values.items()}
+def _of_samples(samples: Samples, listed: list[dict[str, Any]], references: References) -> dict[str, Any]:
+    """What the protocol says of image files and of how the samples were drawn."""
+    path = samples.folder / "generation.json"
+    known = read_json(path) if path.exists() else {}
+    formats = {
+        "real": file_formats(references.tables["heldout"]["id"]),
+        "fake": file_formats(row["file_name"] for row in listed),
+    }
+    refused = sum(known.get("refused", {}).values())
+    return {
+        "image_format": formats,
+        "sampler": known.get("sampler"),
+        "guidance": known.get("guidance"),
+        "steps": known.get("steps"),
+        "flags": ["some_refused"] if refused else [],
+    }
+
+
+def group_keys(
+    references: References, assignment: Assignment, listed: Sequence[dict[str, Any]]
+) -> dict[str, tuple[Keys, Keys]]:
+    """Kind of group -> that of every held-out image and of every sample.
+
+    A sample belongs to what its caption asked for, a held-out image to its label and to the cluster it is assigned to.
+    """
+    labels: list[str | None] = references.tables["heldout"]["label"]
+    clusters = [None if c < 0 else int(c) for c in assignment.parts["heldout"][:, 0]]
+    prompts = {row["prompt_id"]: (row["label"], row["cluster"]) for row in listed}
+    of_record = {record: name for name, record in prompts.items()}
+    both = list(zip(labels, clusters, strict=True))
+    # a caption without a cluster, or without a label, is a group of the other two kinds already
+    whole = all(None not in record for record in prompts.values())
+    return {
+        "label": (labels, [row["label"] for row in listed]),
+        "cluster": ([_text(c) for c in clusters], [_text(row["cluster"]) for row in listed]),
+        "prompt": ([of_record.get(one) for one in both], [row["prompt_id"] if whole else None for row in listed]),
+    }
+
+
+def _text(cluster: int | None) -> str | None:
+    return None if cluster is None else f"{cluster:02d}"
+
+
+def _closest(
+    config: MetricsConfig, space: Space, train_ids: list[str], listed: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    if space.train is None or len(space.train) < 3 or not any(score.needs_train for score in config.scores):
+        return []  # the rows of such a score say why
+    return [
+        {"file_name": listed[pair.pop("image")]["file_name"], "train": train_ids[pair.pop("train")]} | pair
+        for pair in closest(neighbourhood(space.fakes["samples"], space.train))
+    ]
+
+
+def _adherence(config: MetricsConfig, assignment: Assignment, protocol: dict[str, Any]) -> Iterator[Row]:
+    """Rows of the samples, of real images at the model's resolution, and of the autoencoder floor."""
+    score = next((score for score in config.scores if isinstance(score, Adherence)), None)
+    if score is None:
+        return
+    parts = {subject: assignment.parts[subject].astype(np.float64) for subject in ("samples", "heldout", "floor")}
+    about = protocol | {"extractor": "assignment", "d": assignment.d, "layer": "the recipe's embedder and clusterer"}
+    about |= {"digest": assignment.digest}
+    for subject, part in parts.items():
+        null = score.null(parts["heldout"], part, None, seed=config.seed) if subject == "samples" else {}
+        found = measured_rows([score], parts["heldout"], part, None, n_halves=config.halves, seed=config.seed)[0]
+        for metric, (numbers, halves) in found.items():
+            known: dict[str, Any] = {"metric": metric, "subject": subject, "reference": "heldout", "group": "all"}
+            known |= {"n_real": len(parts["heldout"]), "n_fake": len(part), "seed": config.seed}
+            known |= {"n_real_of": known["n_real"], "n_fake_of": known["n_fake"]}
+            known |= {"better": score.better[metric], "null": null.get(metric)} | numbers
+            if numbers["value"] is None:
+                asked = "cluster" if metric.startswith("cluster") else "label"
+                known["reason"] = f"the captions of these samples name no {asked}"
+            yield Row(complete(about, score, metric, known), halves)
