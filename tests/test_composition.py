@@ -38,12 +38,12 @@ def test_a_recipe_is_merged_over_those_that_it_extends(write):
     top = write(
         top="name: top\nextends: [one.yaml, two.yaml]\ntraining: {steps: 300}\narms: {deep: {training: {steps: 9}}}",
         one=BASE,
-        two="clustering: {method: {k: 20}}\ntraining: {steps: 200, batch_size: 4}\nmetrics: {scores: [prdc]}",
+        two="clustering: {method: {k: 20}}\ntraining: {steps: 200, global_batch_size: 4}\nmetrics: {scores: [prdc]}",
     )
     recipe = load_recipe(top)
     assert list(recipe.arms) == ["label-only", "mep", "deep"]
     mep = recipe.arms["mep"]
-    assert (mep.clustering.method.k, mep.training.steps, mep.training.batch_size) == (20, 300, 4)
+    assert (mep.clustering.method.k, mep.training.steps, mep.training.global_batch_size) == (20, 300, 4)
     assert [score.kind for score in mep.metrics.scores] == ["prdc"]  # lists replace
     assert str(recipe.origins["mep"]["clustering.method.k"]).endswith("two.yaml:1:26")
     assert recipe.arms["deep"].training.steps == 9

@@ -1,14 +1,16 @@
 """A loop that is stopped anywhere ends as if it had not been."""
 
+import errno
 import signal
 
 import numpy as np
 import pytest
 import torch
 
-from mep.errors import DataError, Interrupted
+from mep.checkpoints import Checkpoints
+from mep.errors import DataError, EnvironmentLacks, Interrupted
 from mep.files import read_json_lines
-from mep.loop import batch_rows, optimise
+from mep.loop import LossLog, batch_rows, optimise
 from mep.stage import Work
 
 STEPS = 60
@@ -77,6 +79,63 @@ def test_a_torn_checkpoint_gives_way_to_the_one_before(tmp_path):
 def test_a_loss_that_is_no_number_stops_the_training(tmp_path):
     with pytest.raises(DataError, match="training has diverged"):
         train(Work(folder=tmp_path), learning_rate=1e30)
+
+
+@pytest.mark.parametrize("stop", [None, 60])
+def test_a_loss_that_explodes_stops_at_the_last_good_checkpoint_also_after_a_resume(tmp_path, stop):
+    def step(number):
+        return {"loss": 0.2 if number < 50 else 5.0}
+
+    work = Work(folder=tmp_path, checkpoint_every_s=0, stop_signal=stopping_after(stop) if stop else lambda: None)
+    if stop:
+        with pytest.raises(Interrupted):
+            optimise(work, "fit", 100, step, {})
+    with pytest.raises(DataError, match=r"rose from 0.2 to 5 by step 74.*diverged") as caught:
+        optimise(Work(folder=tmp_path, checkpoint_every_s=0), "fit", 100, step, {})
+    assert caught.value.field == "training.learning_rate"
+
+
+def test_the_last_good_checkpoint_is_from_before_the_loss_rose(tmp_path):
+    checkpoints = Checkpoints(tmp_path, every_s=0)
+    for done in (40, 60):
+        checkpoints.save(done, {})
+    log = LossLog(tmp_path / "log.jsonl", checkpoints)
+    for number in range(75):
+        log.add(number, {"loss": 0.2 if number < 50 else 5.0})
+    with pytest.raises(DataError, match=r"the last good checkpoint is .*000000040\.pt"):
+        log.flush()
+
+
+def test_checkpoints_that_take_long_to_write_are_made_less_often(tmp_path, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+
+    class Slow:
+        def state_dict(self):
+            now[0] += 4
+            return {}
+
+    checkpoints = Checkpoints(tmp_path, every_s=30)
+    now[0] = 31
+    assert checkpoints.due()
+    checkpoints.save(1, {"slow": Slow()})
+    now[0] += 395  # 4 s are 1 % of 400
+    assert not checkpoints.due()
+    now[0] += 2
+    assert checkpoints.due()
+
+
+def test_a_disk_that_fills_up_is_told_and_keeps_the_checkpoint_before(tmp_path, monkeypatch):
+    checkpoints = Checkpoints(tmp_path, every_s=0)
+    checkpoints.save(1, {})
+
+    def full(content, file):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("torch.save", full)
+    with pytest.raises(EnvironmentLacks, match="the disk is full"):
+        checkpoints.save(2, {})
+    assert checkpoints.newest(9) == tmp_path / "000000001.pt"
 
 
 def test_every_epoch_shows_every_image_once_in_another_order(tmp_path):

@@ -46,7 +46,7 @@ def launch(task: Task, work: Work, store: Store) -> Artifact:
         finally:
             if processes.poll() is None:
                 processes.kill()  # the others see that this process or their launcher is gone
-    _raise_failure(work, code)
+    raise_failure(work, code)
     return task.stage.output.load(work.out, task.config)
 
 
@@ -101,7 +101,8 @@ def _watch(processes: "subprocess.Popen[Any]", work: Work) -> int:
     return code
 
 
-def _raise_failure(work: Work, code: int) -> None:
+def raise_failure(work: Work, code: int) -> None:
+    """Raise what the processes ended with, if it was not the artifact."""
     work.stop_if_asked()
     path = work.folder / FAILURE
     if path.exists():

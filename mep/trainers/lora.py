@@ -80,6 +80,18 @@ class Lora(Trainer):
             found = convert_state_dict_to_diffusers(get_peft_model_state_dict(part))
             layers |= {f"{name}_lora_layers": found, f"{name}_lora_adapter_metadata": _settings_of(part)}
         StableDiffusionPipeline.save_lora_weights(folder / "lora", weight_name=LORA_FILE, **layers)
+        _one_order(folder / "lora" / LORA_FILE)
+
+
+def _one_order(path: Path) -> None:
+    """Keep only the settings in the file's header: safetensors writes several entries in an order that changes."""
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  it is no mapping
+        settings = file.metadata()["lora_adapter_metadata"]
+    save_file(tensors, path, metadata={"lora_adapter_metadata": settings})
 
 
 def _settings_of(part: Any) -> dict[str, Any]:

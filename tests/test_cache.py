@@ -1,0 +1,126 @@
+"""Arrays kept by content: computed once, never out of date."""
+
+import numpy as np
+import pytest
+from training_parts import Inputs
+
+from mep.artifacts import load_table
+from mep.cache import SHARD_ROWS, ArrayCache
+from mep.errors import Interrupted
+from mep.stage import Work
+from mep.stages.latents import LatentsConfig, latents
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    return Inputs(tmp_path_factory.mktemp("inputs"))
+
+
+def counting(calls, keys):
+    def compute(rows):
+        calls.append([keys[row] for row in rows])
+        return np.stack([np.full(2, float(keys[row])) for row in rows])
+
+    return compute
+
+
+def values(cache, keys, calls, work=None):
+    places = cache.fill(keys, counting(calls, keys), work or Work(folder=cache.folder.parent))
+    return [float(cache.read(places[key].shard)[places[key].row, 0]) for key in keys]
+
+
+def test_only_keys_that_are_new_are_computed(tmp_path):
+    cache, calls = ArrayCache(tmp_path / "cache"), []
+    assert values(cache, ["1", "2", "1"], calls) == [1, 2, 1]
+    assert values(cache, ["3", "2"], calls) == [3, 2]
+    assert calls == [["1", "2"], ["3"]]
+
+
+def test_a_stopped_filling_keeps_its_whole_shards(tmp_path):
+    cache, calls, keys = ArrayCache(tmp_path / "cache"), [], [str(n) for n in range(2 * SHARD_ROWS)]
+    stops = iter([None, 15])
+    with pytest.raises(Interrupted):
+        values(cache, keys, calls, Work(folder=tmp_path, stop_signal=lambda: next(stops)))
+    assert values(cache, keys, calls) == [float(key) for key in keys]
+    assert [len(call) for call in calls] == [SHARD_ROWS, SHARD_ROWS]
+
+
+def test_a_damaged_shard_is_made_again(tmp_path):
+    cache, calls = ArrayCache(tmp_path / "cache"), []
+    values(cache, ["1"], calls)
+    (path,) = cache.folder.glob("*.npy")
+    damaged = bytearray(path.read_bytes())
+    damaged[-1] ^= 1
+    path.write_bytes(damaged)
+    assert values(cache, ["1"], calls) == [1]
+    assert len(calls) == 2
+
+
+def encoded(inputs, folder, cache, config=None, images=None):
+    work = Work(folder=folder, cache=cache)
+    config = config or LatentsConfig()
+    return latents.function(config, images or inputs.images, inputs.training_set, inputs.base, work=work)
+
+
+def posteriors(found):
+    index = found.index
+    return {
+        image_id: np.array(found.shard(shard)[row])
+        for image_id, shard, row in zip(index["id"], index["shard"], index["row"], strict=True)
+    }
+
+
+def test_an_edited_image_and_another_set_of_symmetries_make_new_latents_and_nothing_else(inputs, tmp_path):
+    from dataclasses import replace
+
+    cache = tmp_path / "cache"
+    first = posteriors(encoded(inputs, tmp_path / "1", cache))
+    shards = set(cache.rglob("*.npy"))
+    again = encoded(inputs, tmp_path / "2", cache)
+    assert set(cache.rglob("*.npy")) == shards
+    assert all(np.array_equal(first[name], one) for name, one in posteriors(again).items())
+    edited = inputs.training_set.ids[0]
+    digests = [
+        "edited" if name == edited else one for name, one in zip(inputs.images.ids, inputs.images.sha256, strict=True)
+    ]
+    encoded(inputs, tmp_path / "3", cache, images=replace(inputs.images, sha256=digests))
+    (new,) = set(cache.rglob("*.npy")) - shards
+    assert len(np.load(new)) == 1
+    encoded(inputs, tmp_path / "4", cache, LatentsConfig(symmetries="mirror"))
+    assert len({path.parent for path in cache.rglob("*.npy")}) == 2
+
+
+def test_latents_do_not_depend_on_what_was_encoded_before(inputs, tmp_path):
+    alone = posteriors(encoded(inputs, tmp_path / "1", tmp_path / "cache"))
+    from dataclasses import replace
+
+    kept = inputs.training_set
+    inputs.training_set = replace(kept, ids=kept.ids[3:7])
+    encoded(inputs, tmp_path / "2", tmp_path / "other")
+    inputs.training_set = kept
+    after = posteriors(encoded(inputs, tmp_path / "3", tmp_path / "other"))
+    assert alone.keys() == after.keys()
+    assert all(np.array_equal(alone[name], after[name]) for name in alone)
+
+
+def test_latents_hold_mean_and_deviation_of_every_symmetry(inputs, tmp_path):
+    import torch
+
+    from mep.pipelines import load_part, to_tensor
+    from mep.pixels import symmetry
+
+    found = encoded(inputs, tmp_path / "1", tmp_path / "cache", LatentsConfig(symmetries="square"))
+    assert found.facts() == {"images": 22, "symmetries": 8, "shape": "2x8x8"}
+    image_id = inputs.training_set.ids[2]
+    row = inputs.images.ids.index(image_id)
+    vae = load_part(inputs.base.pipeline, "vae", "cpu")
+    with torch.no_grad():
+        pixels = symmetry(inputs.images.read_square(row, 16), 5)
+        plain = vae.encode(to_tensor(pixels[None])).latent_dist
+    mean, std = posteriors(found)[image_id][5]
+    assert np.allclose(mean, plain.mean[0], atol=1e-5)
+    assert np.allclose(std, plain.std[0], rtol=1e-4)
+    assert load_table(found.folder / "index.parquet")["id"] == [
+        *inputs.training_set.ids,
+        *inputs.training_set.validation.ids,
+    ]
