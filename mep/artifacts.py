@@ -53,6 +53,11 @@ def load_table(path: Path) -> Table:
     return cast(Table, pq.read_table(path).to_pydict())
 
 
+def _mapped(path: Path) -> NDArray[Any]:
+    """An array that stays on disk and is read where it is touched."""
+    return cast(NDArray[Any], np.load(path, mmap_mode="c", allow_pickle=False))
+
+
 class Opener(Protocol):
     """What gives the pixels of an image; every dataset source does."""
 
@@ -66,10 +71,13 @@ class Images(Artifact):
     ids         n names, unique
     labels      int64 (n,)   index into label_names, -1 where the dataset has no labels
     splits      int8 (n,)    TRAIN, HELDOUT (only metrics may see it) or VALIDATION (assigned and watched, never fitted)
-    sha256      n digests of the decoded RGB pixels
+    sha256      n digests of the decoded pixels
     sizes       int64 (n, 2) width, height
     metadata    further columns of the source, n values each
     group       column of the metadata, a slide or a patient say, whose images are not independent; None: all are
+    pixels      how they were read and what was found: window (black and white of grey with more than 8 bits, None
+                where there is none), modes (Pillow mode -> images), near_duplicates (images that have one),
+                straddling (near duplicates with one on the other side of given splits), excluded
     """
 
     ids: list[str]
@@ -81,6 +89,7 @@ class Images(Artifact):
     metadata: Table
     source: Opener
     group: str | None = None
+    pixels: dict[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -139,7 +148,8 @@ class Images(Artifact):
         """RGB pixels (h, w, 3) of an image."""
         from mep.pixels import to_rgb
 
-        return to_rgb(self.source.open(self.ids[row]))
+        window = self.pixels.get("window")
+        return to_rgb(self.source.open(self.ids[row]), (window[0], window[1]) if window else None)
 
     def read_square(self, row: int, size_px: int) -> NDArray[np.uint8]:
         """RGB pixels (size_px, size_px, 3): shorter side resized, then the centre cropped."""
@@ -162,6 +172,7 @@ class Images(Artifact):
         if self.metadata:
             save_table(folder / "metadata.parquet", self.metadata)
         write_json(folder / "labels.json", self.label_names)
+        write_json(folder / "pixels.json", self.pixels)
 
     @classmethod
     def load(cls, folder: Path, config: Config) -> Self:
@@ -177,12 +188,17 @@ class Images(Artifact):
             metadata=load_table(extra) if extra.exists() else {},
             source=config.source,  # type: ignore[attr-defined]
             group=config.group,  # type: ignore[attr-defined]
+            pixels=read_json(folder / "pixels.json"),
         )
 
     def facts(self) -> dict[str, Any]:
         counts = {name: int((self.splits == number).sum()) for number, name in enumerate(SPLITS)}
         shown = {"train": counts["train"], "validation": counts["validation"], "held out": counts["heldout"]}
-        return {name: n for name, n in shown.items() if n} | {"labels": len(self.label_names)}
+        shown |= {"labels": len(self.label_names)}
+        found = {"near duplicates": self.pixels.get("near_duplicates", 0)}
+        found |= {"of them across given splits": self.pixels.get("straddling", 0)}
+        found |= {"excluded": self.pixels.get("excluded", 0)}
+        return {name: n for name, n in (shown | found).items() if n or name == "labels"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,7 +217,7 @@ class Embeddings(Artifact):
 
     @classmethod
     def load(cls, folder: Path, config: Config) -> Self:
-        return cls(load_table(folder / "ids.parquet")["id"], np.load(folder / "vectors.npy", allow_pickle=False))
+        return cls(load_table(folder / "ids.parquet")["id"], _mapped(folder / "vectors.npy"))
 
     def facts(self) -> dict[str, Any]:
         return {"images": len(self.ids), "dimensions": self.vectors.shape[1]}

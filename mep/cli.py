@@ -13,7 +13,7 @@ from mep.errors import MepError
 
 SECTIONS = {
     "Experiments": ["run", "resume", "status", "ls", "show", "report"],
-    "Recipes": ["init", "validate", "plan", "diff", "migrate", "methods", "schema", "completion"],
+    "Recipes": ["init", "validate", "lint", "plan", "diff", "migrate", "methods", "schema", "completion"],
 }
 """Commands in the order in which a newcomer meets them."""
 

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import ClassVar
 
 from pydantic import model_validator
 
@@ -13,6 +14,9 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 
 class ModelReference(Config):
     """Where a pretrained model lies: `id` (and `revision`) on the Hugging Face hub, or `path` on this machine."""
+
+    repo_type: ClassVar[str] = "model"
+    """What the hub calls it: model or dataset."""
 
     id: str | None = None
     """Model id on the Hugging Face hub, such as facebook/dino-vitb8."""
@@ -35,17 +39,17 @@ class ModelReference(Config):
     @property
     def commit(self) -> str:
         """The commit of a model on the hub."""
-        return commit_of(str(self.id), self.revision)
+        return commit_of(str(self.id), self.revision, self.repo_type)
 
     @property
     def is_here(self) -> bool:
         """Whether the model's files are on this machine."""
-        return self.path is not None or snapshot_of(str(self.id), self.revision) is not None
+        return self.path is not None or snapshot_of(str(self.id), self.revision, self.repo_type) is not None
 
     def require(self) -> None:
         """EnvironmentLacks: the model is not on this machine and the hub does not give it."""
         if not self.is_here:
-            ask_hub(str(self.id), self.revision)
+            ask_hub(str(self.id), self.revision, self.repo_type)
 
     def folder(self, patterns: list[str], but: list[str] | None = None) -> Path:
         """The model's files on this machine, fetched from the hub where they are missing.
@@ -56,58 +60,65 @@ class ModelReference(Config):
         """
         if self.path is not None:
             return self.path
-        return fetch(str(self.id), self.commit, patterns, but)
+        return fetch(str(self.id), self.commit, patterns, but, self.repo_type)
 
 
-def commit_of(model_id: str, revision: str) -> str:
+def commit_of(model_id: str, revision: str, repo_type: str = "model") -> str:
     """The commit that a revision stands for: the hash itself, the cached reference, or the hub's answer."""
     if COMMIT.fullmatch(revision):
         return revision
-    reference = _cache_of(model_id) / "refs" / revision
+    reference = _cache_of(model_id, repo_type) / "refs" / revision
     if reference.is_file():
         return reference.read_text().strip()
-    return ask_hub(model_id, revision)
+    return ask_hub(model_id, revision, repo_type)
 
 
-def snapshot_of(model_id: str, revision: str) -> Path | None:
+def snapshot_of(model_id: str, revision: str, repo_type: str = "model") -> Path | None:
     """The folder of a model that was fetched before."""
-    cache = _cache_of(model_id)
+    cache = _cache_of(model_id, repo_type)
     reference = cache / "refs" / revision
     commit = reference.read_text().strip() if reference.is_file() else revision
     folder = cache / "snapshots" / commit
     return folder if folder.is_dir() and any(folder.iterdir()) else None
 
 
-def ask_hub(model_id: str, revision: str) -> str:
+def ask_hub(model_id: str, revision: str, repo_type: str = "model") -> str:
     """The commit of a revision, from the hub."""
     from huggingface_hub import HfApi
 
     try:
-        return str(HfApi().model_info(model_id, revision=revision).sha)
+        return str(HfApi().repo_info(model_id, revision=revision, repo_type=repo_type).sha)
     except Exception as error:  # the hub client raises its own, the network library's and the system's errors
-        raise _missing(model_id, revision, error) from error
+        raise _missing(model_id, revision, error, repo_type) from error
 
 
-def fetch(model_id: str, revision: str, patterns: list[str], but: list[str] | None = None) -> Path:
+def fetch(
+    model_id: str, revision: str, patterns: list[str], but: list[str] | None = None, repo_type: str = "model"
+) -> Path:
     """Snapshot folder of a hub model; only files that match the patterns."""
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(model_id, revision=revision, allow_patterns=patterns, ignore_patterns=but))
+        return Path(
+            snapshot_download(
+                model_id, revision=revision, allow_patterns=patterns, ignore_patterns=but, repo_type=repo_type
+            )
+        )
     except Exception as error:  # as above
-        raise _missing(model_id, revision, error) from error
+        raise _missing(model_id, revision, error, repo_type) from error
 
 
-def _cache_of(model_id: str) -> Path:
+def _cache_of(model_id: str, repo_type: str) -> Path:
     from huggingface_hub import constants
     from huggingface_hub.file_download import repo_folder_name
 
-    return Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=model_id, repo_type="model")
+    return Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=model_id, repo_type=repo_type)
 
 
-def _missing(model_id: str, revision: str, error: Exception) -> EnvironmentLacks:
+def _missing(model_id: str, revision: str, error: Exception, repo_type: str) -> EnvironmentLacks:
     return EnvironmentLacks(
-        f"model {model_id} (revision {revision}) is not on this machine and the hub does not give it: "
+        f"{repo_type} {model_id} (revision {revision}) is not on this machine and the hub does not give it: "
         f"{type(error).__name__}",
-        hint=f"on a machine with network run: hf download {model_id} --revision {revision}",
+        hint=f"on a machine with network run: hf download {model_id} --revision {revision}"
+        + (f" --repo-type {repo_type}" if repo_type != "model" else ""),
     )

@@ -1,33 +1,81 @@
 """One documented way from any image file to uint8 RGB.
 
-EXIF rotation is applied. 16-bit and 32-bit grey is scaled from its full range to 0-255 (never clipped), grey is
-repeated into three channels, transparency is laid over white, palettes and CMYK go through Pillow's conversion.
+EXIF rotation is applied. Grey of more than 8 bits is scaled by the dataset's window (never clipped unless the recipe
+asks for a narrower one), grey is repeated into three channels, transparency is laid over white, palettes and CMYK go
+through Pillow's conversion, RGB of 16 bits a channel keeps its upper 8.
 """
+
+from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+
+from mep.errors import DataError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from PIL.Image import Image
 
-WINDOW_16_BIT = 65535
-"""White in a 16-bit grey image."""
+Window = tuple[float, float]
+"""The values of deep grey that become black and white."""
+
+FULL_16_BIT: Window = (0, 65535)
+DEPTHS = (255, 1023, 4095, 16383, 65535)
+"""White of 8, 10, 12, 14 and 16 bits: what scanners, detectors and DICOM exports use."""
+MOST_PIXELS = 89_478_485
+"""A larger image is taken for a decompression bomb; Pillow's own bound, 0.27 GB as RGB."""
 
 
-def to_rgb(image: "Image") -> NDArray[np.uint8]:
-    """Pixels (h, w, 3) of a Pillow image."""
+def to_rgb(image: Image, window: Window | None = None) -> NDArray[np.uint8]:
+    """Pixels (h, w, 3) of a Pillow image.
+
+    window      of deep grey; by default the full range of 16 bits
+
+    DataError   more pixels than any tile or radiograph has
+    """
     from PIL import Image, ImageOps
 
+    refuse_bomb(image)
     image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I"):
-        grey = np.asarray(image).astype(np.float64)
-        image = Image.fromarray(np.round(grey.clip(0, WINDOW_16_BIT) * (255 / WINDOW_16_BIT)).astype(np.uint8))
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+    if is_deep(image.mode):
+        image = Image.fromarray(_scaled(np.asarray(image), window or FULL_16_BIT))
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         layered = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", layered.size, "white"), layered)
     return np.array(image.convert("RGB"), dtype=np.uint8)
+
+
+def refuse_bomb(image: Image) -> None:
+    """Before anything is decoded: the size that the header claims."""
+    width, height = image.size
+    if width * height > MOST_PIXELS:
+        raise DataError(
+            f"its header claims {width} x {height} pixels, more than {MOST_PIXELS / 1e6:.0f} million",
+            hint="cut it into tiles, or take it out",
+        )
+
+
+def is_deep(mode: str) -> bool:
+    """Has a Pillow mode more than 8 bits of grey?"""
+    return mode.startswith("I") or mode == "F"
+
+
+def window_of(low: float, high: float, *, whole: bool = True) -> Window:
+    """The window that clips nothing between the lowest and the highest value of a dataset.
+
+    Whole numbers from 0 get the smallest bit depth that holds them, so that the window does not hang on one image;
+    signed and fractional values their own range.
+    """
+    if whole and low >= 0:
+        return 0, next((float(white) for white in DEPTHS if high <= white), high)
+    return low, high
+
+
+def _scaled(grey: NDArray[np.generic], window: Window) -> NDArray[np.uint8]:
+    low, high = window
+    share = (grey.astype(np.float64) - low) / max(high - low, 1e-12)
+    return np.round(share.clip(0, 1) * 255).astype(np.uint8)
 
 
 def square(pixels: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:

@@ -15,7 +15,7 @@ import typing
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -182,7 +182,22 @@ class Work:
             _save_array(paths[missing[number]], rows)
             self.progress.update(min(done * size, len(items)), len(items))
             self.stop_if_asked()
-        return np.concatenate([np.load(path, allow_pickle=False) for path in paths.values()])
+        return _joined(list(paths.values()), folder.with_suffix(".npy"))
+
+
+def _joined(paths: list[Path], target: Path) -> NDArray[Any]:
+    """The rows of all shards as one array on disk, mapped into memory: it may be larger than that."""
+    if len(paths) == 1:
+        return cast(NDArray[Any], np.load(paths[0], allow_pickle=False))
+    shards = [np.load(path, mmap_mode="r", allow_pickle=False) for path in paths]
+    shape = (sum(len(shard) for shard in shards), *shards[0].shape[1:])
+    whole = np.lib.format.open_memmap(target, mode="w+", dtype=shards[0].dtype, shape=shape)
+    start = 0
+    for shard in shards:
+        whole[start : start + len(shard)] = shard
+        start += len(shard)
+    whole.flush()
+    return cast(NDArray[Any], np.load(target, mmap_mode="c", allow_pickle=False))
 
 
 def _save_array(path: Path, array: NDArray[Any]) -> None:

@@ -1,3 +1,8 @@
+import json
+import shutil
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -50,6 +55,121 @@ def test_a_dataset_without_labels_has_none(cxr, tmp_path):
     assert images.label_of(0) is None
 
 
+def test_near_duplicates_stay_on_one_side_of_a_drawn_split(imagefolder, tmp_path):
+    twins = {}
+    for number in range(0, 40, 2):  # each of 20 images once more, recompressed
+        with Image.open(imagefolder / f"{number:02d}.png") as image:
+            image.save(imagefolder / f"{number:02d}-again.jpg", quality=80)
+        twins[f"{number:02d}.png"] = f"{number:02d}-again.jpg"
+    images = build(imagefolder, tmp_path, holdout={"fraction": 0.3})
+    side = dict(zip(images.ids, images.heldout.tolist(), strict=True))
+    assert images.pixels["near_duplicates"] == 40
+    assert all(side[one] == side[other] for one, other in twins.items())
+    apart = build(imagefolder, tmp_path / "apart", holdout={"fraction": 0.3}, near_duplicate_bits=None)
+    side = dict(zip(apart.ids, apart.heldout.tolist(), strict=True))
+    assert any(side[one] != side[other] for one, other in twins.items())
+
+
+def test_near_duplicates_across_given_splits_are_counted(imagefolder, tmp_path):
+    for name in ("train", "test"):
+        (tmp_path / "split" / name).mkdir(parents=True)
+    for number in range(6):
+        shutil.copy(imagefolder / f"{number:02d}.png", tmp_path / "split" / ("train", "test")[number % 2])
+    shutil.copy(imagefolder / "00.png", tmp_path / "split" / "test" / "copy.png")
+    images = build(tmp_path / "split", tmp_path, holdout={"splits": ["test"]})
+    assert images.facts()["of them across given splits"] == 2
+
+
+def test_a_slide_in_several_given_splits_is_refused(imagefolder, tmp_path):
+    rows = (imagefolder / "metadata.jsonl").read_text().splitlines()
+    for number, row in enumerate(rows):
+        folder = tmp_path / "split" / ("train", "test")[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(imagefolder / f"{number:02d}.png", folder)
+        with (folder / "metadata.jsonl").open("a") as file:
+            file.write(row + "\n")
+    with pytest.raises(DataError, match=r"slide s0 lies in several of the given splits \(40 images"):
+        build(tmp_path / "split", tmp_path, group="slide", holdout={"splits": ["test"]})
+
+
+def test_excluded_images_are_left_out_and_counted(imagefolder, tmp_path):
+    (tmp_path / "exclude.txt").write_text("00.png\n07.png\ngone.png\n")
+    images = build(imagefolder, tmp_path, exclude=tmp_path / "exclude.txt")
+    assert len(images) == 38
+    assert images.facts()["excluded"] == 2
+
+
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        ([2, 10, 2, 10], ["2", "10"]),
+        ([True, False, True, False], ["false", "true"]),
+        ([1.0, 0.0, 1.0, 0.0], ["0", "1"]),
+        (["ä b", "a", "c", "a"], ["a", "c", "ä b"]),
+        (["one"] * 4, ["one"]),
+    ],
+)
+def test_labels_of_every_kind_become_names(imagefolder, tmp_path, values, names):
+    rows = [json.dumps({"file_name": f"{number:02d}.png", "grade": value}) for number, value in enumerate(values * 10)]
+    (imagefolder / "metadata.jsonl").write_text("\n".join(rows))
+    assert build(imagefolder, tmp_path, label="grade").label_names == names
+
+
+@pytest.mark.parametrize("value", ["NaN", "null", '""', '"nan"'])
+def test_a_missing_label_is_told_whatever_stands_for_it(imagefolder, tmp_path, value):
+    text = (imagefolder / "metadata.jsonl").read_text()
+    (imagefolder / "metadata.jsonl").write_text(text.replace('"label": "healthy"', f'"label": {value}', 2))
+    with pytest.raises(DataError, match=r"00\.png has no label in column 'label' \(2 images\)"):
+        build(imagefolder, tmp_path, label="label")
+
+
+def test_sixteen_bit_grey_is_scaled_by_a_window_that_clips_nothing_and_is_recorded(tmp_path):
+    (tmp_path / "deep").mkdir()
+    ramp = np.linspace(0, 4000, 64 * 64).reshape(64, 64).astype(np.uint16)
+    for number in range(4):
+        Image.fromarray(np.roll(ramp, 7 * number, 1) // (number + 1)).save(tmp_path / "deep" / f"{number}.png")
+    images = build(tmp_path / "deep", tmp_path)
+    assert images.pixels["window"] == [0, 4095]  # 12 bits hold 4000
+    assert images.pixels["modes"] == {"I;16": 4}
+    pixels = images.read(0)
+    assert pixels.max() == round(4000 / 4095 * 255)
+    assert len(np.unique(pixels)) == 250
+    narrow = build(tmp_path / "deep", tmp_path / "narrow", window=(1000, 2000))
+    assert (narrow.read(0) == 255).mean() == pytest.approx(0.5, abs=0.01)
+
+
+def test_a_killed_scan_goes_on_where_it_was(imagefolder, tmp_path):
+    work = Work(folder=tmp_path / "work")
+    config = DatasetConfig(source=ImageFolder(kind="imagefolder", path=imagefolder))
+    before = dataset.function(config, work=work)
+    for path in imagefolder.glob("*.png"):
+        path.write_bytes(b"")  # whatever happens to the files now, their findings are on disk
+    assert dataset.function(config, work=work).sha256 == before.sha256
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "cannot identify image file"),
+        (b"this is text", "cannot identify image file"),
+        (None, "100000 x 100000 pixels|decompression bomb"),
+    ],
+)
+def test_bad_files_are_told_with_their_name_and_a_next_step(imagefolder, tmp_path, content, message):
+    (imagefolder / "05.png").write_bytes(bomb() if content is None else content)
+    with pytest.raises(DataError, match=message) as caught:
+        build(imagefolder, tmp_path)
+    assert caught.value.message.startswith("05.png does not decode")
+    assert "mep lint" in caught.value.hint
+
+
+def bomb():
+    """A PNG whose header claims 100,000 x 100,000 pixels."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+    return b"\x89PNG\r\n\x1a\n" + chunk + b"\x00\x00\x00\x00IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
+
+
 def test_a_file_that_does_not_decode_is_named(imagefolder, tmp_path):
     (imagefolder / "07.png").write_bytes((imagefolder / "07.png").read_bytes()[:100])
     with pytest.raises(DataError, match=r"07\.png does not decode"):
@@ -60,6 +180,7 @@ def test_a_file_that_does_not_decode_is_named(imagefolder, tmp_path):
     ("settings", "message", "field"),
     [
         ({"label": "diagnosis"}, "no column 'diagnosis'", "dataset.label"),
+        ({"columns": ["age"]}, "no column 'age'", "dataset.columns"),
         ({"group": "patient"}, "no column 'patient'", "dataset.group"),
         ({"holdout": {"splits": ["test"]}}, "no split 'test'", "dataset.holdout.splits"),
         ({"validation": {"splits": ["val"]}}, "no split 'val'", "dataset.validation.splits"),

@@ -1,13 +1,22 @@
 import json
+import shutil
+import tarfile
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from mep.errors import DataError
+from mep.artifacts import save_table
+from mep.errors import DataError, EnvironmentLacks
 from mep.files import sha256_of
 from mep.pixels import to_rgb
+from mep.sources import Record
+from mep.sources.archive import Archive
+from mep.sources.datasets import Datasets
 from mep.sources.imagefolder import ImageFolder
+from mep.sources.manifest import Manifest
 from mep.sources.sample import Sample
 
 
@@ -99,3 +108,141 @@ def test_the_real_patches_are_all_listed(pcam):
     assert len(records) == 170
     assert {record.split for record in records} == {"train", "test", "validation"}
     assert {record.metadata["label"] for record in records} == {"healthy", "cancer"}
+
+
+def test_class_folders_label_the_images_where_there_is_no_metadata(tmp_path):
+    for name in ("train/benign/a.png", "train/malignant/a.png", "val/benign/b.png"):
+        picture(tmp_path / name)
+    (tmp_path / "train" / "rare").mkdir()
+    source = folder_source(tmp_path)
+    assert [(record.split, record.metadata["label"]) for record in source.records()] == [
+        ("train", "benign"),
+        ("train", "malignant"),
+        ("validation", "benign"),
+    ]
+    assert source.classes("label") == ["benign", "malignant", "rare"]
+
+
+def test_a_row_for_an_image_that_has_one_is_refused(tmp_path):
+    picture(tmp_path / "a.png")
+    (tmp_path / "metadata.jsonl").write_text('{"file_name": "a.png"}\n{"file_name": "a.png"}\n')
+    with pytest.raises(DataError, match=r"metadata.jsonl:2: a.png has a row already"):
+        folder_source(tmp_path).records()
+
+
+def pack(folder, path):
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w") as file:
+            for one in sorted(folder.rglob("*.*")):
+                file.write(one, one.relative_to(folder))
+    else:
+        with tarfile.open(path, "w:gz" if path.suffix == ".gz" else "w") as file:
+            file.add(folder, ".")
+    return Archive(kind="archive", path=path)
+
+
+@pytest.mark.parametrize("suffix", ["zip", "tar"])
+def test_an_archive_holds_what_its_folder_holds(imagefolder, tmp_path, suffix):
+    packed, folder = pack(imagefolder, tmp_path / f"images.{suffix}"), folder_source(imagefolder)
+    assert packed.records() == folder.records()
+    with ThreadPoolExecutor(4) as pool:
+        pixels = list(pool.map(lambda record: to_rgb(packed.open(record.id)), packed.records()))
+    assert all(
+        np.array_equal(one, to_rgb(folder.open(record.id)))
+        for one, record in zip(pixels, folder.records(), strict=True)
+    )
+    assert packed.externals(sha256_of) == {"content": sha256_of(packed.path)}
+
+
+def test_a_file_that_is_no_archive_or_has_no_index_is_refused(imagefolder, tmp_path):
+    with pytest.raises(DataError, match="neither a zip nor an uncompressed tar") as caught:
+        pack(imagefolder, tmp_path / "images.tar.gz").records()
+    assert "unpack it" in caught.value.hint
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_manifest_names_images_anywhere_below_its_root(imagefolder, tmp_path, suffix):
+    rows = {"path": ["01.png", str(imagefolder / "00.png")], "sex": ["f", "m"], "part": ["a", "b"]}
+    path = tmp_path / f"table.{suffix}"
+    if suffix == "csv":
+        path.write_text("path,sex,part\n" + "".join(f"{','.join(row)}\n" for row in zip(*rows.values(), strict=True)))
+    else:
+        save_table(path, rows)
+    source = Manifest(kind="manifest", path=path, root=imagefolder, split="part")
+    assert source.records() == [Record("00.png", "b", {"sex": "m"}), Record("01.png", "a", {"sex": "f"})]
+    assert to_rgb(source.open("00.png")).shape == (32, 32, 3)
+    before = source.externals(sha256_of)
+    picture(imagefolder / "00.png", 9)
+    assert source.externals(sha256_of) != before
+
+
+@pytest.mark.parametrize(
+    ("row", "settings", "message"),
+    [
+        ("../x.png", {}, "lies outside the folder"),
+        ("/etc/passwd", {}, "lies outside the folder"),
+        ("gone.png", {}, "1 images of .* are not there"),
+        ("00.png\n00.png", {}, "named twice"),
+        ("00.png,more", {}, "more values than columns"),
+        ("00.png", {"column": "file"}, "no column 'file'"),
+        ("00.png", {"split": "fold"}, "no column 'fold'"),
+    ],
+)
+def test_a_bad_manifest_is_told(imagefolder, tmp_path, row, settings, message):
+    (tmp_path / "table.csv").write_text(f"path\n{row}\n")
+    with pytest.raises(DataError, match=message):
+        Manifest(kind="manifest", path=tmp_path / "table.csv", root=imagefolder, **settings).records()
+
+
+@pytest.fixture(scope="module")
+def saved_dataset(tmp_path_factory):
+    from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
+    from datasets import Image as ImageFeature
+
+    rng = np.random.default_rng(0)
+    pictures = [Image.fromarray(rng.integers(0, 255, (8, 8, 3), dtype=np.uint8)) for _ in range(5)]
+    kinds = {"image": ImageFeature(), "grade": ClassLabel(names=["low", "high", "never"]), "age": Value("int32")}
+    columns = {"image": pictures, "grade": [0, 1, 0, 1, 1], "age": [60, 61, None, 63, 64]}
+    data = Dataset.from_dict(columns, features=Features(kinds))
+    folder = tmp_path_factory.mktemp("saved")
+    DatasetDict({"train": data.select([0, 1, 2]), "test": data.select([3, 4])}).save_to_disk(folder / "disk")
+    (folder / "hub").mkdir()
+    data.to_parquet(folder / "hub" / "train-00000-of-00001.parquet")
+    return folder, [np.asarray(one) for one in pictures]
+
+
+def test_a_saved_dataset_gives_names_for_class_labels_and_the_stored_pixels(saved_dataset):
+    folder, pictures = saved_dataset
+    source = Datasets(kind="datasets", path=folder / "disk")
+    records = source.records()
+    assert [record.id for record in records][:2] == ["test/000000000", "test/000000001"]
+    assert records[2] == Record("train/000000000", "train", {"grade": "low", "age": 60})
+    assert np.array_equal(to_rgb(source.open("test/000000001")), pictures[4])
+    assert source.classes("grade") == ["low", "high", "never"]
+
+
+def test_a_hub_dataset_is_pinned_to_a_commit_and_read_from_the_cache(saved_dataset, tmp_path, monkeypatch):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    repository = tmp_path / "datasets--lab--tiles"
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text(commit)
+    shutil.copytree(saved_dataset[0] / "hub", repository / "snapshots" / commit)
+    source = Datasets(kind="datasets", id="lab/tiles")
+    assert source.externals(sha256_of) == {"content": commit}
+    assert len(source.records()) == 5
+    assert np.array_equal(to_rgb(source.open("train/000000002")), saved_dataset[1][2])
+    with pytest.raises(EnvironmentLacks, match="dataset lab/absent") as caught:
+        Datasets(kind="datasets", id="lab/absent").externals(sha256_of)
+    assert caught.value.hint.endswith("--repo-type dataset")
+
+
+def test_a_dataset_without_that_image_column_names_those_it_has(saved_dataset):
+    with pytest.raises(DataError, match=r"column 'picture' of .* holds no images") as caught:
+        Datasets(kind="datasets", path=saved_dataset[0] / "disk", image="picture").records()
+    assert caught.value.hint == "columns with images: image"
+    with pytest.raises(DataError, match=r"does not load as a dataset"):
+        Datasets(kind="datasets", path=saved_dataset[0]).records()

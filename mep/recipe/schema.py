@@ -65,12 +65,12 @@ def _finish_config(config: type[Config], schema: Schema, definitions: dict[str, 
 def _finish(annotation: Any, schema: Schema, definitions: dict[str, Schema]) -> None:
     """Give a method its short form, sections and methods a description; go on with what is inside."""
     kind = inside(annotation, items=False)
-    if get_origin(kind) is tuple:
+    if kind is not annotation and "anyOf" in schema:  # `... | None`
+        _finish(kind, schema["anyOf"][0], definitions)
+    elif get_origin(kind) is tuple:
         _finish(get_args(kind)[0], schema["items"], definitions)
     elif either := plain_or_section(kind):
         _finish(either[1], schema["oneOf"][1], definitions)
-    elif kind is not annotation and "anyOf" in schema:  # `... | None`
-        _finish(kind, schema["anyOf"][0], definitions)
     elif is_family(kind):
         known = members(kind)
         if "properties" in schema:  # the only member of a family is written out in place

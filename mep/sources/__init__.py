@@ -1,6 +1,7 @@
 """Sources: where images and their labels come from. One file, one source."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from mep.registry import Method
@@ -9,7 +10,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Record:
     """One image as the source lists it.
 
@@ -38,3 +39,11 @@ class Source(Method):
     def open(self, image_id: str) -> "Image":
         """The image of a record, not yet converted."""
         raise NotImplementedError
+
+    def path_of(self, image_id: str) -> Path | None:
+        """The file that holds an image and nothing else, where there is one."""
+        return None
+
+    def classes(self, column: str) -> list[str]:
+        """Values that the source announces for a column, whether or not an image has them."""
+        return []

@@ -1,19 +1,23 @@
 """Dataset: list the images, decode each once, read the labels, set the held-out part aside."""
 
-import hashlib
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from mep.artifacts import HELDOUT, TRAIN, VALIDATION, Images
-from mep.config import Config
+from mep.config import Config, HashFile, LocalPath
 from mep.errors import DataError
-from mep.pixels import to_rgb
 from mep.registry import OneOf
+from mep.scan import near_duplicates, scan, window
 from mep.sources import Record, Source
+from mep.split import draw_groups, joined, straddling
 from mep.stage import Work, stage
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 class HoldoutConfig(Config):
@@ -25,7 +29,7 @@ class HoldoutConfig(Config):
     """Share of the images of every label, drawn by the recipe's seed. Default 0.2 where no split is named."""
 
     @model_validator(mode="after")
-    def _one_way(self) -> "HoldoutConfig":
+    def _one_way(self) -> HoldoutConfig:
         if self.splits and self.fraction is not None:
             raise ValueError("name splits or a fraction, not both")
         return self
@@ -40,7 +44,7 @@ class ValidationConfig(Config):
     """Share of the images of every label that are not held out, drawn by the recipe's seed. 0: none."""
 
     @model_validator(mode="after")
-    def _one_way(self) -> "ValidationConfig":
+    def _one_way(self) -> ValidationConfig:
         if self.splits and self.fraction:
             raise ValueError("name splits or a fraction, not both")
         return self
@@ -54,79 +58,148 @@ class DatasetConfig(Config):
     """Metadata column that holds the label; null for a dataset without labels."""
     group: str | None = None
     """Metadata column, a slide or a patient say, whose images stay on one side of the held-out split."""
+    columns: tuple[str, ...] = ()
+    """Further metadata columns that captions ({age}) and balancing (by: [sex, cluster]) use. Every column is kept;
+    those named here are checked when the dataset is read, not hours later."""
+    exclude: LocalPath | None = None
+    """Text file with the id of an image a line that is left out; `mep lint --fix` writes one."""
+    near_duplicate_bits: int | None = Field(4, ge=0, le=16)
+    """Images whose perceptual hashes differ in at most so many of 64 bits stay on one side of a drawn split. Null: they
+    may be torn apart."""
+    window: tuple[float, ...] | None = Field(None, min_length=2, max_length=2)
+    """Black and white of grey with more than 8 bits. Default: from 0 to the smallest bit depth that holds every value
+    of the dataset, so that nothing is clipped; a narrower window clips what lies outside."""
     holdout: HoldoutConfig = HoldoutConfig()
     """The part that only metrics may see."""
     validation: ValidationConfig = ValidationConfig()
     """The part on which training is watched and guidance is chosen."""
 
+    def externals(self, hash_file: HashFile) -> dict[str, str]:
+        return {} if self.exclude is None else {"exclude": hash_file(self.exclude)}
 
-@stage(version=2, draws=True)
+
+@stage(version=3, draws=True)
 def dataset(config: DatasetConfig, *, work: Work) -> Images:
     """List and decode the images, read labels, set the held-out part aside."""
-    records = config.source.records()
-    if len(records) < 2:
-        found = "no image" if not records else f"one image only, {records[0].id}"
-        raise DataError(f"the dataset holds {found}", hint="at least two are needed", field="dataset.source")
+    records, n_excluded = records_of(config)
     labels, label_names = _labels(records, config.label)
-    splits = _split(records, labels, config, work)
-    digests, sizes = _decode(records, config.source, work)
-    columns: dict[str, None] = {name: None for record in records for name in record.metadata}
-    metadata = {name: _column([record.metadata.get(name) for record in records]) for name in columns}
+    for column in filter(None, (config.group, *config.columns)):
+        _check_column(records, column, "dataset.group" if column == config.group else "dataset.columns")
+    found = scan(config.source, records, work)
+    _refuse_unreadable(found, records)
+    twins = _twins(found, config)
+    splits = split(records, labels, twins, config, work)
     return Images(
         ids=[record.id for record in records],
         labels=labels,
         label_names=label_names,
         splits=splits,
-        sha256=digests,
-        sizes=sizes,
-        metadata=metadata,
+        sha256=[digest.decode() for digest in found["sha256"].tolist()],
+        sizes=np.stack([found["width"], found["height"]], 1).astype(np.int64),
+        metadata=_table(records),
         source=config.source,
         group=config.group,
+        pixels=_pixels(found, twins, splits, n_excluded, config),
     )
+
+
+def records_of(config: DatasetConfig) -> tuple[list[Record], int]:
+    """The records that are not excluded, at least two, and how many were excluded."""
+    records = config.source.records()
+    n_excluded = 0
+    if config.exclude is not None:
+        out = set(config.exclude.read_text(encoding="utf-8").splitlines())
+        n_excluded = sum(record.id in out for record in records)
+        records = [record for record in records if record.id not in out]
+    if len(records) < 2:
+        found = "no image" if not records else f"one image only, {records[0].id}"
+        raise DataError(f"the dataset holds {found}", hint="at least two are needed", field="dataset.source")
+    return records, n_excluded
+
+
+def label_text(value: Any) -> str | None:
+    """The name of a label; None where there is none."""
+    if value is None or value != value or (isinstance(value, str) and value.strip().lower() in ("", "nan")):
+        return None
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _labels(records: list[Record], column: str | None) -> tuple[NDArray[np.int64], list[str]]:
     if column is None:
         return np.full(len(records), -1, dtype=np.int64), []
-    known = sorted({name for record in records for name in record.metadata})
-    if column not in known:
+    _check_column(records, column, "dataset.label", hint="none; add a metadata.jsonl beside the images")
+    texts = [label_text(record.metadata.get(column)) for record in records]
+    missing = [record.id for record, text in zip(records, texts, strict=True) if text is None]
+    if missing:
+        more = f" ({len(missing)} images)" if len(missing) > 1 else ""
         raise DataError(
-            f"the dataset has no column '{column}'",
-            hint=f"columns: {', '.join(known) or 'none; add a metadata.jsonl beside the images'}",
+            f"{missing[0]} has no label in column '{column}'{more}",
+            hint="label it, or take it out: mep lint RECIPE --fix exclude.txt",
             field="dataset.label",
         )
-    texts = []
-    for record in records:
-        value = record.metadata.get(column)
-        if value is None or value == "" or value != value:
-            raise DataError(
-                f"{record.id} has no label in column '{column}'", hint="label it or take it out", field="dataset.label"
-            )
-        texts.append(str(value))
-    names = sorted(set(texts))
+    known = {text for text in texts if text is not None}
+    names = sorted(known, key=int) if all(name.isdecimal() for name in known) else sorted(known)
     position = {name: index for index, name in enumerate(names)}
-    return np.array([position[text] for text in texts], dtype=np.int64), names
+    return np.array([position[str(text)] for text in texts], dtype=np.int64), names
 
 
-def _split(records: list[Record], labels: NDArray[np.int64], config: DatasetConfig, work: Work) -> NDArray[np.int8]:
+def _check_column(records: list[Record], column: str, field: str, hint: str = "none") -> None:
+    if column not in (known := sorted({name for record in records for name in record.metadata})):
+        raise DataError(
+            f"the dataset has no column '{column}'", hint=f"columns: {', '.join(known) or hint}", field=field
+        )
+
+
+def _refuse_unreadable(found: NDArray[Any], records: list[Record]) -> None:
+    bad = np.flatnonzero(found["error"] != b"")
+    if len(bad):
+        more = f", nor do {len(bad) - 1} others" if len(bad) > 1 else ""
+        why = found["error"][bad[0]].decode(errors="replace")
+        raise DataError(
+            f"{records[bad[0]].id} does not decode: {why}{more}",
+            hint="see all with: mep lint RECIPE; leave them out with --fix exclude.txt",
+            field="dataset.source",
+        )
+
+
+def _twins(found: NDArray[Any], config: DatasetConfig) -> NDArray[np.int64]:
+    """int64 (n,) number of the group of near duplicates of each image."""
+    if config.near_duplicate_bits is None:
+        return np.arange(len(found))
+    return near_duplicates(found["phash"], config.near_duplicate_bits)
+
+
+def split(
+    records: list[Record], labels: NDArray[np.int64], twins: NDArray[np.int64], config: DatasetConfig, work: Work
+) -> NDArray[np.int8]:
     """int8 (n,) split of every image: the held-out part first, then validation from what is left, whole groups each."""
-    groups = _groups(records, config.group)
+    named = _groups(records, config.group)
+    groups = joined(named, twins)
     if config.holdout.splits:
         heldout = _in_splits(records, config.holdout.splits, "dataset.holdout.splits")
     else:
-        heldout = _draw_groups(labels, groups, config.holdout.fraction or 0.2, work.rng("holdout"))
+        heldout = draw_groups(labels, groups, config.holdout.fraction or 0.2, work.rng("holdout"))
     _refuse_empty_side(heldout, "held-out", "dataset.holdout")
     splits = np.where(heldout, HELDOUT, TRAIN).astype(np.int8)
     rest = np.flatnonzero(~heldout)
+    chosen = None
     if config.validation.splits:
         chosen = _in_splits(records, config.validation.splits, "dataset.validation.splits")[rest]
     elif config.validation.fraction:
         numbers = np.unique(groups[rest], return_inverse=True)[1]
-        chosen = _draw_groups(labels[rest], numbers, config.validation.fraction, work.rng("validation"))
-    else:
-        return splits
-    _refuse_empty_side(chosen, "validation", "dataset.validation")
-    splits[rest[chosen]] = VALIDATION
+        chosen = draw_groups(labels[rest], numbers, config.validation.fraction, work.rng("validation"))
+    if chosen is not None:
+        _refuse_empty_side(chosen, "validation", "dataset.validation")
+        splits[rest[chosen]] = VALIDATION
+    if config.group is not None and (torn := np.flatnonzero(straddling(named, splits))).size:
+        raise DataError(
+            f"{config.group} {records[torn[0]].metadata[config.group]} lies in several of the given splits"
+            f" ({len(torn)} images of such groups)",
+            hint="split by fraction, or leave the images out: mep lint RECIPE --fix exclude.txt",
+            field="dataset.group",
+        )
     return splits
 
 
@@ -152,48 +225,31 @@ def _groups(records: list[Record], column: str | None) -> NDArray[np.int64]:
     """int64 (n,) number of each image's group; every image is its own where no column is named."""
     if column is None:
         return np.arange(len(records))
-    if column not in {name for record in records for name in record.metadata}:
-        raise DataError(f"the dataset has no column '{column}'", field="dataset.group")
-    return np.unique([str(record.metadata.get(column)) for record in records], return_inverse=True)[1]
+    return np.unique([str(record.metadata.get(column)) for record in records], return_inverse=True)[1].astype(np.int64)
 
 
-def _draw_groups(
-    labels: NDArray[np.int64], groups: NDArray[np.int64], fraction: float, rng: np.random.Generator
-) -> NDArray[np.bool_]:
-    """Whole groups in random order, each taken when it brings the held-out count of its labels nearer to the share."""
-    n_labels = int(labels.max()) + 2  # label -1 counts as one of its own
-    counts = np.zeros((int(groups.max()) + 1, n_labels))
-    np.add.at(counts, (groups, labels + 1), 1)
-    missing = counts.sum(0) * fraction
-    taken = np.zeros(len(counts), dtype=bool)
-    for group in rng.permutation(len(counts)):
-        if np.abs(missing - counts[group]).sum() < np.abs(missing).sum():
-            missing = missing - counts[group]
-            taken[group] = True
-    return taken[groups]
+def _pixels(
+    found: NDArray[Any], twins: NDArray[np.int64], splits: NDArray[np.int8], n_excluded: int, config: DatasetConfig
+) -> dict[str, Any]:
+    """What `Images.pixels` holds."""
+    modes, counts = np.unique(found["mode"], return_counts=True)
+    chosen = (window(found) and config.window) or window(found)
+    return {
+        "window": list(chosen) if chosen else None,
+        "modes": {mode.decode(): int(n) for mode, n in zip(modes, counts, strict=True)},
+        "near_duplicates": int((np.bincount(twins)[twins] > 1).sum()),
+        "straddling": int(straddling(twins, splits).sum()),
+        "excluded": n_excluded,
+    }
 
 
-def _decode(records: list[Record], source: Source, work: Work) -> tuple[list[str], NDArray[np.int64]]:
-    """Digest of the RGB pixels and size of every image; a file that does not decode ends the stage."""
-
-    def inspect(record: Record) -> tuple[str, tuple[int, int]]:
-        try:
-            pixels = to_rgb(source.open(record.id))
-        except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError and more on bad files
-            raise DataError(
-                f"{record.id} does not decode: {error}", hint="replace the file or take it out", field="dataset.source"
-            ) from error
-        header = f"{pixels.shape[1]}x{pixels.shape[0]}:".encode()
-        return hashlib.sha256(header + pixels.tobytes()).hexdigest(), (pixels.shape[1], pixels.shape[0])
-
-    found = []
-    for done, one in enumerate(work.map(inspect, records), 1):
-        found.append(one)
-        work.progress.update(done, len(records))
-    return [digest for digest, _ in found], np.array([size for _, size in found], dtype=np.int64)
+def _table(records: list[Record]) -> dict[str, list[Any]]:
+    """Every metadata column as one list."""
+    columns = dict.fromkeys(name for record in records for name in record.metadata)
+    return {name: _of_one_type([record.metadata.get(name) for record in records]) for name in columns}
 
 
-def _column(values: list[Any]) -> list[Any]:
+def _of_one_type(values: list[Any]) -> list[Any]:
     """Values of one type, so that the column can be stored: as they are, or all as text."""
     kinds = {type(value) for value in values if value is not None}
     return values if len(kinds) <= 1 else [None if value is None else str(value) for value in values]

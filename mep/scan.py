@@ -1,0 +1,136 @@
+"""Every image read once: does it decode, what is it, and which others is it like?"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mep.errors import MepError
+from mep.pixels import is_deep, refuse_bomb, to_rgb, window_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+    from mep.sources import Record, Source
+    from mep.stage import Work
+
+CHUNK = 32
+"""Images that a thread reads before it hands its findings on."""
+
+FOUND = np.dtype(
+    {
+        "names": ["sha256", "phash", "width", "height", "mode", "low", "high", "error"],
+        "formats": ["S64", "<u8", "<i4", "<i4", "S8", "<f8", "<f8", "S160"],
+    }
+)
+"""What is known of an image: sha256 of its decoded pixels, perceptual hash, size, Pillow's mode, lowest and highest
+value where it is deep grey, and why it does not decode, empty where it does."""
+
+
+def scan(source: Source, records: Sequence[Record], work: Work) -> NDArray[Any]:
+    """FOUND (n,) of every record; resumable, and never more than a few images in memory."""
+
+    def chunk(some: Sequence[Record]) -> NDArray[Any]:
+        return np.array([examine(source, record.id) for record in some], dtype=FOUND)
+
+    def shard(some: Sequence[Record]) -> NDArray[Any]:
+        return np.concatenate(list(work.map(chunk, [some[i : i + CHUNK] for i in range(0, len(some), CHUNK)])))
+
+    return work.in_shards("scan", records, shard, size=8192)
+
+
+def examine(source: Source, image_id: str) -> tuple[Any, ...]:
+    """A row of FOUND."""
+    try:
+        with source.open(image_id) as image:
+            return _examine(image)
+    except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError and more on bad files
+        text = str(error) if isinstance(error, MepError) else f"{error}".replace(str(image_id), "the file")
+        return "", 0, 0, 0, "", 0, 0, (text or type(error).__name__).encode()[:160]
+
+
+def _examine(image: Image) -> tuple[Any, ...]:
+    from PIL import Image, ImageOps
+
+    refuse_bomb(image)
+    low = high = 0.0
+    mode = image.mode
+    if is_deep(mode):  # the window of the dataset is not known yet: what is stored is hashed, not what will be seen
+        values = np.asarray(ImageOps.exif_transpose(image))
+        if not np.isfinite(values).all():
+            raise ValueError("it holds values that are not finite")
+        low, high = float(values.min()), float(values.max())
+        height, width = values.shape
+        content = values.tobytes()
+        rgb = Image.fromarray(((values - low) * (255 / max(high - low, 1e-12))).astype(np.uint8))
+    else:
+        pixels = to_rgb(image)
+        height, width = pixels.shape[:2]
+        content = pixels.tobytes()
+        rgb = Image.fromarray(pixels)
+    digest = hashlib.sha256(f"{width}x{height}:".encode())
+    digest.update(content)
+    return digest.hexdigest(), perceptual_hash(rgb), width, height, mode.encode(), low, high, b""
+
+
+def perceptual_hash(image: Image) -> int:
+    """64 bits that survive resizing, compression and small changes of brightness (Zauner 2010).
+
+    The 8 x 8 lowest frequencies of the cosine transform of the image at 32 x 32 grey, each against their median.
+    """
+    from PIL import Image
+
+    grey = np.asarray(image.convert("L").resize((32, 32), Image.Resampling.BOX), dtype=np.float32)
+    basis = _cosines()
+    lowest = (basis @ grey @ basis.T).ravel()
+    bits = lowest > np.median(lowest)
+    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+
+
+@cache
+def _cosines() -> NDArray[np.float32]:
+    """float32 (8, 32), rows 0 to 7 of the orthogonal cosine transform of 32 values."""
+    from scipy.fft import dct
+
+    return np.asarray(dct(np.eye(32), axis=0, norm="ortho")[:8], dtype=np.float32)
+
+
+def window(found: NDArray[Any]) -> tuple[float, float] | None:
+    """The window of a dataset's deep grey that clips nothing; None where no image has any."""
+    deep = found[np.isin(found["mode"], [mode for mode in np.unique(found["mode"]) if is_deep(mode.decode())])]
+    if not len(deep):
+        return None
+    return window_of(float(deep["low"].min()), float(deep["high"].max()), whole=b"F" not in deep["mode"])
+
+
+def near_duplicates(hashes: NDArray[np.uint64], bits: int) -> NDArray[np.int64]:
+    """Number of the group of each image; two whose hashes differ in at most `bits` bits are in one, int64 (n,).
+
+    Two such hashes agree in one of bits + 1 bands, so that only images which share a band are compared.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    unique, place = np.unique(hashes, return_inverse=True)
+    edges = [np.zeros((2, 0), dtype=np.int64)]
+    bounds = np.linspace(0, 64, bits + 2).astype(int)
+    for low, high in itertools.pairwise(bounds.tolist()):
+        band = (unique >> np.uint64(low)) & np.uint64(2 ** (high - low) - 1)
+        order = np.argsort(band, kind="stable")
+        band, ordered = band[order], unique[order]
+        for step in range(1, len(unique)):
+            same = np.flatnonzero(band[step:] == band[:-step])
+            if not len(same):
+                break
+            near = same[np.bitwise_count(ordered[same + step] ^ ordered[same]) <= bits]
+            edges.append(np.stack([order[near], order[near + step]]))
+    rows, columns = np.concatenate(edges, axis=1)
+    graph = coo_array((np.ones(len(rows), dtype=np.int8), (rows, columns)), (len(unique), len(unique)))
+    return np.asarray(connected_components(graph, directed=False)[1][place], dtype=np.int64)
