@@ -50,8 +50,8 @@ ROW_FIELDS = (
 )
 """Every field of a row, in the order in which they are written."""
 
-MetricName = Callable[[str, int], str]
-"""A metric and the number of images -> what it is called in this feature space."""
+MetricName = Callable[[str, int, dict[str, Any]], str]
+"""A metric, the number of images and the score's settings -> what it is called in this feature space."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +80,7 @@ class Space:
     train: NDArray[np.floating] | None = None
     groups: NDArray[np.int64] | None = None
     paired: frozenset[str] = frozenset()
-    metric_name: MetricName = field(default=lambda metric, n: metric)
+    metric_name: MetricName = field(default=lambda metric, n, settings: metric)
 
 
 def evaluate(
@@ -117,11 +117,11 @@ class _Sets:
             self.fakes["train"] = self.train
         self.against_heldout: dict[int, dict[str, Numbers]] = {}
 
-    def row(self, score: Score | None, metric: str, subject: str, **fields: Any) -> dict[str, Any]:
+    def row(self, score: Score, metric: str, subject: str, **fields: Any) -> dict[str, Any]:
         n = len(self.real)
         available = {"train": self.space.train, **self.space.fakes}[subject]
         known = {
-            "metric": self.space.metric_name(metric, n),
+            "metric": self.space.metric_name(metric, n, score.dump()),
             "subject": subject,
             "reference": "heldout",
             "group": "all",
@@ -140,12 +140,11 @@ def drawn(n_rows: int, n: int, seed: int, stream: int) -> NDArray[np.int64]:
     return np.random.default_rng([seed, 17, stream, n_rows]).permutation(n_rows)[:n]
 
 
-def complete(protocol: Mapping[str, Any], score: Score | None, metric: str, known: Mapping[str, Any]) -> dict[str, Any]:
+def complete(protocol: Mapping[str, Any], score: Score, metric: str, known: Mapping[str, Any]) -> dict[str, Any]:
     """A row with every field, in order, and its flags."""
     fields: dict[str, Any] = dict.fromkeys(ROW_FIELDS)
     fields |= {"version": mep.__version__, "flags": [], "dtype": "float32"} | dict(protocol)
-    if score is not None:
-        fields |= {"settings": score.dump(), **score.protocol(metric)}
+    fields |= {"settings": score.dump(), **score.protocol(metric)}
     fields |= {name: value for name, value in known.items() if name != "flags"}
     if fields["value"] is not None and fields["se"] is not None:
         reach = Z_95 * fields["se"]

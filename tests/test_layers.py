@@ -36,6 +36,7 @@ LAYERS = [
         "tokenizer",
         "autoencoder",
         "cache",
+        "encoders",
         "checkpoints",
         "weights",
     },

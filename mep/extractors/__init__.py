@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from mep.config import digest
+from mep.encoders import exact_arithmetic
+from mep.files import sha256_of
+from mep.hub import ModelReference
 from mep.registry import Method
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+__all__ = ["Extractor", "Features", "Network", "PretrainedExtractor", "exact_arithmetic"]
 
+if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
@@ -56,24 +60,19 @@ class Extractor(Method):
         """What its numbers depend on beside the weights: layer, preprocessing, resize."""
         raise NotImplementedError
 
-    def metric_name(self, metric: str, n: int) -> str:
-        """What a metric of this extractor, measured on n images, is called where papers have a name of their own."""
+    def metric_name(self, metric: str, n: int, settings: dict[str, Any]) -> str:
+        """What a metric is called where papers have a name for it in these features, at n images and these settings."""
         return metric
 
 
-@contextmanager
-def exact_arithmetic(device: str) -> Iterator[None]:
-    """Full float32: no TF32, no autocast, no kernels picked by timing, so that a feature is the same in any batch."""
-    import torch
+class PretrainedExtractor(ModelReference, Extractor):
+    """An extractor that is a pretrained model, by hub id and revision or from a folder."""
 
-    with (
-        torch.inference_mode(),
-        torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),
-        torch.autocast(torch.device(device).type, enabled=False),
-    ):
-        before = torch.get_float32_matmul_precision()
-        torch.set_float32_matmul_precision("highest")
-        try:
-            yield
-        finally:
-            torch.set_float32_matmul_precision(before)
+    @property
+    def name(self) -> str:
+        """The last part of the id or of the path."""
+        place = str(self.id) if self.path is None else self.path.name
+        return re.sub(r"[^A-Za-z0-9._-]+", "-", place.split("/")[-1]) or "model"
+
+    def digest(self) -> str:
+        return digest({"model": self.externals(sha256_of)["model"], **self.dump()})

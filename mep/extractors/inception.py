@@ -61,7 +61,7 @@ class Inception(Extractor):
             "resize": f"pillow bicubic, anti-aliased, float, clipped @{SIDE_PX}",
         }
 
-    def metric_name(self, metric: str, n: int) -> str:
+    def metric_name(self, metric: str, n: int, settings: dict[str, Any]) -> str:
         return "fid" if metric == "fd" and n >= FEWEST_FOR_FID else metric
 
     def load(self, device: str) -> Network:
