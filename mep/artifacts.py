@@ -524,7 +524,10 @@ class Model(InPipeline):
 
 @dataclass(frozen=True, eq=False)
 class Samples(InFolder):
-    """The synthetic dataset: an imagefolder of PNG files with metadata.jsonl."""
+    """The synthetic dataset: an imagefolder with metadata.jsonl, contact sheets in `__sheets__/`.
+
+    Samples that were refused (black, constant, not finite) have no file; refused.jsonl names them.
+    """
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -540,9 +543,20 @@ class Samples(InFolder):
         with Image.open(self.folder / row["file_name"]) as image:
             return np.asarray(image.convert("RGB"))
 
+    @property
+    def refused(self) -> dict[str, int]:
+        """Reason -> how many samples were refused for it."""
+        path = self.folder / "generation.json"
+        return dict(read_json(path)["refused"]) if path.exists() else {}
+
     def facts(self) -> dict[str, Any]:
-        rows = self.rows
-        return {"images": len(rows), "prompts": len({row["prompt_id"] for row in rows})}
+        path = self.folder / "generation.json"
+        if not path.exists():  # an imagefolder from elsewhere
+            rows = self.rows
+            return {"images": len(rows), "prompts": len({row["prompt_id"] for row in rows})}
+        found = read_json(path)  # counting a million rows would take gigabytes
+        refused = sum(found["refused"].values())
+        return {"images": found["images"], "prompts": found["prompts"]} | ({"refused": refused} if refused else {})
 
 
 @dataclass(frozen=True, eq=False)

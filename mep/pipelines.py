@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mep.errors import DataError
 from mep.files import read_json, write_json
 from mep.torchvision_ops import declare_missing_operators
 
@@ -33,11 +34,30 @@ def prepare_libraries() -> None:
 LORA_FILE = "pytorch_lora_weights.safetensors"
 
 
+def check_pipeline(folder: Path) -> None:
+    """DataError where a folder does not hold a StableDiffusionPipeline, but another architecture or nothing."""
+    index = folder / "model_index.json"
+    if not index.is_file():
+        raise DataError(
+            f"{folder} holds no model: it has no model_index.json",
+            hint="name one that StableDiffusionPipeline.save_pretrained wrote; on several hosts, one that all share",
+        )
+    found = read_json(index).get("_class_name")
+    if found != "StableDiffusionPipeline":
+        raise DataError(
+            f"{folder} holds a {found}, wanted a StableDiffusionPipeline",
+            hint="Stable Diffusion 1.x and 2.x and models of their architecture can be used; others cannot",
+        )
+
+
 def load_pipeline(folder: Path, device: str, *, lora_scale: float = 1.0) -> Any:
     """The diffusers pipeline in a folder, silent and on the device, in float32 and evaluation mode.
 
     lora_scale      how strongly the LoRA weights that lie in `lora/` beside the folder, if any, change the model
+
+    DataError   the folder holds another architecture, or nothing
     """
+    check_pipeline(folder)
     prepare_libraries()
     from diffusers import StableDiffusionPipeline
 

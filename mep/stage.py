@@ -41,6 +41,7 @@ class Stage:
     draws: bool
     repeats: bool
     parallel: bool
+    grows: tuple[str, ...]
     config: type[Config]
     inputs: dict[str, type[Artifact]]
     output: type[Artifact]
@@ -55,7 +56,13 @@ class Stage:
 
 
 def stage(
-    *, version: int, section: str = "", draws: bool = False, repeats: bool = False, parallel: bool = False
+    *,
+    version: int,
+    section: str = "",
+    draws: bool = False,
+    repeats: bool = False,
+    parallel: bool = False,
+    grows: tuple[str, ...] = (),
 ) -> Callable[[Callable[..., Any]], Stage]:
     """Make a stage of a typed function.
 
@@ -64,6 +71,7 @@ def stage(
     draws     whether it uses `work.seed`; only then does the recipe's seed enter the fingerprint
     repeats   whether it is done again, from another seed, for every repeat that `seeds:` asks for
     parallel  whether it can run in several processes at once under `accelerate launch`
+    grows     fields that only say which items there are: results that differ in nothing else come as `work.earlier`
     """
 
     def decorate(function: Callable[..., Any]) -> Stage:
@@ -76,6 +84,7 @@ def stage(
             draws=draws,
             repeats=repeats,
             parallel=parallel,
+            grows=grows,
             config=hints["config"],
             inputs={name: hints[name] for name in names},
             output=hints["return"],
@@ -108,6 +117,7 @@ class Work:
     seed     the recipe's seed
     cache    folder of what can be computed again at any time, shared by all runs
     lineage  stage -> settings, seed and outside content of this stage and of all before it
+    earlier  folders of results of the same stage that differ only in the fields that it `grows` in
     """
 
     folder: Path
@@ -122,6 +132,9 @@ class Work:
     stop_signal: Callable[[], int | None] = lambda: None
     mapper: Callable[..., Iterator[Any]] | None = None
     spreader: Callable[..., Iterator[tuple[int, Any]]] | None = None
+    earlier: Sequence[Path] = ()
+    generation_batch_size: int | None = None
+    decode_batch_size: int = 8
 
     @property
     def out(self) -> Path:

@@ -156,7 +156,7 @@ def test_a_lock_repeats_the_run(tiny_recipe, tmp_path):
 def test_a_stage_that_raises_is_told_with_its_log_and_the_run_can_go_on(tiny_recipe, tmp_path, monkeypatch):
     store = Store(tmp_path / "runs")
     with monkeypatch.context() as patch:
-        patch.setattr("mep.stages.generation.load_pipeline", lambda *a: 1 / 0)
+        patch.setattr("mep.drawing.job.load_pipeline", lambda *a, **b: 1 / 0)
         with pytest.raises(StageFailed, match="stage generation failed: ZeroDivisionError") as caught:
             go(tiny_recipe, store)
     row = find_run(store, None)

@@ -1,9 +1,14 @@
 """Allocations: how many images are generated for each prompt. One file, one rule."""
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import ClassVar, Literal
 
 from mep.artifacts import Prompt
 from mep.registry import Method
+
+Share = Literal["training", "real", "equal"]
+"""By what a total is shared among prompts: the training images that each captions, after balancing; the real training
+images of its label and cluster, before balancing; or equally."""
 
 
 class Allocation(Method):
@@ -11,6 +16,34 @@ class Allocation(Method):
 
     noun: ClassVar[str] = "allocation"
 
-    def counts(self, prompts: list[Prompt]) -> list[int]:
-        """Images to generate for each prompt, in the order of the prompts."""
+    def counts(self, prompts: Sequence[Prompt], real: Sequence[int] = ()) -> list[int]:
+        """Images to generate for each prompt, in the order of the prompts.
+
+        real    real training images of each prompt's record, before balancing
+
+        DataError   the prompts are not what the rule needs
+        """
         raise NotImplementedError
+
+
+def weights_of(share: Share, prompts: Sequence[Prompt], real: Sequence[int] = ()) -> list[int]:
+    """Relative size of each prompt's part."""
+    if share == "real":
+        return list(real)
+    return [prompt.n_images if share == "training" else 1 for prompt in prompts]
+
+
+def apportion(total: int, weights: Sequence[int]) -> list[int]:
+    """Whole numbers that add up to the total and are as nearly as possible in proportion to the weights.
+
+    Hamilton's method: everyone gets the whole part of the quota, remainders go to the largest fractions; among equal
+    ones to the first.
+    """
+    whole = sum(weights)
+    if whole == 0:
+        return [0] * len(weights)
+    counts = [total * weight // whole for weight in weights]
+    fractions = [total * weight % whole for weight in weights]
+    for row in sorted(range(len(weights)), key=lambda row: (-fractions[row], row))[: total - sum(counts)]:
+        counts[row] += 1
+    return counts

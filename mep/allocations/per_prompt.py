@@ -1,5 +1,6 @@
 """The same number for every prompt."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field
@@ -15,5 +16,5 @@ class PerPrompt(Allocation):
     images: int = Field(ge=1)
     """Images for each prompt."""
 
-    def counts(self, prompts: list[Prompt]) -> list[int]:
+    def counts(self, prompts: Sequence[Prompt], real: Sequence[int] = ()) -> list[int]:
         return [self.images] * len(prompts)

@@ -108,6 +108,10 @@ class MachineConfig(TrainingMachine):
     """Where work on many images runs."""
     batch_size: int = Field(64, ge=1, le=65536)
     """Images that a model sees at once when it embeds, encodes, generates or extracts."""
+    generation_batch_size: int | None = Field(None, ge=1, le=65536)
+    """Images that are generated at once. Default: batch_size."""
+    decode_batch_size: int = Field(8, ge=1, le=65536)
+    """Latents that the autoencoder decodes at once when it generates; what needs most memory at 512 pixels."""
     checkpoint_every_s: float = Field(30, ge=0.1)
     """Seconds of training between two checkpoints; more where writing one would take over 1 % of the time."""
 

@@ -178,6 +178,9 @@ def _make(
         stop_signal=lambda: asked.number,
         mapper=machine.engine.map,
         spreader=partial(machine.engine.spread, device=machine.device),
+        earlier=store.relatives(task.stage, task.ingredients) if task.stage.grows else (),
+        generation_batch_size=machine.generation_batch_size,
+        decode_batch_size=machine.decode_batch_size,
     )
     inputs = {role: store.load(one.stage, one.fingerprint, one.config) for role, one in task.inputs.items()}
     if machine.accelerate and task.stage.parallel:

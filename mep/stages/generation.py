@@ -1,18 +1,24 @@
 """Generation: the synthetic dataset, image by image from a seed of its own."""
 
-from functools import partial
-from pathlib import Path
-from typing import Any
+import itertools
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 
 from mep.allocations import Allocation
-from mep.artifacts import Model, Prompts, Samples
+from mep.artifacts import Clusters, Images, Model, Prompt, Prompts, Samples
 from mep.config import Config
+from mep.drawing.job import Draw
+from mep.drawing.ledger import Ledger
+from mep.drawing.plan import Sample, SamplePlan
+from mep.drawing.sheets import Sheets
 from mep.errors import DataError
-from mep.files import sha256_of, write_atomically, write_text
-from mep.pipelines import encode_prompts, load_pipeline
+from mep.files import read_json
+from mep.pipelines import check_pipeline
 from mep.registry import OneOf
 from mep.samplers import Sampler
 from mep.stage import Work, stage
@@ -27,80 +33,109 @@ class GenerationConfig(Config):
     guidance: float = Field(3.0, ge=0, le=50)
     """Scale of classifier-free guidance (Ho & Salimans 2022); 1 is none. Higher follows the caption more closely, with
     less variety."""
+    guidance_rescale: float = Field(0.0, ge=0, le=1)
+    """How far the contrast that strong guidance adds is taken back; 0.7 is usual, 0 is off (Lin et al. 2024,
+    arXiv:2305.08891, 3.4)."""
+    lora_scale: float = Field(1.0, ge=0, le=4)
+    """How strongly LoRA weights change the model that they were trained on; without meaning for a model without."""
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    """Arithmetic of the UNet and the decoder. bf16 and fp16 are several times faster on a GPU; fp16 not on a CPU."""
+    decoding: Literal["whole", "tiled"] = "whole"
+    """Tiled decodes large images in overlapping tiles, with far less memory and slightly other pixels at the seams."""
+    size: Literal["model", "native"] | Annotated[int, Field(ge=8, le=8192)] = "model"
+    """Side of the files: as the model draws; native, the median shorter side of the real training images; or pixels.
+    Resized bicubic with anti-aliasing."""
+    format: Literal["png", "jpeg", "webp"] = "png"
+    """PNG loses nothing. JPEG and WebP are smaller, and their artefacts are measured with the images."""
+    quality: int = Field(95, ge=1, le=100)
+    """Of JPEG and WebP."""
 
 
-@stage(version=1, draws=True, repeats=True)
-def generation(config: GenerationConfig, prompts: Prompts, model: Model, *, work: Work) -> Samples:
+@stage(version=2, draws=True, repeats=True, grows=("allocation",))
+def generation(
+    config: GenerationConfig, images: Images, clusters: Clusters, prompts: Prompts, model: Model, *, work: Work
+) -> Samples:
     """Draw the synthetic dataset; only images that are missing are made."""
-    listed = plan(config, prompts, work)
-    pipeline = load_pipeline(model.pipeline, work.device)
-    pipeline.scheduler = config.sampler.scheduler(pipeline.scheduler.config)
-    captions = encode_prompts(pipeline, [prompt.text for prompt in prompts.prompts])
-    no_caption = encode_prompts(pipeline, [""])
-    batches = [listed[start : start + work.batch_size] for start in range(0, len(listed), work.batch_size)]
-    for number, batch in enumerate(batches):
-        # A batch is made whole or not at all, so that its images do not depend on where a run was interrupted.
-        if not all((work.out / row["file_name"]).exists() for row in batch):
-            work.stop_if_asked()
-            _draw(config, pipeline, captions, no_caption, batch, model.resolution, work)
-        work.progress.update(min((number + 1) * work.batch_size, len(listed)), len(listed))
-    _write_metadata(work.out, listed, prompts)
+    check_pipeline(model.pipeline)
+    config.sampler.check(read_json(model.pipeline / "scheduler" / "scheduler_config.json"))
+    counts = config.allocation.counts(prompts.prompts, real_counts(prompts.prompts, images.train, clusters))
+    plan = SamplePlan(prompts.prompts, counts, work.seed_for, config.format)
+    if len(plan) == 0:
+        raise DataError("no image is asked for: every prompt gets 0", field="generation.allocation")
+    job = drawing_job(config, model, work, native_side(images.train), len(plan))
+    ledger = Ledger(plan, work.out, work.folder / "drawn.jsonl")
+    ledger.recover(work.map)
+    for folder in work.earlier:
+        ledger.adopt(folder)
+    _draw(job, ledger, work)
+    if not (ledger.state == 1).any():
+        raise DataError(
+            f"all {len(plan)} images are refused ({', '.join(sorted(set(ledger.refusals.values())))})",
+            hint="the model has diverged: train it more gently, or generate with less guidance or in fp32",
+        )
+    ledger.conclude({"drawn_px": job.side, "saved_px": job.saved_side, "format": job.form, "guidance": job.guidance})
     return Samples(work.out)
 
 
-def plan(config: GenerationConfig, prompts: Prompts, work: Work) -> list[dict[str, Any]]:
-    """Every sample with its prompt, ordinal, seed and file name; more images per prompt keep the earlier ones."""
-    counts = config.allocation.counts(prompts.prompts)
+def real_counts(prompts: Sequence[Prompt], train: Images, clusters: Clusters) -> list[int]:
+    """Real training images of each prompt's record before balancing; outliers, which have no cluster, left out."""
+    cluster_of = dict(zip(clusters.ids, clusters.labels.tolist(), strict=True))
+    found = Counter((train.label_of(row), cluster_of.get(image_id, -1)) for row, image_id in enumerate(train.ids))
     return [
-        {
-            "file_name": f"images/{prompt.id}/{ordinal:06d}.png",
-            "prompt": row,
-            "prompt_id": prompt.id,
-            "ordinal": ordinal,
-            "seed": work.seed_for(prompt.id, ordinal),
-        }
-        for row, (prompt, count) in enumerate(zip(prompts.prompts, counts, strict=True))
-        for ordinal in range(count)
+        sum(
+            n
+            for (label, cluster), n in found.items()
+            if cluster >= 0 and prompt.label in (None, label) and prompt.cluster in (None, cluster)
+        )
+        for prompt in prompts
     ]
 
 
-def _draw(
-    config: GenerationConfig,
-    pipeline: Any,
-    captions: Any,
-    no_caption: Any,
-    batch: list[dict[str, Any]],
-    side: int,
-    work: Work,
-) -> None:
-    import torch
-    from PIL import Image
-
-    generators = [torch.Generator().manual_seed(row["seed"]) for row in batch]
-    with torch.inference_mode():
-        images = pipeline(
-            prompt_embeds=captions[[row["prompt"] for row in batch]],
-            negative_prompt_embeds=no_caption.expand(len(batch), -1, -1),
-            num_inference_steps=config.sampler.steps,
-            guidance_scale=config.guidance,
-            height=side,
-            width=side,
-            generator=generators,
-            output_type="np",
-        ).images
-    if not np.isfinite(images).all():
-        raise DataError("the model draws values that are not finite", hint="it has diverged: train it more gently")
-    for row, pixels in zip(batch, np.round(images * 255).astype(np.uint8), strict=True):
-        write_atomically(work.out / row["file_name"], partial(Image.fromarray(pixels).save, format="png"))
+def native_side(train: Images) -> int:
+    """Median shorter side of the real images in pixels."""
+    return int(np.median(train.sizes.min(axis=1)))
 
 
-def _write_metadata(folder: Path, listed: list[dict[str, Any]], prompts: Prompts) -> None:
-    import json
+def drawing_job(config: GenerationConfig, model: Model, work: Work, native_px: int, n: int) -> Draw:
+    """What every worker needs to know to draw samples of a model."""
+    sides = {"model": model.resolution, "native": native_px}
+    return Draw(
+        pipeline=model.pipeline,
+        sampler=config.sampler,
+        guidance=config.guidance,
+        guidance_rescale=config.guidance_rescale,
+        side=model.resolution,
+        saved_side=config.size if isinstance(config.size, int) else sides[config.size],
+        batch_size=min(work.generation_batch_size or work.batch_size, n),
+        precision=config.precision,
+        tiled=config.decoding == "tiled",
+        decode_at_once=work.decode_batch_size,
+        form=config.format,
+        quality=config.quality,
+        lora_scale=config.lora_scale,
+    )
 
-    lines = []
-    for row in listed:
-        prompt = prompts.prompts[row["prompt"]]
-        record = {"file_name": row["file_name"], "text": prompt.text, "label": prompt.label, "cluster": prompt.cluster}
-        record |= {name: row[name] for name in ("prompt_id", "ordinal", "seed")}
-        lines.append(json.dumps(record | {"sha256": sha256_of(folder / row["file_name"])}, ensure_ascii=False))
-    write_text(folder / "metadata.jsonl", "\n".join(lines) + "\n")
+
+def _draw(job: Draw, ledger: Ledger, work: Work) -> None:
+    """Draw what is missing on the workers of the engine, and commit it here as it comes."""
+    plan, sheets = ledger.plan, Sheets(ledger)
+    kept = done = len(plan) - int((ledger.state == 0).sum())
+    began = time.monotonic()
+    for _, drawings in work.spread(job, _batches(ledger, job.batch_size)):
+        ledger.commit(drawings)
+        for drawing in drawings:
+            sheets.notice(plan.sample(drawing.number))
+        sheets.update()
+        done += len(drawings)
+        note = f"{(done - kept) / (time.monotonic() - began):.2f} images/s"
+        if ledger.refusals:
+            note += f", {len(ledger.refusals)} refused"
+        work.progress.update(done, len(plan), note)
+    sheets.update(now=True)
+
+
+def _batches(ledger: Ledger, size: int) -> Iterator[list[Sample]]:
+    """What is missing, in batches that mix prompts; only the very last is shorter, and the job fills it up."""
+    numbers = ledger.missing()
+    while batch := [ledger.plan.sample(number) for number in itertools.islice(numbers, size)]:
+        yield batch

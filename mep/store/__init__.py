@@ -124,6 +124,18 @@ class Store:
             if isinstance(artifact, Scores):
                 db.table("scores").insert_all(_score_rows(artifact_id, artifact.rows), ignore=True)
 
+    def relatives(self, stage: Stage, ingredients: dict[str, Any]) -> list[Path]:
+        """Folders of artifacts whose ingredients differ only in the fields that the stage grows in, newest first."""
+
+        def core(one: dict[str, Any]) -> dict[str, Any]:
+            return one | {"config": {name: v for name, v in one["config"].items() if name not in stage.grows}}
+
+        rows = self.db.query(
+            "SELECT fingerprint, ingredients FROM artifacts WHERE stage = ? ORDER BY made_at DESC", stage.name
+        )
+        found = [row["fingerprint"] for row in rows if core(json.loads(row["ingredients"])) == core(ingredients)]
+        return [self.folder(stage.name, fingerprint) for fingerprint in found if self.has(stage.name, fingerprint)]
+
     def roll_forward(self) -> list[str]:
         """Record artifacts that were committed by a run killed before it could write their rows."""
         known = {row["artifact_id"] for row in self.db.query("SELECT artifact_id FROM artifacts")}

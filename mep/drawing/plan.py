@@ -1,0 +1,79 @@
+"""Which samples there are. Nothing is kept for a sample, so that a plan of a million costs no memory."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mep.artifacts import Prompt
+
+PER_FOLDER = 1000
+"""Images in a folder; listing, copying and archiving stay quick with a million of them."""
+
+SPLIT_WORDS = re.compile(r"(?<![a-z])(train|training|test|testing|eval|evaluation|val|valid|validation|dev)(?![a-z])")
+"""`datasets` takes a folder with such a word in its name for a split, and leaves the other folders out."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image to draw.
+
+    number      place in the dataset: prompt by prompt, by ordinal within a prompt
+    seed        of its noise; depends on the recipe's seed, the prompt's id and the ordinal alone
+    """
+
+    number: int
+    prompt: Prompt
+    ordinal: int
+    seed: int
+    file_name: str
+
+
+class SamplePlan:
+    """Every sample of a dataset; raising a prompt's count keeps the samples that were there.
+
+    counts      images of each prompt
+    seed_for    names -> seed, as `Work.seed_for`
+    """
+
+    def __init__(
+        self, prompts: Sequence[Prompt], counts: Sequence[int], seed_for: Callable[..., int], form: str = "png"
+    ):
+        self.prompts, self.counts, self.seed_for, self.form = prompts, counts, seed_for, form
+        self.starts = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+        self.row_of = {prompt.id: row for row, prompt in enumerate(prompts)}
+
+    def __len__(self) -> int:
+        return int(self.starts[-1])
+
+    def sample(self, number: int) -> Sample:
+        row = int(np.searchsorted(self.starts, number, side="right")) - 1
+        prompt, ordinal = self.prompts[row], number - int(self.starts[row])
+        name = file_name(prompt.id, ordinal, self.form)
+        return Sample(number, prompt, ordinal, self.seed_for(prompt.id, ordinal), name)
+
+    def find(self, prompt_id: str, ordinal: int) -> int | None:
+        """Number of a sample, None where the plan has it not."""
+        row = self.row_of.get(prompt_id)
+        return None if row is None or ordinal >= self.counts[row] else int(self.starts[row]) + ordinal
+
+    def in_turn(self) -> Iterator[int]:
+        """All numbers in the order of drawing: the first of every prompt, the second of every prompt, ...
+
+        Whenever a run is looked at or stopped, all prompts are equally far.
+        """
+        for ordinal in range(max(self.counts, default=0)):
+            for row, count in enumerate(self.counts):
+                if ordinal < count:
+                    yield int(self.starts[row]) + ordinal
+
+
+def folder_name(prompt_id: str) -> str:
+    """The prompt's id, made safe for `datasets`."""
+    return SPLIT_WORDS.sub(r"\1x", prompt_id)
+
+
+def file_name(prompt_id: str, ordinal: int, form: str) -> str:
+    """Where a sample lies in its dataset: images/<prompt>/<thousand>/<ordinal>.<form>."""
+    return f"images/{folder_name(prompt_id)}/{ordinal // PER_FOLDER:04d}/{ordinal:07d}.{form}"
