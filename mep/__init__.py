@@ -6,7 +6,7 @@ import mep
 recipe = mep.load_recipe("recipes/quickstart.yaml", ["training.steps=100"])
 store = mep.Store(Path("runs"))
 run_id = mep.run(recipe, store)
-print(mep.report.as_markdown(mep.report.comparison(mep.report.gather(store, run_id))))
+print(mep.report.as_markdown(mep.report.comparison(store, [run_id])))
 """
 
 import importlib

@@ -31,6 +31,11 @@ def listing() -> Console:
     return out() if sys.stdout.isatty() else Console(file=sys.stdout, width=10_000, highlight=False)
 
 
+def report_width() -> int:
+    """Columns for the tables of a report: those of the terminal, 80 where there is none."""
+    return out().width if sys.stdout.isatty() else 80
+
+
 class Screen:
     """Hears what the runner does and draws it: a bar on a terminal, plain lines elsewhere."""
 

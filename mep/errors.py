@@ -8,6 +8,7 @@ MepError
 |-- EnvironmentLacks   3   a package, a model or a device is missing
 |-- Locked             4   another process holds the run
 |-- IntegrityError     5   the store does not hold what its manifests say
+|-- NotComparable      5   numbers that were not made alike stand beside each other
 `-- Interrupted   130/143  stopped by a signal, ready to resume
 """
 
@@ -94,6 +95,10 @@ class Locked(MepError):
 
 
 class IntegrityError(MepError):
+    exit_code = 5
+
+
+class NotComparable(MepError):
     exit_code = 5
 
 

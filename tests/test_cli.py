@@ -84,13 +84,14 @@ def test_status_ls_and_show_tell_the_same_run(finished):
         assert run_id in mep("--runs", runs, command, *([run_id] if command != "ls" else [])).stdout
 
 
-@pytest.mark.parametrize("form", ["table", "md", "json", "html"])
-def test_a_report_comes_in_every_format(finished, tmp_path, form):
+@pytest.mark.parametrize("form", ["table", "md", "csv", "json", "html", "latex"])
+def test_a_report_comes_in_every_format_to_the_screen_and_to_a_file(finished, tmp_path, form):
     runs, _, _ = finished
-    done = mep("--runs", runs, "report", "--format", form, "--output", tmp_path / "page.html")
+    done = mep("--runs", runs, "report", "--format", form, "--output", tmp_path / "report")
     assert done.exit_code == 0, done.output
-    text = (tmp_path / "page.html").read_text() if form == "html" else done.stdout
-    assert "label-only" in text
+    assert "label-only" in (tmp_path / "report").read_text()
+    if form != "html":
+        assert "label-only" in mep("--runs", runs, "report", "--format", form).stdout
 
 
 def test_methods_lists_every_folder(finished):

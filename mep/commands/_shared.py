@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -61,21 +61,12 @@ def watched(store: "Store", recipe: "Recipe") -> Iterator["Screen"]:
 
 def conclude(store: "Store", run_id: str) -> None:
     """The comparison on stdout and the page in the run's folder."""
-    write_report(store, run_id, "table", None)
-    write_report(store, run_id, "html", None)
-
-
-def write_report(store: "Store", run_id: str, form: str, output: Path | None) -> None:
     from mep import report as reports
-    from mep.console import out, show, tell
+    from mep.console import out, report_width, tell
 
-    found = reports.gather(store, run_id)
-    writers: dict[str, Any] = {"md": reports.as_markdown, "json": reports.as_json}
-    if form == "html":
-        path = output or store.run_folder(run_id) / "report.html"
-        reports.write_html(found, path)
-        tell(f"report: {path}")
-    elif form == "table":
-        out().print(reports.as_rich(reports.comparison(found)))
-    else:
-        show(writers[form](reports.comparison(found)))
+    found = reports.comparison(store, [run_id])
+    shown = reports.select(found, reports.View())
+    out().print(reports.as_rich(shown, width=report_width()))
+    path = store.run_folder(run_id) / "report.html"
+    reports.write_html(reports.gather(store, [run_id]), path, found)
+    tell(f"report: {path}")

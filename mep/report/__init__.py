@@ -1,10 +1,13 @@
 """The report: the arms of a run side by side, as a table, as Markdown, as JSON and as one HTML page.
 
-    gather(store, run_id) -> RunReport              data.py     what the page shows, from the store
-    comparison(report)    -> Comparison             table.py    the numbers of the arms, their differences, the notes
-    verdict(comparison)   -> sentences              sentences.py
-    as_rich, as_markdown, as_json (comparison)      render.py
-    write_html(report, path)                        html.py
+    find_runs(store, names)        -> run ids           scores.py    by name, beginning or pattern
+    comparison(store, run_ids)     -> Comparison        table.py     numbers, differences, notes: from the provenance
+    select(comparison, View(...))  -> Comparison        view.py      rows and columns to show
+    verdict(comparison)            -> sentences         sentences.py
+    as_rich, as_markdown, as_latex, as_csv, as_json     terminal.py, formats.py
+    gather(store, run_ids)         -> Report            data.py      what the page shows, from the artifacts
+    write_html(report, path)                            html.py
+    write_figures(report, folder)                       print.py     SVG, PDF, PNG and CSV for papers
 
 Nothing heavy is imported until one of these is asked for.
 """
@@ -13,30 +16,46 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mep.report.data import RunReport, gather
+    from mep.report.data import Report, gather
+    from mep.report.formats import as_csv, as_json, as_latex, as_markdown, long_csv, long_rows
     from mep.report.html import write_html
-    from mep.report.render import as_json, as_markdown, as_rich
+    from mep.report.print import write_figures
+    from mep.report.scores import find_runs
     from mep.report.sentences import verdict
     from mep.report.table import Comparison, comparison
+    from mep.report.terminal import as_rich
+    from mep.report.view import View, select
 
 __all__ = [
     "Comparison",
-    "RunReport",
+    "Report",
+    "View",
+    "as_csv",
     "as_json",
+    "as_latex",
     "as_markdown",
     "as_rich",
     "comparison",
+    "find_runs",
     "gather",
+    "long_csv",
+    "long_rows",
+    "select",
     "verdict",
+    "write_figures",
     "write_html",
 ]
 
 HOMES = {
-    "data": ("RunReport", "gather"),
+    "data": ("Report", "gather"),
+    "formats": ("as_csv", "as_json", "as_latex", "as_markdown", "long_csv", "long_rows"),
     "html": ("write_html",),
-    "render": ("as_json", "as_markdown", "as_rich"),
+    "print": ("write_figures",),
+    "scores": ("find_runs",),
     "sentences": ("verdict",),
     "table": ("Comparison", "comparison"),
+    "terminal": ("as_rich",),
+    "view": ("View", "select"),
 }
 """Module -> the names that it is home to."""
 

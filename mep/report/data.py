@@ -1,6 +1,7 @@
 """Everything that a report shows, gathered from the run's folder, the provenance and the store."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -27,13 +28,14 @@ from mep.store import Store
 ArtifactT = TypeVar("ArtifactT", bound=Artifact)
 
 SHOWN = (Images, Inliers, Clusters, TrainingSet, Prompts, BaseModel, Model, Samples, Scores)
-"""What a report reads. Embeddings, latents and features of references are large, and nothing of them is shown."""
+"""What a report reads at once. Embeddings are read when the map is drawn; latents and features are not shown."""
 
 
 @dataclass(frozen=True, eq=False)
 class ArmReport:
     """One arm: what it is, what it has reached, what it lacks.
 
+    name            its label in tables: the arm's own where one run is shown, else with the run
     artifact_ids    stage -> stage/fingerprint of every artifact that is there
     missing         stages without an artifact, in the order of the pipeline
     lost            those of them that had one, whose files are gone or cut short
@@ -85,6 +87,8 @@ class RunReport:
     state           done, failed, running or interrupted, derived
     recipe_text     as it was given
     lock_text       as it was resolved
+    attempts        every try at a stage, in order: what a run did before it was stopped, and after
+    origins         arm, field, value and where it was written, for every field that is no default
     """
 
     run_id: str
@@ -100,12 +104,44 @@ class RunReport:
     lock_text: str
     arms: list[ArmReport]
     stages: list[StageReport]
+    attempts: list[dict[str, Any]]
+    origins: list[dict[str, Any]]
 
     @property
     def duration_s(self) -> float | None:
         if self.ended_at is None:
             return None
         return (datetime.fromisoformat(self.ended_at) - datetime.fromisoformat(self.started_at)).total_seconds()
+
+    @property
+    def made_s(self) -> float:
+        """Seconds of work on what this run made itself, all attempts."""
+        return sum(one.wall_s for one in self.stages if one.wall_s and one.state != "reused")
+
+    @property
+    def reused_s(self) -> float:
+        return sum(one.wall_s for one in self.stages if one.wall_s and one.state == "reused")
+
+    @property
+    def stops(self) -> list[dict[str, Any]]:
+        """All attempts, where one of them did not end well; else none, for there is no history to tell."""
+        return self.attempts if any(one["state"] not in ("done", "running") for one in self.attempts) else []
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """One run or several, and the arms of all of them; the first is the baseline of a single run."""
+
+    store: Store
+    runs: list[RunReport]
+
+    @property
+    def arms(self) -> list[ArmReport]:
+        return [arm for run in self.runs for arm in run.arms]
+
+    @property
+    def name(self) -> str:
+        return self.runs[0].name if len(self.runs) == 1 else f"{len(self.runs)} runs"
 
     def sharing(self, kind: type[ArtifactT]) -> list[tuple[list[str], ArtifactT]]:
         """Every distinct artifact of a type, with the names of the arms that share it."""
@@ -117,12 +153,17 @@ class RunReport:
         return list(found.values())
 
 
-def gather(store: Store, run_id: str) -> RunReport:
-    """A run as it stands, finished or not.
+def gather(store: Store, run_ids: Sequence[str]) -> Report:
+    """Runs as they stand, finished or not.
 
     UsageError      there is no such run, or its folder is gone
     RecipeError     its locked recipe no longer loads
     """
+    loaded: dict[str, Artifact] = {}
+    return Report(store, [_run(store, run_id, loaded, several=len(run_ids) > 1) for run_id in dict.fromkeys(run_ids)])
+
+
+def _run(store: Store, run_id: str, loaded: dict[str, Artifact], *, several: bool) -> RunReport:
     rows = store.db.query("SELECT * FROM runs WHERE run_id = ?", run_id)
     if not rows:
         raise UsageError(f"there is no run '{run_id}' in {store.root}", hint="see them: mep ls")
@@ -131,12 +172,12 @@ def gather(store: Store, run_id: str) -> RunReport:
         raise UsageError(f"{folder} no longer holds the recipe of the run", hint="run the recipe again")
     recipe = load_recipe(folder / "recipe.lock.yaml", paths_must_exist=False)
     given = folder / "recipe.yaml"
-    loaded: dict[str, Artifact] = {}
+    state = state_of(row, store)
     return RunReport(
         run_id=run_id,
         name=recipe.name,
         description=recipe.description,
-        state=state_of(row, store),
+        state=state,
         error=row["error"],
         started_at=row["started_at"],
         ended_at=row["ended_at"],
@@ -144,12 +185,22 @@ def gather(store: Store, run_id: str) -> RunReport:
         environment=json.loads(row["environment"]),
         recipe_text=given.read_text(encoding="utf-8") if given.exists() else "",
         lock_text=recipe.text,
-        arms=[_arm(store, run_id, name, experiment, loaded) for name, experiment in recipe.arms.items()],
-        stages=_stages(store, run_id, state_of(row, store)),
+        arms=[
+            _arm(store, run_id, name, f"{run_id}/{name}" if several else name, experiment, loaded, state)
+            for name, experiment in recipe.arms.items()
+        ],
+        stages=_stages(store, run_id, state, f"{run_id}/" if several else ""),
+        attempts=store.db.query("SELECT * FROM attempts WHERE run_id = ? ORDER BY attempt_id", run_id),
+        origins=store.db.query(
+            "SELECT arm, field, value, origin FROM parameters WHERE run_id = ? AND origin != 'default' ORDER BY rowid",
+            run_id,
+        ),
     )
 
 
-def _arm(store: Store, run_id: str, name: str, experiment: Experiment, loaded: dict[str, Artifact]) -> ArmReport:
+def _arm(
+    store: Store, run_id: str, name: str, label: str, experiment: Experiment, loaded: dict[str, Artifact], state: str
+) -> ArmReport:
     """`loaded` holds artifacts by name, so that those which arms share are read once."""
     uses = store.db.query("SELECT stage, artifact_id FROM uses WHERE run_id = ? AND arm = ?", run_id, name)
     used = {use["stage"]: use["artifact_id"] for use in uses}
@@ -162,20 +213,38 @@ def _arm(store: Store, run_id: str, name: str, experiment: Experiment, loaded: d
             continue
         if artifact_id not in loaded:
             config = stage.view(getattr(experiment, stage.section))
-            loaded[artifact_id] = store.load(stage, artifact_id.split("/")[1], config)
+            try:
+                loaded[artifact_id] = store.load(stage, artifact_id.split("/")[1], config)
+            except (OSError, KeyError, ValueError, TypeError):  # damaged, or written by another version of its stage
+                del there[stage.name]
+                continue
         artifacts[kind] = loaded[artifact_id]
     return ArmReport(
-        name=name,
+        name=label,
         experiment=experiment,
         artifact_ids=there,
-        missing=[stage for stage in stages() if stage not in there],
+        missing=[stage for stage in stages() if stage not in there and (stage in used or state != "done")],
         lost=[stage for stage in stages() if stage in used and stage not in there],
         artifacts=artifacts,
     )
 
 
-def _stages(store: Store, run_id: str, state: str) -> list[StageReport]:
-    """One row an artifact, in the order of the pipeline."""
+def load(report: Report, arm: ArmReport, kind: type[ArtifactT]) -> ArtifactT | None:
+    """An artifact that `gather` leaves alone because it is large; None where the arm has none that can be read."""
+    stage = maker_of(kind)
+    artifact_id = arm.artifact_ids.get(stage.name)
+    if artifact_id is None:
+        return None
+    try:
+        config = stage.view(getattr(arm.experiment, stage.section))
+        found = report.store.load(stage, artifact_id.split("/")[1], config)
+    except (OSError, KeyError, ValueError, TypeError):
+        return None
+    return found if isinstance(found, kind) else None
+
+
+def _stages(store: Store, run_id: str, state: str, before: str) -> list[StageReport]:
+    """One row an artifact, in the order of the pipeline; `before` comes before the names of arms."""
     uses: dict[str, dict[str, Any]] = {}
     for row in store.db.query(
         "SELECT uses.artifact_id, uses.arm, uses.how, artifacts.facts, artifacts.made_by FROM uses"
@@ -183,7 +252,7 @@ def _stages(store: Store, run_id: str, state: str) -> list[StageReport]:
         " WHERE uses.run_id = ? ORDER BY arms.position",
         run_id,
     ):
-        uses.setdefault(row["artifact_id"], row | {"arms": []})["arms"].append(row["arm"])
+        uses.setdefault(row["artifact_id"], row | {"arms": []})["arms"].append(before + row["arm"])
     attempts: dict[str, list[dict[str, Any]]] = {}
     for row in store.db.query("SELECT * FROM attempts WHERE run_id = ? ORDER BY attempt_id", run_id):
         attempts.setdefault(row["artifact_id"], []).append(row)

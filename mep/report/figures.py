@@ -1,12 +1,17 @@
 """Figures as inline SVG: no library, no script, colours from the page's style sheet."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from markupsafe import Markup, escape
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 N_COLOURS = 8
 """Colours and dash patterns of the style sheet, `.c0` to `.c7`; the ninth arm begins again."""

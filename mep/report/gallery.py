@@ -1,28 +1,26 @@
-"""The pictures of the page: real images, samples beside them, clusters, outliers."""
+"""The pictures of the page: real images, samples of all arms beside them, clusters, outliers."""
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from mep.artifacts import HELDOUT, TRAIN, Clusters, Images, Inliers, Prompts, Samples, TrainingSet
-from mep.report.data import ArmReport, RunReport
-from mep.report.pictures import Picture, Pictures, spread
+from mep.artifacts import HELDOUT, TRAIN, VALIDATION, Clusters, Images, Inliers, Prompts, Samples, TrainingSet
+from mep.report.data import ArmReport, Report
+from mep.report.pictures import Picture, Pictures, affordable_px, spread
 from mep.report.text import clipped, plain
 
 MB = 1_000_000
-REAL_BUDGET, SAMPLE_BUDGET, CLUSTER_BUDGET, OUTLIER_BUDGET = 1.5 * MB, 5 * MB, 3 * MB, 0.5 * MB
-"""Bytes of the pictures of a section, 10 MB in all: the page then stays well below 15 MB."""
+REAL_BUDGET, PROMPT_BUDGET, CLUSTER_BUDGET, OUTLIER_BUDGET = 2 * MB, 7 * MB, 2.5 * MB, 0.5 * MB
+"""Bytes of the pictures of a section, 12 MB in all: the page then stays below 15 MB."""
 
-N_REAL_PER_LABEL = 8
-N_MADE_PER_PROMPT = 8
-FEW_PROMPTS = 12
-"""With as many prompts or fewer, twice as many samples of each are shown."""
-N_REAL_PER_PROMPT = 4
-N_PER_CLUSTER = 12
+N_PER_LABEL = 12
+N_MADE_PER_PROMPT = 16
+N_REAL_PER_PROMPT = 8
+N_PER_CLUSTER, N_MADE_PER_CLUSTER = 12, 8
 N_OUTLIERS = 12
 
 NO_LABEL = "no label"
@@ -32,31 +30,32 @@ MEASURED = re.compile(r"^(.*?) -?[0-9.]+(?:e[+-]?[0-9]+)? ([<>]=?) ")
 
 
 @dataclass(frozen=True)
-class LabelTiles:
-    label: str
-    n_train: int
-    n_heldout: int
-    train: list[Picture]
-    heldout: list[Picture]
+class Strip:
+    """Pictures in a row and what they are: samples of an arm, or real images where `arms` is empty."""
 
-
-@dataclass(frozen=True)
-class PromptTiles:
-    """A prompt with its first samples and real training images of the same record."""
-
-    id: str
-    caption: str
-    n_real: int
-    n_made: int
-    real: list[Picture]
-    made: list[Picture]
-
-
-@dataclass(frozen=True)
-class SampleTiles:
     arms: list[str]
-    prompts: list[PromptTiles]
-    n_prompts: int
+    what: str
+    n: int
+    pictures: list[Picture]
+
+
+@dataclass(frozen=True)
+class Block:
+    """Real images and the samples of every arm for one label or one prompt.
+
+    same_noise      whether the samples of all arms began with the same noise, column by column
+    """
+
+    title: str
+    id: str
+    strips: list[Strip]
+    same_noise: bool = False
+
+
+@dataclass(frozen=True)
+class Blocks:
+    blocks: list[Block]
+    n_blocks: int
 
 
 @dataclass(frozen=True)
@@ -68,6 +67,7 @@ class ClusterCard:
     share: float
     mix: list[tuple[str, float]]
     nearest: list[Picture]
+    made: list[Strip]
 
 
 @dataclass(frozen=True)
@@ -105,63 +105,103 @@ class RealImages:
         return pictures.of(lambda: self.images.read(row), alt, int(self.images.sizes[row].min()))
 
 
-def real_tiles(report: RunReport) -> list[tuple[list[str], list[LabelTiles]]]:
-    """Training and held-out images of every label, for every distinct dataset."""
-    shared = report.sharing(Images)
-    return [(arms, list(_labels(images, REAL_BUDGET / len(shared)))) for arms, images in shared]
+Rows = list[dict[str, Any]]
 
 
-def _labels(images: Images, budget_bytes: float) -> Iterator[LabelTiles]:
-    real, pictures = RealImages(images), Pictures(budget_bytes)
-    numbers = range(len(images.label_names)) if images.label_names else [-1]
-    for number in numbers:
-        if pictures.full:
-            return
-        sides = [np.flatnonzero((images.labels == number) & (images.splits == split)) for split in (TRAIN, HELDOUT)]
-        shown = [
-            [real.picture(images.ids[rows[place]], pictures) for place in spread(len(rows), N_REAL_PER_LABEL)]
-            for rows in sides
-        ]
-        name = images.label_names[number] if number >= 0 else NO_LABEL
-        yield LabelTiles(name, len(sides[0]), len(sides[1]), *shown)
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """The samples that some arms share, with what the first of them knows about them."""
+
+    arms: list[str]
+    arm: ArmReport
+    samples: Samples
+    rows: Rows
+
+    def strip(self, rows: Rows, n_shown: int, pictures: Pictures, *, spread_out: bool) -> Strip:
+        places = spread(len(rows), n_shown) if spread_out else list(range(min(len(rows), n_shown)))
+        shown = [self.picture(rows[place], pictures) for place in places]
+        return Strip(self.arms, "generated", len(rows), shown)
+
+    def picture(self, row: dict[str, Any], pictures: Pictures) -> Picture:
+        alt = f"generated image {row['ordinal']} of {clipped(plain(row['text']))}"
+        return pictures.of(lambda: self.samples.read(row), alt)
 
 
-def sample_tiles(report: RunReport) -> list[SampleTiles]:
-    """Samples of every prompt, for every arm that has drawn some."""
+def drawn(report: Report) -> list[Drawn]:
+    """Every distinct set of samples, with its rows read once."""
     by_name = {arm.name: arm for arm in report.arms}
-    shared = report.sharing(Samples)
-    return [
-        _samples(by_name[arms[0]], samples, arms, Pictures(SAMPLE_BUDGET / len(shared))) for arms, samples in shared
-    ]
+    return [Drawn(arms, by_name[arms[0]], samples, samples.rows) for arms, samples in report.sharing(Samples)]
 
 
-def _samples(arm: ArmReport, samples: Samples, arms: list[str], pictures: Pictures) -> SampleTiles:
-    made: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in samples.rows:
-        made[row["prompt_id"]].append(row)
-    images, known = arm.get(Images), _real_by_prompt(arm)
-    real = RealImages(images) if images else None
-    wanted = N_MADE_PER_PROMPT * (2 if len(made) <= FEW_PROMPTS else 1)
-    prompts = []
-    for prompt_id, rows in made.items():
+def label_blocks(report: Report, sets: Sequence[Drawn]) -> Blocks:
+    """Real held-out and training images of every label, above samples of every arm for it."""
+    shared = report.sharing(Images)
+    pictures = Pictures(REAL_BUDGET)
+    blocks: list[Block] = []
+    n_blocks = 0
+    for arms, images in shared:
+        names = list(range(len(images.label_names))) if images.label_names else [-1]
+        n_blocks += len(names)
+        for number in names:
+            if pictures.full:
+                break
+            name = images.label_names[number] if number >= 0 else NO_LABEL
+            strips = list(_real_strips(images, number, pictures))
+            for one in sets:
+                if one.arms[0] in arms:
+                    rows = [row for row in one.rows if number < 0 or row["label"] == name]
+                    if rows:
+                        strips.append(one.strip(rows, N_PER_LABEL, pictures, spread_out=True))
+            blocks.append(Block(name, "" if len(shared) == 1 else ", ".join(arms), strips))
+    return Blocks(blocks, n_blocks)
+
+
+def _real_strips(images: Images, number: int, pictures: Pictures) -> Iterator[Strip]:
+    """Held-out first: they are what samples are compared with."""
+    real = RealImages(images)
+    sides = {"real, held out": HELDOUT, "real, validation": VALIDATION, "real, training": TRAIN}
+    for what, split in sides.items():
+        rows = np.flatnonzero((images.labels == number) & (images.splits == split))
+        if len(rows):
+            shown = [real.picture(images.ids[rows[place]], pictures) for place in spread(len(rows), N_PER_LABEL)]
+            yield Strip([], what, len(rows), shown)
+
+
+def prompt_blocks(sets: Sequence[Drawn]) -> Blocks:
+    """Samples of every prompt, arms that share it one below the other, under training images of the same record."""
+    made: dict[str, list[tuple[Drawn, Rows]]] = defaultdict(list)
+    for one in sets:
+        own: dict[str, Rows] = defaultdict(list)
+        for row in one.rows:
+            own[row["prompt_id"]].append(row)
+        for prompt_id, rows in own.items():
+            made[prompt_id].append((one, rows))
+    n_made = sum(min(len(rows), N_MADE_PER_PROMPT) for own in made.values() for _, rows in own)
+    n_real = N_REAL_PER_PROMPT * len(made)
+    pictures = Pictures(PROMPT_BUDGET)
+    if sets:
+        first = [(lambda row=row, one=one: one.samples.read(row)) for one in sets for row in one.rows[:8]]
+        pictures.largest_px = affordable_px(first, n_made + n_real, PROMPT_BUDGET)
+    known = {id(one): _real_by_prompt(one.arm) for one in sets}
+    blocks = []
+    for prompt_id, groups in made.items():
         if pictures.full:
             break
-        ids = known.get(prompt_id, [])
-        prompts.append(
-            PromptTiles(
-                id=prompt_id,
-                caption=rows[0]["text"],
-                n_real=len(ids),
-                n_made=len(rows),
-                real=[real.picture(ids[p], pictures) for p in spread(len(ids), N_REAL_PER_PROMPT)] if real else [],
-                made=[_sample(samples, row, pictures) for row in rows[:wanted]],
-            )
-        )
-    return SampleTiles(arms, prompts, len(made))
+        strips = _real_of_prompt(groups[0][0], known[id(groups[0][0])].get(prompt_id, []), pictures)
+        strips += [one.strip(rows, N_MADE_PER_PROMPT, pictures, spread_out=False) for one, rows in groups]
+        seeds = [[row.get("seed") for row in rows[:N_MADE_PER_PROMPT]] for _, rows in groups]
+        same = len(groups) > 1 and all(own == seeds[0] for own in seeds)
+        blocks.append(Block(groups[0][1][0]["text"], prompt_id, strips, same))
+    return Blocks(blocks, len(made))
 
 
-def _sample(samples: Samples, row: dict[str, Any], pictures: Pictures) -> Picture:
-    return pictures.of(lambda: samples.read(row), f"generated image {row['ordinal']} of {clipped(plain(row['text']))}")
+def _real_of_prompt(one: Drawn, ids: list[str], pictures: Pictures) -> list[Strip]:
+    images = one.arm.get(Images)
+    if images is None or not ids:
+        return []
+    real = RealImages(images)
+    shown = [real.picture(ids[place], pictures) for place in spread(len(ids), N_REAL_PER_PROMPT)]
+    return [Strip([], "real, training", len(ids), shown)]
 
 
 def _real_by_prompt(arm: ArmReport) -> dict[str, list[str]]:
@@ -170,40 +210,47 @@ def _real_by_prompt(arm: ArmReport) -> dict[str, list[str]]:
     found: dict[str, list[str]] = defaultdict(list)
     if prompts and training_set:
         for image_id in training_set.ids:
-            found[prompts.prompts[prompts.of_image[image_id]].id].append(image_id)
+            if image_id in prompts.of_image:
+                found[prompts.prompts[prompts.of_image[image_id]].id].append(image_id)
     return found
 
 
-def cluster_tiles(report: RunReport) -> list[ClusterTiles]:
-    """A card a cluster, largest first, for every distinct clustering."""
+def cluster_tiles(report: Report, sets: Sequence[Drawn]) -> list[ClusterTiles]:
+    """A card a cluster, largest first, for every distinct clustering, with what was drawn for the cluster."""
     by_name = {arm.name: arm for arm in report.arms}
     shared = report.sharing(Clusters)
     found = []
     for arms, clusters in shared:
         images = by_name[arms[0]].get(Images)
         if images is not None:
-            cards = list(_cards(clusters, RealImages(images), Pictures(CLUSTER_BUDGET / len(shared))))
+            own = [one for one in sets if one.arms[0] in arms]
+            cards = list(_cards(clusters, RealImages(images), own, Pictures(CLUSTER_BUDGET / len(shared), 64)))
             found.append(ClusterTiles(arms, cards, clusters.n_clusters, int((clusters.labels < 0).sum())))
     return found
 
 
-def _cards(clusters: Clusters, real: RealImages, pictures: Pictures) -> Iterator[ClusterCard]:
+def _cards(clusters: Clusters, real: RealImages, sets: Sequence[Drawn], pictures: Pictures) -> Iterator[ClusterCard]:
     for number in range(clusters.n_clusters):
         if pictures.full:
             return
         rows = np.flatnonzero(clusters.labels == number)
         nearest = rows[np.argsort(clusters.distances[rows], kind="stable")][:N_PER_CLUSTER]
         labels = Counter(real.label_of(clusters.ids[row]) for row in rows)
+        made = []
+        for one in sets:
+            if of_cluster := [row for row in one.rows if row.get("cluster") == number]:
+                made.append(one.strip(of_cluster, N_MADE_PER_CLUSTER, pictures, spread_out=True))
         yield ClusterCard(
             number=number,
             size=len(rows),
             share=len(rows) / len(clusters.ids),
             mix=[(label, count / len(rows)) for label, count in labels.most_common()],
             nearest=[real.picture(clusters.ids[row], pictures) for row in nearest],
+            made=made,
         )
 
 
-def outlier_tiles(report: RunReport) -> list[OutlierTiles]:
+def outlier_tiles(report: Report) -> list[OutlierTiles]:
     """What was removed and by which rule, for every distinct detection."""
     by_name = {arm.name: arm for arm in report.arms}
     shared = report.sharing(Inliers)

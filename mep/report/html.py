@@ -1,116 +1,158 @@
-"""The report as one HTML file: no script, no request, readable on a phone, printable."""
+"""The report as one HTML file: no request, readable on a phone, printable, complete without its script."""
 
+import base64
+import hashlib
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from mep.artifacts import BaseModel, Images, Model, TrainingSet
+import mep
+from mep.artifacts import Images, TrainingSet
 from mep.files import write_text
-from mep.report.data import RunReport
-from mep.report.figures import N_COLOURS, interval_mark, line_chart, smoothed, window_for
-from mep.report.gallery import NO_LABEL, cluster_tiles, outlier_tiles, real_tiles, sample_tiles
+from mep.report.curves import charts
+from mep.report.data import Report
+from mep.report.figures import N_COLOURS, interval_mark
+from mep.report.gallery import NO_LABEL, cluster_tiles, drawn, label_blocks, outlier_tiles, prompt_blocks
+from mep.report.grid import footnotes, grid
+from mep.report.maps import TILE_PX, TILES_ACROSS, embedding_maps
 from mep.report.sentences import is_better, is_clear, verdict
-from mep.report.table import NAMES, Comparison, Row, comparison
-from mep.report.text import clipped, difference_text, interval_text, listed, plain
+from mep.report.table import Comparison, Metric, comparison
+from mep.report.text import clipped, difference_text, interval_text, listed, p_text, plain, rounded
+from mep.report.view import View, select
 from mep.uncertainty import Z_95
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 SMALLEST_REACH = 3.0
 """Standard errors that the marks of differences reach at least, so that small ones look small."""
 
-
-def write_html(report: RunReport, path: Path) -> None:
-    """Write the page of a run, whole or not at all."""
-    write_text(path, page(report))
+MANY_BLOCKS = 8
+"""Prompts that are shown open; of more, the others are folded."""
 
 
-def page(report: RunReport) -> str:
-    from jinja2 import Environment
+def write_html(report: Report, path: Path, found: Comparison | None = None) -> None:
+    """Write the page of one or several runs, whole or not at all.
 
-    template = resources.files("mep.report") / "templates" / "report.html.j2"
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"plain": plain, "clipped": lambda text, n: clipped(plain(text), n), "listed": listed}
-    environment.filters |= {"seconds": seconds, "memory": memory, "lines": _lines, "fact": fact}
-    found = comparison(report)
-    return environment.from_string(template.read_text(encoding="utf-8")).render(
-        report=report,
-        comparison=found,
-        verdict=verdict(found),
-        extractors=[_score_table(found, extractor) for extractor in found.extractors],
-        fields=found.fields,
-        colour={arm: number % N_COLOURS for number, arm in enumerate(found.arms)},
-        label_colour=_label_colours(report),
-        real=real_tiles(report),
-        samples=sample_tiles(report),
-        clusters=cluster_tiles(report),
-        outliers=outlier_tiles(report),
-        charts=_charts(report),
-        shortages=[(arms, one.shortage) for arms, one in report.sharing(TrainingSet) if one.shortage],
-        total_s=sum(one.wall_s for one in report.stages if one.wall_s and one.state != "reused"),
+    found       what its table compares; without one every arm, and differences to the first arm of a single run
+    """
+    write_text(path, page(report, found))
+
+
+def page(report: Report, found: Comparison | None = None) -> str:
+    whole = found or comparison(report.store, [run.run_id for run in report.runs])
+    shown = whole if found else select(whole, View())
+    sets = drawn(report)
+    script = _resource("report.js")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    context: dict[str, Any] = {
+        "groups": _groups(whole),
+        "labels": label_blocks(report, sets),
+        "prompts": prompt_blocks(sets),
+        "clusters": cluster_tiles(report, sets),
+        "maps": embedding_maps(report, sets),
+        "outliers": outlier_tiles(report),
+        "charts": charts(report),
+        "shortages": [(arms, one.shortage) for arms, one in report.sharing(TrainingSet) if one.shortage],
+    }
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            report=report,
+            version=mep.__version__,
+            style=Markup(_resource("report.css")),
+            script=Markup(script),
+            script_digest=digest,
+            sections=list(_sections(context)),
+            comparison=shown,
+            verdict=verdict(shown),
+            grid=grid(shown),
+            metric_of={metric.id: metric for metric in shown.metrics},
+            footnotes=footnotes(shown),
+            differences=_differences(shown),
+            colour={arm.name: number % N_COLOURS for number, arm in enumerate(report.arms)}
+            | {label: number % N_COLOURS for number, label in enumerate(shown.arms)},
+            label_colour=_label_colours(report),
+            many_blocks=MANY_BLOCKS,
+            tile_px=TILE_PX,
+            tiles_across=TILES_ACROSS,
+            **context,
+        )
     )
 
 
-def _label_colours(report: RunReport) -> dict[str, int]:
+def _sections(context: dict[str, Any]) -> Iterator[tuple[str, str, bool]]:
+    """Anchor, title and presence of every section after the comparison, in the order of the page."""
+    yield "groups", "Groups", bool(context["groups"])
+    yield "labels", "By label", bool(context["labels"].blocks)
+    yield "samples", "By prompt", bool(context["prompts"].blocks)
+    yield "clusters", "Clusters", bool(context["clusters"])
+    yield "map", "Map", bool(context["maps"])
+    yield "outliers", "Outliers", bool(context["outliers"])
+    yield "training", "Training", bool(context["charts"] or context["shortages"])
+    yield "stages", "Stages", True
+    yield "recipe", "Recipe", True
+
+
+def environment() -> "Environment":
+    from jinja2 import Environment, PackageLoader
+
+    found = Environment(loader=PackageLoader("mep.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    found.filters |= {"plain": plain, "clipped": lambda text, n: clipped(plain(text), n), "listed": listed}
+    found.filters |= {"seconds": seconds, "memory": memory, "lines": _lines, "fact": fact, "rounded": rounded}
+    return found
+
+
+def _resource(name: str) -> str:
+    return (resources.files("mep.report") / "templates" / name).read_text(encoding="utf-8")
+
+
+def _label_colours(report: Report) -> dict[str, int]:
     """One colour a label on the whole page, from the end of the palette that small numbers of arms leave free."""
     labels = dict.fromkeys(label for _, images in report.sharing(Images) for label in images.label_names)
     return {label: (3 + number) % N_COLOURS for number, label in enumerate([*labels, NO_LABEL])}
 
 
-def _score_table(found: Comparison, extractor: str) -> dict[str, Any]:
-    """Rows of one feature space as the template shows them."""
-    rows = [row for row in found.rows if row.extractor == extractor]
-    z = [abs(delta.value / delta.se) for row in rows for delta in row.differences.values() if delta.se > 0]
-    reach = max([SMALLEST_REACH, *(value + Z_95 for value in z)])
-    return {
-        "name": extractor,
-        "rows": [
-            {"row": row, "name": NAMES.get(row.metric, ""), "differences": _differences(row, reach)} for row in rows
-        ],
-    }
+def _differences(found: Comparison) -> list[dict[str, Any]]:
+    """Every metric with the differences of all arms to the baseline, drawn to one scale."""
+    z = [abs(delta.value / delta.se) for one in found.metrics for delta in one.differences.values() if delta.se > 0]
+    reach = min(max([SMALLEST_REACH, *(value + Z_95 for value in z)]), 12.0)
+    return [{"metric": metric, "arms": _marks(metric, reach)} for metric in found.metrics if metric.differences]
 
 
-def _differences(row: Row, reach: float) -> dict[str, dict[str, Any]]:
+def _marks(metric: Metric, reach: float) -> dict[str, dict[str, Any]]:
     shown = {}
-    for arm, delta in row.differences.items():
-        sign = 1 if is_better(delta, row) else -1
+    for label, delta in metric.differences.items():
+        sign = 1 if is_better(delta, metric) else -1
         meaning = "better" if sign > 0 else "worse"
-        shown[arm] = {
-            "value": difference_text(delta, row.scale),
-            "interval": interval_text(delta, row.scale),
-            "mark": interval_mark(sign * abs(delta.value) / delta.se, reach, Z_95) if delta.se > 0 else "",
+        half_width = (delta.high - delta.low) / 2 / delta.se if delta.se > 0 else 0
+        shown[label] = {
+            "value": difference_text(delta, metric.scale),
+            "interval": interval_text(delta, metric.scale),
+            "p": p_text(delta.p),
+            "mark": interval_mark(sign * abs(delta.value) / delta.se, reach, half_width) if delta.se > 0 else "",
             "meaning": meaning if is_clear(delta) else "undecided",
         }
     return shown
 
 
-def _charts(report: RunReport) -> list[dict[str, Any]]:
-    """Loss curves: of the autoencoder where the run trained one, and of the UNet of every arm."""
-    logs = {
-        "Autoencoder": [(arms, base.losses) for arms, base in report.sharing(BaseModel)],
-        "UNet": [(arms, model.losses) for arms, model in report.sharing(Model)],
-    }
-    return [_chart(title, report, found) for title, found in logs.items() if any(losses for _, losses in found)]
+def _groups(found: Comparison) -> list[dict[str, Any]]:
+    """Metrics per label, cluster or prompt: one table a metric, a row a group."""
+    tables: dict[tuple[str, str, str], list[Metric]] = {}
+    for metric in found.metrics:
+        if metric.group != "all":
+            tables.setdefault((metric.extractor, metric.metric, metric.reference), []).append(metric)
+    return [{"title": _bare(own[0]), "extractor": own[0].extractor, "metrics": own} for own in tables.values()]
 
 
-def _chart(title: str, report: RunReport, logs: list[tuple[list[str], list[dict[str, Any]]]]) -> dict[str, Any]:
-    places = {arm.name: place for place, arm in enumerate(report.arms)}
-    curves = [
-        smoothed(
-            "all arms" if len(arms) == len(report.arms) > 1 else listed(arms),
-            [(row["step"], row["loss"]) for row in losses],
-            places[arms[0]],
-        )
-        for arms, losses in logs
-        if losses
-    ]
-    svg = line_chart(curves, label="loss", description=f"{title} loss of {listed([one.name for one in curves])}")
-    return {
-        "title": title,
-        "svg": svg,
-        "curves": curves,
-        "windows": sorted({window_for(len(losses)) for _, losses in logs if losses}),
-    }
+def _bare(metric: Metric) -> str:
+    from dataclasses import replace
+
+    return replace(metric, group="all").title
 
 
 def seconds(value: float | None) -> str:

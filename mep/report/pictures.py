@@ -1,17 +1,25 @@
 """Thumbnails as data URIs, so that the page needs no other file."""
 
+from __future__ import annotations
+
 import base64
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mep.pixels import square
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 LARGEST_PX = 128
 """Side of a thumbnail; smaller images keep their own."""
+
+SIDES = (128, 96, 64, 48, 32)
+"""Sides that pictures are tried at where there are many."""
 
 SMALLEST_SHOWN_PX = 64
 """Images smaller than this are shown at a whole multiple of their size."""
@@ -19,7 +27,7 @@ SMALLEST_SHOWN_PX = 64
 QUALITY = 90
 """Of WebP: texture of tissue survives, and 64 px take 2 to 4 kB."""
 
-Read = Callable[[], NDArray[np.uint8]]
+Read = Callable[[], "NDArray[np.uint8]"]
 
 
 @dataclass(frozen=True)
@@ -40,29 +48,53 @@ class Picture:
 class Pictures:
     """Makes thumbnails and keeps count of their bytes; whoever asks for more stops when it is `full`."""
 
-    def __init__(self, budget_bytes: float):
+    def __init__(self, budget_bytes: float, largest_px: int = LARGEST_PX):
         self.left_bytes = budget_bytes
+        self.largest_px = largest_px
 
     @property
     def full(self) -> bool:
         return self.left_bytes <= 0
 
     def of(self, read: Read, alt: str, side_px: int = SMALLEST_SHOWN_PX) -> Picture:
-        """The centre of an image as a square, WebP, at most 128 px.
+        """The centre of an image as a square, WebP, at most `largest_px`.
 
         side_px     shorter side of the image, for the space that it leaves where it cannot be read
         """
-        empty_px = _shown(min(side_px, LARGEST_PX))
+        empty_px = _shown(min(side_px, self.largest_px))
         try:
             pixels = read()
         except FileNotFoundError:
             return Picture(alt, shown_px=empty_px, instead="deleted since")
         except (OSError, ValueError, SyntaxError):  # Pillow raises each of these on damaged files
             return Picture(alt, shown_px=empty_px, instead="unreadable now")
-        side = min(LARGEST_PX, *pixels.shape[:2])
+        side = min(self.largest_px, *pixels.shape[:2])
         data = _webp(square(pixels, side))
         self.left_bytes -= len(data)
         return Picture(alt, f"data:image/webp;base64,{data}", _shown(side), enlarged=_shown(side) > side)
+
+
+def pixels_of(picture: Picture) -> NDArray[np.uint8]:
+    """The thumbnail as RGB pixels (h, w, 3)."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(base64.b64decode(picture.uri.partition(",")[2]))) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def affordable_px(examples: Sequence[Read], n: int, budget_bytes: float) -> int:
+    """The largest side at which n pictures like the examples fit a budget: 128, 96, 64 or 48 px."""
+    readable = []
+    for read in examples:
+        try:
+            readable.append(read())
+        except (OSError, ValueError, SyntaxError):
+            continue  # the page says so where the picture would stand
+    for side in SIDES:
+        sizes = [len(_webp(square(pixels, min(side, *pixels.shape[:2])))) for pixels in readable]
+        if not sizes or n * sum(sizes) / len(sizes) < 0.9 * budget_bytes:
+            return side
+    return SIDES[-1]
 
 
 def _shown(side: int) -> int:

@@ -1,113 +1,136 @@
 """What the numbers say, in a few plain sentences."""
 
-from mep.report.table import REFERENCES, Comparison, Row
-from mep.report.text import difference_text, interval_text, listed
-from mep.uncertainty import Difference
+from mep.report.names import REFERENCES
+from mep.report.table import Comparison, Delta, Metric
+from mep.report.text import difference_text, interval_text, listed, p_text, plain
 
 HEADLINE = "fd"
 
 
 def verdict(found: Comparison) -> list[str]:
     """Sentences on the headline: the first extractor's Fréchet distance, or the first metric where there is none."""
-    rows = [row for row in found.rows if row.group == "all"]
-    if not rows:
-        return [f"Nothing can be compared yet: the run is {found.state}, and no arm has metrics."]
-    row = next((row for row in rows if row.metric == HEADLINE), rows[0])
-    sentences = _one(row) if len(row.arms) == 1 else _several(row, found)
-    if lacking := [arm for arm in found.arms if arm not in row.arms]:
-        sentences.append(f"{listed(lacking)} {'has' if len(lacking) == 1 else 'have'} no metrics yet.")
-    if row.metric == HEADLINE and row.flagged:
+    metrics = [metric for metric in found.metrics if metric.group == "all" and metric.arms]
+    if not metrics:
+        runs = f"the run is {found.state}" if len(found.runs) == 1 else "the runs are " + found.state
+        return [f"Nothing can be compared yet: {runs}, and no arm has metrics."]
+    metric = next((one for one in metrics if one.metric == HEADLINE), metrics[0])
+    sentences = _one(metric) if len(metric.arms) == 1 else _several(metric, found)
+    if lacking := [plain(label) for label in found.arms if label not in metric.arms]:
+        if len(lacking) > 4:
+            sentences.append(f"{len(lacking)} of {len(found.arms)} arms have no metrics yet.")
+        else:
+            sentences.append(f"{listed(lacking)} {'has' if len(lacking) == 1 else 'have'} no metrics yet.")
+    if metric.metric == HEADLINE and metric.flagged:
         sentences.append("There are too few images for a distance in so many dimensions: take it for a first look.")
     return sentences
 
 
-def _one(row: Row) -> list[str]:
+def _one(metric: Metric) -> list[str]:
     """A single arm has only real images and reconstructions to be held against."""
-    arm, number = next(iter(row.arms.items()))
-    return [f"{arm} has a {row.name} to held-out images of {number.text}{_unit(row)}.", *_beside(row)]
+    label, number = next(iter(metric.arms.items()))
+    told = f"{plain(label)} has a {metric.name} to held-out images of {number.text}{_unit(metric)}."
+    return [told, *_beside(metric)]
 
 
-def _several(row: Row, found: Comparison) -> list[str]:
-    if not row.best:
-        listing = listed([f"{arm} {number.text}" for arm, number in row.arms.items()])
-        why = next(iter(row.refusals.values()))
-        return [f"The arms cannot be compared: {why}.", f"{_heading(row)}: {listing}."]
-    if found.baseline not in row.arms:
-        listing = listed([f"{arm} {number.text}" for arm, number in row.arms.items()])
-        return [f"{_heading(row)}: {listing}.", *_beside(row)]
-    measured = {arm: number.value for arm, number in row.arms.items() if number.value is not None}
-    others = {arm: value for arm, value in measured.items() if arm != found.baseline}
-    arm = (min if row.better == "lower" else max)(others, key=lambda name: others[name])
-    sentences = [_pair(row, arm, found.baseline)]
+def _several(metric: Metric, found: Comparison) -> list[str]:
+    measured = {label: one.value for label, one in metric.arms.items() if one.value is not None and not one.mark}
+    if len(measured) < 2:
+        why = next(iter(metric.refusals.values()), "they were not made alike, as the footnotes say")
+        return [f"The arms cannot be compared: {why}.", _listing(metric)]
+    if found.baseline not in measured:
+        return [_listing(metric), *_beside(metric)]
+    others = {label: value for label, value in measured.items() if label != found.baseline}
+    label = (min if metric.better == "lower" else max)(others, key=lambda name: others[name])
+    sentences = [_pair(metric, label, found.baseline)]
     if len(others) > 1:
         sentences.append(
-            f"{arm} is the best of {len(others)} arms beside the baseline, picked after they were measured; "
+            f"{plain(label)} is the best of {len(others)} arms beside the baseline, picked after they were measured; "
             "its interval does not allow for that."
         )
-    return [*sentences, *_other_numbers(found, row, arm), *_beside(row), _seeds(found)]
+    return [
+        *sentences,
+        *_other_numbers(found, metric, label),
+        *_beside(metric),
+        _seeds(found, metric.differences.get(label)),
+    ]
 
 
-def _pair(row: Row, arm: str, baseline: str) -> str:
+def _listing(metric: Metric, most: int = 5) -> str:
+    """Every arm with its number; of many arms the best."""
+    shown = list(metric.arms.items())
+    if len(shown) <= most:
+        return f"{_heading(metric)}: {listed([f'{plain(label)} {one.text}' for label, one in shown])}."
+    best = [label for label, _ in shown if label in metric.best][:1] or [shown[0][0]]
+    word = {"lower": "lowest", "higher": "highest"}.get(metric.better, "first")
+    return f"{_heading(metric)}: {word} in {plain(best[0])} with {metric.arms[best[0]].text}, of {len(shown)} arms."
+
+
+def _pair(metric: Metric, label: str, baseline: str) -> str:
     """An arm against the baseline: a clear difference, one that may be none, or one without an interval."""
-    own, base = row.arms[arm].text, row.arms[baseline].text
-    delta = row.differences.get(arm)
+    own, base = metric.arms[label].text, metric.arms[baseline].text
+    arm, other, unit = plain(label), plain(baseline), _unit(metric)
+    delta = metric.differences.get(label)
     if delta is None:
-        return f"{_heading(row)}: {arm} {own}, {baseline} {base}; there is no interval, because {row.refusals[arm]}."
+        why = metric.refusals[label]
+        return f"{_heading(metric)}: {arm} {own}, {other} {base}; there is no interval, because {why}."
     if delta.value == 0 and delta.se == 0:
-        return f"{arm} and {baseline} have the same {row.name} to held-out images, {own}{_unit(row)}."
-    told = f"a difference of {difference_text(delta, row.scale)} (95 % interval {interval_text(delta, row.scale)})"
+        return f"{arm} and {other} have the same {metric.name} to held-out images, {own}{unit}."
+    interval = f"95 % interval {interval_text(delta, metric.scale)}, {p_text(delta.p)}"
+    told = f"a difference of {difference_text(delta, metric.scale)} ({interval})"
     if not is_clear(delta):
         return (
-            f"{arm} and {baseline} cannot be told apart by the {row.name} to held-out images: {own} against "
-            f"{base}{_unit(row)}, {told} that includes zero."
+            f"{arm} and {other} cannot be told apart by the {metric.name} to held-out images: {own} against "
+            f"{base}{unit}, {told} that includes zero."
         )
-    if is_better(delta, row):
-        return f"{arm} has the {row.better} {row.name} to held-out images: {own} against {base}{_unit(row)}, {told}."
+    if is_better(delta, metric):
+        return f"{arm} has the {metric.better} {metric.name} to held-out images: {own} against {base}{unit}, {told}."
     return (
-        f"{baseline} has the {row.better} {row.name} to held-out images: {base} against {own}{_unit(row)} of "
-        f"{arm}, {told} of {arm} to {baseline}."
+        f"{other} has the {metric.better} {metric.name} to held-out images: {base} against {own}{unit} of "
+        f"{arm}, {told} of {arm} to {other}."
     )
 
 
-def is_clear(delta: Difference) -> bool:
+def is_clear(delta: Delta) -> bool:
     """Whether the interval leaves zero out."""
     return not delta.low <= 0 <= delta.high
 
 
-def is_better(delta: Difference, row: Row) -> bool:
+def is_better(delta: Delta, metric: Metric) -> bool:
     """Whether a difference to the baseline is for the better, clear or not."""
-    return delta.value < 0 if row.better == "lower" else delta.value > 0
+    return delta.value < 0 if metric.better == "lower" else delta.value > 0
 
 
-def _other_numbers(found: Comparison, headline: Row, arm: str) -> list[str]:
+def _other_numbers(found: Comparison, headline: Metric, label: str) -> list[str]:
     """How the other numbers of the same pair fall, so that the headline does not stand for all of them."""
-    rows = [row for row in found.rows if row is not headline and arm in row.differences]
-    clear = [row for row in rows if is_clear(row.differences[arm])]
-    better = sum(is_better(row.differences[arm], row) for row in clear)
-    counts = {f"clearly for {arm}": better, f"clearly for {found.baseline}": len(clear) - better}
-    told = [f"{count} {what}" for what, count in (counts | {"open": len(rows) - len(clear)}).items() if count]
-    return [f"The {len(rows)} other number{'s' * (len(rows) > 1)}: {listed(told)}."] if rows else []
+    others = [one for one in found.metrics if one is not headline and one.group == "all" and label in one.differences]
+    clear = [one for one in others if is_clear(one.differences[label])]
+    better = sum(is_better(one.differences[label], one) for one in clear)
+    counts = {f"clearly for {plain(label)}": better, f"clearly for {plain(found.baseline)}": len(clear) - better}
+    told = [f"{count} {what}" for what, count in (counts | {"open": len(others) - len(clear)}).items() if count]
+    return [f"The {len(others)} other number{'s' * (len(others) > 1)}: {listed(told)}."] if others else []
 
 
-def _seeds(found: Comparison) -> str:
+def _seeds(found: Comparison, delta: Delta | None) -> str:
     """What training runs with one seed can and cannot show."""
+    if delta is not None and delta.n_pairs:
+        return f"{delta.sentence[0].upper()}{delta.sentence[1:]}."
     if "seed" in found.fields:
         return "Arms of other seeds are other training runs: their spread, not these intervals, speaks of the method."
     return "One training seed per arm: this compares two image sets, not yet two methods."
 
 
-def _beside(row: Row) -> list[str]:
+def _beside(metric: Metric) -> list[str]:
     """What real images and the autoencoder reach."""
     told = [
         f"{title} reach {number.text}" if title.startswith(REFERENCES["train"]) else f"the {title} is {number.text}"
-        for title, number in row.references.items()
+        for title, number in metric.references.items()
     ]
-    return [f"For scale: {listed(told)}."] if told else []
+    return [f"For scale: {listed(told)}."] if told and len(told) <= 4 else []
 
 
-def _heading(row: Row) -> str:
-    return f"{row.name[0].upper()}{row.name[1:]} to held-out images{_unit(row)}"
+def _heading(metric: Metric) -> str:
+    return f"{metric.name[0].upper()}{metric.name[1:]} to held-out images{_unit(metric)}"
 
 
-def _unit(row: Row) -> str:
-    return " (×10³)" if row.scale == 1000 else ""
+def _unit(metric: Metric) -> str:
+    return " (×10³)" if metric.scale == 1000 else ""

@@ -1,59 +1,33 @@
 """The comparison: every metric of every arm, the difference to the baseline, and what the numbers rest on."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from mep.artifacts import Scores
 from mep.config import canonical_json
-from mep.report.data import ArmReport, RunReport
+from mep.errors import UsageError
+from mep.protocol import COMPARED
+from mep.report.names import ARROWS, MEASURED, NAMES, REFERENCES, SCALES
+from mep.report.scores import Arm, Entry, Halves, Key, differing_fields, read_arms
 from mep.report.text import listed, plain, rounded, rounded_error
-from mep.uncertainty import Difference, difference
+from mep.store import Store
+from mep.uncertainty import difference, paired_by_seed
 
-MEASURED = "samples"
-REFERENCES = {"train": "real training images", "floor": "autoencoder floor"}
-"""Subjects that are no arm's images -> what tables call them."""
-
-NAMES = {
-    "fd": "Fréchet distance",
-    "kid": "kernel distance",
-    "precision": "precision",
-    "recall": "recall",
-    "density": "density",
-    "coverage": "coverage",
-}
-SCALES = {"kid": 1000}
-"""Metric -> factor in tables."""
-
-ARROWS = {"lower": "↓", "higher": "↑"}
-
-PROTOCOL = {
-    "digest": "the weights of the extractor",
-    "eval_resolution": "the resolution",
-    "n_real": "the number of real images",
-    "n_fake": "the number of generated images",
-    "settings": "the settings of the score",
-}
-"""What two numbers must share to be compared -> what to call it."""
-
-EXTRACTORS = {
-    "random_conv": "a network with seeded random weights, after Naeem et al. 2020 (arXiv:2002.09797). Its distances "
-    "are not comparable with published FID values, which is why the metric is called fd and not fid",
-    "handcrafted": "histograms of colour and texture. Its distances are not comparable with published FID values, "
-    "which is why the metric is called fd and not fid",
-}
-"""Extractor -> what a reader of its numbers has to know."""
-
-FLAGS = {
-    "rank_deficient": "as many feature dimensions as images or more: the Fréchet distance then tells more about the "
-    "number of images than about the images",
-    "too_few_images": "too few images for this score, and an honest gap is better than a wrong number",
-}
+MISSING, FAILED = "-", "!"
+"""What stands in place of a number: there is none; the run failed before there was one."""
 
 
 @dataclass(frozen=True)
 class Number:
-    """A score as it was stored, and as tables show it."""
+    """A score as it was stored, and as tables show it; of repeated arms their mean.
+
+    se          standard error of one score, or standard deviation over repeats
+    repeats     values of the repeats; empty for one score
+    mark        letter of a footnote that says why the number is not made like the baseline's; empty where it is
+    protocol    everything that was stored with it
+    """
 
     value: float | None
     se: float | None
@@ -62,308 +36,448 @@ class Number:
     n_real: int
     n_fake: int
     flags: tuple[str, ...]
+    repeats: tuple[float, ...] = ()
+    mark: str = ""
+    protocol: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def shown(self) -> str:
+        """31.2 ± 2.0"""
+        return f"{self.text} ± {self.se_text}" if self.se_text else self.text
 
 
 @dataclass(frozen=True)
-class Row:
-    """One metric in one feature space.
+class Delta:
+    """An arm minus the baseline with its 95 % interval and the p of no difference, in the metric's own unit.
 
-    arms            arm -> number; arms that have none are absent
+    n_pairs     repeats that were paired; 0 where halves of the images speak for one training
+    sentence    what that many repeats allow to say
+    """
+
+    value: float
+    se: float
+    low: float
+    high: float
+    p: float
+    n_pairs: int = 0
+    sentence: str = ""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric in one feature space, for one group of images.
+
+    arms            label -> number; arms that have none are absent
     references      title of the reference -> number
-    differences     arm -> arm minus baseline, in the metric's own unit
-    refusals        arm -> why no difference is given
-    best            arms with the best value, where the values may be compared
+    differences     label -> arm minus baseline, in the metric's own unit
+    refusals        label -> why no difference is given
     """
 
     extractor: str
     metric: str
     group: str
+    reference: str
     better: str
     scale: float
     arms: dict[str, Number]
     references: dict[str, Number]
-    differences: dict[str, Difference]
+    differences: dict[str, Delta]
     refusals: dict[str, str]
-    best: frozenset[str]
+
+    @property
+    def id(self) -> str:
+        """What --columns, --sort and --where know it by: random_conv/kid, random_conv/kid[label=benign]@train."""
+        group = "" if self.group == "all" else f"[{self.group}]"
+        return f"{self.extractor}/{self.metric}{group}" + ("" if self.reference == "heldout" else f"@{self.reference}")
 
     @property
     def name(self) -> str:
         """Long name: Fréchet distance."""
-        return NAMES.get(self.metric, self.metric) + ("" if self.group == "all" else f" of {self.group}")
+        return NAMES.get(self.metric, plain(self.metric)) + ("" if self.group == "all" else f" of {plain(self.group)}")
 
     @property
     def title(self) -> str:
         """Heading in a table: `kid ×10³ ↓`."""
-        group = "" if self.group == "all" else f" ({self.group})"
-        unit = " ×10³" if self.scale == 1000 else ""
-        return f"{plain(self.metric)}{plain(group)}{unit} {ARROWS[self.better]}" + ("†" if self.flagged else "")
+        group = "" if self.group == "all" else f" ({plain(self.group)})"
+        against = "" if self.reference == "heldout" else f" to {plain(self.reference)}"
+        arrow = f" {ARROWS[self.better]}" if self.better in ARROWS else ""
+        return f"{plain(self.metric)}{group}{against}{' ×10³' if self.scale == 1000 else ''}{arrow}" + (
+            "‡" if self.flagged else ""
+        )
 
     @property
     def flagged(self) -> bool:
-        """Whether some number of the row carries a flag that touches this metric."""
+        """Whether some number of the metric carries a flag that touches it."""
         return any(flag != "rank_deficient" or self.metric == "fd" for one in self.arms.values() for flag in one.flags)
+
+    @property
+    def best(self) -> frozenset[str]:
+        """Labels with the best value of those that were made alike; none where fewer than two were, or all tie."""
+        alike = {label: one.value for label, one in self.arms.items() if one.value is not None and not one.mark}
+        if len(alike) < 2 or self.better not in ARROWS:
+            return frozenset()
+        best = (min if self.better == "lower" else max)(alike.values())
+        winners = frozenset(label for label, value in alike.items() if value == best)
+        return winners if len(winners) < len(alike) else frozenset()
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The arms of a run side by side; the first is the baseline.
+    """Arms side by side, of one run or of several.
 
-    fields      recipe field -> arm -> value, for fields that are not the same in all arms
-    references  titles of the reference columns
-    missing     arm -> stages that have no artifact; complete arms are absent
+    runs        run -> its state
+    arms        labels of the rows
+    baseline    label that differences are taken to; empty where none are
+    states      label -> state of its run
+    members     label -> the arms behind it, `run/arm`; several for repeats
+    fields      recipe field -> label -> value, for fields that are not the same in all arms; absent where there is none
+    references  titles of the rows of references
+    missing     label -> stages that have no artifact; complete arms are absent
+    footnotes   letter -> how numbers with this mark were made otherwise
     notes       what the numbers rest on, a sentence or two each
     """
 
-    run_id: str
     name: str
-    state: str
+    runs: dict[str, str]
     arms: list[str]
+    baseline: str
+    states: dict[str, str]
+    members: dict[str, list[str]]
     fields: dict[str, dict[str, Any]]
     references: list[str]
-    rows: list[Row]
+    metrics: list[Metric]
     missing: dict[str, list[str]]
+    footnotes: dict[str, str]
     notes: list[str]
 
     @property
-    def baseline(self) -> str:
-        return self.arms[0]
+    def state(self) -> str:
+        """The state that all runs share, else their states."""
+        return ", ".join(dict.fromkeys(self.runs.values()))
 
     @property
     def has_differences(self) -> bool:
-        return any(row.differences for row in self.rows)
+        return any(metric.differences for metric in self.metrics)
 
     @property
     def extractors(self) -> list[str]:
-        return list(dict.fromkeys(row.extractor for row in self.rows))
+        return list(dict.fromkeys(metric.extractor for metric in self.metrics))
+
+    @property
+    def unlike(self) -> list[str]:
+        """Footnotes of the numbers that were not made like those they stand beside."""
+        mixed: set[str] = set()
+        for metric in self.metrics:
+            marks = {one.mark for one in metric.arms.values()}
+            mixed |= marks if len(marks) > 1 else set()
+        return [text for letter, text in self.footnotes.items() if letter in mixed]
+
+    def absent(self, label: str) -> str:
+        """What stands where an arm has no number."""
+        return FAILED if self.states[label] == "failed" else MISSING
 
 
 @dataclass(frozen=True, eq=False)
-class _Entry:
-    """A row of `Scores`, the halves behind it, and the dataset that its real images came from."""
+class Group:
+    """Arms that share a row: one arm, or the repeats of one."""
 
-    row: dict[str, Any]
-    halves: Any
-    dataset: str
+    label: str
+    arms: list[Arm]
+
+    def entries(self, key: Key) -> dict[int, Entry]:
+        """The scores of its arms by repeat, or by place where arms of several runs share a number."""
+        repeats = [arm.repeat for arm in self.arms]
+        numbers = repeats if len(set(repeats)) == len(repeats) else range(1, len(repeats) + 1)
+        return {
+            number: arm.entries[MEASURED, key]
+            for number, arm in zip(numbers, self.arms, strict=True)
+            if (MEASURED, key) in arm.entries
+        }
 
 
-Key = tuple[str, str, str]
-"""Extractor, metric, group."""
+def comparison(
+    store: Store,
+    run_ids: Sequence[str],
+    *,
+    baseline: str | None = None,
+    group_by: str = "repeats",
+    precision: int | None = None,
+) -> Comparison:
+    """What the scores of all arms of some runs say beside each other.
 
+    baseline    label, arm or `run/arm` that differences are taken to; without one the first arm of a single run
+    group_by    repeats: those of an arm are one row. arm: also over runs. none, or a recipe field
+    precision   significant digits; without it values end where their uncertainty does
 
-def comparison(report: RunReport) -> Comparison:
-    """What the scores of all arms say beside each other."""
-    entries = {arm.name: _entries(arm) for arm in report.arms}
-    titles = _reference_titles(entries)
-    keys = dict.fromkeys(key[1:] for arm in entries.values() for key in arm if key[0] == MEASURED)
-    names = [arm.name for arm in report.arms]
-    rows = [_row(key, names, entries, titles) for key in keys]
-    return Comparison(
-        run_id=report.run_id,
-        name=report.name,
-        state=report.state,
-        arms=names,
-        fields=_fields(report.arms),
+    UsageError  no such run, baseline or field
+    """
+    from mep.report.notes import notes_of
+
+    arms = read_arms(store, run_ids)
+    fields = differing_fields(store, arms)
+    groups = grouped(arms, fields, group_by)
+    states = {arm.run_id: arm.state for arm in arms}
+    base = _baseline(groups, baseline, single=len(states) == 1)
+    titles = _reference_titles(arms)
+    keys = dict.fromkeys(key for arm in arms for subject, key in arm.entries if subject == MEASURED)
+    footnotes = Footnotes()
+    halves = Halves(store)
+    number = _rounding(precision)
+    metrics = [_metric(key, groups, base, titles, footnotes, halves, number) for key in keys]
+    found = Comparison(
+        name=_name(store, states),
+        runs=states,
+        arms=[group.label for group in groups],
+        baseline=base.label if base else "",
+        states={group.label: _state(group) for group in groups},
+        members={group.label: [f"{arm.run_id}/{arm.name}" for arm in group.arms] for group in groups},
+        fields=_fields(fields, groups),
         references=list(dict.fromkeys(titles.values())),
-        rows=rows,
-        missing={arm.name: arm.missing for arm in report.arms if arm.missing},
-        notes=list(_notes(rows, names, entries)),
+        metrics=metrics,
+        missing={group.label: group.arms[0].missing for group in groups if group.arms[0].missing},
+        footnotes=footnotes.texts(),
+        notes=[],
+    )
+    return replace(found, notes=list(notes_of(found)))
+
+
+def grouped(arms: Sequence[Arm], fields: dict[str, dict[str, Any]], by: str) -> list[Group]:
+    """The rows of the table: arms that share what `by` names are one."""
+    several = len({arm.run_id for arm in arms}) > 1
+    if by not in ("none", "repeats", "arm") and by not in fields:
+        known = ", ".join(["none", "repeats", "arm", *fields])
+        raise UsageError(f"cannot group by '{by}': the arms do not differ in it", hint=f"known: {known}")
+
+    def label(arm: Arm) -> str:
+        if by == "none":
+            return arm.label
+        if by == "repeats":
+            return f"{arm.run_id}/{arm.stem}" if several else arm.stem
+        return arm.stem if by == "arm" else f"{by}={plain(fields[by].get(arm.label, MISSING))}"
+
+    found: dict[str, list[Arm]] = {}
+    for arm in arms:
+        found.setdefault(label(arm), []).append(arm)
+    return [Group(name, members) for name, members in found.items()]
+
+
+def _baseline(groups: list[Group], wanted: str | None, *, single: bool) -> Group | None:
+    if wanted is None:
+        return groups[0] if single and groups else None
+    if wanted == "none":
+        return None
+    found = [group for group in groups if group.label == wanted] or [
+        group for group in groups if wanted in (arm.name for arm in group.arms) or group.label.startswith(wanted)
+    ]
+    if len(found) == 1:
+        return found[0]
+    listing = ", ".join(group.label for group in (found or groups)[:8])
+    raise UsageError(
+        f"'{wanted}' is {'ambiguous' if found else 'no arm'}",
+        hint=f"{'candidates' if found else 'arms'}: {listing}",
     )
 
 
-Entries = dict[tuple[str, str, str, str], _Entry]
-"""Subject, extractor, metric, group -> entry."""
+def _state(group: Group) -> str:
+    """The worst state of the members: one failed repeat is not hidden by the others."""
+    states = {arm.state for arm in group.arms}
+    return next((state for state in ("failed", "interrupted", "running") if state in states), "done")
 
 
-def _entries(arm: ArmReport) -> Entries:
-    scores, dataset = arm.get(Scores), arm.artifact_ids.get("dataset", "")
-    if scores is None:
-        return {}
-    return {
-        (row["subject"], row["extractor"], row["metric"], row["group"]): _Entry(row, halves, dataset)
-        for row, halves in zip(scores.rows, scores.halves, strict=True)
-        if row["reference"] == "heldout" and row["group"] == "all" and not row["metric"].endswith(("_null", "_gap"))
-    }
+def _name(store: Store, runs: dict[str, str]) -> str:
+    if len(runs) > 1:
+        return f"{len(runs)} runs"
+    return str(store.db.query("SELECT name FROM runs WHERE run_id = ?", next(iter(runs)))[0]["name"]) if runs else ""
 
 
-def _reference_titles(entries: dict[str, Entries]) -> dict[tuple[str, str], str]:
-    """(arm, subject) -> title of its column: one column for all arms in which the numbers are the same."""
+def _fields(fields: dict[str, dict[str, Any]], groups: list[Group]) -> dict[str, dict[str, Any]]:
+    """Fields by row; one that differs between the repeats of a row says nothing about the row."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, values in fields.items():
+        own = {
+            group.label: {
+                canonical_json(values[arm.label]): values[arm.label] for arm in group.arms if arm.label in values
+            }
+            for group in groups
+        }
+        if any(len(each) > 1 for each in own.values()) and all(len(group.arms) > 1 for group in groups):
+            continue
+        shown = {
+            label: next(iter(each.values())) if len(each) == 1 else "several" for label, each in own.items() if each
+        }
+        if len({canonical_json(value) for value in shown.values()}) > 1 or len(shown) < len(groups):
+            found[name] = shown
+    return found
+
+
+def _reference_titles(arms: Sequence[Arm]) -> dict[tuple[str, str], str]:
+    """(arm, subject) -> title of its row: one row for all arms in which the numbers are the same."""
     titles = {}
-    for subject, title in REFERENCES.items():
-        values: dict[str, list[str]] = {}
-        for arm, found in entries.items():
-            own = {canonical_json(key): entry.row["value"] for key, entry in found.items() if key[0] == subject}
+    subjects = dict.fromkeys(subject for arm in arms for subject, _ in arm.entries if subject != MEASURED)
+    for subject in subjects:
+        title = REFERENCES.get(subject, plain(subject))
+        values: dict[tuple[Any, ...], list[str]] = {}
+        for arm in arms:
+            own = tuple((key, one.row["value"]) for (of, key), one in arm.entries.items() if of == subject)
             if own:
-                values.setdefault(canonical_json(own), []).append(arm)
-        for arms in values.values():
-            for arm in arms:
-                titles[arm, subject] = title if len(values) == 1 else f"{title} ({', '.join(arms)})"
+                values.setdefault(own, []).append(arm.label)
+        for labels in values.values():
+            shown = labels[0] if len(labels) == 1 else f"{labels[0]} and {len(labels) - 1} more"
+            for label in labels:
+                titles[label, subject] = title if len(values) == 1 else f"{title} ({shown})"
     return titles
 
 
-def _row(key: Key, names: list[str], entries: dict[str, Entries], titles: dict[tuple[str, str], str]) -> Row:
-    found = {arm: entries[arm][MEASURED, *key] for arm in names if (MEASURED, *key) in entries[arm]}
-    scale = SCALES.get(key[1], 1)
-    differences: dict[str, Difference] = {}
+Rounding = Callable[[list[Entry], float, str], Number]
+
+
+def _metric(
+    key: Key,
+    groups: list[Group],
+    base: Group | None,
+    titles: dict[tuple[str, str], str],
+    footnotes: "Footnotes",
+    halves: Halves,
+    number: Rounding,
+) -> Metric:
+    found = {group.label: entries for group in groups if (entries := group.entries(key))}
+    firsts = {label: next(iter(entries.values())) for label, entries in found.items()}
+    measure = base.label if base and base.label in found else next(iter(found))
+    arms: dict[str, Number] = {}
+    differences: dict[str, Delta] = {}
     refusals: dict[str, str] = {}
-    baseline = found.get(names[0])
-    for arm in names[1:]:
-        why = _refusal(found.get(arm), baseline)
-        if why or arm not in found or baseline is None:
-            refusals[arm] = why
-        else:
-            own = found[arm]
-            differences[arm] = difference(own.halves, baseline.halves, own.row["value"], baseline.row["value"])
-    first = next(iter(found.values()))
-    return Row(
-        extractor=key[0],
-        metric=key[1],
-        group=key[2],
-        better=first.row["better"],
-        scale=scale,
-        arms={arm: _number(entry, scale) for arm, entry in found.items()},
-        references={
-            title: _number(entries[arm][subject, *key], scale)
-            for (arm, subject), title in titles.items()
-            if (subject, *key) in entries[arm]
-        },
-        differences=differences,
-        refusals=refusals,
-        best=_best(found),
-    )
+    scale = SCALES.get(key[1], 1)
+    for group in groups:
+        own = found.get(group.label, {})
+        how = _unlike(firsts[group.label], firsts[measure]) if own and group.label != measure else {}
+        if own:
+            mark = footnotes.mark(group.label, measure, how)
+            arms[group.label] = number(list(own.values()), scale, mark)
+        if base and group is not base:
+            delta = _difference(own, found.get(base.label, {}), how, halves)
+            if isinstance(delta, str):
+                refusals[group.label] = delta
+            else:
+                differences[group.label] = delta
+    subjects = dict.fromkeys(subject for _, subject in titles)
+    references = {
+        titles[arm.label, subject]: number([entry], scale, "")
+        for group in groups
+        for arm in group.arms
+        for subject in subjects
+        if (entry := arm.entries.get((subject, key))) is not None
+    }
+    better = firsts[measure].row["better"]
+    return Metric(*key, better, scale, arms, references, differences, refusals)
 
 
-def _number(entry: _Entry, scale: float) -> Number:
-    value, se = entry.row["value"], entry.row["se"]
-    return Number(
-        value=value,
-        se=se,
-        text="–" if value is None else rounded(value * scale, se * scale if se is not None else None),
-        se_text="" if se is None else rounded_error(se * scale),
-        n_real=entry.row["n_real"],
-        n_fake=entry.row["n_fake"],
-        flags=tuple(entry.row["flags"]),
-    )
+def _unlike(own: Entry, measure: Entry) -> dict[str, str]:
+    """What was done otherwise -> both values; empty for numbers that can be compared."""
+    found = {
+        words: f"{_short(own.row.get(name))}, not {_short(measure.row.get(name))}"
+        for name, words in COMPARED.items()
+        if own.row.get(name) != measure.row.get(name)
+    }
+    if own.dataset != measure.dataset:
+        found["the real images"] = f"{own.dataset[:16]}, not {measure.dataset[:16]}"
+    return found
 
 
-def _best(found: dict[str, _Entry]) -> frozenset[str]:
-    """Arms with the best value; none where there is nothing to compare, or the numbers were not made alike."""
-    first, *others = found.values()
-    if not others or any(_unlike(entry, first) for entry in others):
-        return frozenset()
-    if any(entry.row["value"] is None for entry in found.values()):
-        return frozenset()
-    choose = min if first.row["better"] == "lower" else max
-    best = choose(entry.row["value"] for entry in found.values())
-    return frozenset(arm for arm, entry in found.items() if entry.row["value"] == best)
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else canonical_json(value)
+    return text if len(text) <= 40 else f"{text[:12]}…"
 
 
-def _refusal(own: _Entry | None, baseline: _Entry | None) -> str:
-    """Why two numbers have no difference with an interval; empty where they have one."""
-    if own is None or baseline is None:
+def _difference(own: dict[int, Entry], base: dict[int, Entry], how: dict[str, str], halves: Halves) -> Delta | str:
+    """Arm minus baseline, over pairs of repeats or on shared halves; else why there is none."""
+    if not own or not base:
         return "one of them has no such number"
-    if unlike := _unlike(own, baseline):
-        return unlike
-    if own.row["seed"] != baseline.row["seed"]:
-        return "they differ in the seed, and so in the halves of the real images"
-    if own.row["value"] is None or baseline.row["value"] is None:
+    if how:
+        return f"they differ in {listed(list(how))}"
+    if len(own) > 1 or len(base) > 1:
+        return _paired(own, base)
+    (mine,), (theirs,) = own.values(), base.values()
+    if mine.row["value"] is None or theirs.row["value"] is None:
         return "there are too few images"
-    if own.row["se"] is None or baseline.row["se"] is None:
+    if mine.row["se"] is None or theirs.row["se"] is None:
         return "there are too few images for halves"
-    return ""
+    my_halves, their_halves = halves.of(mine), halves.of(theirs)
+    if my_halves is None or their_halves is None:
+        return "the halves behind them have been deleted since"
+    return Delta(**vars(difference(my_halves, their_halves, mine.row["value"], theirs.row["value"])))
 
 
-def _unlike(own: _Entry, baseline: _Entry) -> str:
-    """Why two numbers cannot be compared at all; empty where they can."""
-    if own.dataset != baseline.dataset:
-        return "they differ in the real images"
-    unlike = [words for name, words in PROTOCOL.items() if own.row[name] != baseline.row[name]]
-    return f"they differ in {listed(unlike)}" if unlike else ""
+def _paired(own: dict[int, Entry], base: dict[int, Entry]) -> Delta | str:
+    mine, theirs = (
+        {repeat: one.row["value"] for repeat, one in side.items() if one.row["value"] is not None}
+        for side in (own, base)
+    )
+    if not set(mine) & set(theirs):
+        return "they have no repeat in common"
+    found = paired_by_seed(mine, theirs)
+    if found.low is None or found.high is None or found.p is None:
+        return found.sentence
+    values = list(found.values.values())
+    se = statistics.stdev(values) / math.sqrt(len(values))
+    return Delta(found.value, se, found.low, found.high, found.p, len(values), found.sentence)
 
 
-def _fields(arms: list[ArmReport]) -> dict[str, dict[str, Any]]:
-    """Recipe fields that are not the same in all arms."""
-    values = {arm.name: dict(leaves(arm.experiment.model_dump(mode="json"))) for arm in arms}
-    fields = dict.fromkeys(field for own in values.values() for field in own)
-    found = {field: {arm: own.get(field) for arm, own in values.items()} for field in fields}
-    return {field: own for field, own in found.items() if len({canonical_json(value) for value in own.values()}) > 1}
+def _rounding(precision: int | None) -> Rounding:
+    """Makes numbers with their text."""
 
-
-def leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """(dotted field, value) of everything in nested sections."""
-    if isinstance(value, dict) and value:
-        for key, item in value.items():
-            yield from leaves(item, f"{name}.{key}" if name else str(key))
-    else:
-        yield name, value
-
-
-def _notes(rows: list[Row], names: list[str], entries: dict[str, Entries]) -> Iterator[str]:
-    if not rows:
-        return
-    yield from _protocol_notes(rows, entries)
-    yield from _reference_notes(rows)
-    errors = [number for row in rows for number in row.arms.values() if number.se is not None]
-    if errors:
-        n_halves = next(len(entry.halves) for arm in entries.values() for entry in arm.values())
-        yield (
-            f"± is one standard error and intervals are of 95 %, by a delete-half jackknife with {n_halves} halves. "
-            "They say whether two sets of images differ; one training seed cannot support a claim about the method."
-        )
-    if any(row.best for row in rows):
-        yield "Bold: the best arm. ↓ lower is better, ↑ higher is better."
-    else:
-        yield "↓ lower is better, ↑ higher is better."
-    if any(row.scale == 1000 for row in rows):
-        yield "kid is shown times 1000; it is unbiased, so that it may be negative."
-    for flag in dict.fromkeys(flag for row in rows for number in row.arms.values() for flag in number.flags):
-        if any(row.flagged and flag in number.flags for row in rows for number in row.arms.values()):
-            yield f"† {plain(flag)}: {FLAGS.get(flag, 'flagged by the metric')}."
-    yield from _refusal_notes(rows, names)
-
-
-def _protocol_notes(rows: list[Row], entries: dict[str, Entries]) -> Iterator[str]:
-    sizes: dict[tuple[int, int], list[str]] = {}
-    for arm, number in ((arm, number) for row in rows for arm, number in row.arms.items()):
-        arms = sizes.setdefault((number.n_real, number.n_fake), [])
-        arms.extend([arm] if arm not in arms else [])
-    if len(sizes) == 1:
-        n_real, n_fake = next(iter(sizes))
-        yield f"Every number compares {n_fake} generated images with {n_real} held-out real ones (n_fake and n_real)."
-    else:
-        listing = "; ".join(f"{listed(arms)} {n_fake} with {n_real}" for (n_real, n_fake), arms in sizes.items())
-        yield f"Generated images compared with held-out real ones (n_fake and n_real): {listing}."
-    seen = set()
-    for own in entries.values():
-        for row in (entry.row for entry in own.values()):
-            if (known := (row["extractor"], row["digest"], row["eval_resolution"])) not in seen:
-                seen.add(known)
-                about = EXTRACTORS.get(row["extractor"], "its numbers compare only with those of the same weights")
-                yield (
-                    f"{plain(row['extractor'])} ({row['d']} dimensions, images at {row['eval_resolution']} px, digest "
-                    f"{row['digest'][:8]}): {about}."
-                )
-
-
-def _reference_notes(rows: list[Row]) -> Iterator[str]:
-    titles = {title for row in rows for title in row.references}
-    if any(title.startswith(REFERENCES["train"]) for title in titles):
-        yield (
-            "Real training images: what real images reach against the held-out ones, at the same number of images. A "
-            "perfect model would come out about there, and not at zero."
-        )
-    if any(title.startswith(REFERENCES["floor"]) for title in titles):
-        yield (
-            "Autoencoder floor: the held-out images after a pass through the autoencoder, about the best that a model "
-            "on this autoencoder can draw."
+    def number(entries: list[Entry], scale: float, mark: str) -> Number:
+        row = entries[0].row
+        values = tuple(entry.row["value"] for entry in entries if entry.row["value"] is not None)
+        value, error = row["value"], row["se"]
+        repeated = values if len(entries) > 1 else ()
+        if len(entries) > 1:
+            value = statistics.fmean(values) if values else None
+            error = statistics.stdev(values) if len(values) > 1 else None
+        return Number(
+            value=value,
+            se=error,
+            text=MISSING
+            if value is None
+            else rounded(value * scale, error * scale if error is not None else None, precision=precision),
+            se_text="" if error is None or value is None else rounded_error(error * scale, value * scale, precision),
+            n_real=row["n_real"],
+            n_fake=row["n_fake"],
+            flags=tuple(row["flags"]),
+            repeats=repeated,
+            mark=mark,
+            protocol=row,
         )
 
+    return number
 
-def _refusal_notes(rows: list[Row], names: list[str]) -> Iterator[str]:
-    """Every reason once, with the metrics that it concerns."""
-    reasons: dict[tuple[str, str], list[str]] = {}
-    for row in rows:
-        for arm, why in row.refusals.items():
-            reasons.setdefault((arm, why), []).append(row.metric)
-    for (arm, why), metrics in reasons.items():
-        concerned = "" if len(metrics) == len(rows) else f" in {listed(list(dict.fromkeys(metrics)))}"
-        yield f"No difference is given for {arm} and {names[0]}{concerned}: {why}."
+
+class Footnotes:
+    """Letters for the ways in which numbers were not made like those they stand beside."""
+
+    def __init__(self) -> None:
+        self.letters: dict[tuple[str, str], str] = {}
+        self.labels: dict[str, dict[str, None]] = {}
+
+    def mark(self, label: str, measure: str, how: dict[str, str]) -> str:
+        if not how:
+            return ""
+        told = "; ".join(f"{words}: {values}" for words, values in how.items())
+        letter = self.letters.setdefault((measure, told), _letter(len(self.letters)))
+        self.labels.setdefault(letter, {})[label] = None
+        return letter
+
+    def texts(self) -> dict[str, str]:
+        return {
+            letter: f"{_some(list(self.labels[letter]))}: not made like {measure}, and not compared with it ({told})."
+            for (measure, told), letter in self.letters.items()
+        }
+
+
+def _letter(number: int) -> str:
+    """a, b, ..., z, aa, ab, ..."""
+    return (_letter(number // 26 - 1) if number >= 26 else "") + chr(ord("a") + number % 26)
+
+
+def _some(labels: list[str], most: int = 6) -> str:
+    shown = [plain(label) for label in labels[:most]]
+    return listed(shown) if len(labels) <= most else f"{', '.join(shown)} and {len(labels) - most} more"

@@ -3,10 +3,23 @@
 import math
 import re
 import unicodedata
-from typing import Any
+from typing import Any, Protocol
 
 from mep.config import canonical_json
-from mep.uncertainty import Difference
+
+
+class Span(Protocol):
+    """A difference with its standard error and its interval."""
+
+    @property
+    def value(self) -> float: ...
+    @property
+    def se(self) -> float: ...
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
+
 
 MINUS = "\u2212"
 """The sign that is as wide as a digit, so that columns align."""
@@ -23,22 +36,33 @@ MARKDOWN = re.compile(r"([\\`*\[\]<>|~&#$]|(?<!\w)_|_(?!\w))")
 """What Markdown could take for markup; an underscore inside a word never is."""
 
 
-def rounded(value: float, error: float | None = None, *, signed: bool = False) -> str:
-    """A value to the last digit that its uncertainty leaves: 31.24 with an error of 3.5 is 31.2."""
+def rounded(value: float, error: float | None = None, *, signed: bool = False, precision: int | None = None) -> str:
+    """A value to the last digit that its uncertainty leaves: 31.24 with an error of 3.5 is 31.2.
+
+    precision   significant digits of the value, whatever its uncertainty
+    """
     guide, digits = (error, DIGITS) if error else (abs(value), DIGITS_WITHOUT_ERROR)
+    if precision is not None:
+        guide, digits = abs(value), precision
     return _fixed(value, _decimals(guide, digits), signed)
 
 
-def rounded_error(error: float) -> str:
-    """A standard error with two digits."""
-    return _fixed(error, _decimals(error, DIGITS), False)
+def rounded_error(error: float, value: float = 0, precision: int | None = None) -> str:
+    """A standard error with two digits, or to the last digit of a value with a precision."""
+    guide, digits = (error, DIGITS) if precision is None or not value else (abs(value), precision)
+    return _fixed(error, _decimals(guide, digits), False)
 
 
-def difference_text(found: Difference, scale: float = 1) -> str:
+def p_text(p: float) -> str:
+    """p = 0.036, p < 0.001."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+
+
+def difference_text(found: Span, scale: float = 1) -> str:
     return rounded(found.value * scale, found.se * scale, signed=True)
 
 
-def interval_text(found: Difference, scale: float = 1) -> str:
+def interval_text(found: Span, scale: float = 1) -> str:
     """Both ends of the interval, to the same digit as the difference."""
     return " to ".join(rounded(end * scale, found.se * scale, signed=True) for end in (found.low, found.high))
 
@@ -79,13 +103,13 @@ def clipped(text: str, longest: int = LONGEST) -> str:
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
-def shortened(values: dict[str, Any]) -> dict[str, str]:
+def shortened(values: dict[str, Any], longest: int = LONGEST) -> dict[str, str]:
     """Values of one field in several arms, short enough for a table: a long beginning that they share is left out."""
-    texts = {arm: plain(value) for arm, value in values.items()}
-    if max(map(len, texts.values())) > LONGEST and len(set(texts.values())) > 1:
+    texts = {arm: "null" if value is None else plain(value) for arm, value in values.items()}
+    if max(map(len, texts.values())) > longest and len(set(texts.values())) > 1:
         shared = _shared_words(list(texts.values()))
         texts = {arm: f"…{text[shared:]}" if shared else text for arm, text in texts.items()}
-    return {arm: clipped(text) for arm, text in texts.items()}
+    return {arm: clipped(text, longest) for arm, text in texts.items()}
 
 
 def _shared_words(texts: list[str]) -> int:

@@ -1,0 +1,154 @@
+"""Which rows and columns of a comparison are shown, and in which order."""
+
+import operator
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mep.errors import UsageError
+from mep.report.table import Comparison, Metric
+from mep.report.text import plain
+
+CONDITION = re.compile(r"^(?P<name>.+?)\s*(?P<sign>!=|<=|>=|=|<|>|~)\s*(?P<value>.*)$", re.DOTALL)
+SIGNS: dict[str, Callable[[Any, Any], bool]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+@dataclass(frozen=True)
+class View:
+    """
+    columns     patterns of the columns to show, by field or metric id; without any: fields and overall metrics
+    drop        patterns of columns to leave out
+    where       conditions that a row must fulfil: `training.steps>=100`, `random_conv/fd<40`, `arm~mep`
+    sort        column to sort the rows by, the best or smallest first; with a minus the other way round
+    """
+
+    columns: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
+    where: tuple[str, ...] = ()
+    sort: str = ""
+
+
+def select(found: Comparison, view: View) -> Comparison:
+    """The part of a comparison that a view asks for.
+
+    UsageError      a pattern, a condition or a column that means nothing here
+    """
+    labels = [label for label in found.arms if all(_holds(found, label, text) for text in view.where)]
+    if view.sort:
+        labels = _sorted(found, labels, view.sort)
+    kept = set(labels)
+    show = _chooser(found, view)
+    return replace(
+        found,
+        arms=labels,
+        fields={
+            name: {label: value for label, value in values.items() if label in kept}
+            for name, values in found.fields.items()
+            if show(name, overall=True)
+        },
+        metrics=[
+            replace(metric, arms={label: metric.arms[label] for label in labels if label in metric.arms})
+            for metric in found.metrics
+            if show(metric.id, overall=metric.group == "all")
+        ],
+        missing={label: stages for label, stages in found.missing.items() if label in kept},
+    )
+
+
+def _chooser(found: Comparison, view: View) -> Callable[..., bool]:
+    wanted, unwanted = ([_pattern(text) for text in texts] for texts in (view.columns, view.drop))
+    known = [*found.fields, *(metric.id for metric in found.metrics)]
+    for pattern in [*wanted, *unwanted]:
+        if found.metrics and not any(pattern.search(name) for name in known):
+            raise UsageError(f"no column matches '{pattern.pattern}'", hint=f"columns: {_some(known)}")
+
+    def show(name: str, *, overall: bool) -> bool:
+        chosen = any(pattern.search(name) for pattern in wanted) if wanted else overall
+        return chosen and not any(pattern.search(name) for pattern in unwanted)
+
+    return show
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise UsageError(f"'{text}' is not a regular expression: {error}") from error
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+
+
+def metric_named(found: Comparison, name: str) -> Metric | None:
+    """By id, or by its name in the first extractor that has it."""
+    by_id = [metric for metric in found.metrics if metric.id == name]
+    by_name = [metric for metric in found.metrics if metric.id.split("/")[-1] == name]
+    return next(iter(by_id or by_name), None)
+
+
+def _values(found: Comparison, name: str) -> dict[str, Any]:
+    """Label -> what a row has under a name: its arm, run or state, a field, or a metric."""
+    if name in ("arm", "run", "state"):
+        parts = {"arm": lambda label: found.members[label][0].split("/")[1], "state": found.states.__getitem__}
+        parts["run"] = lambda label: found.members[label][0].split("/")[0]
+        return {label: parts[name](label) for label in found.arms}
+    if name in found.fields:
+        return found.fields[name]
+    metric = metric_named(found, name)
+    if metric is None:
+        known = ["arm", "run", "state", *found.fields, *(metric.id for metric in found.metrics)]
+        raise UsageError(f"there is no column '{name}'", hint=f"columns: {_some(known)}")
+    return {label: number.value for label, number in metric.arms.items()}
+
+
+def _holds(found: Comparison, label: str, condition: str) -> bool:
+    parts = CONDITION.match(condition)
+    if parts is None:
+        raise UsageError(f"'{condition}' is not a condition", hint="such as --where 'training.steps>=100'")
+    value, wanted = _values(found, parts["name"].strip()).get(label), parts["value"].strip()
+    if parts["sign"] == "~":
+        return value is not None and bool(_pattern(wanted).search(value if isinstance(value, str) else plain(value)))
+    number = _number(wanted)
+    if isinstance(value, int | float) and not isinstance(value, bool) and number is not None:
+        return SIGNS[parts["sign"]](value, number)
+    if parts["sign"] in ("<", "<=", ">", ">="):
+        if value is None:
+            return False
+        if number is None or isinstance(value, str):
+            raise UsageError(f"'{condition}': {parts['name']} is {plain(value)}, which has no order with '{wanted}'")
+    text = "null" if value is None else value if isinstance(value, str) else plain(value)
+    return SIGNS[parts["sign"]](text, wanted)
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _sorted(found: Comparison, labels: list[str], column: str) -> list[str]:
+    """Rows without a value come last, either way round."""
+    name = column.removeprefix("-")
+    values = _values(found, name)
+    metric = None if name in found.fields else metric_named(found, name)
+    backwards = column.startswith("-") != (metric is not None and metric.better == "higher")
+    there = [label for label in labels if values.get(label) is not None]
+    there.sort(key=lambda label: _order(values[label]), reverse=backwards)
+    return [*there, *(label for label in labels if values.get(label) is None)]
+
+
+def _order(value: Any) -> tuple[int, float, str]:
+    """Numbers before texts."""
+    if isinstance(value, int | float):
+        return 0, float(value), ""
+    return 1, 0.0, plain(value)
