@@ -127,6 +127,8 @@ def show_plan(plan: "Plan") -> None:
         status = f"[{colours[task.status]}]{task.status}[/]"
         table.add_row(task.stage.name, escape(arms), status, escape(task.why))
     listing().print(table)
+    for lack in plan.lacks:
+        err().print(f"[yellow]{escape(lack.message)}[/]\n  [dim]hint:[/] {escape(lack.hint)}")
 
 
 def show_rows(rows: Iterable[dict[str, Any]], columns: list[str]) -> None:

@@ -1,10 +1,11 @@
 """Models by hub id and revision, or from a local folder; never code, never a pickle."""
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import ClassVar
 
-from pydantic import model_validator
+from pydantic import SerializationInfo, field_serializer, model_validator
 
 from mep.config import Config, HashFile, LocalPath, folder_digest
 from mep.errors import EnvironmentLacks
@@ -30,6 +31,13 @@ class ModelReference(Config):
         if (self.id is None) == (self.path is None):
             raise ValueError("give either id (on the hub) or path (on this machine)")
         return self
+
+    @field_serializer("revision")
+    def _write_revision(self, revision: str, info: SerializationInfo) -> str:
+        context = info.context or {}
+        if context.get("purpose") == "fingerprint":
+            return ""  # the commit enters through `externals`
+        return self.commit if context.get("pin") and self.id is not None else revision
 
     def externals(self, hash_file: HashFile) -> dict[str, str]:
         if self.path is not None:
@@ -84,12 +92,21 @@ def snapshot_of(model_id: str, revision: str, repo_type: str = "model") -> Path 
 
 def ask_hub(model_id: str, revision: str, repo_type: str = "model") -> str:
     """The commit of a revision, from the hub."""
+    answer = _answer(model_id, revision, repo_type)
+    if isinstance(answer, Exception):
+        raise _missing(model_id, revision, answer, repo_type) from answer
+    return answer
+
+
+@cache
+def _answer(model_id: str, revision: str, repo_type: str) -> str | Exception:
+    """What the hub says, asked once: a plan of many arms meets the same model many times."""
     from huggingface_hub import HfApi
 
     try:
         return str(HfApi().repo_info(model_id, revision=revision, repo_type=repo_type).sha)
     except Exception as error:  # the hub client raises its own, the network library's and the system's errors
-        raise _missing(model_id, revision, error, repo_type) from error
+        return error
 
 
 def fetch(

@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from mep.errors import Mistake, Place, RecipeError
 from mep.recipe.compose import compose
@@ -21,6 +22,7 @@ class Recipe:
     text        the recipe as it is written
     arms        name -> experiment, in order; the first is the baseline; `main` where the recipe names no arms;
                 `NAME#2`, `NAME#3` ... are the repeats of an arm from other seeds
+    locked      what the recipe was run with, where it is a lock
     origins     arm -> dotted field -> where its value was written; fields left to their defaults are absent
     """
 
@@ -31,6 +33,7 @@ class Recipe:
     modality: str
     machine: MachineConfig
     seeds: int
+    locked: dict[str, Any] | None
     arms: dict[str, Experiment]
     origins: dict[str, dict[str, Place]]
 
@@ -81,6 +84,7 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = (), *, paths_must_e
         modality=first.modality,
         machine=first.machine,
         seeds=first.seeds,
+        locked=first.locked.model_dump() if first.locked else None,
         arms={repeat_name(arm, n): experiment for n in repeats for arm, experiment in experiments.items()},
         origins={repeat_name(arm, n): origin for n in repeats for arm, origin in origins.items()},
     )

@@ -14,11 +14,14 @@ from mep.recipe.reader import MAX_DIGITS, scalar
 HEADER = "# Written by mep: every default filled in. The recipe as it was given lies beside it.\n"
 
 
-def lock_text(recipe: Recipe, folder: Path) -> str:
-    """YAML of the recipe for a file in `folder`: the experiment of the first arm, and what the other arms change."""
+def lock_text(recipe: Recipe, folder: Path, locked: dict[str, Any] | None = None) -> str:
+    """YAML of the recipe for a file in `folder`: the experiment of the first arm, and what the other arms change.
+
+    locked  what the recipe is run with; models of the hub are then named by their commits
+    """
 
     def dump(config: Config) -> dict[str, Any]:
-        return config.model_dump(mode="json", context={"folder": folder})
+        return config.model_dump(mode="json", context={"folder": folder, "pin": locked is not None})
 
     arms = {name: dump(experiment) for name, experiment in recipe.arms.items() if repeat_of(name)[1] == 1}
     common = next(iter(arms.values()))
@@ -27,6 +30,8 @@ def lock_text(recipe: Recipe, folder: Path) -> str:
     if list(arms) != [MAIN]:
         data["arms"] = {name: changes(common, arm) for name, arm in arms.items()}
     data["machine"] = dump(recipe.machine)
+    if locked is not None:
+        data["locked"] = locked
     return HEADER + yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
 
 

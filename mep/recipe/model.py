@@ -145,6 +145,21 @@ class MatrixConfig(Config):
     is without the matrix."""
 
 
+class LockedConfig(Config):
+    """What a recipe was run with. Written by mep, and compared with what is there when the lock is run."""
+
+    mep: str
+    """Version of mep."""
+    python: str
+    """Version of Python."""
+    packages: dict[str, str] = Field(default_factory=dict)
+    """Versions of the packages that a result may depend on."""
+    inputs: dict[str, dict[str, str]] = Field(default_factory=dict)
+    """Field that names something outside the recipe -> its content: sha256 of files, commit of a model."""
+    dataset: dict[str, dict[str, int]] = Field(default_factory=dict)
+    """Arms -> how many images the dataset has."""
+
+
 class RecipeFile(Experiment):
     """A recipe as it is written."""
 
@@ -170,3 +185,5 @@ class RecipeFile(Experiment):
     """Values by name, filled in wherever ${vars.name} is written."""
     machine: MachineConfig = MachineConfig()
     """What changes speed and memory but never a result."""
+    locked: LockedConfig | None = None
+    """What the recipe was run with; mep writes it into recipe.lock.yaml."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from mep.config import Config
+from mep.errors import EnvironmentLacks
 from mep.recipe import Recipe
 from mep.recipe.model import repeat_of
 from mep.runner.fingerprint import Seed, differences, externals_of, fingerprint_of, ingredients_of, seed_of
@@ -41,10 +42,14 @@ class Task:
 
 @dataclass(frozen=True)
 class Plan:
-    """Tasks in an order in which each follows its inputs."""
+    """
+    tasks   in an order in which each follows its inputs
+    lacks   models of the hub whose commit cannot be told here; what depends on them has no fingerprint yet
+    """
 
     recipe: Recipe
     tasks: list[Task]
+    lacks: list[EnvironmentLacks] = field(default_factory=list)
 
     def of_arm(self, arm: str) -> dict[str, Task]:
         return {task.stage.name: task for task in self.tasks if arm in task.arms}
@@ -58,6 +63,7 @@ def make_plan(recipe: Recipe, store: Store) -> Plan:
     store.roll_forward()
     tasks: dict[str, Task] = {}
     externals: dict[str, list[list[Any]]] = {}
+    lacks: dict[str, EnvironmentLacks] = {}
     history = _History(store)
     for arm, experiment in recipe.arms.items():
         made: dict[str, Task] = {}
@@ -65,7 +71,11 @@ def make_plan(recipe: Recipe, store: Store) -> Plan:
             config = stage.view(getattr(experiment, stage.section))
             key = f"{stage.name} {config.model_dump_json()}"
             if key not in externals:
-                externals[key] = externals_of(config, store.hash_file)
+                try:
+                    externals[key] = externals_of(config, store.hash_file)
+                except EnvironmentLacks as lack:
+                    externals[key] = [["unknown", {"content": lack.message}]]
+                    lacks.setdefault(lack.message, lack)
             inputs = {role: made[maker_of(kind).name] for role, kind in stage.inputs.items()}
             repeat = repeat_of(arm)[1] if stage.repeats else 1
             task = _task(stage, config, externals[key], inputs, (experiment.seed, repeat), store, history)
@@ -74,7 +84,8 @@ def make_plan(recipe: Recipe, store: Store) -> Plan:
             made[stage.name] = task
     store.remember_hashes()
     order = {name: place for place, name in enumerate(stages())}
-    return Plan(recipe, sorted(tasks.values(), key=lambda task: order[task.stage.name]))
+    ordered = sorted(tasks.values(), key=lambda task: order[task.stage.name])
+    return Plan(recipe, ordered, list(lacks.values()))
 
 
 def _task(

@@ -11,6 +11,8 @@ def check(plan: Plan, device: str) -> None:
 
     EnvironmentLacks    a model that neither this machine nor the hub has, a package, or a kind of arithmetic
     """
+    for lack in plan.lacks:
+        raise lack
     for task in plan.tasks:
         if task.status == "reuse":
             continue

@@ -21,9 +21,10 @@ from mep.artifacts import Artifact
 from mep.errors import DataError, Interrupted, MepError, Mistake, RecipeError, StageFailed, UsageError
 from mep.files import write_text
 from mep.machine import peak_memory_mb
-from mep.recipe import Recipe, load_recipe, lock_text
+from mep.recipe import Recipe, load_recipe
 from mep.recipe.model import MachineConfig
 from mep.runner.launch import launch
+from mep.runner.lock import lock_of, refuse_unlike_inputs
 from mep.runner.plan import Plan, Task, lineage_of, make_plan
 from mep.runner.preflight import check
 from mep.stage import Progress, Silent, Work
@@ -69,14 +70,16 @@ def run(recipe: Recipe, store: Store, watcher: Watcher | None = None) -> str:
     Interrupted                 a signal came; `resume` goes on
     """
     plan = make_plan(recipe, store)  # before the run exists: a recipe whose input is unreadable leaves no trace
+    refuse_unlike_inputs(plan, store)
     check(plan, device_of(recipe.machine))
     run_id = _new_id(recipe, store)
     folder = store.run_folder(run_id)
     write_text(folder / "recipe.yaml", recipe.text)
-    write_text(folder / "recipe.lock.yaml", lock_text(recipe, folder))
+    write_text(folder / "recipe.lock.yaml", lock_of(plan, store, folder))
     with locks.hold(folder / "lock", wait=False):
         _record_run(run_id, recipe, store)
         _carry_out(run_id, plan, store, watcher or Unwatched())
+    write_text(folder / "recipe.lock.yaml", lock_of(plan, store, folder))  # now with the counts of the dataset
     return run_id
 
 
@@ -90,7 +93,10 @@ def resume(run_id: str, store: Store, watcher: Watcher | None = None) -> str:
     with locks.hold(folder / "lock", wait=False):
         with store.db.write() as db:
             db.table("runs").update(run_id, {"state": "running", "ended_at": None, "error": ""})
-        _carry_out(run_id, make_plan(recipe, store), store, watcher or Unwatched())
+        plan = make_plan(recipe, store)
+        refuse_unlike_inputs(plan, store)
+        _carry_out(run_id, plan, store, watcher or Unwatched())
+    write_text(folder / "recipe.lock.yaml", lock_of(plan, store, folder))
     return run_id
 
 
