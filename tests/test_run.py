@@ -20,6 +20,9 @@ from mep.runner.run import Unwatched, find_run, resume, run, state_of
 from mep.stage import Silent
 from mep.store import Store
 
+AFTER_TRAINING = ["generation", "assignment", "metrics", "utility"]
+"""Stages that every arm has of its own because it is trained on its own."""
+
 STEPS = 250
 """Training steps of a run that is to be stopped on its way."""
 
@@ -66,8 +69,7 @@ def test_what_is_done_is_reused_and_only_what_depends_on_a_change_runs_again(tin
     assert len(again.reused_) == len(first.made)
 
     _, other = go(tiny_recipe, store, "training.learning_rate=2e-3")
-    after = [name for name in ("training", "generation", "utility", "metrics") for _ in range(2)]
-    assert sorted(other.made) == sorted(after)
+    assert sorted(other.made) == sorted(2 * ["training", *AFTER_TRAINING])
 
     _, back = go(tiny_recipe, store, "machine.batch_size=3")
     assert back.made == []  # the machine changes no result
@@ -77,7 +79,7 @@ def test_what_is_done_is_reused_and_only_what_depends_on_a_change_runs_again(tin
 def test_arms_share_everything_but_what_their_captions_touch(tiny_recipe, tmp_path):
     plan = make_plan(load_recipe(tiny_recipe), Store(tmp_path / "runs"))
     own = sorted({task.stage.name for task in plan.tasks if len(task.arms) == 1})
-    assert own == ["generation", "metrics", "prompts", "training", "utility"]
+    assert own == sorted(["prompts", "training", *AFTER_TRAINING])
     assert plan.of_arm("mep").keys() == plan.of_arm("label-only").keys()
 
 
@@ -165,7 +167,7 @@ def test_a_stage_that_raises_is_told_with_its_log_and_the_run_can_go_on(tiny_rec
     assert "ZeroDivisionError" in log.read_text()
     notes = Notes()
     resume(row["run_id"], store, notes)
-    assert sorted(notes.made) == sorted(2 * ["generation", "metrics", "utility"])
+    assert sorted(notes.made) == sorted(2 * AFTER_TRAINING)
     assert state_of(find_run(store, row["run_id"]), store) == "done"
 
 
@@ -270,11 +272,6 @@ def test_a_repeat_shares_everything_before_training_and_raising_the_number_keeps
     one, two = (make_plan(load_recipe(tiny_recipe, [f"seeds={n}"]), store) for n in (1, 2))
     assert {task.artifact_id for task in one.tasks} < {task.artifact_id for task in two.tasks}
     first, second = two.of_arm("mep"), two.of_arm("mep#2")
-    assert {name for name in first if first[name] is not second[name]} == {
-        "training",
-        "generation",
-        "metrics",
-        "utility",
-    }
+    assert {name for name in first if first[name] is not second[name]} == {"training", *AFTER_TRAINING}
     assert first["training"].seed != second["training"].seed
     assert second["training"].seed != two.of_arm("label-only")["training"].seed == first["training"].seed
