@@ -12,7 +12,7 @@ import mep.commands
 from mep.errors import MepError
 
 SECTIONS = {
-    "Experiments": ["run", "resume", "status", "ls", "show", "report"],
+    "Experiments": ["run", "resume", "status", "ls", "show", "report", "evaluate"],
     "Recipes": ["init", "validate", "lint", "plan", "diff", "migrate", "methods", "schema", "completion"],
 }
 """Commands in the order in which a newcomer meets them."""

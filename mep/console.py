@@ -107,6 +107,18 @@ class StageProgress:
             self.screen.console.print(f"    {self.screen._name(self.task)}  {done}/{total}  {escape(note)}")
 
 
+class StepLines:
+    """Progress of one thing, as a line at every quarter."""
+
+    def __init__(self, title: str):
+        self.title, self.next_line = title, 1 / STEPS_WITHOUT_TERMINAL
+
+    def update(self, done: int, total: int, note: str = "") -> None:
+        if done / total >= self.next_line:
+            self.next_line = done / total + 1 / STEPS_WITHOUT_TERMINAL
+            tell(f"{self.title}: {done}/{total} {note}".rstrip())
+
+
 def show_error(error: MepError) -> None:
     console = err()
     if isinstance(error, Interrupted):

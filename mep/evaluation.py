@@ -84,13 +84,20 @@ class Space:
 
 
 def evaluate(
-    space: Space, scores: Sequence[Score], *, seed: int, n_halves: int = N_HALVES, device: str = "cpu"
+    space: Space,
+    scores: Sequence[Score],
+    *,
+    seed: int,
+    n_halves: int = N_HALVES,
+    most: int | None = None,
+    device: str = "cpu",
 ) -> list[Row]:
     """Every score of every subject against held-out images, and of the samples against training images.
 
-    All sets are first brought to the size of the smallest by a draw that depends on the seed and their sizes only.
+    All sets are first brought to the size of the smallest, and of `most`, by a draw that depends on the seed and their
+    sizes only.
     """
-    sets = _Sets(space, seed)
+    sets = _Sets(space, seed, most)
     return [
         row
         for score_rows in (_heldout_rows, _gap_rows, _train_rows)
@@ -101,10 +108,10 @@ def evaluate(
 class _Sets:
     """The sets of a space at equal size."""
 
-    def __init__(self, space: Space, seed: int):
+    def __init__(self, space: Space, seed: int, most: int | None):
         self.space, self.seed = space, seed
-        sizes = [len(space.real), *map(len, space.fakes.values())]
-        n = min([*sizes, len(space.train)] if space.train is not None else sizes)
+        train = [] if space.train is None else [len(space.train)]
+        n = min([len(space.real), *map(len, space.fakes.values()), *train, *([most] if most else [])])
         rows = drawn(len(space.real), n, seed, 0)
         self.real = space.real[rows]
         self.groups = None if space.groups is None else space.groups[rows]

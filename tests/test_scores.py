@@ -18,7 +18,7 @@ from mep.scores import Score, measure_all
 from mep.scores.cmmd import Cmmd, median_distance, mmd
 from mep.scores.fd_infinity import FdInfinity, extrapolate
 from mep.scores.frechet import Frechet, frechet, frechet_distance, null_distance
-from mep.scores.kid import Kid, kernel_distance, kernel_distance_error
+from mep.scores.kid import Kid, kernel_distance, kernel_distance_error, permutation_p
 from mep.scores.kid_subsets import KidSubsets
 from mep.scores.prdc import Prdc, expected_coverage, prdc, realism
 from mep.scores.vendi import Vendi, vendi
@@ -204,6 +204,20 @@ def test_kernel_distance_over_subsets_is_that_of_papers(subsets, size, seed, mea
 def test_subsets_larger_than_a_set_are_refused():
     with pytest.raises(DataError, match="60 real rows of features, at least 1000 are needed"):
         KidSubsets(kind="kid_subsets").measure(*golden("A"))
+
+
+def test_permutations_of_two_arms_are_as_seldom_extreme_as_they_promise():
+    rng = np.random.default_rng(0)
+
+    def p(shift, seed):
+        real, fake_a, fake_b = rng.normal(size=(60, 4)), rng.normal(size=(40, 4)), rng.normal(shift, size=(25, 4))
+        return permutation_p(real, fake_a, fake_b, n_permutations=99, seed=seed)
+
+    ps = [p(0.0, seed) for seed in range(200)]
+    # at the level of 0.05, 200 tests of unequal sizes reject 10 on average and 19 or fewer in 99.7 of 100 cases
+    assert 1 <= sum(one <= 0.05 for one in ps) <= 19
+    assert np.mean(ps) == pytest.approx(0.5, abs=0.08)
+    assert p(1.0, 0) == 0.01
 
 
 # --- Precision, recall, density, coverage -----------------------------------------------------------------------

@@ -94,6 +94,48 @@ def error_of(sums: KernelSums) -> float:
     return float(np.sqrt(variance_of_real + variance_of_fake))
 
 
+def permutation_p(
+    real: NDArray[np.floating],
+    fake_a: NDArray[np.floating],
+    fake_b: NDArray[np.floating],
+    *,
+    n_permutations: int = 999,
+    most: int = 1000,
+    seed: int = 0,
+) -> float:
+    """Chance that two arms drawn from one distribution differ in their kernel distances as much as these do.
+
+    real        float (n, d)
+    fake_a, _b  float (m, d), (l, d)    images of the two arms, which are pooled and dealt out again
+    most        images of each set that are looked at, drawn by the seed: the pool's kernel is one table
+
+    returns     float                   1 / (n_permutations + 1) at the least; exact whatever the sizes
+    """
+    rng = np.random.default_rng([seed, len(real), len(fake_a), len(fake_b)])
+    sets = [rows[rng.permutation(len(rows))[:most]].astype(np.float64) for rows in (real, fake_a, fake_b)]
+    check_sets(sets[0], sets[1], 2)
+    check_sets(sets[0], sets[2], 2)
+    pool, n = np.concatenate(sets[1:]), len(sets[1])
+    table = (pool @ pool.T / pool.shape[1] + 1) ** 3
+    np.fill_diagonal(table, 0.0)
+    to_real = ((pool @ sets[0].T / pool.shape[1] + 1) ** 3).mean(axis=1)
+    dealt = np.zeros((n_permutations + 1, len(pool)))
+    dealt[0, :n] = 1.0  # as they are: one permutation among the others
+    for row in dealt[1:]:
+        row[rng.permutation(len(pool))[:n]] = 1.0
+    of_a, of_b = (_distance_to(members, table, to_real) for members in (dealt, 1 - dealt))
+    differences = np.abs(of_a - of_b)
+    return float((differences >= differences[0] * (1 - 1e-12)).mean())
+
+
+def _distance_to(
+    members: NDArray[np.float64], table: NDArray[np.float64], to_real: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Kernel distance of the members of every row, up to the term that only depends on the real images."""
+    n = members.sum(axis=1)
+    return ((members @ table) * members).sum(axis=1) / (n * (n - 1)) - 2 * (members @ to_real) / n
+
+
 def _jackknife_variance(within: NDArray[np.float64], across: NDArray[np.float64], n_others: int) -> float:
     """Variance of the distance from one set, the other held; terms that do not change with the row left out cancel."""
     n = len(within)

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 
 from mep.artifacts import TRAIN, VALIDATION, BaseModel, Ceiling, Images
 from mep.config import Config
+from mep.extraction import features_of
 from mep.extractors import Extractor
 from mep.extractors.random_conv import RandomConv
 from mep.probes import Examples, Inputs, Probe
@@ -17,7 +18,6 @@ from mep.probes.linear import Linear
 from mep.probing import Subset, nested_order, shortage, train_and_predict
 from mep.registry import OneOf
 from mep.stage import Work, stage
-from mep.stages.references import features_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

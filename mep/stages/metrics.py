@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from mep.artifacts import Assignment, References, Samples, Scores
 from mep.evaluation import N_HALVES, Row, Space, complete, drawn, evaluate, measured_rows
+from mep.extraction import ReadBatch, features_of, file_formats
 from mep.files import read_json
 from mep.groupwise import Keys, evaluate_groups
 from mep.pixels import square
@@ -21,7 +22,7 @@ from mep.scores.kid import Kid
 from mep.scores.memorisation import Memorisation, closest, neighbourhood
 from mep.scores.prdc import Prdc
 from mep.stage import Work, stage
-from mep.stages.references import ReadBatch, ReferencesConfig, features_of, file_formats
+from mep.stages.references import ReferencesConfig
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

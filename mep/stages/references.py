@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import PurePosixPath
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,9 +10,9 @@ from pydantic import Field, field_validator
 
 from mep.artifacts import BaseModel, Images, References
 from mep.config import Config
-from mep.errors import DataError
 from mep.evaluation import drawn
-from mep.extractors import Extractor, Features, Network
+from mep.extraction import ReadBatch, features_of, protocol_of
+from mep.extractors import Extractor
 from mep.extractors.random_conv import RandomConv
 from mep.pipelines import load_pipeline, to_pixels, to_tensor
 from mep.pixels import square
@@ -24,12 +21,6 @@ from mep.stage import Work, stage
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-ReadBatch = Callable[[Sequence[int]], "NDArray[np.uint8]"]
-"""Rows -> uint8 (b, size, size, 3)."""
-
-SQUARE = "shorter side pillow bicubic, anti-aliased, centre cropped"
-"""How images reach the evaluation's resolution."""
 
 
 class ReferencesConfig(Config):
@@ -86,65 +77,9 @@ def references(config: ReferencesConfig, images: Images, base: BaseModel, *, wor
     return References(features, protocol, tables)
 
 
-def protocol_of(extractor: Extractor, d: int, size: int | None) -> dict[str, Any]:
-    """The part of a row's protocol that the extractor and the resolution make; no size: images as they are."""
-    own = extractor.protocol()
-    first = "as they are" if size is None else f"{SQUARE} @{size}"
-    return own | {
-        "extractor": extractor.name,
-        "digest": extractor.digest(),
-        "d": d,
-        "eval_resolution": size,
-        "resize": f"{first}; {own['resize']}",
-    }
-
-
-def file_formats(names: Iterable[str]) -> str:
-    """png, jpeg, png+jpeg: what the names of the images say of their files; empty where they say nothing."""
-    known = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".tif": "tiff", ".tiff": "tiff", ".webp": "webp"}
-    endings = {PurePosixPath(name).suffix.lower() for name in names}
-    return "+".join(sorted({known.get(ending, ending[1:]) for ending in endings if ending and len(ending) < 6}))
-
-
 def _table(images: Images) -> dict[str, list[Any]]:
     groups = [None] * len(images) if images.group is None else images.groups.tolist()
     return {"id": images.ids, "label": [images.label_of(row) for row in range(len(images))], "group": groups}
-
-
-def features_of(name: str, read: ReadBatch, n: int, extract: Features, work: Work) -> NDArray[np.float32]:
-    """float32 (n, d): features of n squares, in resumable shards.
-
-    DataError   some are not finite
-    """
-
-    def shard(rows: Sequence[int]) -> NDArray[np.float32]:
-        batches = [rows[start : start + work.batch_size] for start in range(0, len(rows), work.batch_size)]
-        stacks = work.map(read, batches)
-        if not isinstance(extract, Network):
-            return np.concatenate([extract(stack) for stack in stacks])
-        return np.concatenate([extract.forward(ready) for ready in ahead(extract.prepare, stacks)])
-
-    found = work.in_shards(name, range(n), shard)
-    broken = np.flatnonzero(~np.isfinite(found).all(axis=1))
-    if len(broken):
-        raise DataError(
-            f"the extractor gave {len(broken)} of {n} images features that are not finite ({name})",
-            hint="look at these images, or try another extractor",
-            field="metrics.extractors",
-        )
-    return found
-
-
-def ahead(prepare: Callable[[Any], Any], items: Iterable[Any], depth: int = 2) -> Iterator[Any]:
-    """prepare(item) for every item in order, computed on a thread while the one before is used."""
-    waiting: deque[Future[Any]] = deque()
-    with ThreadPoolExecutor(1, thread_name_prefix="prepare") as thread:
-        for item in items:
-            waiting.append(thread.submit(prepare, item))
-            if len(waiting) > depth:
-                yield waiting.popleft().result()
-        for one in waiting:
-            yield one.result()
 
 
 def reconstructor(base: BaseModel, device: str) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:

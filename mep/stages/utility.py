@@ -11,12 +11,12 @@ from pydantic import Field, field_validator
 
 import mep
 from mep.artifacts import Ceiling, Images, Samples, Utility
+from mep.extraction import features_of
 from mep.pixels import square
 from mep.probes import Examples, Inputs
 from mep.probing import BETTER, Estimate, HeldOut, Predictions, Subset, difference, measure, train_and_predict
 from mep.stage import Work, stage
 from mep.stages.ceiling import CeilingConfig
-from mep.stages.references import features_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -1,0 +1,80 @@
+"""From images to features: in shards that survive a kill, one batch prepared while the one before is computed."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mep.errors import DataError
+from mep.extractors import Extractor, Features, Network
+from mep.stage import Work
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+ReadBatch = Callable[[Sequence[int]], "NDArray[np.uint8]"]
+"""Rows -> uint8 (b, size, size, 3)."""
+
+SQUARE = "shorter side pillow bicubic, anti-aliased, centre cropped"
+"""How images reach the evaluation's resolution."""
+
+
+def protocol_of(extractor: Extractor, d: int, size: int | None) -> dict[str, Any]:
+    """The part of a row's protocol that the extractor and the resolution make; no size: images as they are."""
+    own = extractor.protocol()
+    first = "as they are" if size is None else f"{SQUARE} @{size}"
+    return own | {
+        "extractor": extractor.name,
+        "digest": extractor.digest(),
+        "d": d,
+        "eval_resolution": size,
+        "resize": f"{first}; {own['resize']}",
+    }
+
+
+def file_formats(names: Iterable[str]) -> str:
+    """png, jpeg, png+jpeg: what the names of the images say of their files; empty where they say nothing."""
+    known = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".tif": "tiff", ".tiff": "tiff", ".webp": "webp"}
+    endings = {PurePosixPath(name).suffix.lower() for name in names}
+    return "+".join(sorted({known.get(ending, ending[1:]) for ending in endings if ending and len(ending) < 6}))
+
+
+def features_of(name: str, read: ReadBatch, n: int, extract: Features, work: Work) -> NDArray[np.float32]:
+    """float32 (n, d): features of n squares, in resumable shards.
+
+    DataError   some are not finite
+    """
+
+    def shard(rows: Sequence[int]) -> NDArray[np.float32]:
+        batches = [rows[start : start + work.batch_size] for start in range(0, len(rows), work.batch_size)]
+        stacks = work.map(read, batches)
+        if not isinstance(extract, Network):
+            return np.concatenate([extract(stack) for stack in stacks])
+        return np.concatenate([extract.forward(ready) for ready in ahead(extract.prepare, stacks)])
+
+    found = work.in_shards(name, range(n), shard)
+    broken = np.flatnonzero(~np.isfinite(found).all(axis=1))
+    if len(broken):
+        raise DataError(
+            f"the extractor gave {len(broken)} of {n} images features that are not finite ({name})",
+            hint="look at these images, or try another extractor",
+            field="metrics.extractors",
+        )
+    return found
+
+
+def ahead(prepare: Callable[[Any], Any], items: Iterable[Any], depth: int = 2) -> Iterator[Any]:
+    """prepare(item) for every item in order, computed on a thread while the one before is used."""
+    waiting: deque[Future[Any]] = deque()
+    with ThreadPoolExecutor(1, thread_name_prefix="prepare") as thread:
+        for item in items:
+            waiting.append(thread.submit(prepare, item))
+            if len(waiting) > depth:
+                yield waiting.popleft().result()
+        for one in waiting:
+            yield one.result()
