@@ -14,6 +14,7 @@ from mep.errors import MepError
 SECTIONS = {
     "Experiments": ["run", "resume", "status", "ls", "show", "report", "evaluate"],
     "Recipes": ["init", "validate", "lint", "plan", "diff", "migrate", "methods", "schema", "completion"],
+    "Reader studies": ["reader-study", "reader-score"],
 }
 """Commands in the order in which a newcomer meets them."""
 

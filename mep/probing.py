@@ -184,7 +184,7 @@ def measure(
     for name, one in found.items():
         values, resampled = _metrics(one, labels, ones)[:, 0], np.concatenate(drawn[name], axis=1)
         estimates[name] = {
-            metric: _by_bootstrap(float(value), row)
+            metric: _by_bootstrap(metric, float(value), row, heldout)
             for metric, value, row in zip(BETTER, values, resampled, strict=True)
         }
         estimates[name]["auroc"] = _area(one, estimates[name]["auroc"], heldout)
@@ -236,18 +236,23 @@ def _metrics(found: Predictions, labels: NDArray[np.int64], weights: NDArray[np.
     return np.mean(rows, axis=0)
 
 
-def _by_bootstrap(value: float, resampled: NDArray[np.float64]) -> Estimate:
+def _by_bootstrap(metric: str, value: float, resampled: NDArray[np.float64], heldout: HeldOut) -> Estimate:
     known = resampled[np.isfinite(resampled)]
     se = float(known.std(ddof=1)) if len(known) > 1 else 0.0
     if not se > 1e-12:
         return Estimate(value, None, None, None, "none: every resample gives the same", resampled)
+    kind = "bootstrap" if heldout.independent else "group bootstrap"
+    if metric == "ece":  # a mean of absolute values: resamples lie above it, so that their percentiles may miss it
+        return Estimate(
+            value, se, max(value - Z_95 * se, 0.0), min(value + Z_95 * se, 1.0), f"{kind}, normal", resampled
+        )
     low, high = np.quantile(known, [0.025, 0.975])
-    return Estimate(value, se, float(low), float(high), "bootstrap, percentiles", resampled)
+    return Estimate(value, se, float(low), float(high), f"{kind}, percentiles", resampled)
 
 
 def _area(found: Predictions, drawn: Estimate, heldout: HeldOut) -> Estimate:
     """The AUROC with the interval that suits it: DeLong in the logit, bootstrap of groups, Newcombe at the ends."""
-    value, se, low, high, method = drawn.value, drawn.se, drawn.low, drawn.high, "group bootstrap, percentiles"
+    value, se, low, high, method = drawn.value, drawn.se, drawn.low, drawn.high, drawn.method
     if heldout.independent:
         se = float(np.sqrt(delong_variance(mean_influence(found, heldout.labels), heldout.labels)))
         method = "DeLong, logit"

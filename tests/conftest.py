@@ -1,6 +1,7 @@
 """What the tests share: small drawn datasets, a recipe that runs end to end in seconds, the real data where it lies."""
 
 import os
+import shutil
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the models of the tests are too small to be shared by threads
@@ -109,3 +110,11 @@ def write_recipe(path, settings):
 @pytest.fixture
 def tiny_recipe(tmp_path, imagefolder):
     return write_recipe(tmp_path / "tiny.yaml", tiny_settings(imagefolder))
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None:
+        pytest.skip("no chromium on PATH; on Debian: apt-get install chromium")
+    return found

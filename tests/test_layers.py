@@ -47,7 +47,7 @@ LAYERS = [
     {"lint"},
     {"recipe", "store"},
     {"runner"},
-    {"report"},
+    {"report", "readers"},
     {"console"},
     {"commands"},
     {"cli"},

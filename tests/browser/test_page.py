@@ -3,7 +3,6 @@
 import html
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -53,14 +52,6 @@ for (const frame of document.querySelectorAll("iframe")) frame.onload = () => {{
 }};
 </script>"""
 """Holds the page in frames of given widths, which a headless window cannot be narrow enough for, and measures it."""
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if found is None:
-        pytest.skip("no chromium on PATH; on Debian: apt-get install chromium")
-    return found
 
 
 @pytest.fixture
