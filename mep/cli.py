@@ -15,6 +15,7 @@ SECTIONS = {
     "Experiments": ["run", "resume", "status", "ls", "show", "report", "evaluate"],
     "Recipes": ["init", "validate", "lint", "plan", "diff", "migrate", "methods", "schema", "completion"],
     "Reader studies": ["reader-study", "reader-score"],
+    "Store": ["verify", "why", "logs", "gc", "rm", "pin", "export", "import", "db", "doctor"],
 }
 """Commands in the order in which a newcomer meets them."""
 
@@ -41,11 +42,16 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except MepError as error:
+        except (MepError, OSError) as error:
             from mep.console import show_error
+            from mep.runner.faults import explain
 
-            show_error(error)
-            ctx.exit(error.exit_code)
+            runs = Path(ctx.params["runs"]).absolute()
+            known = error if isinstance(error, MepError) else explain(error, runs)
+            if known is None:
+                raise
+            show_error(known)
+            ctx.exit(known.exit_code)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

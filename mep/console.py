@@ -1,5 +1,7 @@
 """What the person sees: progress and errors on stderr, data on stdout. The only module that prints."""
 
+import json
+import os
 import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -76,6 +78,13 @@ class Screen:
         )
         self.console.print(f"  [green]+[/] {self._name(task)}  {seconds:6.1f} s  {escape(shown)}")
 
+    def signalled(self, number: int, again: bool) -> None:
+        show_cursor = "\x1b[?25h" if self.console.is_terminal else ""
+        command = f"mep resume {self.run_id}"
+        text = f"stopped; go on with: {command}" if again else "stopping where it can go on; once more stops at once"
+        # Written past every buffer and lock: this runs inside a signal handler.
+        os.write(sys.stderr.fileno(), f"{show_cursor}\n{text}\n".encode())
+
     def close(self) -> None:
         """Take the bar off the screen."""
         self.bar.stop()
@@ -151,6 +160,33 @@ def show_rows(rows: Iterable[dict[str, Any]], columns: list[str]) -> None:
     for row in rows:
         table.add_row(*(escape("" if row.get(name) is None else str(row[name])) for name in columns))
     listing().print(table)
+
+
+def show_chain(links: list[tuple[str, str, dict[str, Any]]]) -> None:
+    """Steps one under the other: what, which one, and what is known of it."""
+    console = listing()
+    for what, name, facts in links:
+        console.print(f"[bold]{escape(f'{what:<11}')}[/] {escape(name)}")
+        for fact, value in facts.items():
+            text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            console.print(f"            [dim]{escape(fact)}[/] {escape(text)}")
+
+
+def size(n_bytes: float) -> str:
+    """Bytes as a person says them."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if n_bytes < 1000:
+            return f"{n_bytes:.0f} {unit}" if unit == "B" else f"{n_bytes:.1f} {unit}"
+        n_bytes /= 1000
+    return f"{n_bytes:.1f} TB"
+
+
+def listing_or_json(rows: list[dict[str, Any]], columns: list[str], as_json: bool) -> None:
+    """Rows as JSON, or as a plain table where there are any."""
+    if as_json:
+        show(json.dumps(rows, indent=1))
+    elif rows:
+        show_rows(rows, columns)
 
 
 def show(text: str) -> None:

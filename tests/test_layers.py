@@ -19,7 +19,7 @@ METHODS = {"sources", "embedders", "detectors", "clusterers", "balancers", "allo
 }
 LAYERS = [
     {"errors"},
-    {"files", "torchvision_ops"},
+    {"files", "killpoints", "torchvision_ops"},
     {"config", "registry", "workers", "machine"},
     {"worker"},
     {

@@ -65,7 +65,7 @@ from mep.report.figures import line_chart, running_mean, smoothed
 from mep.report.gallery import rules_of
 from mep.report.pictures import Pictures, spread
 from mep.report.text import in_markdown, p_text, plain, rounded, rounded_error, shortened
-from mep.runner.run import environment
+from mep.runner.environment import summary as environment
 from mep.stages import maker_of, stages
 from mep.store import Store, now
 

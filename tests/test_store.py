@@ -66,9 +66,19 @@ def test_a_flipped_bit_is_found_by_content(tmp_path):
     path = store.folder("embedding", "f1") / "vectors.npy"
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
+    written_at = path.stat().st_mtime_ns
     path.write_bytes(content)
-    assert store.has("embedding", "f1")  # the size is right
+    assert not store.has("embedding", "f1")
+    os.utime(path, ns=(written_at, written_at))  # as a failing disk would do it
+    assert store.has("embedding", "f1")
     assert store.damaged_files("embedding", "f1") == ["vectors.npy"]
+
+
+def test_a_file_with_another_time_and_the_same_content_is_still_good(tmp_path):
+    store = Store(tmp_path)
+    publish(store)
+    os.utime(store.folder("embedding", "f1") / "vectors.npy")
+    assert store.has("embedding", "f1")
 
 
 def test_an_artifact_committed_but_not_recorded_rolls_forward(tmp_path):
@@ -149,12 +159,12 @@ def test_a_lock_is_freed_by_kill_9_and_names_its_holder(tmp_path):
     process = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE)
     assert process.stdout.readline() == b"held\n"
     assert locks.is_held(path)
-    with pytest.raises(Locked, match=f"process {process.pid} on"), locks.hold(path, wait=False):
+    with pytest.raises(Locked, match=f"process {process.pid} on"), locks.hold(path, wait_s=0):
         pass
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert not locks.is_held(path)
-    with locks.hold(path, wait=False):
+    with locks.hold(path, wait_s=0):
         assert json.loads(path.read_text())["pid"] == os.getpid()
 
 

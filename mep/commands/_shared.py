@@ -1,9 +1,9 @@
 """What several commands need: options, and the way to a recipe, a store and a screen."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -26,6 +26,26 @@ SET = click.option("--set", "overrides", multiple=True, metavar="FIELD=VALUE", h
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
+class Waiting(click.Command):
+    """A command with --wait[=SECONDS]: click would take the word after a bare --wait for the seconds."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, ["--wait=inf" if arg == "--wait" else arg for arg in args])
+
+
+def waiting(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--wait[=SECONDS] and --no-wait, given to the command as wait_s: None where neither is there."""
+    wait = click.option(
+        "--wait",
+        "wait_s",
+        type=click.FloatRange(0),
+        metavar="[=SECONDS]",
+        help="Wait for another process, at most so long. Stages that it makes are waited for anyway.",
+    )
+    no_wait = click.option("--no-wait", "wait_s", flag_value=0.0, type=float, help="Stop (4) instead of waiting.")
+    return wait(no_wait(function))
+
+
 def load(recipe: Path, overrides: tuple[str, ...]) -> "Recipe":
     from mep.recipe import load_recipe
 
@@ -35,7 +55,7 @@ def load(recipe: Path, overrides: tuple[str, ...]) -> "Recipe":
 def open_store(runs: Path, *, must_exist: bool = False) -> "Store":
     from mep.store import Store
 
-    if must_exist and not (runs / "mep.db").exists():
+    if must_exist and not (runs / "mep.db").exists() and not any(runs.glob("*/journal.jsonl")):
         raise UsageError(f"there are no runs in {runs}", hint="make one: mep run recipes/quickstart.yaml")
     return Store(runs)
 

@@ -61,17 +61,16 @@ def command(
     from mep.console import StepLines, listing, show, tell
     from mep.extractors import Extractor
     from mep.folders import Machine, evaluate_folders, open_folder
-    from mep.recipe.model import MachineConfig
     from mep.report.folders import as_table, notes
-    from mep.runner.run import device_of
     from mep.scores import Score
+    from mep.workers import resolve
 
     chosen = _methods(Extractor, extractors or ("inception",), "--extractor")
     default = ("frechet", "kid", "prdc", *(("memorisation",) if train else ()))
     measured = _methods(Score, scores or default, "--score")
     folders = [open_folder(path) for path in (real, *dict.fromkeys(synthetic))]
     training = open_folder(train) if train else None
-    machine = Machine(runs / "features", device_of(MachineConfig(device=device)), batch_size, StepLines)
+    machine = Machine(runs / "features", resolve(device), batch_size, StepLines)
     found = evaluate_folders(
         folders[0], folders[1:], training, chosen, measured, machine,
         by=by, group=group, size_px=resolution, seed=seed, n_halves=halves,

@@ -2,14 +2,15 @@ from pathlib import Path
 
 import click
 
-from mep.commands._shared import RUN, conclude, open_store, watched
+from mep.commands._shared import RUN, Waiting, conclude, open_store, waiting, watched
 from mep.errors import UsageError
 
 
-@click.command()
+@click.command(cls=Waiting)
 @RUN
+@waiting
 @click.pass_obj
-def command(runs: Path, run_id: str | None) -> None:
+def command(runs: Path, run_id: str | None, wait_s: float | None) -> None:
     """Go on with a run that was stopped; without RUN, the last one that did not finish."""
     from mep.recipe import load_recipe
     from mep.runner.run import find_run, state_of
@@ -27,5 +28,5 @@ def command(runs: Path, run_id: str | None) -> None:
         raise UsageError(f"{row['run_id']} is done", hint=f"look at it: mep report {row['run_id']}")
     loaded = load_recipe(store.run_folder(row["run_id"]) / "recipe.lock.yaml")
     with watched(store, loaded) as screen:
-        resume_run(row["run_id"], store, screen)
+        resume_run(row["run_id"], store, screen, wait_s=wait_s)
     conclude(store, row["run_id"])

@@ -11,7 +11,7 @@ from mep.commands._shared import JSON, RUN, open_store
 @JSON
 @click.pass_obj
 def command(runs: Path, run_id: str | None, as_json: bool) -> None:
-    """Show a run: where it came from, every stage's artifact, every field and its origin."""
+    """Show a run: its sessions and attempts, every stage's artifact, every field and its origin."""
     from mep.console import show as show_text
     from mep.console import show_rows
     from mep.runner.status import details_of
@@ -23,6 +23,9 @@ def command(runs: Path, run_id: str | None, as_json: bool) -> None:
     for name in ("run_id", "state", "recipe_file", "started_at", "ended_at", "host"):
         show_text(f"{name:<12} {found[name]}")
     for title, columns in (
+        ("sessions", ["session", "state", "started_at", "ended_at", "host", "cpu", "gpu", "git_commit", "git_dirty"]),
+        ("attempts", ["session", "artifact_id", "arms", "state", "why", "wall_s", "peak_memory_mb", "resume", "error"]),
+        ("events", ["at", "kind", "artifact_id", "message"]),
         ("artifacts", ["arm", "stage", "how", "folder"]),
         ("parameters", ["arm", "field", "value", "origin"]),
     ):

@@ -62,7 +62,7 @@ class ArmReport:
 class StageReport:
     """One artifact that the run used or tried to make.
 
-    arms        empty for one that was not finished: its row does not know them
+    arms        those that it serves, or would have served
     state       made, reused, failed, interrupted or running
     wall_s      all attempts of this run together; for a reused artifact, those of the run that made it
     made_by     the run that made it, empty where it was not finished
@@ -268,7 +268,8 @@ def _stages(store: Store, run_id: str, state: str, before: str) -> list[StageRep
         last = costs[-1]["state"]
         stopped = "interrupted" if last == "running" and state != "running" else last
         # an attempt that is done without a use: the run was killed before it could write the row
-        found.append(_stage(artifact_id, (), "made" if stopped == "done" else stopped, costs, "", {}))
+        arms = tuple(json.loads(costs[-1]["arms"]))
+        found.append(_stage(artifact_id, arms, "made" if stopped == "done" else stopped, costs, "", {}))
     order = list(stages())
     return sorted(found, key=lambda one: order.index(one.stage))
 

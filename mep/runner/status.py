@@ -42,6 +42,14 @@ def details_of(store: Store, name: str | None) -> dict[str, Any]:
         "artifacts": [one | {"folder": str(store.root / "store" / one["artifact_id"])} for one in artifacts],
         "parameters": parameters,
         "attempts": store.db.query("SELECT * FROM attempts WHERE run_id = ? ORDER BY attempt_id", run_id),
+        "sessions": store.db.query("SELECT * FROM run_sessions WHERE run_id = ? ORDER BY session", run_id),
+        "packages": store.db.query(
+            "SELECT DISTINCT package, version FROM packages JOIN sessions USING (environment_id) WHERE run_id = ?",
+            run_id,
+        ),
+        "events": store.db.query(
+            "SELECT at, kind, artifact_id, message FROM events WHERE run_id = ? ORDER BY number", run_id
+        ),
     }
 
 
@@ -66,7 +74,10 @@ def _stages(store: Store, run_id: str, state: str) -> list[dict[str, Any]]:
         )
     for artifact_id, attempt in attempts.items():
         ended = "interrupted" if attempt["state"] == "running" and state != "running" else attempt["state"]
-        rows.append({"stage": artifact_id.split("/")[0], "arms": [], "state": ended, "facts": {}})
+        rows.append(
+            {"stage": artifact_id.split("/")[0], "arms": json.loads(attempt["arms"]), "state": ended, "facts": {}}
+            | {"error": attempt["error"]}
+        )
     seen = {row["stage"] for row in rows}
     if state != "done":
         rows += [{"stage": name, "arms": [], "state": "pending", "facts": {}} for name in stages() if name not in seen]

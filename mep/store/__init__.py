@@ -8,8 +8,8 @@ import errno
 import json
 import os
 import shutil
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,17 +17,17 @@ from typing import Any
 from mep.artifacts import Artifact, Scores
 from mep.config import Config
 from mep.errors import IntegrityError
-from mep.files import fsync_folder, fsync_tree, read_json, sha256_of, write_json
+from mep.files import fsync_folder, fsync_tree, sha256_of
+from mep.killpoints import reach
 from mep.stage import Stage
-from mep.store import locks
-from mep.store.database import Database
+from mep.store import locks, manifest
+from mep.store.database import Database, Entry
+from mep.store.ledger import JOURNAL, now
+from mep.store.manifest import Manifest
 
-MANIFEST = "manifest.json"
+MANIFEST = manifest.NAME
 
-
-def now() -> str:
-    """UTC, to the millisecond, sortable."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+__all__ = ["MANIFEST", "Store", "now"]
 
 
 class Store:
@@ -38,8 +38,14 @@ class Store:
 
     @cached_property
     def db(self) -> Database:
+        path = self.root / "mep.db"
+        if not path.exists() and (journals := list(self.root.glob(f"*/{JOURNAL}"))):
+            raise IntegrityError(
+                f"{path} is gone, but {len(journals)} run{'s' * (len(journals) > 1)} lie beside it",
+                hint="make it anew from the manifests and run folders: mep db rebuild",
+            )
         self.root.mkdir(parents=True, exist_ok=True)
-        return Database(self.root / "mep.db")
+        return Database(path)
 
     def folder(self, stage: str, fingerprint: str) -> Path:
         return self.root / "store" / stage / fingerprint
@@ -53,76 +59,99 @@ class Store:
     def lock(self, stage: str, fingerprint: str, **options: Any) -> AbstractContextManager[None]:
         return locks.hold(self.root / "locks" / f"{stage}-{fingerprint}.lock", **options)
 
+    def in_use(self, **options: Any) -> AbstractContextManager[None]:
+        """Held, shared, by whoever relies on artifacts staying, and alone by whoever removes some."""
+        return locks.hold(self.root / "locks" / "store.lock", **options)
+
     def has(self, stage: str, fingerprint: str) -> bool:
-        """Whether a committed artifact is there, with every file at the size that its manifest says."""
+        """Whether a committed artifact is there, with every file as its manifest says."""
+        return self.find(stage, fingerprint) is not None
+
+    def find(self, stage: str, fingerprint: str) -> Manifest | None:
+        """The manifest of a committed artifact, if all its files are as it says.
+
+        A file of the size and modification time that it had when it was committed is taken for unchanged; others are
+        hashed. What a failing disk changes without touching the time is found by `mep verify`.
+        """
         folder = self.folder(stage, fingerprint)
         try:
-            manifest = read_json(folder / MANIFEST)
-            return all((folder / name).stat().st_size == file["bytes"] for name, file in manifest["files"].items())
-        except FileNotFoundError:
-            return False
+            found = manifest.read(folder)
+            if any((folder / name).exists() for name in (manifest.DAMAGED, manifest.COLLECTED)):
+                return None
+            intact = all(self._is_intact(folder / name, file) for name, file in found["files"].items())
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError):
+            return None
+        return found if intact else None
 
-    def manifest(self, stage: str, fingerprint: str) -> dict[str, Any]:
-        return dict(read_json(self.folder(stage, fingerprint) / MANIFEST))
+    def _is_intact(self, path: Path, file: dict[str, Any]) -> bool:
+        status = path.stat()
+        if status.st_size != file["bytes"]:
+            return False
+        return status.st_mtime_ns == file["mtime_ns"] or self.hash_file(path) == file["sha256"]
+
+    def manifest(self, stage: str, fingerprint: str) -> Manifest:
+        """The manifest of an artifact, whether its files are still there or not.
+
+        IntegrityError      it is gone or damaged
+        """
+        try:
+            return manifest.read(self.folder(stage, fingerprint))
+        except (OSError, ValueError) as error:
+            raise IntegrityError(
+                f"{stage}/{fingerprint} has no readable manifest: {error}",
+                hint="run the recipe again to make it anew",
+            ) from error
 
     def load(self, stage: Stage, fingerprint: str, config: Config) -> Artifact:
         """Read an artifact back; `config` is that of its stage in the present recipe."""
         return stage.output.load(self.folder(stage.name, fingerprint), config)
 
     def publish(
-        self, stage: Stage, fingerprint: str, ingredients: dict[str, Any], artifact: Artifact, out: Path, run_id: str
+        self,
+        stage: Stage,
+        fingerprint: str,
+        ingredients: dict[str, Any],
+        artifact: Artifact,
+        out: Path,
+        run_id: str,
+        *,
+        notes: dict[str, Any] | None = None,
+        commit: Callable[[list[Entry]], None] | None = None,
     ) -> None:
-        """Commit the folder `out` as an artifact and record it; the first committer wins."""
+        """Commit the folder `out` as an artifact and record it; the first committer wins.
+
+        notes       further things to say in the manifest
+        commit      writes the artifact's rows; the runner adds its own to the transaction
+        """
         target = self.folder(stage.name, fingerprint)
-        files = {
-            path.relative_to(out).as_posix(): {"sha256": sha256_of(path), "bytes": path.stat().st_size}
-            for path in sorted(out.rglob("*"))
-            if path.is_file()
-        }
-        manifest = {
+        content: Manifest = {
             "stage": stage.name,
             "fingerprint": fingerprint,
             "version": stage.version,
             "ingredients": ingredients,
             "facts": artifact.facts(),
-            "files": files,
+            "files": manifest.list_files(out),
             "made_by": run_id,
             "made_at": now(),
         }
-        write_json(out / MANIFEST, manifest)
+        manifest.write(out, content | (notes or {}))
         fsync_tree(out)
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists() and not self.has(stage.name, fingerprint):
             shutil.rmtree(target)  # a damaged artifact gives way to the one just made
+        reach("before-rename", stage.name)
         try:
             os.rename(out, target)
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
+            content = manifest.read(target)
+        reach("after-rename", stage.name)
         fsync_folder(target.parent)
-        self.record(manifest, artifact)
+        reach("before-row", stage.name)
+        (commit or self.db.put)(rows_of(content, artifact))
+        reach("after-row", stage.name)
         shutil.rmtree(self.work_folder(stage.name, fingerprint), ignore_errors=True)
-
-    def record(self, manifest: dict[str, Any], artifact: Artifact | None = None) -> None:
-        """Write the rows of a committed artifact; rows that are already there stay."""
-        artifact_id = f"{manifest['stage']}/{manifest['fingerprint']}"
-        row = {
-            "artifact_id": artifact_id,
-            "n_files": len(manifest["files"]),
-            "n_bytes": sum(file["bytes"] for file in manifest["files"].values()),
-            "ingredients": json.dumps(manifest["ingredients"], ensure_ascii=False),
-            "facts": json.dumps(manifest["facts"], ensure_ascii=False),
-        }
-        row |= {name: manifest[name] for name in ("stage", "fingerprint", "version", "made_by", "made_at")}
-        inputs = [
-            {"artifact_id": artifact_id, "role": role, "input_id": source}
-            for role, source in manifest["ingredients"]["inputs"].items()
-        ]
-        with self.db.write() as db:
-            db.table("artifacts").insert(row, ignore=True)
-            db.table("inputs").insert_all(inputs, ignore=True)
-            if isinstance(artifact, Scores):
-                db.table("scores").insert_all(_score_rows(artifact_id, artifact.rows), ignore=True)
 
     def relatives(self, stage: Stage, ingredients: dict[str, Any]) -> list[Path]:
         """Folders of artifacts whose ingredients differ only in the fields that the stage grows in, newest first."""
@@ -137,32 +166,42 @@ class Store:
         return [self.folder(stage.name, fingerprint) for fingerprint in found if self.has(stage.name, fingerprint)]
 
     def roll_forward(self) -> list[str]:
-        """Record artifacts that were committed by a run killed before it could write their rows."""
+        """Record artifacts that were committed by a run killed before it could write their rows, and drop the scratch
+        of those that were killed before they could."""
+        for folder in (self.root / "work").glob("*/*"):
+            if self.has(folder.parent.name, folder.name):
+                shutil.rmtree(folder, ignore_errors=True)
         known = {row["artifact_id"] for row in self.db.query("SELECT artifact_id FROM artifacts")}
-        found = []
-        for path in sorted((self.root / "store").glob(f"*/*/{MANIFEST}")):
-            artifact_id = f"{path.parent.parent.name}/{path.parent.name}"
-            if artifact_id not in known:
-                manifest = read_json(path)
-                scores = Scores.load(path.parent, Config()) if manifest["stage"] == "metrics" else None
-                self.record(manifest, scores)
-                found.append(artifact_id)
-        return found
+        lost = [name for name in self.committed() if name not in known]
+        return [name for name in lost if self.record(name)]
+
+    def record(self, artifact_id: str) -> bool:
+        """Write the rows of a committed artifact from its manifest; False where that cannot be read."""
+        folder = self.root / "store" / artifact_id
+        try:
+            found = manifest.read(folder)
+        except (OSError, ValueError):
+            return False  # `mep verify` tells
+        kind = scores_kind(found["stage"])
+        there = kind is not None and self.find(found["stage"], found["fingerprint"]) is not None
+        self.db.put(rows_of(found, kind.load(folder, Config()) if kind and there else None))
+        return True
+
+    def committed(self) -> list[str]:
+        """stage/fingerprint of every artifact on the disk, whatever its state."""
+        return sorted(f"{path.parent.name}/{path.name}" for path in (self.root / "store").glob("*/*") if path.is_dir())
 
     def damaged_files(self, stage: str, fingerprint: str) -> list[str]:
         """Files of an artifact whose content is not what the manifest says."""
         folder = self.folder(stage, fingerprint)
-        if not (folder / MANIFEST).exists():
-            raise IntegrityError(f"{stage}/{fingerprint} has no manifest", hint="run the recipe again to make it anew")
-        files = self.manifest(stage, fingerprint)["files"]
         return [
             name
-            for name, file in files.items()
+            for name, file in self.manifest(stage, fingerprint)["files"].items()
             if not (folder / name).is_file() or sha256_of(folder / name) != file["sha256"]
         ]
 
     def hash_file(self, path: Path) -> str:
-        """sha256 of an input file, remembered by size and modification time."""
+        """sha256 of a file, remembered by size and modification time."""
         status = path.stat()
         key = (str(path.absolute()), status.st_size, status.st_mtime_ns)
         if key not in self._hashes:
@@ -171,12 +210,11 @@ class Store:
         return self._hashes[key]
 
     def remember_hashes(self) -> None:
-        """Keep the hashes of input files for the next process."""
+        """Keep the hashes of files for the next process."""
         names = ("path", "size", "mtime_ns")
         rows = [dict(zip(names, key, strict=True)) | {"sha256": self._hashes[key]} for key in self._new_hashes]
         if rows:
-            with self.db.write() as db:
-                db.table("file_hashes").insert_all(rows, replace=True)
+            self.db.put(("file_hashes", row) for row in rows)
             self._new_hashes.clear()
 
     @cached_property
@@ -187,6 +225,33 @@ class Store:
     @cached_property
     def _new_hashes(self) -> list[tuple[str, int, int]]:
         return []
+
+
+def rows_of(found: Manifest, artifact: Artifact | None = None) -> list[Entry]:
+    """What the database holds on an artifact: all of it comes from the manifest and, for scores, from the artifact."""
+    artifact_id = f"{found['stage']}/{found['fingerprint']}"
+    row = {
+        "artifact_id": artifact_id,
+        "n_files": len(found["files"]),
+        "n_bytes": manifest.n_bytes(found),
+        "ingredients": json.dumps(found["ingredients"], ensure_ascii=False),
+        "facts": json.dumps(found["facts"], ensure_ascii=False),
+    }
+    row |= {name: found[name] for name in ("stage", "fingerprint", "version", "made_by", "made_at")}
+    entries: list[Entry] = [("artifacts", row)]
+    for role, source in found["ingredients"]["inputs"].items():
+        entries.append(("inputs", {"artifact_id": artifact_id, "role": role, "input_id": source}))
+    if isinstance(artifact, Scores):
+        entries += [("scores", score) for score in _score_rows(artifact_id, artifact.rows)]
+    return entries
+
+
+def scores_kind(stage: str) -> type[Scores] | None:
+    """The artifact type of a stage that writes scores; None for the others."""
+    from mep.stages import stages
+
+    known = stages().get(stage)
+    return known.output if known and issubclass(known.output, Scores) else None
 
 
 def _score_rows(artifact_id: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -1,47 +1,88 @@
 """The provenance in `runs/mep.db`: plain tables, one writer at a time, migrations in order."""
 
+import itertools
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mep.errors import EnvironmentLacks, IntegrityError
+from mep.errors import EnvironmentLacks, IntegrityError, Locked, MepError
 
 if TYPE_CHECKING:
     from sqlite_utils import Database as SqliteUtils
 
 Row = dict[str, Any]
+Entry = tuple[str, Row]
+"""A table and one of its rows."""
+
+BUSY_S = 30.0
+"""How long a writer waits for another one."""
+
+KEYS = {
+    "runs": ("run_id",),
+    "arms": ("run_id", "arm"),
+    "parameters": ("run_id", "arm", "field"),
+    "environments": ("environment_id",),
+    "packages": ("environment_id", "package"),
+    "sessions": ("run_id", "session"),
+    "attempts": ("run_id", "number"),
+    "uses": ("run_id", "arm", "stage"),
+    "events": ("run_id", "number"),
+    "pins": ("run_id",),
+    "artifacts": ("artifact_id",),
+    "inputs": ("artifact_id", "role"),
+    "scores": ("artifact_id", "row"),
+    "file_hashes": ("path",),
+}
+"""What tells the rows of a table apart; a row that is there already is brought up to date."""
 
 
 class Database:
-    """A connection to the provenance. Reading needs no transaction; every change goes through `write`."""
+    """A connection to the provenance. Reading needs no transaction; every change goes through `write` or `put`.
+
+    Locked              another program keeps it locked
+    IntegrityError      it is damaged, or of a newer mep
+    EnvironmentLacks    it cannot be written: a full disk, a read-only folder
+    """
 
     def __init__(self, path: Path):
         from sqlite_utils import Database as SqliteUtils
 
         self.path = path
-        connection = sqlite3.connect(path, isolation_level=None, timeout=30)
-        for pragma in ("journal_mode = TRUNCATE", "synchronous = FULL", "foreign_keys = ON", "busy_timeout = 30000"):
-            connection.execute(f"PRAGMA {pragma}")
-        self._db = SqliteUtils(connection)
-        self._migrate()
+        with self._told():
+            connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_S)
+            busy_ms = int(BUSY_S * 1000)
+            for pragma in ("synchronous = FULL", "foreign_keys = ON", f"busy_timeout = {busy_ms}"):
+                connection.execute(f"PRAGMA {pragma}")
+            connection.execute("PRAGMA journal_mode = TRUNCATE")
+            self._db = SqliteUtils(connection)
+            self._migrate()
 
     @contextmanager
     def write(self) -> "Iterator[SqliteUtils]":
         """One transaction, begun as a writer: a deferred one that turns writer later fails at once when another
         process writes, whatever the busy timeout."""
-        self._db.conn.execute("BEGIN IMMEDIATE")
-        try:
-            yield self._db
-        except BaseException:
-            self._db.conn.rollback()
-            raise
-        self._db.conn.execute("COMMIT")
+        with self._told():
+            self._db.conn.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+                self._db.conn.execute("COMMIT")
+            except BaseException:
+                if self._db.conn.in_transaction:  # a full disk ends it by itself
+                    self._db.conn.rollback()
+                raise
+
+    def put(self, entries: Iterable[Entry]) -> None:
+        """Insert or update rows, all in one transaction."""
+        with self.write() as db:
+            for (table, columns), group in itertools.groupby(entries, key=lambda entry: (entry[0], tuple(entry[1]))):
+                db.conn.executemany(_upsert(table, columns), [tuple(row.values()) for _, row in group])
 
     def query(self, sql: str, *values: Any) -> list[Row]:
-        return list(self._db.query(sql, values))
+        with self._told():
+            return list(self._db.query(sql, values))
 
     def close(self) -> None:
         self._db.conn.close()
@@ -52,6 +93,11 @@ class Database:
                 f"SQLite {sqlite3.sqlite_version} is too old; mep needs 3.37", hint="use a newer Python"
             )
         scripts = migrations()
+        if self._version() > len(scripts):
+            raise IntegrityError(
+                f"{self.path} was written by a newer mep (format {self._version()}, this one knows {len(scripts)})",
+                hint="upgrade mep: pip install -U mep",
+            )
         if self._version() == len(scripts):
             return
         with self.write() as db:
@@ -60,14 +106,46 @@ class Database:
                     for statement in _statements(script):
                         db.conn.execute(statement)
                     db.conn.execute(f"PRAGMA user_version = {number}")
-        if self._version() > len(scripts):
-            raise IntegrityError(
-                f"{self.path} was written by a newer mep (format {self._version()}, this one knows {len(scripts)})",
-                hint="upgrade mep: pip install -U mep",
-            )
 
     def _version(self) -> int:
         return int(self._db.conn.execute("PRAGMA user_version").fetchone()[0])
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """SQLite's errors as the person at the keyboard needs them; a mistake of the program stays what it is."""
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            known = _explain(error, self.path)
+            if known is None:
+                raise
+            raise known from error
+
+
+def _explain(error: sqlite3.DatabaseError, path: Path) -> MepError | None:
+    name = str(getattr(error, "sqlite_errorname", ""))
+    if name.startswith("SQLITE_BUSY"):
+        return Locked(
+            f"{path} has been locked by another program for {BUSY_S:g} s",
+            hint="close what has it open, such as a database browser with unsaved changes, and run the command again",
+        )
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return IntegrityError(
+            f"{path} is damaged: {error}", hint="make it anew from the manifests and run folders: mep db rebuild"
+        )
+    if name.startswith("SQLITE_FULL"):
+        return EnvironmentLacks(f"no space left to write {path}", hint="free some (mep gc lists what can go)")
+    if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_PERM")):
+        return EnvironmentLacks(f"{path} cannot be written: {error}", hint="see what is wrong: mep doctor")
+    return None
+
+
+def _upsert(table: str, columns: tuple[str, ...]) -> str:
+    names = ", ".join(columns)
+    marks = ", ".join("?" * len(columns))
+    rest = [column for column in columns if column not in KEYS[table]]
+    update = "UPDATE SET " + ", ".join(f"{column} = excluded.{column}" for column in rest) if rest else "NOTHING"
+    return f"INSERT INTO {table} ({names}) VALUES ({marks}) ON CONFLICT ({', '.join(KEYS[table])}) DO {update}"
 
 
 def migrations() -> list[str]:

@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import json
+import math
 import os
 import socket
 import time
@@ -14,53 +15,116 @@ from mep.errors import Locked
 
 POLL_S = 0.2
 
+_held: set[int] = set()
+"""Descriptors of locks that this process holds."""
+
+
+def _let_go() -> None:
+    """In a forked child: a data worker that outlives a killed run must not keep its locks."""
+    for descriptor in _held:
+        os.close(descriptor)
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_let_go)
+
 
 @contextmanager
-def hold(path: Path, *, wait: bool = True, on_wait: Callable[[str], None] = lambda holder: None) -> Iterator[None]:
-    """Hold an exclusive lock on a file; `on_wait` hears once who holds it meanwhile.
+def hold(
+    path: Path,
+    *,
+    wait_s: float = math.inf,
+    shared: bool = False,
+    on_wait: Callable[[str], None] = lambda holder: None,
+    while_waiting: Callable[[], None] = lambda: None,
+) -> Iterator[None]:
+    """Hold a lock on a file; `on_wait` hears once who holds it meanwhile.
 
-    Locked      somebody else holds it, and wait is False
+    wait_s          seconds to wait for somebody else; 0 does not wait
+    shared          many may hold it at once, as long as nobody holds it alone
+    while_waiting   called at every look; what it raises ends the waiting
+
+    Locked      somebody else still holds it
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    _held.add(descriptor)
     try:
-        if not _try(descriptor):
-            holder = holder_of(path)
-            if not wait:
-                raise Locked(f"{path.name} is held by {holder}", hint="wait for it, or stop that process")
-            on_wait(holder)
-            while not _try(descriptor):
-                time.sleep(POLL_S)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps({"host": socket.gethostname(), "pid": os.getpid()}).encode(), 0)
+        if not _try(descriptor, shared):
+            _wait(descriptor, path, shared, wait_s, on_wait, while_waiting)
+        if not shared:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, json.dumps({"host": socket.gethostname(), "pid": os.getpid()}).encode(), 0)
         yield
     finally:
-        os.close(descriptor)
+        if descriptor in _held:  # a forked child has closed it already
+            _held.remove(descriptor)
+            os.close(descriptor)
+
+
+def _wait(
+    descriptor: int,
+    path: Path,
+    shared: bool,
+    wait_s: float,
+    on_wait: Callable[[str], None],
+    while_waiting: Callable[[], None],
+) -> None:
+    holder, deadline = holder_of(path), time.monotonic() + wait_s
+    if wait_s > 0:
+        on_wait(holder)
+    while not _try(descriptor, shared):
+        if time.monotonic() >= deadline:
+            waited = f" after {wait_s:g} s of waiting" if wait_s else ""
+            raise Locked(f"{path.name} is held by {holder}{waited}", hint="wait for it (--wait), or stop that process")
+        while_waiting()
+        time.sleep(POLL_S)
 
 
 def is_held(path: Path) -> bool:
     """Whether some process holds the lock."""
-    if not path.exists():
-        return False
-    descriptor = os.open(path, os.O_RDWR)
     try:
-        return not _try(descriptor)
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        return not _try(descriptor, shared=True)
     finally:
         os.close(descriptor)
 
 
 def holder_of(path: Path) -> str:
-    """Host and process that wrote the lock file last."""
-    text = path.read_text()
-    if not text:
-        return "another process"
-    holder = json.loads(text)
-    return f"process {holder['pid']} on {holder['host']}"
-
-
-def _try(descriptor: int) -> bool:
+    """Who holds the lock: the host and process that the file names, or the workers that a dead one left behind."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        written = json.loads(path.read_text())
+        named, host = int(written["pid"]), str(written["host"])
+    except (ValueError, KeyError):
+        return "another process"
+    keepers = _keepers(path) if host == socket.gethostname() else []
+    if keepers and named not in keepers:
+        them = ", ".join(map(str, keepers))
+        return f"process {them} on {host}, left behind by process {named}, which is gone (kill {them.replace(',', '')})"
+    return f"process {named} on {host}"
+
+
+def _keepers(path: Path) -> list[int]:
+    """Processes of this machine that keep a lock on the file, as far as /proc tells."""
+    wanted = path.stat()
+    found = set()
+    for info in Path("/proc").glob("[0-9]*/fdinfo/*"):
+        try:
+            opened = os.stat(info.parent.parent / "fd" / info.name)
+            same = (opened.st_dev, opened.st_ino) == (wanted.st_dev, wanted.st_ino)
+            if same and "FLOCK" in info.read_text():
+                found.add(int(info.parent.parent.name))
+        except OSError:
+            continue  # it has ended, or it is somebody else's
+    return sorted(found)
+
+
+def _try(descriptor: int, shared: bool) -> bool:
+    try:
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
             return False

@@ -1,0 +1,62 @@
+"""What the machine does to a run, told with what to do next: a full disk, a read-only folder, too little memory."""
+
+import errno
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mep.errors import EnvironmentLacks, MepError
+from mep.machine import peak_memory_mb
+from mep.runner.environment import memory_bytes
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
+OUT_OF_MEMORY = ("MemoryError", "OutOfMemoryError", "BrokenProcessPool", "WorkerCrashedError")
+"""Names of errors: of Python and numpy, of torch and Ray, and of pools whose worker was killed by the system."""
+KILLED_WORKER = "is killed by signal: Killed"
+"""How a DataLoader of torch says that the system took a worker's memory."""
+
+
+def explain(error: BaseException, root: Path) -> MepError | None:
+    """The error as one of mep's own, None where it is not the machine's doing.
+
+    root    the folder of all runs
+    """
+    names = [kind.__name__ for kind in type(error).__mro__]
+    if any(name in OUT_OF_MEMORY for name in names) or KILLED_WORKER in str(error):
+        return EnvironmentLacks(
+            f"out of memory: {_first_line(error)} (this process held up to {peak_memory_mb() / 1000:.1f} GB;"
+            f" the machine has {memory_bytes() / 1e9:.0f} GB)",
+            hint="lower machine.batch_size or machine.engine.workers, or training.batch_size",
+        )
+    if not isinstance(error, OSError):
+        return None
+    if error.errno in FULL:
+        free_mb = shutil.disk_usage(root).free / 1e6
+        return EnvironmentLacks(
+            f"no space left to write {error.filename or root} ({free_mb:,.0f} MB free under {root})",
+            hint="free some: mep gc lists what can go",
+        )
+    if error.errno in READ_ONLY and (error.filename is None or root in Path(str(error.filename)).absolute().parents):
+        return EnvironmentLacks(
+            f"{error.filename or root} cannot be written: {error.strerror}",
+            hint="make the folder writable, or name another one: mep --runs DIR",
+        )
+    return None
+
+
+@contextmanager
+def told(root: Path) -> Iterator[None]:
+    """Errors of the machine as mep's own; all others as they come."""
+    try:
+        yield
+    except OSError as error:
+        known = explain(error, root)
+        if known is None:
+            raise
+        raise known from error
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).strip().splitlines()[0][:200]

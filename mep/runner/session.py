@@ -1,0 +1,272 @@
+"""The state machine: one process carries the tasks of a plan to `done`, and keeps what a stopped one has reached."""
+
+import json
+import math
+import os
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from mep.errors import Interrupted, MepError, StageFailed
+from mep.killpoints import reach
+from mep.machine import peak_memory_mb
+from mep.recipe.model import MachineConfig
+from mep.runner import environment
+from mep.runner.faults import explain
+from mep.runner.launch import launch
+from mep.runner.plan import Plan, Task, lineage_of
+from mep.runner.signals import Signals, listening
+from mep.runner.watch import Log, Noted, Watcher
+from mep.stage import Work
+from mep.store import Store, now
+from mep.store.database import Entry, Row
+from mep.store.ledger import Ledger
+from mep.workers import resolve
+
+
+class Session:
+    """One process at work on a run: the first is `mep run`, the others `mep resume`.
+
+    wait_s      seconds to wait for another process that makes a stage which this one needs
+    """
+
+    def __init__(self, run_id: str, store: Store, machine: MachineConfig, watcher: Watcher, wait_s: float = math.inf):
+        self.run_id, self.store, self.machine, self.watcher, self.wait_s = run_id, store, machine, watcher, wait_s
+        self.ledger = Ledger(store.db, store.run_folder(run_id))
+        self.log = Log(store.run_folder(run_id))
+        self.uses: list[Entry] = []
+        self.run: Row = {}
+        self.session: Row = {}
+
+    def begin(self, run: Row, entries: list[Entry], recipe_commit: str) -> None:
+        """Say in journal and database that this process works on the run; `entries` are rows that go with it."""
+        environment_id, described = environment.rows()
+        number = self.ledger.sessions() + 1
+        at = self.ledger.now()
+        self.run = run | {"state": "running", "started_at": run.get("started_at", at), "ended_at": None, "error": ""}
+        self.run |= {"host": environment.host(), "pid": os.getpid()}
+        self.session = {"run_id": self.run_id, "session": number, "state": "running", "started_at": at}
+        self.session |= {"ended_at": None, "host": self.run["host"], "pid": self.run["pid"]}
+        self.session |= {"environment_id": environment_id, "recipe_commit": recipe_commit, "error": ""}
+        said = [self.ledger.event("started" if number == 1 else "resumed", f"on {self.run['host']}")]
+        if (clock := now()) < at:
+            said.append(self.ledger.event("clock", f"stands at {clock}, before the last run began"))
+        self.ledger.write(
+            [*described, ("runs", self.run), *entries, *self._left_open(), ("sessions", self.session), *said]
+        )
+
+    def _left_open(self) -> list[Entry]:
+        """Rows that a killed process could not close."""
+        closed: list[Entry] = []
+        for row in self.ledger.db.query("SELECT * FROM attempts WHERE run_id = ? AND state = 'running'", self.run_id):
+            found = self.store.find(*row["artifact_id"].split("/"))
+            made = found is not None and found["made_by"] == self.run_id
+            row.pop("attempt_id")
+            closed.append(("attempts", row | {"state": "done" if made else "interrupted"}))
+        for row in self.ledger.db.query("SELECT * FROM sessions WHERE run_id = ? AND state = 'running'", self.run_id):
+            closed.append(("sessions", row | {"state": "interrupted"}))
+        return closed
+
+    def carry_out(self, plan: Plan) -> None:
+        """Carry every task to its end."""
+        state, error = "failed", ""
+        try:
+            self.watcher.planned(self.run_id, plan)
+            with self.log.of_libraries(), listening(self._signalled) as asked:
+                for task in plan.tasks:
+                    asked.stop_if_any()
+                    self._settle(task, asked)
+            state = "done"
+        except Interrupted:
+            state = "interrupted"
+            raise
+        except MepError as problem:
+            error = problem.message
+            raise
+        finally:
+            with _first_error_first(state):
+                self._end(state, error)
+
+    def _end(self, state: str, error: str) -> None:
+        self.log.write(f"{state} {error}")
+        end = {"state": state, "ended_at": self.ledger.now(), "error": error}
+        said = self.ledger.event(state, error)
+        self._write([("runs", self.run | end), ("sessions", self.session | end), said])
+
+    def _signalled(self, number: int, again: bool) -> None:
+        self.watcher.signalled(number, again)
+        self.log.write(f"signal {number}" + (", again: stopping at once" if again else ""))
+
+    def _settle(self, task: Task, asked: Signals) -> None:
+        """Reuse or make the artifact of a task."""
+        name, fingerprint = task.stage.name, task.fingerprint
+        found = self.store.find(name, fingerprint)
+        if found is None:
+            lock = self.store.lock(
+                name,
+                fingerprint,
+                wait_s=self.wait_s,
+                on_wait=lambda holder: self._waits(task, holder),
+                while_waiting=asked.stop_if_any,
+            )
+            with lock:
+                found = self.store.find(name, fingerprint)  # somebody else may have made it meanwhile
+                if found is None:
+                    self._make(task, asked)
+                    return
+        self.watcher.reused(task)
+        # A run that is resumed meets what it made before it was stopped.
+        self._use(task, "made" if found["made_by"] == self.run_id else "reused")
+
+    def _waits(self, task: Task, holder: str) -> None:
+        self.watcher.waiting(task, holder)
+        self.log.write(f"waits: {holder} is making it", task)
+        self.ledger.write([self.ledger.event("waits", holder, task.artifact_id)])
+
+    def _use(self, task: Task, how: str) -> None:
+        """Note which arms an artifact serves; reused ones wait for company, a transaction has its price."""
+        row = {"run_id": self.run_id, "stage": task.stage.name, "artifact_id": task.artifact_id, "how": how}
+        self.uses += [("uses", {"run_id": self.run_id, "arm": arm} | row) for arm in task.arms]
+
+    def _write(self, entries: list[Entry], beside: list[Entry] | None = None) -> None:
+        """Write rows, with the uses that wait, in one transaction."""
+        waiting, self.uses = self.uses, []
+        self.ledger.write([*waiting, *entries], beside or [])
+
+    def _make(self, task: Task, asked: Signals) -> None:
+        reach("before-intent", task.stage.name)
+        started = time.monotonic()
+        with self._attempt(task) as row:
+            work = self._work(task, row, asked)
+            inputs = {
+                role: self.store.load(one.stage, one.fingerprint, one.config) for role, one in task.inputs.items()
+            }
+            if self.machine.accelerate and task.stage.parallel:
+                artifact = launch(task, work, self.store)
+            else:
+                artifact = task.stage.function(task.config, **inputs, work=work)
+            artifact.save(work.out)
+            facts = artifact.facts()
+            reach("after-outputs", task.stage.name)
+
+            def commit(rows: list[Entry]) -> None:
+                row.update(state="done", ended_at=self.ledger.now(), wall_s=time.monotonic() - started)
+                row.update(peak_memory_mb=peak_memory_mb())
+                self._use(task, "made")
+                self._write([("attempts", row)], rows)
+
+            notes = {"resume": row["resume"], "machine": json.loads(row["machine"])}
+            notes |= {"environment": self.session["environment_id"]}
+            made = (task.stage, task.fingerprint, task.ingredients, artifact, work.out, self.run_id)
+            self.store.publish(*made, notes=notes, commit=commit)
+        self.log.write(f"made in {time.monotonic() - started:.1f} s", task)
+        self.watcher.finished(task, time.monotonic() - started, facts)
+
+    def _work(self, task: Task, row: Row, asked: Signals) -> Work:
+        return Work(
+            folder=self.store.work_folder(task.stage.name, task.fingerprint),
+            seed=task.seed,
+            device=json.loads(row["machine"])["device"],
+            batch_size=self.machine.batch_size,
+            checkpoint_every_s=self.machine.checkpoint_every_s,
+            progress=Noted(task, self.watcher.started(task), self.log),
+            machine=self.machine,
+            cache=self.store.root / "cache",
+            lineage=lineage_of(task),
+            stop_signal=asked.look,
+            mapper=self.machine.engine.map,
+            spreader=partial(self.machine.engine.spread, device=self.machine.device),
+            earlier=self.store.relatives(task.stage, task.ingredients) if task.stage.grows else (),
+            generation_batch_size=self.machine.generation_batch_size,
+            decode_batch_size=self.machine.decode_batch_size,
+        )
+
+    @contextmanager
+    def _attempt(self, task: Task) -> Iterator[Row]:
+        """The row of an attempt, from `running` to how it ended."""
+        row = self._opened(task)
+        started = time.monotonic()
+        environment.forget_peak_memory()
+        self.ledger.write([("attempts", row)])
+        reach("after-intent", task.stage.name)
+        self.log.write(f"starts: {row['why']}" + (f"; resume: {row['resume']}" if row["resume"] else ""), task)
+        state, error = "failed", ""
+        try:
+            yield row
+            state = "done"
+        except Interrupted:
+            state = "interrupted"
+            raise
+        except MepError as problem:
+            error = problem.message
+            raise
+        except Exception as problem:
+            error = f"{type(problem).__name__}: {problem}"
+            known = explain(problem, self.store.root)
+            if known is not None:
+                error = known.message
+                raise type(known)(f"stage {task.stage.name}: {known.message}", hint=known.hint) from problem
+            raise StageFailed(
+                f"stage {task.stage.name} failed: {error}", hint=f"the traceback is in {self.log.path}"
+            ) from problem
+        finally:
+            if state != "done":
+                with _first_error_first(state):
+                    self._failed(task, row, state, error, time.monotonic() - started)
+
+    def _failed(self, task: Task, row: Row, state: str, error: str, wall_s: float) -> None:
+        self.log.write(f"{state}\n{traceback.format_exc()}" if state == "failed" else state, task)
+        row.update(state=state, error=error, ended_at=self.ledger.now(), wall_s=wall_s)
+        row.update(peak_memory_mb=peak_memory_mb())
+        self.ledger.write([("attempts", row)])
+        _drop_empty(self.store, task)
+
+    def _opened(self, task: Task) -> Row:
+        traits = environment.traits(self.machine, resolve(self.machine.device))
+        row: Row = {"run_id": self.run_id, "number": self.ledger.next_attempt(), "session": self.session["session"]}
+        row |= {"artifact_id": task.artifact_id, "arms": json.dumps(task.arms), "why": task.why or "asked again"}
+        row |= {"state": "running", "started_at": self.ledger.now(), "ended_at": None, "wall_s": None}
+        row |= {"peak_memory_mb": None, "error": "", "machine": json.dumps(traits)}
+        return row | {"resume": self._resumed(task, traits)}
+
+    def _resumed(self, task: Task, traits: dict[str, Any]) -> str:
+        """Whether unfinished work is continued exactly: '' where there is none, 'exact', or what was different."""
+        folder = self.store.work_folder(task.stage.name, task.fingerprint)
+        if not any(path.is_file() for path in folder.rglob("*")):
+            return ""
+        earlier = self.ledger.db.query(
+            "SELECT DISTINCT machine FROM attempts WHERE artifact_id = ? AND state != 'done'", task.artifact_id
+        )
+        changed = {
+            f"{name} {before.get(name)} -> {value}"
+            for before in (json.loads(row["machine"]) for row in earlier)
+            for name, value in traits.items()
+            if before.get(name) != value
+        }
+        return "not exact: " + "; ".join(sorted(changed)) if changed else "exact"
+
+
+@contextmanager
+def _first_error_first(state: str) -> Iterator[None]:
+    """What goes wrong while a failure is being recorded (a full disk, say) must not hide the failure itself.
+
+    The rows then still say `running`; as nobody holds the run's lock, its state is derived to be `interrupted`.
+    """
+    try:
+        yield
+    except (MepError, OSError):
+        if state == "done":
+            raise
+
+
+def _drop_empty(store: Store, task: Task) -> None:
+    """Remove folders in which a failed attempt left nothing to continue from."""
+    folder = store.work_folder(task.stage.name, task.fingerprint)
+    for path in sorted((path for path in folder.rglob("*") if path.is_dir()), reverse=True):
+        if not any(path.iterdir()):
+            path.rmdir()
+    if folder.exists() and not any(folder.iterdir()):
+        folder.rmdir()

@@ -1,0 +1,185 @@
+"""What may go: artifacts that no kept run needs, unfinished work that nobody will continue, whole runs."""
+
+import os
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from mep.errors import UsageError
+from mep.files import write_json
+from mep.store import Store, locks, manifest, now, scores_kind
+from mep.store.ledger import JOURNAL, append
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """Something that may go.
+
+    path            relative to the folder of all runs
+    n_bytes         what its removal frees; a file with two names counts half
+    keep_manifest   a run that is still listed used it: its manifest and rows stay, as provenance
+    """
+
+    path: str
+    n_bytes: int
+    why: str
+    keep_manifest: bool = False
+
+
+def find_garbage(store: Store, *, keep_last: int | None = None, older_than_days: float | None = None) -> list[Garbage]:
+    """What no kept run needs. Every run is kept unless a rule lets it go; pinned and running ones always are.
+
+    keep_last           only the newest so many runs of every name are kept
+    older_than_days     only runs younger than this are kept
+    Where both rules are given, a run goes that both let go.
+    """
+    runs = store.db.query("SELECT * FROM runs ORDER BY started_at DESC, run_id DESC")
+    kept = {run["run_id"] for run in runs} - _let_go(store, runs, keep_last, older_than_days)
+    needed, listed = _needed_by(store, kept), _needed_by(store, {run["run_id"] for run in runs})
+    found = []
+    for name in store.committed():
+        folder = store.root / "store" / name
+        if name in listed and ((folder / manifest.COLLECTED).exists() or scores_kind(folder.parent.name)):
+            continue  # nothing but its manifest is there; scores are small, and what a run is remembered for
+        if name in needed:
+            if (folder / manifest.DAMAGED).exists():
+                found.append(Garbage(f"store/{name}", _size(folder), "damaged", keep_manifest=True))
+            continue
+        why = "only runs that are not kept use it" if name in listed else "no run uses it"
+        found.append(Garbage(f"store/{name}", _size(folder), why, keep_manifest=name in listed))
+    return found + _unfinished(store, kept) + _empty_runs(store, {run["run_id"] for run in runs})
+
+
+def collect(store: Store, garbage: list[Garbage]) -> int:
+    """Remove garbage; the bytes that were freed.
+
+    Locked      a run is going on
+    """
+    with store.in_use(wait_s=0):
+        for one in garbage:
+            path = store.root / one.path
+            if one.keep_manifest:
+                _keep_manifest_only(path)
+                continue
+            if one.path.startswith("store/"):
+                with store.db.write() as db:
+                    db.table("artifacts").delete_where("artifact_id = ?", [one.path.removeprefix("store/")])
+            shutil.rmtree(path)
+    return sum(one.n_bytes for one in garbage)
+
+
+def remove_run(store: Store, run_id: str) -> list[Garbage]:
+    """Remove a run from the provenance, and its folder; what nothing needs any more then.
+
+    UsageError      it is pinned
+    Locked          it is going on
+    """
+    if is_pinned(store, run_id):
+        raise UsageError(f"{run_id} is pinned", hint=f"let it go first: mep pin --remove {run_id}")
+    folder = store.run_folder(run_id)
+    with store.in_use(shared=True):
+        before = {one.path for one in find_garbage(store)}
+        if folder.exists():
+            with locks.hold(folder / "lock", wait_s=0):
+                # Out of the way in one step: half a run folder must not look like a run.
+                aside = store.root / "work" / "removed" / run_id
+                aside.parent.mkdir(parents=True, exist_ok=True)
+                shutil.rmtree(aside, ignore_errors=True)
+                os.rename(folder, aside)
+        with store.db.write() as db:
+            db.table("runs").delete_where("run_id = ?", [run_id])
+        shutil.rmtree(store.root / "work" / "removed", ignore_errors=True)
+        return [one for one in find_garbage(store) if one.path not in before]
+
+
+def pin(store: Store, run_id: str, note: str = "") -> None:
+    """Keep a run's artifacts whatever `mep gc` is asked to let go."""
+    _write_pin(store, run_id, {"run_id": run_id, "pinned_at": now(), "unpinned_at": None, "note": note})
+
+
+def unpin(store: Store, run_id: str) -> None:
+    rows = store.db.query("SELECT * FROM pins WHERE run_id = ? AND unpinned_at IS NULL", run_id)
+    if not rows:
+        raise UsageError(f"{run_id} is not pinned", hint="see what is: mep pin")
+    _write_pin(store, run_id, rows[0] | {"unpinned_at": now()})
+
+
+def pinned(store: Store) -> list[dict[str, Any]]:
+    return store.db.query("SELECT run_id, pinned_at, note FROM pins WHERE unpinned_at IS NULL ORDER BY pinned_at")
+
+
+def is_pinned(store: Store, run_id: str) -> bool:
+    return any(row["run_id"] == run_id for row in pinned(store))
+
+
+def _write_pin(store: Store, run_id: str, row: dict[str, Any]) -> None:
+    append(store.run_folder(run_id) / JOURNAL, [("pins", row)])
+    store.db.put([("pins", row)])
+
+
+def _let_go(store: Store, runs: list[dict[str, Any]], keep_last: int | None, older_than_days: float | None) -> set[str]:
+    """Runs that every rule lets go, the newest first in `runs`."""
+    rules = []
+    if keep_last is not None:
+        seen: dict[str, int] = {}
+        old = set()
+        for run in runs:
+            seen[run["name"]] = seen.get(run["name"], 0) + 1
+            if seen[run["name"]] > keep_last:
+                old.add(run["run_id"])
+        rules.append(old)
+    if older_than_days is not None:
+        before = (datetime.now(UTC) - timedelta(days=older_than_days)).isoformat()
+        rules.append({run["run_id"] for run in runs if (run["ended_at"] or run["started_at"]) < before})
+    let_go = set.intersection(*rules) if rules else set()
+    running = {one for one in let_go if locks.is_held(store.run_folder(one) / "lock")}
+    return let_go - running - {row["run_id"] for row in pinned(store)}
+
+
+def _needed_by(store: Store, run_ids: set[str]) -> set[str]:
+    """Artifacts that runs have used or made, and everything that those were made from."""
+    used = store.db.query("SELECT run_id, artifact_id FROM uses UNION SELECT made_by, artifact_id FROM artifacts")
+    needed = {row["artifact_id"] for row in used if row["run_id"] in run_ids}
+    for row in store.db.query("SELECT artifact_id, ancestor_id FROM lineage"):
+        if row["artifact_id"] in needed:
+            needed.add(row["ancestor_id"])
+    return needed
+
+
+def _unfinished(store: Store, kept: set[str]) -> list[Garbage]:
+    """Work in progress that no kept run is going to continue."""
+    rows = store.db.query("SELECT DISTINCT run_id, artifact_id FROM attempts WHERE state != 'done'")
+    wanted = {row["artifact_id"] for row in rows if row["run_id"] in kept}
+    found = []
+    for folder in sorted((store.root / "work").glob("*/*")):
+        name = f"{folder.parent.name}/{folder.name}"
+        if name not in wanted and not locks.is_held(store.root / "locks" / f"{name.replace('/', '-')}.lock"):
+            found.append(Garbage(f"work/{name}", _size(folder), "unfinished, and no run will continue it"))
+    return found
+
+
+def _empty_runs(store: Store, known: set[str]) -> list[Garbage]:
+    """Folders of runs that were killed before anything of them was recorded."""
+    return [
+        Garbage(path.parent.name, _size(path.parent), "a run that was killed before it began")
+        for path in sorted(store.root.glob("*/recipe.yaml"))
+        if path.parent.name not in known
+        and not (path.parent / JOURNAL).exists()
+        and not locks.is_held(path.parent / "lock")
+    ]
+
+
+def _keep_manifest_only(folder: Path) -> None:
+    write_json(folder / manifest.COLLECTED, {"collected_at": now()})  # first, so that half of it is not taken for whole
+    (folder / manifest.DAMAGED).unlink(missing_ok=True)
+    for path in folder.iterdir():
+        if path.name in (manifest.NAME, manifest.COLLECTED):
+            continue
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _size(folder: Path) -> int:
+    statuses = (path.stat() for path in folder.rglob("*") if path.is_file())
+    return sum(status.st_size // status.st_nlink for status in statuses)

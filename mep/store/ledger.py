@@ -1,0 +1,88 @@
+"""The rows of one run: a line in its `journal.jsonl` first, then the database.
+
+The journal is what `mep db rebuild` reads. Its lines are handed to the kernel before the row is committed, so that
+kill -9 loses none; they are not pushed to the disk one by one (that would double the cost of a short stage), so that a
+power cut together with the loss of the database may cost the last lines.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from mep.store.database import Database, Entry
+
+JOURNAL = "journal.jsonl"
+
+
+def now() -> str:
+    """UTC, to the millisecond, sortable."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class Ledger:
+    """Writes what happens to a run; times never run backwards in it, whatever the clock does."""
+
+    def __init__(self, db: Database, folder: Path):
+        self.db, self.run_id, self.path = db, folder.name, folder / JOURNAL
+        _drop_torn_line(self.path)
+        db.put(read_journal(self.path))  # a kill between the two had left the database behind
+        self._events = self._count("events")
+        self._attempts = self._count("attempts")
+        self._latest = str(db.query("SELECT max(started_at) AS at FROM runs")[0]["at"] or "")
+
+    def now(self) -> str:
+        self._latest = max(self._latest, now())
+        return self._latest
+
+    def write(self, entries: Iterable[Entry], beside: Iterable[Entry] = ()) -> None:
+        """One transaction. `beside` holds rows that are rebuilt from elsewhere: those of manifests."""
+        entries = list(entries)
+        append(self.path, entries)
+        self.db.put([*entries, *beside])
+
+    def event(self, kind: str, message: str = "", artifact_id: str = "") -> Entry:
+        """The row of something that happened, to be written with others."""
+        self._events += 1
+        row = {"run_id": self.run_id, "number": self._events, "at": self.now(), "kind": kind}
+        return "events", row | {"artifact_id": artifact_id, "message": message}
+
+    def next_attempt(self) -> int:
+        self._attempts += 1
+        return self._attempts
+
+    def sessions(self) -> int:
+        """How many processes have worked on the run."""
+        return self._count("sessions", "session")
+
+    def _count(self, table: str, column: str = "number") -> int:
+        found = self.db.query(f"SELECT max({column}) AS n FROM {table} WHERE run_id = ?", self.run_id)
+        return int(found[0]["n"] or 0)
+
+
+def append(path: Path, entries: Iterable[Entry]) -> None:
+    """Add lines to a journal, in one write where the disk has room."""
+    text = "".join(json.dumps({table: row}, ensure_ascii=False) + "\n" for table, row in entries)
+    with path.open("ab", buffering=0) as file:  # appending: `mep pin` may write while the run goes on
+        left = memoryview(text.encode())
+        while left:
+            left = left[file.write(left) :]
+
+
+def read_journal(path: Path) -> Iterator[Entry]:
+    """The rows of a journal in order; later ones replace earlier ones. Half a last line is left out."""
+    if not path.exists():
+        return
+    for line in path.read_text(encoding="utf-8").split("\n")[:-1]:
+        [(table, row)] = dict[str, Any](json.loads(line)).items()
+        yield table, row
+
+
+def _drop_torn_line(path: Path) -> None:
+    if path.exists():
+        content = path.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            os.truncate(path, whole)
