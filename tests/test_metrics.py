@@ -357,3 +357,16 @@ def test_the_number_in_the_row_is_that_of_the_sets(rows):
     real, fake = normal(0, 120)[drawn(120, 100, 0, 0)], normal(1, 100, shift=0.3)[drawn(100, 100, 0, 1)]
     expected = frechet_distance(real.astype(np.float64), fake.astype(np.float64))
     assert find(rows, "fd").fields["value"] == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_model_that_made_the_clusters_is_refused_whatever_it_pools(tmp_path):
+    from mep.embedders.transformers import Transformers as Embedder
+    from mep.extractors.handcrafted import Handcrafted as HandcraftedExtractor
+    from mep.extractors.transformers import Transformers as Extractor
+    from mep.recipe.model import _same_model
+
+    dino = Embedder(kind="transformers", id="facebook/dino-vitb8")
+    assert _same_model(Extractor(kind="transformers", id="facebook/dino-vitb8", pooling="mean"), dino)
+    assert not _same_model(Extractor(kind="transformers", id="facebook/dinov2-base"), dino)
+    assert not _same_model(HandcraftedExtractor(kind="handcrafted"), dino)
+    assert _same_model(Extractor(kind="transformers", path=tmp_path), Embedder(kind="transformers", path=tmp_path))

@@ -90,13 +90,22 @@ class Experiment(Config):
     def _extractor_is_not_the_embedder(self) -> "Experiment":
         chosen = [("metrics.extractors", extractor) for extractor in self.metrics.extractors]
         for field, extractor in [*chosen, ("utility.extractor", self.utility.extractor)]:
-            if extractor.dump() == self.embedding.model.dump():
+            if _same_model(extractor, self.embedding.model):
                 raise PydanticCustomError(
                     "cross_field",
                     "'{name}' also makes the clusters: distances in its own space favour captions made from it",
                     {"name": extractor.name, "field": field, "hint": "measure in another extractor"},
                 )
         return self
+
+
+def _same_model(extractor: Config, embedder: Config) -> bool:
+    """Whether both are one model, whatever part of its output each takes."""
+    one, other = extractor.model_dump(), embedder.model_dump()
+    if one["kind"] != other["kind"]:
+        return False
+    places = ("id", "path") if "id" in one and "id" in other else tuple(one.keys() & other.keys())
+    return all(one[name] == other[name] for name in places)
 
 
 class MachineConfig(TrainingMachine):

@@ -73,7 +73,8 @@ def generation(
             f"all {len(plan)} images are refused ({', '.join(sorted(set(ledger.refusals.values())))})",
             hint="the model has diverged: train it more gently, or generate with less guidance or in fp32",
         )
-    ledger.conclude({"drawn_px": job.side, "saved_px": job.saved_side, "format": job.form, "guidance": job.guidance})
+    told = {"drawn_px": job.side, "saved_px": job.saved_side, "format": job.form, "guidance": job.guidance}
+    ledger.conclude(told | {"sampler": config.sampler.dump(), "steps": config.sampler.steps})
     return Samples(work.out)
 
 
