@@ -26,8 +26,12 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
     fsync_folder(path.parent)
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    write_atomically(path, lambda file: file.write(content))
+
+
 def write_text(path: Path, text: str) -> None:
-    write_atomically(path, lambda file: file.write(text.encode()))
+    write_bytes(path, text.encode())
 
 
 def write_json(path: Path, data: Any) -> None:

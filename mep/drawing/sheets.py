@@ -72,6 +72,22 @@ def grid(rows: list[list[Path | None]], cell_px: int = CELL_PX) -> "Image":
     return sheet
 
 
+def labelled(rows: dict[str, list[Path | None]], cell_px: int) -> "Image":
+    """A grid whose rows have their names on the left."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    pictures = grid(list(rows.values()), cell_px)
+    step = (pictures.size[1] + GAP_PX) // len(rows)
+    font = ImageFont.load_default(size=max(10, min(18, step // 4)))
+    margin = max(int(font.getlength(name)) for name in rows) + 12
+    sheet = Image.new("RGB", (margin + pictures.size[0], pictures.size[1]), "white")
+    sheet.paste(pictures, (margin, 0))
+    pen = ImageDraw.Draw(sheet)
+    for number, name in enumerate(rows):
+        pen.text((6, number * step + step / 2), name, fill="black", font=font, anchor="lm")
+    return sheet
+
+
 def _tile(path: Path | None, cell_px: int) -> "Image | None":
     from PIL import Image
 

@@ -1,0 +1,146 @@
+"""A few more images from a finished run, and a look at those that it has drawn."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mep.artifacts import Model, Prompt, Prompts, Samples
+from mep.config import Config
+from mep.drawing.plan import SamplePlan, file_name
+from mep.drawing.sheets import labelled
+from mep.errors import UsageError
+from mep.files import read_json, write_bytes
+from mep.recipe import load_recipe
+from mep.recipe.model import Experiment, MachineConfig, repeat_of
+from mep.registry import members
+from mep.runner.fingerprint import seed_of
+from mep.runner.run import device_of
+from mep.samplers import Sampler
+from mep.stage import Work
+from mep.stages.generation import GenerationConfig, drawing_job
+from mep.store import Store
+from mep.workers import in_process
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One arm of a run: what it is, where it runs, and the folder of every artifact that it has."""
+
+    name: str
+    experiment: Experiment
+    machine: MachineConfig
+    folders: dict[str, Path]
+
+
+def arms_of(store: Store, run_id: str, wanted: Sequence[str], stage: str) -> list[Arm]:
+    """The arms of a run that have the artifact of a stage; all of them where none is named.
+
+    UsageError      an arm is not there, or has not come so far
+    """
+    recipe = load_recipe(store.run_folder(run_id) / "recipe.lock.yaml", paths_must_exist=False)
+    for name in wanted:
+        if name not in recipe.arms:
+            raise UsageError(f"run {run_id} has no arm '{name}'", hint=f"known: {', '.join(recipe.arms)}")
+    rows = store.db.query("SELECT arm, stage, artifact_id FROM uses WHERE run_id = ?", run_id)
+    folders: dict[str, dict[str, Path]] = {name: {} for name in recipe.arms}
+    for row in rows:
+        folders[row["arm"]][row["stage"]] = store.folder(*row["artifact_id"].split("/"))
+    found = [
+        Arm(name, recipe.arms[name], recipe.machine, folders[name])
+        for name in (wanted or recipe.arms)
+        if stage in folders[name] and folders[name][stage].is_dir()
+    ]
+    missing = [name for name in (wanted or recipe.arms) if name not in [arm.name for arm in found]]
+    if missing and (wanted or not found):
+        raise UsageError(
+            f"{', '.join(missing)} of run {run_id} has no artifact of stage '{stage}'",
+            hint=f"carry the run to its end: mep resume {run_id}",
+        )
+    return found
+
+
+def draw(
+    arm: Arm, wanted: Sequence[str], n: int, folder: Path, *, changes: dict[str, Any], seed: int | None
+) -> Iterator[dict[str, Any]]:
+    """Draw n images for each prompt into folder/<prompt>/..., one row for each as it is drawn.
+
+    wanted      ids or texts of prompts of the dataset, which give the very images of the dataset, or any other text
+    changes     fields of `generation` that are to be different
+    seed        instead of the recipe's
+    """
+    config = GenerationConfig.model_validate(arm.experiment.generation.model_dump() | changes)
+    machine = arm.machine
+    known = Prompts.load(arm.folders["prompts"], Config()).prompts
+    prompts = list({prompt.id: prompt for prompt in (_prompt(text, known) for text in wanted)}.values())
+    own = seed_of((arm.experiment.seed, repeat_of(arm.name)[1]))
+    work = Work(folder=folder, seed=own if seed is None else seed, batch_size=machine.batch_size)
+    work.decode_batch_size = machine.decode_batch_size
+    work.generation_batch_size = machine.generation_batch_size
+    plan = SamplePlan(prompts, [n] * len(prompts), work.seed_for, config.format)
+    model = Model(arm.folders["training"])
+    generated = arm.folders.get("generation", Path()) / "generation.json"
+    native_px = read_json(generated)["saved_px"] if generated.is_file() else model.resolution
+    job = drawing_job(config, model, work, native_px, len(plan))
+    samples = [plan.sample(number) for number in range(len(plan))]
+    batches = [samples[start : start + job.batch_size] for start in range(0, len(samples), job.batch_size)]
+    for _, drawings in in_process(job, batches, device_of(machine), lambda: None):
+        for drawing in drawings:
+            sample = plan.sample(drawing.number)
+            path = folder / sample.prompt.id / Path(sample.file_name).name
+            row: dict[str, Any] = {
+                "file": None,
+                "arm": arm.name,
+                "prompt_id": sample.prompt.id,
+                "text": sample.prompt.text,
+            }
+            row |= {"ordinal": sample.ordinal, "seed": sample.seed, "refused": drawing.refused}
+            if not drawing.refused:
+                write_bytes(path, drawing.content)
+                row["file"] = str(path)
+            yield row
+
+
+def _prompt(text: str, known: Sequence[Prompt]) -> Prompt:
+    """The prompt of the dataset with this id or text, or a new one."""
+    for prompt in known:
+        if text in (prompt.id, prompt.text):
+            return prompt
+    return Prompt(f"free-{hashlib.sha256(text.encode()).hexdigest()[:10]}", text, None, None, 0)
+
+
+def sample_grid(arm: Arm, prompt_ids: Sequence[str], columns: int, cell_px: int) -> "Image":
+    """The first images of every prompt of an arm, a row for each prompt.
+
+    UsageError      no such prompt
+    """
+    samples = Samples(arm.folders["generation"])
+    known = [prompt.id for prompt in Prompts.load(arm.folders["prompts"], Config()).prompts]
+    for prompt_id in prompt_ids:
+        if prompt_id not in known:
+            raise UsageError(f"arm {arm.name} has no prompt '{prompt_id}'", hint=f"known: {', '.join(known[:20])}")
+    form = read_json(samples.folder / "generation.json")["format"]
+    rows = {
+        prompt_id: [samples.folder / file_name(prompt_id, ordinal, form) for ordinal in range(columns)]
+        for prompt_id in prompt_ids or known
+    }
+    return labelled({name: [path if path.is_file() else None for path in row] for name, row in rows.items()}, cell_px)
+
+
+def changed(arm: Arm, *, guidance: float | None, sampler: str | None, steps: int | None) -> dict[str, Any]:
+    """Fields of `generation` that the command line changes.
+
+    UsageError      no such sampler
+    """
+    changes: dict[str, Any] = {} if guidance is None else {"guidance": guidance}
+    if sampler is not None and sampler not in members(Sampler):
+        raise UsageError(f"'{sampler}' is not a sampler", hint=f"known: {', '.join(members(Sampler))}")
+    if sampler is not None or steps is not None:
+        own = arm.experiment.generation.sampler
+        kept = own.model_dump() if sampler in (None, own.kind) else {"kind": sampler, "steps": own.steps}
+        changes["sampler"] = kept | ({} if steps is None else {"steps": steps})
+    return changes
