@@ -405,20 +405,25 @@ class Prompts(Artifact):
     """Every distinct prompt of the training set, and which one captions each image.
 
     of_image    image id -> index into prompts; training images, and those validation images whose record has a prompt
+    unseen      prompts of the pairs of label and cluster that no training image shows, n_images 0
     """
 
     prompts: list[Prompt]
     of_image: dict[str, int]
+    unseen: list[Prompt] = field(default_factory=list)
 
     def save(self, folder: Path) -> None:
         save_table(folder / "captions.parquet", {"id": list(self.of_image), "prompt": list(self.of_image.values())})
-        write_json(folder / "prompts.json", [vars(prompt) for prompt in self.prompts])
+        for name, prompts in (("prompts", self.prompts), ("unseen", self.unseen)):
+            write_json(folder / f"{name}.json", [vars(prompt) for prompt in prompts])
 
     @classmethod
     def load(cls, folder: Path, config: Config) -> Self:
         rows = load_table(folder / "captions.parquet")
-        prompts = [Prompt(**prompt) for prompt in read_json(folder / "prompts.json")]
-        return cls(prompts, dict(zip(rows["id"], rows["prompt"], strict=True)))
+        prompts, unseen = (
+            [Prompt(**one) for one in read_json(folder / f"{name}.json")] for name in ("prompts", "unseen")
+        )
+        return cls(prompts, dict(zip(rows["id"], rows["prompt"], strict=True)), unseen)
 
     def facts(self) -> dict[str, Any]:
         return {"prompts": len(self.prompts), "images": len(self.of_image)}

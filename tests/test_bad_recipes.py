@@ -490,6 +490,27 @@ chest.yaml:2:23  metrics.extractors: 'handcrafted' also makes the clusters: dist
 """,
 )
 case(
+    "a_sampler_cannot_begin_where_the_model_does",
+    "name: chest",
+    "name: chest\ngeneration: {sampler: {kind: pndm, steps: 50}}",
+    gives="""
+chest.yaml:2:23  generation.sampler: sampler pndm cannot begin at pure noise, as this model's schedule does
+    generation: {sampler: {kind: pndm, steps: 50}}
+                          ^
+    dpmsolver++, ddim and unipc fit every model
+""",
+)
+case(
+    "every_prompt_gets_no_image",
+    "name: chest",
+    "name: chest\ngeneration: {allocation: {kind: table, images: {cancer_c01: 0}}}",
+    gives="""
+chest.yaml:2:48  generation.allocation.images: every number is 0: no image would be made
+    generation: {allocation: {kind: table, images: {cancer_c01: 0}}}
+                                                   ^
+""",
+)
+case(
     "a_device_is_unknown",
     "name: chest",
     "name: chest\nmachine: {device: gpu}",

@@ -318,6 +318,13 @@ def test_a_full_disk_is_told_as_one_and_keeps_what_is_drawn(draw, tmp_path):
     assert [row["prompt_id"] for row in read_json_lines(tmp_path / "drawn.jsonl")] == ["a_c00"]
 
 
+def test_pairs_that_were_never_seen_are_drawn_on_request(draw, tmp_path):
+    unseen = Prompts(PROMPTS.prompts, {}, [Prompt("b_c00", "type zero of b", "b", 0, 0)])
+    assert {row["prompt_id"] for row in draw(tmp_path / "no", prompts=unseen).rows} == {"a_c00", "b"}
+    rows = draw(tmp_path / "yes", prompts=unseen, unseen_images=2).rows
+    assert [(row["text"], row["ordinal"]) for row in rows[6:]] == [("type zero of b", 0), ("type zero of b", 1)]
+
+
 def test_a_plan_finds_every_sample_and_goes_round_the_prompts():
     plan = SamplePlan(PROMPTS.prompts, [1, 3], lambda *names: hash(names))
     samples = [plan.sample(number) for number in range(len(plan))]

@@ -55,6 +55,12 @@ def test_a_prompts_name_does_not_change_when_another_prompt_vanishes_or_the_text
     assert [prompt.id for prompt in less.prompts] == ["a_c01", "b_c01"]
 
 
+def test_pairs_that_no_training_image_shows_have_prompts_of_their_own(tmp_path):
+    made = build("{label} {cluster}", ["a", "a", "b"], [0, 1, 1], ["a", "b"], tmp_path)
+    assert [(prompt.id, prompt.text, prompt.n_images) for prompt in made.unseen] == [("b_c00", "b 0", 0)]
+    assert build("{label}", ["a", "a", "b"], [0, 1, 1], ["a", "b"], tmp_path).unseen == []
+
+
 def test_labels_that_look_alike_in_a_file_name_get_different_names(tmp_path):
     names = ["grade 2", "grade-2", "плоско"]
     made = build("{label}", names, [0, 0, 0], names, tmp_path)

@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 from mep.config import Config
 from mep.engines import Engine
 from mep.engines.local import Local
+from mep.errors import DataError
 from mep.machine import TrainingMachine
 from mep.registry import OneOf
 from mep.stages.balancing import BalancingConfig
@@ -84,6 +85,22 @@ class Experiment(Config):
                 "the template names {label}, but dataset.label is not set",
                 {"field": "prompts.template", "hint": "name the label column in dataset.label, or take {label} out"},
             )
+        return self
+
+    @model_validator(mode="after")
+    def _sampler_fits_the_model(self) -> "Experiment":
+        """Where the recipe says what the model predicts; a pretrained one says it itself, before anything is drawn."""
+        prediction = self.training.prediction or getattr(self.training.base, "prediction", None)
+        if prediction is not None:
+            pure_noise = self.training.zero_terminal_snr or (
+                prediction == "v_prediction" and self.training.base.kind == "scratch"
+            )
+            schedule = {"prediction_type": prediction, "rescale_betas_zero_snr": pure_noise}
+            try:
+                self.generation.sampler.check(schedule)
+            except DataError as error:
+                context = {"problem": error.message, "field": error.field, "hint": error.hint}
+                raise PydanticCustomError("cross_field", "{problem}", context) from error
         return self
 
     @model_validator(mode="after")

@@ -16,12 +16,11 @@ from mep.recipe import load_recipe
 from mep.recipe.model import Experiment, MachineConfig, repeat_of
 from mep.registry import members
 from mep.runner.fingerprint import seed_of
-from mep.runner.run import device_of
 from mep.samplers import Sampler
 from mep.stage import Work
 from mep.stages.generation import GenerationConfig, drawing_job
 from mep.store import Store
-from mep.workers import in_process
+from mep.workers import in_process, resolve
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -88,7 +87,7 @@ def draw(
     job = drawing_job(config, model, work, native_px, len(plan))
     samples = [plan.sample(number) for number in range(len(plan))]
     batches = [samples[start : start + job.batch_size] for start in range(0, len(samples), job.batch_size)]
-    for _, drawings in in_process(job, batches, device_of(machine), lambda: None):
+    for _, drawings in in_process(job, batches, resolve(machine.device), lambda: None):
         for drawing in drawings:
             sample = plan.sample(drawing.number)
             path = folder / sample.prompt.id / Path(sample.file_name).name

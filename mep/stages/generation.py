@@ -29,6 +29,8 @@ class GenerationConfig(Config):
 
     allocation: OneOf[Allocation]
     """How many images for each prompt."""
+    unseen_images: int = Field(0, ge=0)
+    """Images for each pair of label and cluster that no training image shows, besides what the allocation gives."""
     sampler: OneOf[Sampler]
     guidance: float = Field(3.0, ge=0, le=50)
     """Scale of classifier-free guidance (Ho & Salimans 2022); 1 is none. Higher follows the caption more closely, with
@@ -51,7 +53,7 @@ class GenerationConfig(Config):
     """Of JPEG and WebP."""
 
 
-@stage(version=2, draws=True, repeats=True, grows=("allocation",))
+@stage(version=2, draws=True, repeats=True, grows=("allocation", "unseen_images"))
 def generation(
     config: GenerationConfig, images: Images, clusters: Clusters, prompts: Prompts, model: Model, *, work: Work
 ) -> Samples:
@@ -59,7 +61,9 @@ def generation(
     check_pipeline(model.pipeline)
     config.sampler.check(read_json(model.pipeline / "scheduler" / "scheduler_config.json"))
     counts = config.allocation.counts(prompts.prompts, real_counts(prompts.prompts, images.train, clusters))
-    plan = SamplePlan(prompts.prompts, counts, work.seed_for, config.format)
+    unseen = prompts.unseen if config.unseen_images else []
+    counts += [config.unseen_images] * len(unseen)
+    plan = SamplePlan([*prompts.prompts, *unseen], counts, work.seed_for, config.format)
     if len(plan) == 0:
         raise DataError("no image is asked for: every prompt gets 0", field="generation.allocation")
     job = drawing_job(config, model, work, native_side(images.train), len(plan))

@@ -1,5 +1,6 @@
 """Prompts: a caption for every image of the training set, built from its record."""
 
+import itertools
 import re
 import string
 from collections import Counter
@@ -56,7 +57,7 @@ class PromptsConfig(Config):
         return template
 
 
-@stage(version=2)
+@stage(version=3)
 def prompts(config: PromptsConfig, images: Images, training_set: TrainingSet, *, work: Work) -> Prompts:
     """Caption every training and validation image from its record of label and cluster."""
     named = {name for name, _ in slots(config.template)}
@@ -76,15 +77,21 @@ def prompts(config: PromptsConfig, images: Images, training_set: TrainingSet, *,
     keys = records(training_set.labels, training_set.clusters)
     counts = Counter(keys)
     ordered = sorted(counts, key=lambda key: (key[0] or "", -1 if key[1] is None else key[1]))
-    known = [
-        Prompt(_identity(label, cluster, images.label_names), fill(config.template, label, cluster), label, cluster, n)
-        for (label, cluster), n in ((key, counts[key]) for key in ordered)
-    ]
+
+    def prompt(label: str | None, cluster: int | None) -> Prompt:
+        text = fill(config.template, label, cluster)
+        return Prompt(_identity(label, cluster, images.label_names), text, label, cluster, counts[label, cluster])
+
+    pairs = sorted(itertools.product({label for label, _ in keys if label}, {c for _, c in keys if c is not None}))
     position = {key: row for row, key in enumerate(ordered)}
     watched = training_set.validation
     ids = [*training_set.ids, *watched.ids]
     keys += records(watched.labels, watched.clusters)
-    return Prompts(known, {name: position[key] for name, key in zip(ids, keys, strict=True)})
+    return Prompts(
+        prompts=[prompt(*key) for key in ordered],
+        of_image={name: position[key] for name, key in zip(ids, keys, strict=True)},
+        unseen=[prompt(*pair) for pair in pairs if pair not in counts],
+    )
 
 
 def fill(template: str, label: str | None, cluster: int | None) -> str:
