@@ -46,13 +46,21 @@ class Sources:
     def __init__(self, read: Source = source_of):
         self.read = read
         self.trees: dict[str, ast.Module] = {}
+        self.defined: dict[str, dict[str, list[ast.stmt]]] = {}
+        self.used: dict[Name, list[Name]] = {}
+        self.texts: dict[Name, str] = {}
 
     def tree(self, module: str) -> ast.Module:
         if module not in self.trees:
-            self.trees[module] = ast.parse(self.read(module))
+            self.trees[module] = _parsed(self.read(module))
         return self.trees[module]
 
     def definitions(self, module: str) -> dict[str, list[ast.stmt]]:
+        if module not in self.defined:
+            self.defined[module] = self._definitions(module)
+        return self.defined[module]
+
+    def _definitions(self, module: str) -> dict[str, list[ast.stmt]]:
         found: dict[str, list[ast.stmt]] = {}
         for node in self.tree(module).body:
             names = []
@@ -75,11 +83,16 @@ class Sources:
             if (module, name) in seen or module == "mep" or module.startswith(LEFT_OUT):
                 continue
             seen.add((module, name))
-            for node in self.definitions(module).get(name, []):
-                waiting += self._used_by(module, node)
-                if isinstance(node, ast.ClassDef) and "Method" in map(ast.unparse, node.bases):
-                    waiting += self._members(module)
+            if (module, name) not in self.used:
+                self.used[module, name] = list(self._used(module, name))
+            waiting += self.used[module, name]
         return {(module, name) for module, name in seen if name in self.definitions(module)}
+
+    def _used(self, module: str, name: str) -> Iterator[Name]:
+        for node in self.definitions(module).get(name, []):
+            yield from self._used_by(module, node)
+            if isinstance(node, ast.ClassDef) and "Method" in map(ast.unparse, node.bases):
+                yield from self._members(module)
 
     def _used_by(self, module: str, node: ast.stmt) -> Iterator[Name]:
         imported = dict(_imports(self.tree(module).body)) | dict(_imports(ast.walk(node)))
@@ -113,11 +126,20 @@ class Sources:
                 yield from ((module, name) for name, nodes in self.definitions(module).items() if _is_class(nodes))
 
     def digest(self, start: Name) -> str:
-        texts = [
-            f"{module}.{name}\n" + "\n".join(_text(node) for node in self.definitions(module)[name])
-            for module, name in sorted(self.reach(start))
-        ]
-        return hashlib.sha256("\n\n".join(texts).encode()).hexdigest()[:16]
+        reached = sorted(self.reach(start))
+        return hashlib.sha256("\n\n".join(map(self._text, reached)).encode()).hexdigest()[:16]
+
+    def _text(self, one: Name) -> str:
+        if one not in self.texts:
+            module, name = one
+            code = "\n".join(_text(node) for node in self.definitions(module)[name])
+            self.texts[one] = f"{module}.{name}\n{code}"
+        return self.texts[one]
+
+
+@cache
+def _parsed(text: str) -> ast.Module:
+    return ast.parse(text)
 
 
 def _is_class(nodes: list[ast.stmt]) -> bool:
@@ -132,6 +154,7 @@ def _imports(nodes: "Iterator[ast.AST] | list[ast.stmt]") -> Iterator[tuple[str,
             yield from ((alias.asname or alias.name, (alias.name, "")) for alias in node.names)
 
 
+@cache
 def _text(node: ast.stmt) -> str:
     """The code of a definition without comments and docstrings, those under fields included."""
     copy = ast.parse(ast.unparse(node))

@@ -188,7 +188,7 @@ class Work:
         folder = self.folder / name
         folder.mkdir(parents=True, exist_ok=True)
         paths = {start: folder / f"{start:09d}.npy" for start in range(0, len(items), size)}
-        missing = [start for start, path in paths.items() if not path.exists()]
+        missing = [start for start, path in paths.items() if not _is_whole(path)]
         shards = (items[start : start + size] for start in missing)
         computed = self.spread(compute, shards) if isinstance(compute, Job) else enumerate(map(compute, shards))
         for done, (number, rows) in enumerate(computed, len(paths) - len(missing) + 1):
@@ -211,6 +211,15 @@ def _joined(paths: list[Path], target: Path) -> NDArray[Any]:
         start += len(shard)
     whole.flush()
     return cast(NDArray[Any], np.load(target, mmap_mode="c", allow_pickle=False))
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether an array is there with all its bytes: a power cut can tear what a kill cannot."""
+    try:
+        np.load(path, mmap_mode="r", allow_pickle=False)
+    except (FileNotFoundError, ValueError, EOFError):
+        return False
+    return True
 
 
 def _save_array(path: Path, array: NDArray[Any]) -> None:
