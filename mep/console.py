@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -14,6 +15,7 @@ from rich.table import Table
 from mep.errors import Interrupted, MepError
 
 if TYPE_CHECKING:
+    from mep.runner.forecast import Forecast
     from mep.runner.plan import Plan, Task
 
 STEPS_WITHOUT_TERMINAL = 4
@@ -138,18 +140,46 @@ def show_error(error: MepError) -> None:
         console.print(f"  [dim]hint:[/] {escape(error.hint)}")
 
 
+def _few(names: list[str]) -> str:
+    return ", ".join(names) if len(names) <= 4 else f"{names[0]} ... {names[-1]} ({len(names)})"
+
+
 def show_plan(plan: "Plan") -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("stage", "arms", "", "why"):
         table.add_column(name)
     colours = {"reuse": "dim", "run": "green", "continue": "yellow"}
     for task in plan.tasks:
-        arms = "all" if len(task.arms) == len(plan.recipe.arms) else ", ".join(task.arms)
+        arms = "all" if len(task.arms) == len(plan.recipe.arms) else _few(task.arms)
         status = f"[{colours[task.status]}]{task.status}[/]"
         table.add_row(task.stage.name, escape(arms), status, escape(task.why))
     listing().print(table)
     for lack in plan.lacks:
         err().print(f"[yellow]{escape(lack.message)}[/]\n  [dim]hint:[/] {escape(lack.hint)}")
+
+
+def show_forecast(forecast: "Forecast") -> None:
+    """What a run asks for, below its plan."""
+    console = listing()
+    rows = []
+    for arm in forecast.arms:
+        shown = {"prompts": arm.prompts, "samples": arm.samples}
+        at_most = {name: f"<= {n}" for name, n in shown.items() if n is not None and not arm.are_known}
+        rows.append({name: "-" if value is None else value for name, value in (asdict(arm) | at_most).items()})
+    console.print()
+    show_rows(rows, [name for name in rows[0] if name != "are_known"])
+    console.print()
+    if forecast.untimed:
+        cost = f"time not known: {_few(forecast.untimed)} did not run here yet"
+    else:
+        cost = f"about {forecast.time_s or 0:.0f} s and {(forecast.memory_mb or 0) / 1000:.1f} GB of memory, as before"
+    disk = f"{forecast.disk_bytes / 1e9:.2f} GB of disk for latents and samples, beside models and checkpoints"
+    console.print(escape(f"asks for {disk}; {cost}"))
+    for one in forecast.downloads:
+        size = "size unknown, the hub does not answer" if one.bytes is None else f"{one.bytes / 1e9:.2f} GB"
+        console.print(escape(f"downloads {one.id} (revision {one.revision}, {size}) for {one.field}"))
+    for note in forecast.notes:
+        console.print(f"[yellow]note:[/] {escape(note)}")
 
 
 def show_rows(rows: Iterable[dict[str, Any]], columns: list[str]) -> None:

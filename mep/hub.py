@@ -109,6 +109,26 @@ def _answer(model_id: str, revision: str, repo_type: str) -> str | Exception:
         return error
 
 
+def size_on_hub(reference: ModelReference) -> int | None:
+    """Bytes of what a reference names, second copies of weights aside; None where the hub does not answer."""
+    if isinstance(_answer(str(reference.id), reference.revision, reference.repo_type), Exception):
+        return None
+    return _size(str(reference.id), reference.revision, reference.repo_type)
+
+
+@cache
+def _size(model_id: str, revision: str, repo_type: str) -> int | None:
+    from huggingface_hub import HfApi
+
+    try:
+        found = HfApi().repo_info(model_id, revision=revision, repo_type=repo_type, files_metadata=True)
+    except Exception:  # as above; a size is worth no failure
+        return None
+    wanted = (".safetensors", ".json", ".txt") if repo_type == "model" else ("",)
+    files = [one for one in getattr(found, "siblings", None) or [] if one.rfilename.endswith(wanted)]
+    return sum(one.size or 0 for one in files if ".fp16" not in one.rfilename and ".non_ema" not in one.rfilename)
+
+
 def fetch(
     model_id: str, revision: str, patterns: list[str], but: list[str] | None = None, repo_type: str = "model"
 ) -> Path:

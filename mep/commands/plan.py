@@ -1,4 +1,5 @@
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -16,16 +17,21 @@ from mep.commands._shared import JSON, RECIPE, SET, load, open_store
 def command(
     ctx: click.Context, runs: Path, recipe: Path, overrides: tuple[str, ...], as_json: bool, exit_code: bool
 ) -> None:
-    """Say what a run would reuse, run or continue, and why."""
-    from mep.console import show, show_plan
+    """Say what a run would reuse, run or continue and why, and what it asks for."""
+    from mep.console import show, show_forecast, show_plan
+    from mep.runner.forecast import forecast
     from mep.runner.plan import make_plan
 
-    found = make_plan(load(recipe, overrides), open_store(runs))
+    store = open_store(runs)
+    found = make_plan(load(recipe, overrides), store)
+    ahead = forecast(found, store)
     if as_json:
         names = ("artifact_id", "arms", "status", "why")
-        rows = [{name: getattr(task, name) for name in names} for task in found.tasks]
-        show(json.dumps([{"stage": row["artifact_id"].split("/")[0]} | row for row in rows], indent=1))
+        rows = [{"stage": task.stage.name} | {name: getattr(task, name) for name in names} for task in found.tasks]
+        lacks = [lack.message for lack in found.lacks]
+        show(json.dumps({"stages": rows, "lacks": lacks, **asdict(ahead)}, indent=1))
     else:
         show_plan(found)
+        show_forecast(ahead)
     if exit_code and found.count("reuse") < len(found.tasks):
         ctx.exit(10)

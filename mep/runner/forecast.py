@@ -1,0 +1,235 @@
+"""What a run asks for, told before it starts: counts, downloads, disk, time and memory, and captions that will not do.
+
+Numbers of finished stages are exact. Those of others are told as far as the recipe and the list of images tell them.
+"""
+
+import json
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from mep.artifacts import Prompt
+from mep.config import parts
+from mep.errors import DataError
+from mep.hub import ModelReference, size_on_hub
+from mep.pixels import SYMMETRIES
+from mep.recipe.model import Experiment, repeat_of
+from mep.runner.plan import Plan, Task
+from mep.stages.prompts import fill, slots
+from mep.store import Store
+
+PIECE = re.compile(r"[^\W\d_]+|\d|[^\s\w]+", re.UNICODE)
+"""What CLIP's tokenizer never joins: words, single digits, runs of signs. Each is a token at least."""
+BYTES_PER_PIXEL = 2.0  # of a PNG of tissue, measured on the tiles of the quickstart: 1.9
+
+
+@dataclass
+class ArmForecast:
+    """Counts of an arm; None where they cannot be told yet.
+
+    prompts     at most, unless the captions are there already
+    """
+
+    arm: str
+    images: int | None = None
+    labels: int | None = None
+    prompts: int | None = None
+    training_images: int | None = None
+    steps: int = 0
+    samples: int | None = None
+    are_known: bool = False
+    """Whether prompts and samples are exact."""
+
+
+@dataclass
+class Download:
+    """A model or a dataset of the hub that is not on this machine.
+
+    bytes   None where the hub does not answer
+    """
+
+    field: str
+    id: str
+    revision: str
+    bytes: int | None
+
+
+@dataclass
+class Forecast:
+    """
+    disk_bytes  of latents and samples that are yet to be made; models and checkpoints come on top
+    time_s      of the stages that are yet to be made, as they took in earlier runs of this store; None where one of
+                them has not run here
+    memory_mb   the most that one of them took then
+    untimed     stages that have not run here
+    notes       captions that are too long, empty or alike; groups that are short of images
+    """
+
+    arms: list[ArmForecast]
+    downloads: list[Download] = field(default_factory=list)
+    disk_bytes: int = 0
+    time_s: float | None = None
+    memory_mb: float | None = None
+    untimed: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def forecast(plan: Plan, store: Store) -> Forecast:
+    """Look ahead; nothing is made or fetched, and the hub is asked only for sizes."""
+    found = Forecast([])
+    listings: dict[str, tuple[int, list[str]] | None] = {}
+    disk: dict[str, int] = {}
+    for arm, experiment in plan.recipe.arms.items():
+        tasks = plan.of_arm(arm)
+        counts, prompts = _counts(arm, experiment, tasks, listings, store)
+        found.arms.append(counts)
+        if repeat_of(arm)[1] == 1:
+            found.notes += _caption_notes(prompts, _longest(experiment))
+            found.notes += _shortages(tasks, store)
+        disk |= _disk(experiment, tasks, counts)
+    found.notes = list(dict.fromkeys(found.notes))
+    found.disk_bytes = sum(disk.values())
+    found.downloads = _downloads(plan)
+    _cost(found, plan, store)
+    return found
+
+
+def _counts(
+    arm: str,
+    experiment: Experiment,
+    tasks: dict[str, Task],
+    listings: dict[str, tuple[int, list[str]] | None],
+    store: Store,
+) -> tuple[ArmForecast, list[Prompt]]:
+    counts = ArmForecast(arm, steps=experiment.training.steps)
+    key = experiment.dataset.model_dump_json()
+    if key not in listings:
+        listings[key] = _listing(experiment)
+    labels: list[str] = []
+    if listing := listings[key]:
+        counts.images, labels = listing
+        counts.labels = len(labels)
+    prompts = _prompts(experiment, labels) if listing else []
+    if tasks["prompts"].status == "reuse":
+        prompts, counts.are_known = _load(tasks["prompts"], store).prompts, True
+    if tasks["balancing"].status == "reuse":
+        counts.training_images = len(_load(tasks["balancing"], store).ids)
+    counts.prompts = len(prompts) or None
+    if prompts:
+        try:
+            counts.samples = sum(experiment.generation.allocation.counts(prompts, [1] * len(prompts)))
+        except DataError:
+            counts.samples = None  # a table of prompts that are not known yet
+    return counts, prompts
+
+
+def _listing(experiment: Experiment) -> tuple[int, list[str]] | None:
+    """How many images the source lists, and their labels; None where it cannot be listed without fetching it."""
+    if any(isinstance(part, ModelReference) and not part.is_here for part in parts(experiment.dataset.source)):
+        return None
+    records = experiment.dataset.source.records()
+    column = experiment.dataset.label
+    labels = {str(one.metadata[column]) for one in records if one.metadata.get(column) is not None} if column else set()
+    return len(records), sorted(labels)
+
+
+def _prompts(experiment: Experiment, labels: list[str]) -> list[Prompt]:
+    """Every prompt that there can be, as if every cluster had images of every label."""
+    template = experiment.prompts.template
+    named = {name for name, _ in slots(template)}
+    k = getattr(experiment.clustering.method, "k", 1)
+    most = k if isinstance(k, int) else max(getattr(k, "choose", (1,)))
+    clusters: list[int | None] = list(range(most)) if "cluster" in named else [None]
+    shown: list[str | None] = [*labels] if "label" in named and labels else [None]
+    if named - {"label", "cluster"}:
+        return []  # captions of other columns are known once the dataset is read
+    return [
+        Prompt(f"{label}_{cluster}", fill(template, label, cluster), label, cluster, 1)
+        for label in shown
+        for cluster in clusters
+    ]
+
+
+def _caption_notes(prompts: list[Prompt], longest: int) -> list[str]:
+    """Captions that are too long, empty, or the same once the tokenizer has ignored case and spaces."""
+    notes = []
+    for prompt in prompts:
+        if not prompt.text.strip():
+            notes.append(f"the caption of {prompt.id} is empty")
+        n = len(PIECE.findall(prompt.text)) + 2
+        if n > longest:
+            notes.append(f"at least {n} tokens, of which {longest} are read: {prompt.text[:60]}...")
+    seen = Counter(" ".join(prompt.text.lower().split()) for prompt in prompts)
+    notes += [f"{n} prompts have the same caption: {text[:60]}" for text, n in seen.items() if n > 1]
+    return notes if len(notes) <= 5 else [*notes[:5], f"... and {len(notes) - 5} more of this kind"]
+
+
+def _longest(experiment: Experiment) -> int:
+    """Tokens that the text encoder reads."""
+    text = getattr(experiment.training.base, "text", None)
+    return int(getattr(text, "tokens", 77))
+
+
+def _shortages(tasks: dict[str, Task], store: Store) -> list[str]:
+    return list(_load(tasks["balancing"], store).shortage) if tasks["balancing"].status == "reuse" else []
+
+
+def _load(task: Task, store: Store) -> Any:
+    return store.load(task.stage, task.fingerprint, task.config)
+
+
+def _disk(experiment: Experiment, tasks: dict[str, Task], counts: ArmForecast) -> dict[str, int]:
+    """Bytes of what is yet to be made, by artifact; arms that share one name it alike."""
+    side = experiment.training.base.resolution
+    found = {}
+    n_images = counts.training_images or counts.images
+    if tasks["latents"].status != "reuse" and n_images:
+        autoencoder = getattr(experiment.training.base, "autoencoder", None)
+        factor, channels = (autoencoder.factor, autoencoder.latent_channels) if autoencoder else (8, 4)
+        n_symmetries = len(SYMMETRIES[experiment.training.symmetries])
+        numbers = 2 * channels * (side // factor) ** 2  # mean and standard deviation
+        found[tasks["latents"].artifact_id] = 4 * n_images * n_symmetries * numbers
+    if tasks["generation"].status != "reuse" and counts.samples:
+        found[tasks["generation"].artifact_id] = int(counts.samples * side * side * BYTES_PER_PIXEL)
+    return found
+
+
+def _downloads(plan: Plan) -> list[Download]:
+    found: dict[str, Download] = {}
+    for task in plan.tasks:
+        if task.status != "reuse":
+            for part in parts(task.config):
+                if isinstance(part, ModelReference) and not part.is_here:
+                    name = f"{part.id}@{part.revision}"
+                    size = size_on_hub(part)
+                    found.setdefault(name, Download(task.stage.section, str(part.id), part.revision, size))
+    return list(found.values())
+
+
+def _cost(found: Forecast, plan: Plan, store: Store) -> None:
+    """Time and memory as the stages took them before, training by its steps and generation by its images."""
+    before: dict[str, tuple[float, float, dict[str, Any]]] = {}
+    for row in store.db.query(
+        "SELECT artifacts.stage, wall_s, peak_memory_mb, facts FROM attempts JOIN artifacts USING (artifact_id)"
+        " WHERE state = 'done' AND wall_s IS NOT NULL ORDER BY attempt_id"
+    ):
+        before[row["stage"]] = (row["wall_s"], row["peak_memory_mb"] or 0.0, json.loads(row["facts"]))
+    samples = {arm.arm: arm.samples for arm in found.arms}
+    found.time_s, found.memory_mb = 0.0, 0.0
+    for task in plan.tasks:
+        if task.status == "reuse":
+            continue
+        if task.stage.name not in before:
+            found.untimed.append(task.stage.name)
+            continue
+        wall_s, memory_mb, facts = before[task.stage.name]
+        if task.stage.name == "training":
+            wall_s *= plan.recipe.arms[task.arms[0]].training.steps / max(facts.get("steps", 1), 1)
+        elif task.stage.name == "generation":
+            wall_s *= (samples[task.arms[0]] or facts.get("images", 1)) / max(facts.get("images", 1), 1)
+        found.time_s += wall_s
+        found.memory_mb = max(found.memory_mb, memory_mb)
+    found.untimed = list(dict.fromkeys(found.untimed))
+    if found.untimed:
+        found.time_s = None
