@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -197,9 +198,11 @@ def show_chain(links: list[tuple[str, str, dict[str, Any]]]) -> None:
     console = listing()
     for what, name, facts in links:
         console.print(f"[bold]{escape(f'{what:<11}')}[/] {escape(name)}")
-        for fact, value in facts.items():
-            text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-            console.print(f"            [dim]{escape(fact)}[/] {escape(text)}")
+        shown = (
+            f"[dim]{escape(fact)}[/] {escape(', '.join(map(str, value)) if isinstance(value, list) else str(value))}"
+            for fact, value in facts.items()
+        )
+        console.print(Padding("; ".join(shown), (0, 0, 0, 12), expand=False))
 
 
 def size(n_bytes: float) -> str:

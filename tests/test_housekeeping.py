@@ -261,6 +261,18 @@ def test_show_tells_of_sessions_environment_and_attempts(original):
     assert all(attempt["resume"] == "" and attempt["state"] == "done" for attempt in shown["attempts"])
 
 
+def test_verify_of_a_run_tells_what_it_was_locked_with_and_is_otherwise_now(house, monkeypatch):
+    store, _ = house
+    run_id = find_run(store, None)["run_id"]
+    lock = store.run_folder(run_id) / "recipe.lock.yaml"
+    lock.write_text(lock.read_text().replace("../../images", str(house[1].parent / "images")))  # the store is a copy
+    assert mep("--runs", store.root, "verify", run_id).exit_code == 0
+    monkeypatch.setattr("mep.runner.lock.platform.python_version", lambda: "4.0.0")
+    done = mep("--runs", store.root, "verify", run_id)
+    assert done.exit_code == 5
+    assert re.search(rf"{run_id} python .*is 4\.0\.0 now", done.stdout)
+
+
 def test_doctor_looks_at_everything_and_fails_where_something_is_bad(original, tmp_path):
     runs, _ = original
     found = {row["what"]: row for row in json.loads(mep("--runs", runs, "doctor", "--json").stdout)}

@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -30,4 +31,8 @@ def command(runs: Path, run_id: str | None, as_json: bool) -> None:
         ("parameters", ["arm", "field", "value", "origin"]),
     ):
         show_text("")
-        show_rows(found[title], columns)
+        show_rows([{name: _short(value) for name, value in row.items()} for row in found[title]], columns)
+
+
+def _short(value: Any) -> Any:
+    return round(value, 1) if isinstance(value, float) else value

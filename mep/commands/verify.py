@@ -13,11 +13,12 @@ from mep.commands._shared import JSON, RUN, open_store
 def command(ctx: click.Context, runs: Path, run_id: str | None, as_json: bool) -> None:
     """Read every byte of a run's artifacts, or of the whole store, and say what is not as it was written.
 
+    With RUN also what the run was locked with and is otherwise now: data, models, versions of packages.
     Ends with 5 where something is not. What is damaged is made anew by the next run.
     """
     from mep.console import listing_or_json, tell
     from mep.runner.run import find_run
-    from mep.runner.verify import artifacts_of, check_artifacts, check_database
+    from mep.runner.verify import artifacts_of, check_artifacts, check_database, check_lock
 
     store = open_store(runs, must_exist=True)
     found = check_database(store)
@@ -27,7 +28,7 @@ def command(ctx: click.Context, runs: Path, run_id: str | None, as_json: bool) -
         run_id = find_run(store, run_id)["run_id"]
         names = artifacts_of(store, run_id)
         n, bad = len(names), check_artifacts(store, names)
-        # What the locked recipe says of data, models and packages is checked here, too: findings of the same kind.
+        found += check_lock(store, run_id)
     found += bad
     listing_or_json([vars(one) for one in found], ["place", "problem", "hint"], as_json)
     tell(f"{n} artifact{'s' * (n != 1)} read, {len(found) or 'nothing'} bad")

@@ -39,7 +39,7 @@ def locked_of(plan: Plan, store: Store) -> dict[str, Any]:
 
     EnvironmentLacks    a model that cannot be resolved
     """
-    found: dict[str, Any] = {"mep": mep.__version__, "python": platform.python_version(), "packages": _packages()}
+    found = versions()
     found["inputs"] = inputs_of(plan.recipe, store.hash_file)
     found["dataset"] = {}
     for task in plan.tasks:
@@ -48,6 +48,11 @@ def locked_of(plan: Plan, store: Store) -> dict[str, Any]:
             found["dataset"][", ".join(task.arms)] = {name: n for name, n in counts.items() if isinstance(n, int)}
     store.remember_hashes()
     return found
+
+
+def versions() -> dict[str, Any]:
+    """Versions of mep, Python and the packages that a result may depend on."""
+    return {"mep": mep.__version__, "python": platform.python_version(), "packages": _packages()}
 
 
 def inputs_of(recipe: Recipe, hash_file: HashFile) -> dict[str, dict[str, str]]:

@@ -14,9 +14,15 @@ def all_runs(store: Store) -> list[dict[str, Any]]:
     arms: dict[str, list[str]] = {}
     for row in store.db.query("SELECT run_id, arm FROM arms ORDER BY run_id, position"):
         arms.setdefault(row["run_id"], []).append(row["arm"])
+    sessions = {
+        row["run_id"]: row["n"] for row in store.db.query("SELECT run_id, count(*) AS n FROM sessions GROUP BY run_id")
+    }
+    pinned = {row["run_id"] for row in store.db.query("SELECT run_id FROM pins WHERE unpinned_at IS NULL")}
     columns = ("run_id", "name", "recipe_file", "started_at", "ended_at", "error")
     return [
-        {"state": state_of(row, store), "arms": arms.get(row["run_id"], [])} | {name: row[name] for name in columns}
+        {"state": state_of(row, store), "arms": arms.get(row["run_id"], [])}
+        | {name: row[name] for name in columns}
+        | {"sessions": sessions.get(row["run_id"], 0), "pinned": row["run_id"] in pinned}
         for row in rows
     ]
 

@@ -3,8 +3,11 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from mep.errors import MepError
 from mep.files import sha256_of, write_json
+from mep.recipe import load_recipe
 from mep.runner.fingerprint import fingerprint_of
+from mep.runner.lock import inputs_of, unlike, versions
 from mep.store import Store, manifest, now, rows_of
 from mep.store.manifest import Manifest
 
@@ -48,6 +51,21 @@ def artifacts_of(store: Store, run_id: str) -> list[str]:
     """Every artifact that a run has used."""
     rows = store.db.query("SELECT DISTINCT artifact_id FROM uses WHERE run_id = ? ORDER BY artifact_id", run_id)
     return [row["artifact_id"] for row in rows]
+
+
+def check_lock(store: Store, run_id: str) -> list[Finding]:
+    """What a run was run with against what is here now: data, commits of models, versions of packages."""
+    path = store.run_folder(run_id) / "recipe.lock.yaml"
+    try:
+        recipe = load_recipe(path, paths_must_exist=False)
+        now = versions() | {"inputs": inputs_of(recipe, store.hash_file)}
+    except (MepError, OSError) as error:
+        return [Finding(f"{run_id}/recipe.lock.yaml", f"cannot be compared: {error}", "bring back what it names")]
+    hints = {True: "bring it back as it was, or run the recipe anew", False: "results may differ in their last digits"}
+    return [
+        Finding(f"{run_id} {what}", f"was {before}, is {after} now", hints[what.startswith("inputs.")])
+        for what, before, after in unlike(recipe, now)
+    ]
 
 
 def check_database(store: Store) -> list[Finding]:

@@ -14,7 +14,7 @@ from mep.stages import stages
 from mep.store import Store, manifest
 from mep.store.manifest import Manifest
 
-MAX_VALUE = 60
+MAX_VALUE = 160
 """Characters of a setting that are shown."""
 
 
@@ -156,7 +156,7 @@ def _stage_link(found: Manifest) -> Link:
         for kind, external in ingredients["externals"]
         for name, value in external.items()
     }
-    facts |= _settings(ingredients["config"])
+    facts |= {name: value for name, value in _settings(ingredients["config"]).items() if value not in ([], "")}
     facts |= {"resume": found["resume"]} if found.get("resume") else {}
     return Link(found["stage"], found["fingerprint"], facts | {"made": f"{found['made_at']} by {found['made_by']}"})
 
