@@ -3,6 +3,7 @@
 Shape letters: `n` images, `d` features, `k` clusters, `h w c` pixels.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, cast
@@ -237,6 +238,12 @@ class Inliers(Artifact):
     reasons: list[str]
     features: Table
 
+    @property
+    def rules(self) -> dict[str, int]:
+        """How many images each rule removed, by the feature it looks at, most first; an image may break several."""
+        broken = Counter(part.split(" ")[0] for text in self.reasons if text for part in text.split(", "))
+        return dict(broken.most_common())
+
     def save(self, folder: Path) -> None:
         columns = {"id": self.ids, "keep": self.mask.tolist(), "reason": self.reasons}
         save_table(folder / "inliers.parquet", columns | {f"feature {key}": v for key, v in self.features.items()})
@@ -248,7 +255,9 @@ class Inliers(Artifact):
         return cls(rows["id"], np.array(rows["keep"], dtype=bool), rows["reason"], features)
 
     def facts(self) -> dict[str, Any]:
-        return {"kept": int(self.mask.sum()), "removed": int((~self.mask).sum())}
+        found = {"kept": int(self.mask.sum()), "removed": int((~self.mask).sum())}
+        rules = ", ".join(f"{name} {n}" for name, n in self.rules.items())
+        return found | ({"by rule": rules} if rules else {})
 
 
 class Assigner(Protocol):

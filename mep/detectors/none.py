@@ -1,12 +1,17 @@
 """No outlier removal."""
 
-from collections.abc import Callable
-from typing import Any, Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mep.detectors import Detector, Read, Verdict
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mep.stage import Work
 
 
 class NoDetector(Detector):
@@ -14,5 +19,5 @@ class NoDetector(Detector):
 
     kind: Literal["none"]
 
-    def inspect(self, n: int, read: Read, vectors: NDArray[np.float32], mapper: Callable[..., Any]) -> Verdict:
-        return Verdict(np.ones(n, dtype=bool), [""] * n, {})
+    def inspect(self, read: Read, vectors: NDArray[np.float32], train: NDArray[np.bool_], work: Work) -> Verdict:
+        return Verdict(np.ones(len(train), dtype=bool), [""] * len(train), {})

@@ -14,15 +14,16 @@ class OutliersConfig(Config):
     method: OneOf[Detector]
 
 
-@stage(version=2)
+@stage(version=3, draws=True)
 def outliers(config: OutliersConfig, images: Images, embeddings: Embeddings, *, work: Work) -> Inliers:
     """Tell which images stay, and why the others go; what is fitted is fitted on training images."""
     seen = images.select(embeddings.ids)
-    verdict = config.method.inspect(len(seen), seen.read, embeddings.vectors, work.map)
-    if not verdict.mask[seen.splits == TRAIN].any():
+    train = seen.splits == TRAIN
+    verdict = config.method.inspect(seen.read, embeddings.vectors, train, work)
+    if not verdict.mask[train].any():
         raise DataError(
             "every training image was found an outlier",
-            hint="the thresholds of 'hsv' are made for H&E histology; try {kind: none}",
+            hint="the thresholds of 'hsv' are made for H&E histology; try {kind: quantile} or {kind: none}",
             field="outliers.method",
         )
     return Inliers(seen.ids, verdict.mask, verdict.reasons, verdict.features)
