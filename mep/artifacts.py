@@ -207,18 +207,23 @@ class Embeddings(Artifact):
     """One vector for every training and validation image.
 
     vectors     float32 (n, d)
+    about       effective preprocessing (mean, std, size, interpolation, dtype, view), and what the self-test saw
     """
 
     ids: list[str]
     vectors: NDArray[np.float32]
+    about: dict[str, Any] = field(default_factory=dict)
 
     def save(self, folder: Path) -> None:
         save_table(folder / "ids.parquet", {"id": self.ids})
+        write_json(folder / "about.json", self.about)
         np.save(folder / "vectors.npy", self.vectors, allow_pickle=False)
 
     @classmethod
     def load(cls, folder: Path, config: Config) -> Self:
-        return cls(load_table(folder / "ids.parquet")["id"], _mapped(folder / "vectors.npy"))
+        return cls(
+            load_table(folder / "ids.parquet")["id"], _mapped(folder / "vectors.npy"), read_json(folder / "about.json")
+        )
 
     def facts(self) -> dict[str, Any]:
         return {"images": len(self.ids), "dimensions": self.vectors.shape[1]}

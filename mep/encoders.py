@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -23,6 +23,7 @@ TIMM_FILES = ["config.json", "*.safetensors"]
 """What is fetched of a hub model: no pickles, no code."""
 
 Pooling = Literal["cls", "mean", "cls+mean"]
+Dtype = Literal["float32", "bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,12 @@ class Encoder:
 
     prepare     b images, each uint8 RGB (h, w, 3) of any size -> what the network takes; runs on the CPU
     forward     that -> float32 (b, d)
+    about       effective preprocessing: mean, std, size, interpolation; dtype
     """
 
     prepare: Callable[[Sequence[NDArray[np.uint8]]], Any]
     forward: Callable[[Any], NDArray[np.float32]]
+    about: dict[str, Any] = field(default_factory=dict)
 
     def __call__(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         return self.forward(self.prepare(images))
@@ -58,7 +61,7 @@ def exact_arithmetic(device: str) -> Iterator[None]:
             torch.set_float32_matmul_precision(before)
 
 
-def load_transformers(folder: Path, pooling: str, device: str) -> Encoder:
+def load_transformers(folder: Path, pooling: str, device: str, dtype: Dtype = "float32") -> Encoder:
     """A vision model of the transformers library with the image processor that belongs to it.
 
     pooling     cls, mean, cls+mean: tokens of the last hidden state; projection: the image embedding of a CLIP
@@ -69,10 +72,11 @@ def load_transformers(folder: Path, pooling: str, device: str) -> Encoder:
 
     prepare_libraries()
     import torch
+    from PIL import Image
     from transformers import AutoImageProcessor, AutoModel
 
     processor = AutoImageProcessor.from_pretrained(folder)
-    whole = AutoModel.from_pretrained(folder, use_safetensors=True, dtype=torch.float32)
+    whole = AutoModel.from_pretrained(folder, use_safetensors=True, dtype=getattr(torch, dtype))
     model = getattr(whole, "vision_model", whole).to(device).eval()
     project = getattr(whole, "visual_projection", None)
     if pooling == "projection":
@@ -93,26 +97,41 @@ def load_transformers(folder: Path, pooling: str, device: str) -> Encoder:
 
     def forward(pixels: Any) -> NDArray[np.float32]:
         with exact_arithmetic(device):
-            found = model(pixels.to(device))
+            found = model(pixels.to(device, model.dtype))
             if pooling == "projection" and project is not None:
                 return np.asarray(project(found.pooler_output).float().cpu())
-            return np.asarray(_pool(found.last_hidden_state, pooling).float().cpu())
+            return np.asarray(_pool(found.last_hidden_state, pooling, n_prefix).float().cpu())
 
-    return Encoder(prepare, forward)
+    n_prefix = 1 + int(getattr(model.config, "num_register_tokens", 0) or 0)
+    known = processor.to_dict()
+    size = known.get("crop_size") if known.get("do_center_crop") else known.get("size")
+    about = {"mean": _listed(known.get("image_mean")), "std": _listed(known.get("image_std")), "size": _short(size)}
+    way = Image.Resampling(known["resample"]).name.lower() if known.get("resample") is not None else None
+    return Encoder(prepare, forward, about | {"interpolation": way, "dtype": dtype})
 
 
-def _pool(hidden: Any, pooling: str) -> Any:
-    """(b, tokens, d) -> (b, d) or (b, 2 d)."""
+def _pool(hidden: Any, pooling: str, n_prefix: int = 1) -> Any:
+    """(b, tokens, d) -> (b, d) or (b, 2 d); the class token and the registers (Darcet et al. 2024) are no patches.
+
+    DataError   the model gives no sequence of tokens
+    """
     import torch
 
-    cls, mean = hidden[:, 0], hidden[:, 1:].mean(1)
+    if hidden.ndim != 3:
+        raise DataError(
+            f"the model gives features of {hidden.ndim} dimensions, not tokens of an image",
+            hint="choose a vision transformer, or {kind: timm}, which pools as the model does",
+            field="embedding.model",
+        )
+    cls, mean = hidden[:, 0], hidden[:, n_prefix:].mean(1)
     return {"cls": cls, "mean": mean, "cls+mean": torch.cat([cls, mean], 1)}[pooling]
 
 
-def load_timm(folder: Path, device: str) -> Encoder:
-    """A model of the timm library without its classifier: pooled features, with the transform that belongs to it.
+def load_timm(folder: Path, device: str, pooling: str = "model", dtype: Dtype = "float32") -> Encoder:
+    """A model of the timm library without its classifier, with the transform that belongs to it.
 
     folder              config.json and model.safetensors, as timm saves to the hub
+    pooling             model: as the model pools its features; cls, mean, cls+mean: tokens before that
 
     EnvironmentLacks    timm is not installed
     DataError           the folder holds no weights as safetensors, or an architecture that timm does not know
@@ -134,17 +153,26 @@ def load_timm(folder: Path, device: str) -> Encoder:
         model = timm.create_model(f"local-dir:{folder.absolute()}", pretrained=True, num_classes=0)
     except Exception as error:  # an unknown architecture or weights of another one: timm raises what it comes upon
         raise DataError(f"timm cannot load {folder}: {type(error).__name__}: {str(error).splitlines()[0]}") from error
-    model = model.to(device).eval()
-    transform = timm.data.create_transform(**timm.data.resolve_model_data_config(model), is_training=False)
+    model = model.to(device, getattr(torch, dtype)).eval()
+    known = timm.data.resolve_model_data_config(model)
+    transform = timm.data.create_transform(**known, is_training=False)
+    tokens: Any = model.forward_features
+    n_prefix = int(getattr(model, "num_prefix_tokens", 0))
+    if pooling != "model" and n_prefix == 0 and pooling != "mean":
+        raise DataError(f"the model in {folder} has no class token", hint="choose pooling: model or mean")
 
     def prepare(images: Sequence[NDArray[np.uint8]]) -> Any:
         return torch.stack([transform(Image.fromarray(pixels)) for pixels in images])
 
     def forward(pixels: Any) -> NDArray[np.float32]:
         with exact_arithmetic(device):
-            return np.asarray(model(pixels.to(device)).float().cpu())
+            pixels = pixels.to(device, getattr(torch, dtype))
+            if pooling == "model":
+                return np.asarray(model(pixels).float().cpu())
+            return np.asarray(_pool(tokens(pixels), pooling, n_prefix).float().cpu())
 
-    return Encoder(prepare, forward)
+    about = {"mean": list(known["mean"]), "std": list(known["std"]), "size": _short(list(known["input_size"][1:]))}
+    return Encoder(prepare, forward, about | {"interpolation": known["interpolation"], "dtype": dtype})
 
 
 def preprocessing_of(folder: Path) -> dict[str, str]:
@@ -160,6 +188,10 @@ def preprocessing_of(folder: Path) -> dict[str, str]:
     known = read_json(folder / "config.json").get("pretrained_cfg", {})
     size, way = known.get("input_size"), known.get("interpolation", "")
     return {"resize": f"timm transform {way} @{_short(size)}", "preprocessing": _scaled(known, "mean", "std")}
+
+
+def _listed(values: Any) -> list[float] | None:
+    return None if values is None else [float(value) for value in np.atleast_1d(values)]
 
 
 def _short(size: Any) -> str:

@@ -48,7 +48,9 @@ def example(kind, tmp_path):
             group="slide",
             pixels={"window": [0, 4095.0], "near_duplicates": 2},
         ),
-        Embeddings: Embeddings(IDS, np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)),
+        Embeddings: Embeddings(
+            IDS, np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32), {"std": [0.5, 0.5]}
+        ),
         Inliers: Inliers(IDS, np.array([True, False, True]), ["", "mean_v 1 < 2", ""], {"mean_v": [5.0, 1.0, 6.0]}),
         Clusters: Clusters(
             IDS,

@@ -37,6 +37,7 @@ LAYERS = [
         "autoencoder",
         "cache",
         "encoders",
+        "edges",
         "checkpoints",
         "weights",
     },

@@ -1,15 +1,12 @@
 """Embedders: images -> the vectors that are clustered. One file, one embedder."""
 
-from collections.abc import Callable
 from typing import ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
+from mep.encoders import Encoder
 from mep.registry import Method
 
-Embed = Callable[[list[NDArray[np.uint8]]], NDArray[np.float32]]
-"""b images, each uint8 RGB (h, w, 3) of any size -> float32 (b, d)."""
+Embed = Encoder
+"""b images, each uint8 RGB (h, w, 3) of any size -> float32 (b, d), in two steps: prepare and forward."""
 
 
 class Embedder(Method):

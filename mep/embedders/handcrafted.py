@@ -1,12 +1,16 @@
 """Colour and texture statistics; needs no download."""
 
-from typing import Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mep.embedders import Embed, Embedder
 from mep.pixels import square
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 SIZE_PX = 64
 
@@ -22,7 +26,11 @@ class Handcrafted(Embedder):
     kind: Literal["handcrafted"]
 
     def load(self, device: str) -> Embed:
-        return lambda batch: np.stack([_describe(square(pixels, SIZE_PX)) for pixels in batch])
+        return Embed(
+            prepare=lambda images: np.stack([_describe(square(pixels, SIZE_PX)) for pixels in images]),
+            forward=lambda described: described,
+            about={"size": f"{SIZE_PX}x{SIZE_PX}", "interpolation": "bicubic"},
+        )
 
 
 def _describe(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:

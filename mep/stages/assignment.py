@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@stage(version=1, section="embedding")
+@stage(version=2, section="embedding")
 def assignment(
     config: EmbeddingConfig,
     images: Images,
@@ -36,7 +36,7 @@ def assignment(
     Held-out images are assigned as they are, at the resolution of the model, and after a pass through its
     autoencoder: how many keep their cluster is the most that generated images can be expected to reach.
     """
-    embed, side = config.model.load(work.device), base.resolution
+    embed, side = config.load(work.device), base.resolution
     probe = label_probe(images, embeddings)
     held_out, listed = images.held_out, samples.rows
     rebuild = reconstructor(base, work.device)

@@ -1,36 +1,124 @@
 """Embedding: one vector for every training and validation image."""
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mep.artifacts import Embeddings, Images
+from mep.artifacts import Embeddings, Images, Opener
 from mep.config import Config
+from mep.edges import edges
 from mep.embedders import Embedder
+from mep.encoders import Encoder
 from mep.errors import DataError
+from mep.pixels import to_rgb
 from mep.registry import OneOf
 from mep.stage import Work, stage
+from mep.workers import Job, ahead
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SHARD = 1024
+"""Images of a shard: what a kill loses at most."""
+N_TESTED = 16
+"""Images of the self-test."""
+CONTRAST = (0.05, 20.0)
+"""What a preprocessing may do to the contrast of images. Scaling by 1/255 twice, or not at all, is far outside;
+resizing a noisy image is not."""
+SPREAD = 1e-5
+"""Embeddings that differ by less than this share of their length do not depend on the image."""
 
 
 class EmbeddingConfig(Config):
     """What turns an image into a vector."""
 
     model: OneOf[Embedder]
+    view: Literal["rgb", "canny"] = "rgb"
+    """What the model sees: the image, or its edges, which ignore stain and exposure (Osorio et al. 2024)."""
+
+    def load(self, device: str) -> Encoder:
+        """The embedder behind the view: uint8 RGB images -> float32 (b, d)."""
+        encoder = self.model.load(device)
+        if self.view == "rgb":
+            return encoder
+        return replace(encoder, prepare=lambda images: encoder.prepare([edges(pixels) for pixels in images]))
 
 
-@stage(version=2)
+@stage(version=3)
 def embedding(config: EmbeddingConfig, images: Images, *, work: Work) -> Embeddings:
     """Turn every training and validation image into a vector."""
     seen = images.seen
-    embed = config.model.load(work.device)
-
-    def shard(rows: Sequence[int]) -> NDArray[np.float32]:
-        batches = [rows[start : start + work.batch_size] for start in range(0, len(rows), work.batch_size)]
-        decoded = work.map(lambda batch: [seen.read(row) for row in batch], batches)
-        return np.concatenate([embed(batch) for batch in decoded])
-
-    vectors = work.in_shards("vectors", range(len(seen)), shard)
+    places = np.unique(np.linspace(0, len(seen) - 1, N_TESTED).astype(int))
+    about = self_test(config.load(work.device), [seen.read(int(row)) for row in places], config.view)
+    window = images.pixels.get("window")
+    job = Embed(config, images.source, tuple(window) if window else None, work.batch_size)
+    vectors = work.in_shards("vectors", seen.ids, job, size=SHARD)
     if not np.isfinite(vectors).all():
         raise DataError("the embedder gave values that are not finite", field="embedding.model")
-    return Embeddings(seen.ids, vectors)
+    return Embeddings(seen.ids, vectors, about)
+
+
+@dataclass(frozen=True)
+class Embed(Job[Sequence[str], "NDArray[np.float32]"]):
+    """Embeds images by id; threads read and prepare the next batches while the model computes."""
+
+    config: EmbeddingConfig
+    source: Opener
+    window: tuple[float, float] | None
+    batch_size: int
+
+    def prepare(self, device: str) -> Callable[[Sequence[str]], NDArray[np.float32]]:
+        encoder = self.config.load(device)
+        threads = max(2, min(16, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4))
+
+        def read(ids: Sequence[str]) -> Any:
+            return encoder.prepare([to_rgb(self.source.open(image_id), self.window) for image_id in ids])
+
+        def compute(ids: Sequence[str]) -> NDArray[np.float32]:
+            batches = [ids[start : start + self.batch_size] for start in range(0, len(ids), self.batch_size)]
+            with ThreadPoolExecutor(threads, thread_name_prefix="read") as pool:
+                return np.concatenate([encoder.forward(batch) for batch in ahead(pool, read, batches, threads)])
+
+        return compute
+
+
+def self_test(encoder: Encoder, images: Sequence[NDArray[np.uint8]], view: str = "rgb") -> dict[str, Any]:
+    """What the preprocessing does to a sample of images, and how far their vectors differ; kept with the vectors.
+
+    DataError   the model would see images that are nearly black, or scaled twice or not at all, or its vectors hardly
+                depend on the image
+    """
+    prepared = encoder.prepare(images)
+    found: dict[str, Any] = dict(encoder.about) | {"view": view}
+    mean, std = encoder.about.get("mean"), encoder.about.get("std")
+    if mean is not None and std is not None:
+        shown = [edges(pixels) for pixels in images] if view == "canny" else images
+        raw = np.mean([pixels.std() / 255 for pixels in shown]) / np.mean(std)
+        values = np.asarray(prepared.float() if hasattr(prepared, "float") else prepared, dtype=np.float64)
+        seen = float(values.std(axis=tuple(range(1, values.ndim))).mean())
+        found |= {"seen_mean": float(values.mean()), "seen_std": seen, "expected_std": float(raw)}
+        if raw > 0.02 and not CONTRAST[0] < seen / raw < CONTRAST[1]:
+            raise DataError(
+                f"after preprocessing the images have {seen / raw:.2g} times the contrast that the model expects:"
+                " they are scaled twice, or not at all",
+                hint="check do_rescale, rescale_factor, mean and std in the model's preprocessing configuration",
+                field="embedding.model",
+            )
+    vectors = encoder.forward(prepared)
+    distinct = len({pixels.tobytes() for pixels in images}) > 1
+    spread = float(np.linalg.norm(vectors - vectors.mean(0), axis=1).mean())
+    length = float(np.linalg.norm(vectors, axis=1).mean())
+    found["spread"] = spread / max(length, 1e-12)
+    if distinct and found["spread"] < SPREAD:
+        raise DataError(
+            f"the embeddings of {len(images)} images are nearly equal (spread {found['spread']:.1e} of their length)",
+            hint="the model does not see the images: check its weights and its preprocessing",
+            field="embedding.model",
+        )
+    return found
