@@ -139,8 +139,14 @@ class Images(Artifact):
 
     def select(self, ids: list[str]) -> "Images":
         """The rows with these ids, in their order."""
-        position = {image_id: row for row, image_id in enumerate(self.ids)}
-        return self.take(np.array([position[image_id] for image_id in ids], dtype=np.int64))
+        return self.take(self.rows(ids))
+
+    def rows(self, ids: list[str]) -> NDArray[np.int64]:
+        """int64 (m,) rows of the images with these ids."""
+        if ids == self.ids:
+            return np.arange(len(ids))
+        position = dict(zip(self.ids, range(len(self.ids)), strict=True))
+        return np.fromiter(map(position.__getitem__, ids), dtype=np.int64, count=len(ids))
 
     def label_of(self, row: int) -> str | None:
         return self.label_names[self.labels[row]] if self.labels[row] >= 0 else None
@@ -363,10 +369,11 @@ class TrainingSet(Artifact):
 
     labels      label name of each image, None where the dataset has none
     clusters    int64 (n,)
-    weights     float64 (n,)  how often an image is drawn, relative to the others; mean 1. All equal: every image
-                once an epoch; otherwise an epoch is n draws with replacement in proportion to them
+    weights     float64 (n,)  how often an image is drawn, relative to the others; mean 1. In an epoch of n draws an
+                image comes that often, rounded up or down by lot: with equal weights exactly once
     shortage    text per group that was left out or is smaller than the others
     validation  validation images of the groups that are trained on; the loss on them tells how training goes
+    groups      a row a group: group, images (that there are), picked (that are trained on), share (of all draws)
     """
 
     ids: list[str]
@@ -375,6 +382,7 @@ class TrainingSet(Artifact):
     weights: NDArray[np.float64]
     shortage: list[str]
     validation: Members = field(default_factory=Members.none)
+    groups: list[dict[str, Any]] = field(default_factory=list)
 
     def save(self, folder: Path) -> None:
         columns = {"id": self.ids, "label": self.labels, "cluster": self.clusters.tolist()}
@@ -383,6 +391,7 @@ class TrainingSet(Artifact):
         columns = {"id": watched.ids, "label": watched.labels, "cluster": watched.clusters.tolist()}
         save_table(folder / "validation.parquet", columns)
         write_json(folder / "shortage.json", self.shortage)
+        write_json(folder / "groups.json", self.groups)
 
     @classmethod
     def load(cls, folder: Path, config: Config) -> Self:
@@ -395,6 +404,7 @@ class TrainingSet(Artifact):
             np.array(rows["weight"], dtype=np.float64),
             read_json(folder / "shortage.json"),
             Members(watched["id"], watched["label"], np.array(watched["cluster"], dtype=np.int64)),
+            read_json(folder / "groups.json"),
         )
 
     def facts(self) -> dict[str, Any]:
@@ -405,13 +415,19 @@ class TrainingSet(Artifact):
 
 @dataclass(frozen=True)
 class Prompt:
-    """A caption and the record that it was built from; parts that the template does not name are None."""
+    """A caption and the record that it was built from; parts that the template does not name are None.
+
+    columns     metadata columns that the template names, and their values
+    variants    further captions of the same record, for training
+    """
 
     id: str
     text: str
     label: str | None
     cluster: int | None
     n_images: int
+    columns: dict[str, str] = field(default_factory=dict)
+    variants: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -435,7 +451,8 @@ class Prompts(Artifact):
     def load(cls, folder: Path, config: Config) -> Self:
         rows = load_table(folder / "captions.parquet")
         prompts, unseen = (
-            [Prompt(**one) for one in read_json(folder / f"{name}.json")] for name in ("prompts", "unseen")
+            [Prompt(**row | {"variants": tuple(row["variants"])}) for row in read_json(folder / f"{name}.json")]
+            for name in ("prompts", "unseen")
         )
         return cls(prompts, dict(zip(rows["id"], rows["prompt"], strict=True)), unseen)
 

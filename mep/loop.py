@@ -199,14 +199,26 @@ class _Pace:
         self.work.progress.update(done, self.steps, note)
 
 
+def _systematic(weights: "NDArray[np.float64]", rng: np.random.Generator) -> "NDArray[np.int64]":
+    """int64 (n,) rows, each as often as its share of n says, rounded up or down."""
+    n = len(weights)
+    ends = np.floor(np.cumsum(weights * (n / weights.sum())) + rng.random()).astype(np.int64)
+    ends += n - ends[-1]  # rounding may have lost or won the last one
+    return np.repeat(np.arange(n), np.diff(ends, prepend=0))
+
+
 def batch_rows(work: Work, step: int, batch_size: int, weights: "NDArray[np.float64]") -> "NDArray[np.int64]":
-    """Rows of the images of a step, int64 (batch_size,): each epoch a new order, or draws in proportion to weights."""
+    """Rows of the images of a step, int64 (batch_size,): each epoch a new order of n draws.
+
+    An image comes as often as its weight, float64 (n,), says, rounded up or down by lot (systematic resampling); with
+    equal weights that is exactly once.
+    """
     n = len(weights)
     positions = np.arange(step * batch_size, (step + 1) * batch_size)
     rows = []
     for epoch in np.unique(positions // n):
         rng = work.rng("order", int(epoch))
         uniform = bool(np.all(weights == weights[0]))
-        order = rng.permutation(n) if uniform else rng.choice(n, n, p=weights / weights.sum())
+        order = rng.permutation(n) if uniform else rng.permutation(_systematic(weights, rng))
         rows.append(order[positions[positions // n == epoch] % n])
     return np.concatenate(rows)

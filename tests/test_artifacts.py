@@ -69,8 +69,12 @@ def example(kind, tmp_path):
             np.ones(3),
             ["b, cluster 4: 1 image"],
             Members(["c"], [None], np.array([2])),
+            [{"group": "b", "images": 3}],
         ),
-        Prompts: Prompts([Prompt("a_c00", "text {", "a", 0, 2), Prompt("all", "x", None, None, 1)], {"a": 0, "b": 1}),
+        Prompts: Prompts(
+            [Prompt("a_c00", "text {", "a", 0, 2), Prompt("all", "x", None, None, 1, {"sex": "f"}, ("y",))],
+            {"a": 0, "b": 1},
+        ),
         References: References(
             {"random_conv": {"heldout": np.ones((2, 3), np.float32)}},
             {"random_conv": {"d": 3}},

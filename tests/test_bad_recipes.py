@@ -397,7 +397,7 @@ case(
 chest.yaml:11:25  arms.label-only.prompts.template: slot 'label' has no format 'uper'
         prompts: {template: "{label:uper} tissue"}
                             ^
-    known: lower, title
+    known: lower, name, title
 """,
 )
 case(

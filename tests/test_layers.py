@@ -38,6 +38,7 @@ LAYERS = [
         "cache",
         "encoders",
         "edges",
+        "captions",
         "checkpoints",
         "weights",
     },

@@ -1,12 +1,47 @@
 """Balancers: which images the model is trained on. They see the record, never the caption. One file, one balancer."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mep.registry import Method
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Images by what they are balanced on, in two levels: clusters within labels, say.
+
+    outer, inner    int64 (n,)   numbers; inner is -1 for images that are never picked
+    outer_names     one a number, what the reader knows it by; a single empty text where there is one level
+    inner_names
+    """
+
+    outer: NDArray[np.int64]
+    inner: NDArray[np.int64]
+    outer_names: list[str]
+    inner_names: list[str]
+
+    @property
+    def flat(self) -> NDArray[np.int64]:
+        """int64 (n,) number of the group of both levels, -1 where it is never picked."""
+        return np.where(self.inner >= 0, self.outer * len(self.inner_names) + self.inner, -1)
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """int64 (outer, inner) images of each group."""
+        shape = (len(self.outer_names), len(self.inner_names))
+        known = self.flat
+        return np.bincount(known[known >= 0], minlength=shape[0] * shape[1]).reshape(shape).astype(np.int64)
+
+    def name(self, group: int) -> str:
+        outer, inner = divmod(group, len(self.inner_names))
+        return ", ".join(filter(None, (self.outer_names[outer], self.inner_names[inner])))
 
 
 @dataclass(frozen=True)
@@ -27,14 +62,18 @@ class Balancer(Method):
 
     noun: ClassVar[str] = "balancer"
 
-    def pick(
-        self, labels: NDArray[np.int64], clusters: NDArray[np.int64], label_names: list[str], *, seed: int
-    ) -> Choice:
+    def pick(self, groups: Groups, *, seed: int) -> Choice:
         """A choice among n images.
-
-        labels      int64 (n,)   -1 where the dataset has none
-        clusters    int64 (n,)   -1 for images without a cluster, which are never picked
 
         DataError   no group is large enough
         """
         raise NotImplementedError
+
+
+def draw(groups: NDArray[np.int64], quota: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    """Sorted rows of at most quota[g] random images of each group g; groups int64 (n,), -1 is never drawn."""
+    rows = np.random.default_rng(seed).permutation(np.flatnonzero(groups >= 0))
+    order = np.argsort(groups[rows], kind="stable")
+    rows, known = rows[order], groups[rows][order]
+    place = np.arange(len(rows)) - np.searchsorted(known, known)
+    return np.sort(rows[place < quota[known]])

@@ -1,11 +1,12 @@
 """No balancing."""
 
+from __future__ import annotations
+
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mep.balancers import Balancer, Choice
+from mep.balancers import Balancer, Choice, Groups
 
 
 class NoBalancer(Balancer):
@@ -13,8 +14,6 @@ class NoBalancer(Balancer):
 
     kind: Literal["none"]
 
-    def pick(
-        self, labels: NDArray[np.int64], clusters: NDArray[np.int64], label_names: list[str], *, seed: int
-    ) -> Choice:
-        rows = np.flatnonzero(clusters >= 0)
+    def pick(self, groups: Groups, *, seed: int) -> Choice:
+        rows = np.flatnonzero(groups.inner >= 0)
         return Choice(rows, np.ones(len(rows)), [])

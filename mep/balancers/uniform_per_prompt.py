@@ -1,12 +1,13 @@
 """The same number of images for every group, and the same number of groups for every label."""
 
+from __future__ import annotations
+
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
-from mep.balancers import Balancer, Choice
+from mep.balancers import Balancer, Choice, Groups, draw
 from mep.errors import DataError
 
 
@@ -23,10 +24,8 @@ class UniformPerPrompt(Balancer):
     max_images_per_prompt: int | None = Field(None, ge=1)
     """Cap on the images of a group."""
 
-    def pick(
-        self, labels: NDArray[np.int64], clusters: NDArray[np.int64], label_names: list[str], *, seed: int
-    ) -> Choice:
-        counts = _count(labels, clusters)
+    def pick(self, groups: Groups, *, seed: int) -> Choice:
+        counts = groups.counts
         order = np.argsort(-counts, axis=1, kind="stable")
         ranked = np.take_along_axis(counts, order, axis=1)
         sizes = np.minimum(ranked.min(axis=0), self.max_images_per_prompt or ranked.max())
@@ -39,26 +38,11 @@ class UniformPerPrompt(Balancer):
                 field="balancing.method.min_prompts_per_label",
             )
         n_prompts = len(kept) - int(kept[::-1].argmax())
-        size = int(sizes[n_prompts - 1])
-        rng = np.random.default_rng(seed)
-        names, rows = label_names or ["(no label)"], []
-        shortage = []
-        for label in range(len(counts)):
-            members_of_label = clusters if counts.shape[0] == 1 else np.where(labels == label, clusters, -1)
-            for rank, cluster in enumerate(order[label]):
-                available = np.flatnonzero(members_of_label == cluster)
-                if rank < n_prompts:
-                    rows.append(rng.choice(available, size, replace=False))
-                elif len(available):
-                    shortage.append(f"{names[label]}, cluster {cluster}: {len(available)} images left out")
-        return Choice(np.sort(np.concatenate(rows)), np.ones(size * n_prompts * len(counts)), shortage)
-
-
-def _count(labels: NDArray[np.int64], clusters: NDArray[np.int64]) -> NDArray[np.int64]:
-    """int64 (labels, clusters) number of images in each group; one row where there are no labels."""
-    inside = clusters >= 0
-    rows = np.maximum(labels[inside], 0)
-    shape = (int(labels.max(initial=0)) + 1 if labels.max(initial=-1) >= 0 else 1, int(clusters.max(initial=-1)) + 1)
-    counts = np.zeros(shape, dtype=np.int64)
-    np.add.at(counts, (rows, clusters[inside]), 1)
-    return counts
+        quota = np.zeros_like(counts)
+        np.put_along_axis(quota, order[:, :n_prompts], sizes[n_prompts - 1], axis=1)
+        rows = draw(groups.flat, quota.ravel(), seed)
+        lost = [outer * counts.shape[1] + inner for outer, ranks in enumerate(order) for inner in ranks[n_prompts:]]
+        shortage = [
+            f"{groups.name(group)}: {counts.ravel()[group]} images left out" for group in lost if counts.ravel()[group]
+        ]
+        return Choice(rows, np.ones(len(rows)), shortage)

@@ -63,11 +63,12 @@ class Batches:
         scaling: Scaling,
         work: Work,
     ):
-        """captions: by the number of the prompt; the last one is the empty caption"""
+        """captions: by the number of the prompt; then comes the empty caption, then the variants"""
         self.config, self.work, self.ids = config, work, training_set.ids
         self.weights, self.posterior, self.captions, self.scaling = training_set.weights, posterior, captions, scaling
         self.prompt_rows = np.array([prompts.of_image[image_id] for image_id in training_set.ids])
         self.empty = len(prompts.prompts)
+        self.texts = numbers_of(prompts)
         self.n_turns = len(SYMMETRIES[config.symmetries])
 
     def __call__(self, step: int, n_timesteps: int, share: slice = slice(None)) -> Batch:
@@ -89,7 +90,10 @@ class Batches:
         if config.input_perturbation:
             added = noise + config.input_perturbation * torch.randn(shape, generator=generator)
         mean, std = self.posterior([self.ids[row] for row in rows[share]], turns[share])
-        captions = self.captions(np.where(dropped, self.empty, self.prompt_rows[rows])[share])
+        shown = self.prompt_rows[rows]
+        if self.texts.shape[1] > 1:
+            shown = self.texts[shown, self.work.rng("variant", step).integers(self.texts.shape[1], size=size)]
+        captions = self.captions(np.where(dropped, self.empty, shown)[share])
         clean = self.scaling(mean + std * spread[share])
         return Batch(clean, noise[share], added[share], (level * n_timesteps).long()[share], captions)
 
@@ -146,10 +150,18 @@ def _from_pixels(config: TrainingConfig, images: Images, base: BaseModel, work: 
     return read
 
 
+def numbers_of(prompts: Prompts) -> NDArray[np.int64]:
+    """int64 (prompts, texts of each) numbers of the captions of every prompt, as `captions_of` has them."""
+    n, n_variants = len(prompts.prompts), max((len(prompt.variants) for prompt in prompts.prompts), default=0)
+    variants = n + 1 + np.arange(n * n_variants).reshape(n, n_variants)
+    return np.column_stack([np.arange(n), variants])
+
+
 def captions_of(config: TrainingConfig, prompts: Prompts, base: BaseModel, work: Work) -> Any:
-    """Captions by the number of their prompt, the empty one last: hidden states, or tokens where the text encoder is
-    trained with the rest."""
-    texts = [*(prompt.text for prompt in prompts.prompts), ""]
+    """Captions by number, of prompts, then the empty one, then of variants: hidden states, or tokens where the text
+    encoder is trained with the rest."""
+    variants = (text for prompt in prompts.prompts for text in prompt.variants)
+    texts = [*(prompt.text for prompt in prompts.prompts), "", *variants]
     if config.text_encoder == "frozen":
         return Captions(base, texts, work)
     tokens = tokenize(load_part(base.pipeline, "tokenizer", work.device), texts)

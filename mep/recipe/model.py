@@ -5,11 +5,13 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
+from mep.captions import FORMATS
 from mep.config import Config
 from mep.engines import Engine
 from mep.engines.local import Local
 from mep.errors import DataError
 from mep.machine import TrainingMachine
+from mep.recipe.words import find_near
 from mep.registry import OneOf
 from mep.stages.balancing import BalancingConfig
 from mep.stages.clustering import ClusteringConfig
@@ -18,7 +20,7 @@ from mep.stages.embedding import EmbeddingConfig
 from mep.stages.generation import GenerationConfig
 from mep.stages.metrics import MetricsConfig
 from mep.stages.outliers import OutliersConfig
-from mep.stages.prompts import PromptsConfig, slots
+from mep.stages.prompts import PromptsConfig
 from mep.stages.training import TrainingConfig
 from mep.stages.utility import UtilityConfig
 
@@ -78,13 +80,30 @@ class Experiment(Config):
     """What generated images teach a classifier that is tested on real ones."""
 
     @model_validator(mode="after")
-    def _labels_are_there(self) -> "Experiment":
-        if self.dataset.label is None and any(name == "label" for name, _ in slots(self.prompts.template)):
+    def _slots_are_there(self) -> "Experiment":
+        known = {*FORMATS, *self.dataset.columns}
+        for name in sorted(self.prompts.names - known):
+            near = find_near(name, [*known])
+            more = "" if near.startswith("did") else "  a metadata column has to be named in dataset.columns"
+            raise PydanticCustomError(
+                "cross_field", "no slot '{slot}'", {"slot": name, "field": "prompts.template", "hint": near + more}
+            )
+        if self.dataset.label is None and "label" in self.prompts.names:
             raise PydanticCustomError(
                 "cross_field",
                 "the template names {label}, but dataset.label is not set",
                 {"field": "prompts.template", "hint": "name the label column in dataset.label, or take {label} out"},
             )
+        return self
+
+    @model_validator(mode="after")
+    def _groups_are_there(self) -> "Experiment":
+        known = ["label", "cluster", *self.dataset.columns]
+        for name in self.balancing.by:
+            if name not in known:
+                hint = f"{find_near(name, known)}; a metadata column has to be named in dataset.columns"
+                context = {"name": name, "field": "balancing.by", "hint": hint}
+                raise PydanticCustomError("cross_field", "'{name}' is nothing to balance by", context)
         return self
 
     @model_validator(mode="after")

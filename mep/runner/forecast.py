@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mep.artifacts import Prompt
+from mep.captions import Writer
 from mep.config import parts
 from mep.errors import DataError
 from mep.hub import ModelReference, size_on_hub
 from mep.pixels import SYMMETRIES
 from mep.recipe.model import Experiment, repeat_of
 from mep.runner.plan import Plan, Task
-from mep.stages.prompts import fill, slots
 from mep.store import Store
 
 PIECE = re.compile(r"[^\W\d_]+|\d|[^\s\w]+", re.UNICODE)
@@ -136,19 +136,22 @@ def _listing(experiment: Experiment) -> tuple[int, list[str]] | None:
 
 def _prompts(experiment: Experiment, labels: list[str]) -> list[Prompt]:
     """Every prompt that there can be, as if every cluster had images of every label."""
-    template = experiment.prompts.template
-    named = {name for name, _ in slots(template)}
+    config, named = experiment.prompts, experiment.prompts.names
+    writer = Writer((config.template,), config.label_names, config.cluster_names)
     k = getattr(experiment.clustering.method, "k", 1)
     most = k if isinstance(k, int) else max(getattr(k, "choose", (1,)))
     clusters: list[int | None] = list(range(most)) if "cluster" in named else [None]
     shown: list[str | None] = [*labels] if "label" in named and labels else [None]
     if named - {"label", "cluster"}:
         return []  # captions of other columns are known once the dataset is read
-    return [
-        Prompt(f"{label}_{cluster}", fill(template, label, cluster), label, cluster, 1)
-        for label in shown
-        for cluster in clusters
-    ]
+    try:
+        return [
+            Prompt(f"{label}_{cluster}", writer.write(label, cluster, {})[0], label, cluster, 1)
+            for label in shown
+            for cluster in clusters
+        ]
+    except DataError:
+        return []  # names that the recipe does not give, for clusters that need not come to be
 
 
 def _caption_notes(prompts: list[Prompt], longest: int) -> list[str]:

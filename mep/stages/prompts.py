@@ -1,135 +1,205 @@
 """Prompts: a caption for every image of the training set, built from its record."""
 
+from __future__ import annotations
+
 import itertools
-import re
-import string
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from mep.artifacts import Images, Prompt, Prompts, TrainingSet
+from mep.artifacts import BaseModel, Images, Prompt, Prompts, TrainingSet
+from mep.captions import COLUMN_FORMATS, FORMATS, Writer, identity, slots
 from mep.config import Config
 from mep.errors import DataError
 from mep.stage import Work, stage
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
-
-FORMATS = {
-    "label": {"": "as it is in the dataset", "lower": "in lower case", "title": "capitalised"},
-    "cluster": {"": "number from 0", "words": "number in words from zero", "letter": "a, b, ... z, aa"},
-}
-"""Slots of a template, and the formats of each."""
-
-
-def slots(template: str) -> list[tuple[str, str]]:
-    """(slot, format) pairs of a template, in order; ValueError where the braces do not match."""
-    return [(name, form or "") for _, name, form, _ in string.Formatter().parse(template) if name is not None]
 
 
 class PromptsConfig(Config):
     """How a caption is built."""
 
     template: str = Field(min_length=1, max_length=1000)
-    """Text with the slots {label} and {cluster}; formats as in {cluster:words} (zero, one, ...) or {label:lower}."""
+    """Text with the slots {label}, {cluster} and those columns that dataset.columns names. Formats: {label:lower},
+    {label:title}, {label:name}; {cluster} (0, 1, ...), {cluster:words} (zero, one, ...), {cluster:letter} (a, b, ...),
+    {cluster:name}; {age:lower}, {age:title}."""
+    variants: tuple[str, ...] = ()
+    """Further templates with the same slots; training draws one of all for every image it shows, generation uses
+    `template`."""
+    label_names: dict[str, str] = Field(default_factory=dict)
+    """What {label:name} says for a label."""
+    cluster_names: dict[int, str] = Field(default_factory=dict)
+    """What {cluster:name} says for a cluster. The numbers hold for one clustering; clustering.ids_from keeps them."""
 
     @field_validator("template")
     @classmethod
-    def _known_slots(cls, template: str) -> str:
-        try:
-            found = slots(template)
-        except ValueError as error:
-            raise PydanticCustomError("template", "braces do not match: {why}", {"why": str(error)}) from error
-        for name, form in found:
-            if name not in FORMATS:
-                raise PydanticCustomError(
-                    "template_slot", "no slot '{slot}'", {"slot": name, "wanted": [*FORMATS], "found": name}
-                )
-            if form not in FORMATS[name]:
-                raise PydanticCustomError(
-                    "template_format",
-                    "slot '{slot}' has no format '{form}'",
-                    {"slot": name, "form": form, "wanted": [known for known in FORMATS[name] if known], "found": form},
-                )
+    def _fillable(cls, template: str) -> str:
+        _check(template)
         return template
 
+    @field_validator("variants")
+    @classmethod
+    def _all_fillable(cls, variants: tuple[str, ...]) -> tuple[str, ...]:
+        for template in variants:
+            _check(template)
+        return variants
 
-@stage(version=3)
-def prompts(config: PromptsConfig, images: Images, training_set: TrainingSet, *, work: Work) -> Prompts:
-    """Caption every training and validation image from its record of label and cluster."""
-    named = {name for name, _ in slots(config.template)}
+    @property
+    def templates(self) -> tuple[str, ...]:
+        return self.template, *self.variants
+
+    @property
+    def names(self) -> set[str]:
+        """The slots of all templates."""
+        return {name for template in self.templates for name, _ in slots(template)}
+
+
+def _check(template: str) -> None:
+    """A template that can be filled, columns aside: which there are is for `dataset.columns` to say."""
+    try:
+        found = slots(template)
+    except ValueError as error:
+        raise PydanticCustomError("template", "braces do not match: {why}", {"why": str(error)}) from error
+    for name, form in found:
+        if not name.isidentifier():
+            raise PydanticCustomError(
+                "template_slot", "no slot '{slot}'", {"slot": name, "wanted": [*FORMATS], "found": name}
+            )
+        known = FORMATS.get(name, COLUMN_FORMATS)
+        if form not in known:
+            raise PydanticCustomError(
+                "template_format",
+                "slot '{slot}' has no format '{form}'",
+                {"slot": name, "form": form, "wanted": [one for one in known if one], "found": form},
+            )
+
+
+@stage(version=4)
+def prompts(
+    config: PromptsConfig, images: Images, training_set: TrainingSet, base: BaseModel, *, work: Work
+) -> Prompts:
+    """Caption every training and validation image from its record of label, cluster and columns."""
+    named = config.names
     if "label" in named and not images.label_names:
         raise DataError(
             "the template names {label}, but the dataset has no labels",
             hint="name the label column in dataset.label, or take {label} out",
             field="prompts.template",
         )
-
-    def records(labels: list[str | None], clusters: "NDArray[np.int64]") -> list[tuple[str | None, int | None]]:
-        return [
-            (label if "label" in named else None, cluster if "cluster" in named else None)
-            for label, cluster in zip(labels, clusters.tolist(), strict=True)
-        ]
-
-    keys = records(training_set.labels, training_set.clusters)
-    counts = Counter(keys)
-    ordered = sorted(counts, key=lambda key: (key[0] or "", -1 if key[1] is None else key[1]))
-
-    def prompt(label: str | None, cluster: int | None) -> Prompt:
-        text = fill(config.template, label, cluster)
-        return Prompt(_identity(label, cluster, images.label_names), text, label, cluster, counts[label, cluster])
-
-    pairs = sorted(itertools.product({label for label, _ in keys if label}, {c for _, c in keys if c is not None}))
-    position = {key: row for row, key in enumerate(ordered)}
     watched = training_set.validation
-    ids = [*training_set.ids, *watched.ids]
-    keys += records(watched.labels, watched.clusters)
-    return Prompts(
-        prompts=[prompt(*key) for key in ordered],
-        of_image={name: position[key] for name, key in zip(ids, keys, strict=True)},
-        unseen=[prompt(*pair) for pair in pairs if pair not in counts],
-    )
+    rows = images.rows([*training_set.ids, *watched.ids])
+    clusters = np.concatenate([training_set.clusters, watched.clusters])
+    columns = {name: _column(images, name, rows) for name in sorted(named - FORMATS.keys())}
+    codes = [
+        images.labels[rows] if "label" in named else None,
+        clusters if "cluster" in named else None,
+        *(numbers for numbers, _ in columns.values()),
+    ]
+    keys = _combined([code for code in codes if code is not None], len(rows))
+    n = len(training_set.ids)
+    _, first, prompt_of = np.unique(keys[:n], return_index=True, return_inverse=True)
+    writer = Writer(config.templates, config.label_names, config.cluster_names)
+    counts = np.bincount(prompt_of)
+    known = []
+    for place, row in enumerate(first.tolist()):
+        label = images.label_of(int(rows[row])) if "label" in named else None
+        cluster = int(clusters[row]) if "cluster" in named else None
+        values = {name: texts[numbers[row]] for name, (numbers, texts) in columns.items()}
+        text, *variants = writer.write(label, cluster, values)
+        prompt_id = identity(label, cluster, values)
+        known.append(Prompt(prompt_id, text, label, cluster, int(counts[place]), values, tuple(variants)))
+    unseen = [] if columns else _unseen(known, writer)
+    check([*known, *unseen], base)
+    order = sorted(range(len(known)), key=lambda place: _order(known[place]))
+    rank = np.empty(len(known), dtype=np.int64)
+    rank[order] = np.arange(len(known))
+    of_image = dict(zip(training_set.ids, rank[prompt_of].tolist(), strict=True))
+    by_key = dict(zip(keys[first].tolist(), rank.tolist(), strict=True))
+    of_image |= {
+        image_id: by_key[key] for image_id, key in zip(watched.ids, keys[n:].tolist(), strict=True) if key in by_key
+    }
+    return Prompts([known[place] for place in order], of_image, unseen)
 
 
-def fill(template: str, label: str | None, cluster: int | None) -> str:
-    """The caption of a record."""
-    text = []
-    for literal, name, form, _ in string.Formatter().parse(template):
-        text.append(literal)
-        if name is not None:
-            text.append(_format(name, form or "", label if name == "label" else cluster))
-    return "".join(text)
+def _unseen(known: list[Prompt], writer: Writer) -> list[Prompt]:
+    """Prompts of the pairs of a label and a cluster that no training image shows."""
+    seen = {(prompt.label, prompt.cluster) for prompt in known}
+    labels = sorted({label for label, _ in seen if label is not None})
+    clusters = sorted({cluster for _, cluster in seen if cluster is not None})
+    found = []
+    for label, cluster in itertools.product(labels, clusters):
+        if (label, cluster) not in seen:
+            text, *variants = writer.write(label, cluster, {})
+            prompt_id = identity(label, cluster, {})
+            found.append(Prompt(prompt_id, text, label, cluster, 0, variants=tuple(variants)))
+    return found
 
 
-def _format(name: str, form: str, value: Any) -> str:
-    if name == "label":
-        return {"": str(value), "lower": str(value).lower(), "title": str(value).capitalize()}[form]
-    if form == "words":
-        from num2words import num2words
-
-        return str(num2words(value))
-    return _letters(value) if form == "letter" else str(value)
+def _order(prompt: Prompt) -> tuple[Any, ...]:
+    return prompt.label or "", -1 if prompt.cluster is None else prompt.cluster, sorted(prompt.columns.items())
 
 
-def _letters(number: int) -> str:
-    """a, b, ... z, aa, ab, ... for 0, 1, ..."""
-    text = ""
-    while number >= 0:
-        text = chr(ord("a") + number % 26) + text
-        number = number // 26 - 1
-    return text
+def _column(images: Images, name: str, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], list[str]]:
+    """Number of the value that each image has in a column, and the values as text.
+
+    DataError   there is no such column, or an image has nothing in it
+    """
+    if name not in images.metadata:
+        raise DataError(
+            f"the template names {{{name}}}, but the dataset has no such column",
+            hint=f"columns: {', '.join(sorted(images.metadata)) or 'none'}",
+            field="prompts.template",
+        )
+    values = images.metadata[name]
+    texts = ["" if values[row] is None or values[row] != values[row] else str(values[row]) for row in rows.tolist()]
+    if "" in texts:
+        raise DataError(
+            f"the template names {{{name}}}, but {images.ids[rows[texts.index('')]]} has nothing in that column",
+            hint="fill the column in, leave the image out with dataset.exclude, or take the slot out",
+            field="prompts.template",
+        )
+    known, codes = np.unique(texts, return_inverse=True)
+    return codes.astype(np.int64), known.tolist()
 
 
-def _identity(label: str | None, cluster: int | None, label_names: list[str]) -> str:
-    """A prompt's name in files and tables: the same for the same record, whatever the template says."""
-    parts = []
-    if label is not None:
-        slug = re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")[:40]
-        same = [name for name in label_names if re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] == slug]
-        parts.append(slug if len(same) == 1 and slug else f"{slug}-{label_names.index(label)}".strip("-"))
-    if cluster is not None:
-        parts.append(f"c{cluster:02d}")
-    return "_".join(parts) or "all"
+def _combined(codes: list[NDArray[np.int64]], n: int) -> NDArray[np.int64]:
+    """int64 (n,), equal for images that are equal in all codes."""
+    keys = np.zeros(n, dtype=np.int64)
+    for code in codes:
+        shifted = code + 1
+        keys = keys * (int(shifted.max(initial=0)) + 1) + shifted
+        if keys.max(initial=0) > 2**40:
+            keys = np.unique(keys, return_inverse=True)[1].astype(np.int64)
+    return keys
+
+
+def check(prompts: list[Prompt], base: BaseModel) -> None:
+    """What the text encoder can tell apart, and holds.
+
+    DataError   an empty caption, one that is too long for the tokenizer, or two that are the same to it
+    """
+    from mep.pipelines import load_part
+
+    tokenizer = load_part(base.pipeline, "tokenizer", "cpu")
+    seen: dict[tuple[int, ...], Prompt] = {}
+    for prompt in prompts:
+        for text in (prompt.text, *prompt.variants):
+            if not text.strip():
+                raise DataError(f"the caption of prompt {prompt.id} is empty", field="prompts.template")
+            tokens = tuple(tokenizer(text).input_ids)
+            if len(tokens) > tokenizer.model_max_length:
+                raise DataError(
+                    f"'{text}' has {len(tokens)} tokens, the text encoder takes {tokenizer.model_max_length}",
+                    hint="shorten the template or the names: the end would be cut off",
+                    field="prompts.template",
+                )
+            other = seen.setdefault(tokens, prompt)
+            if other is not prompt:
+                raise DataError(
+                    f"prompts {other.id} and {prompt.id} are the same to the text encoder: '{other.text}' and '{text}'",
+                    hint="give them different names, or merge what they stand for in the dataset",
+                    field="prompts.template",
+                )
