@@ -86,7 +86,7 @@ class Screen:
         command = f"mep resume {self.run_id}"
         text = f"stopped; go on with: {command}" if again else "stopping where it can go on; once more stops at once"
         # Written past every buffer and lock: this runs inside a signal handler.
-        os.write(sys.stderr.fileno(), f"{show_cursor}\n{text}\n".encode())
+        os.write(2, f"{show_cursor}\n{text}\n".encode())
 
     def close(self) -> None:
         """Take the bar off the screen."""

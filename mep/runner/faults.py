@@ -10,7 +10,11 @@ from mep.errors import EnvironmentLacks, MepError
 from mep.machine import peak_memory_mb
 from mep.runner.environment import memory_bytes
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FULL = {
+    errno.ENOSPC: "no space left",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "a file would be larger than this system allows (ulimit -f)",
+}
 READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 OUT_OF_MEMORY = ("MemoryError", "OutOfMemoryError", "BrokenProcessPool", "WorkerCrashedError")
 """Names of errors: of Python and numpy, of torch and Ray, and of pools whose worker was killed by the system."""
@@ -33,9 +37,10 @@ def explain(error: BaseException, root: Path) -> MepError | None:
     if not isinstance(error, OSError):
         return None
     if error.errno in FULL:
+        where = f" to write {error.filename}" if error.filename else ""
         free_mb = shutil.disk_usage(root).free / 1e6
         return EnvironmentLacks(
-            f"no space left to write {error.filename or root} ({free_mb:,.0f} MB free under {root})",
+            f"{FULL[error.errno]}{where} ({free_mb:,.0f} MB free under {root})",
             hint="free some: mep gc lists what can go",
         )
     if error.errno in READ_ONLY and (error.filename is None or root in Path(str(error.filename)).absolute().parents):

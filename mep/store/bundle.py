@@ -29,9 +29,11 @@ def export_run(
     """Write a run to one file, without absolute paths and secrets; what it holds.
 
     UsageError      something that was asked for is no longer in the store
+    IntegrityError  an artifact of the run has no manifest any more
     """
     kinds = BRIEF + (Samples,) * samples + (Model, BaseModel) * weights
     names = _artifacts_of(store, run_id)
+    manifests = {name: store.manifest(*name.split("/")) for name in names}
     whole = [name for name in names if issubclass(_kind(name), kinds)]
     for name in whole:
         if not store.has(*name.split("/")):
@@ -46,7 +48,7 @@ def export_run(
             _add(archive, f"run/{name}", text)
         for name in names:
             folder = store.root / "store" / name
-            files = manifest.read(folder)["files"] if name in whole else {}
+            files = manifests[name]["files"] if name in whole else {}
             for file in [manifest.NAME, *files]:
                 archive.add(folder / file, f"store/{name}/{file}", recursive=False, filter=_anonymous)
     os.replace(temporary, output)

@@ -14,6 +14,8 @@ from pathlib import Path
 from mep.errors import Locked
 
 POLL_S = 0.2
+GLANCE_S = 0.1
+"""How long who may not wait tries all the same: somebody may only be looking, as `is_held` does."""
 
 _held: set[int] = set()
 """Descriptors of locks that this process holds."""
@@ -70,7 +72,7 @@ def _wait(
     on_wait: Callable[[str], None],
     while_waiting: Callable[[], None],
 ) -> None:
-    holder, deadline = holder_of(path), time.monotonic() + wait_s
+    holder, deadline = holder_of(path), time.monotonic() + max(wait_s, GLANCE_S)
     if wait_s > 0:
         on_wait(holder)
     while not _try(descriptor, shared):
@@ -78,7 +80,7 @@ def _wait(
             waited = f" after {wait_s:g} s of waiting" if wait_s else ""
             raise Locked(f"{path.name} is held by {holder}{waited}", hint="wait for it (--wait), or stop that process")
         while_waiting()
-        time.sleep(POLL_S)
+        time.sleep(min(POLL_S, max(wait_s, GLANCE_S) / 4))
 
 
 def is_held(path: Path) -> bool:

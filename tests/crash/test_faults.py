@@ -2,6 +2,7 @@
 
 import os
 import random
+import resource
 import shutil
 import signal
 import sqlite3
@@ -56,7 +57,7 @@ def files(store):
 
 def test_a_full_disk_is_told_the_store_stays_whole_and_more_room_is_all_it_takes(small_disk, tmp_path):
     runs = small_disk / "runs"
-    with pytest.raises(EnvironmentLacks, match="no space left to write") as caught:
+    with pytest.raises(EnvironmentLacks, match="no space left") as caught:
         run_trivial(runs, range(4), n_bytes=200_000)
     assert "mep gc" in caught.value.hint
     store = Store(runs)
@@ -67,6 +68,19 @@ def test_a_full_disk_is_told_the_store_stays_whole_and_more_room_is_all_it_takes
     assert state_of(find_run(Store(runs), None), store) == "done"
     run_trivial(tmp_path / "elsewhere", range(4), n_bytes=200_000)
     assert files(Store(runs)) == files(Store(tmp_path / "elsewhere"))
+
+
+def test_a_file_larger_than_the_system_allows_is_told(tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, before[1]))
+    try:
+        with pytest.raises(EnvironmentLacks, match="would be larger than this system allows"):
+            run_trivial(tmp_path, [1], n_bytes=3_000_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert check_artifacts(Store(tmp_path)) == []
+    run_trivial(tmp_path, [1], n_bytes=3_000_000)
+    assert state_of(find_run(Store(tmp_path), None), Store(tmp_path)) == "done"
 
 
 def test_a_read_only_store_can_be_looked_at_but_not_run_in(tmp_path):
