@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,8 @@ import numpy as np
 from mep.errors import DataError
 from mep.extractors import Extractor, Features, Network
 from mep.stage import Work
+from mep.workers import Job
+from mep.workers import ahead as in_order
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,20 +48,32 @@ def file_formats(names: Iterable[str]) -> str:
     return "+".join(sorted({known.get(ending, ending[1:]) for ending in endings if ending and len(ending) < 6}))
 
 
-def features_of(name: str, read: ReadBatch, n: int, extract: Features, work: Work) -> NDArray[np.float32]:
+@dataclass(frozen=True)
+class Extraction(Job[Sequence[int], "NDArray[np.float32]"]):
+    """Features of shards of rows, by whichever worker; `read` can be pickled."""
+
+    read: ReadBatch
+    extractor: Extractor
+    batch_size: int
+
+    def prepare(self, device: str) -> Callable[[Sequence[int]], NDArray[np.float32]]:
+        extract, readers = self.extractor.load(device), ThreadPoolExecutor(2, thread_name_prefix="read")
+        mapper = partial(in_order, readers, n=4)
+        return lambda rows: _shard(rows, self.read, extract, self.batch_size, mapper)
+
+
+def features_of(name: str, read: ReadBatch, n: int, extract: Features | Extractor, work: Work) -> NDArray[np.float32]:
     """float32 (n, d): features of n squares, in resumable shards.
+
+    extract     an extractor is loaded by every worker of the machine's engine, and `read` sent to it; with one that is
+                loaded already all is done here
 
     DataError   some are not finite
     """
-
-    def shard(rows: Sequence[int]) -> NDArray[np.float32]:
-        batches = [rows[start : start + work.batch_size] for start in range(0, len(rows), work.batch_size)]
-        stacks = work.map(read, batches)
-        if not isinstance(extract, Network):
-            return np.concatenate([extract(stack) for stack in stacks])
-        return np.concatenate([extract.forward(ready) for ready in ahead(extract.prepare, stacks)])
-
-    found = work.in_shards(name, range(n), shard)
+    if isinstance(extract, Extractor):
+        found = work.in_shards(name, range(n), Extraction(read, extract, work.batch_size))
+    else:
+        found = work.in_shards(name, range(n), lambda rows: _shard(rows, read, extract, work.batch_size, work.map))
     broken = np.flatnonzero(~np.isfinite(found).all(axis=1))
     if len(broken):
         raise DataError(
@@ -66,6 +82,15 @@ def features_of(name: str, read: ReadBatch, n: int, extract: Features, work: Wor
             field="metrics.extractors",
         )
     return found
+
+
+def _shard(
+    rows: Sequence[int], read: ReadBatch, extract: Features, batch_size: int, mapper: Callable[..., Iterator[Any]]
+) -> NDArray[np.float32]:
+    stacks = mapper(read, [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)])
+    if not isinstance(extract, Network):
+        return np.concatenate([extract(stack) for stack in stacks])
+    return np.concatenate([extract.forward(ready) for ready in ahead(extract.prepare, stacks)])
 
 
 def ahead(prepare: Callable[[Any], Any], items: Iterable[Any], depth: int = 2) -> Iterator[Any]:

@@ -7,7 +7,7 @@ large its model is. An item is leased to a worker, and handed out again where th
 import os
 import platform
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import metadata
@@ -152,32 +152,6 @@ def share_cores(n: int) -> list[tuple[int, ...]]:
     if len(cores) < n:
         return [(cores[number % len(cores)],) if cores else () for number in range(n)]
     return [tuple(cores[len(cores) * number // n : len(cores) * (number + 1) // n]) for number in range(n)]
-
-
-@dataclass(frozen=True)
-class Batched(Job[Sequence[int], Any]):
-    """Rows of an array: a shard of positions is read in batches on threads, and a model is applied to each.
-
-    read     positions -> what the model takes
-    model    anything with load(device) -> function of what `read` gives, to an array of as many rows
-    """
-
-    read: Callable[[Sequence[int]], Any]
-    model: Any
-    batch_size: int
-    readers: int = 2
-
-    def prepare(self, device: str) -> Callable[[Sequence[int]], Any]:
-        import numpy as np
-
-        apply = self.model.load(device)
-        pool = ThreadPoolExecutor(self.readers, thread_name_prefix="read")
-
-        def shard(rows: Sequence[int]) -> Any:
-            batches = [rows[start : start + self.batch_size] for start in range(0, len(rows), self.batch_size)]
-            return np.concatenate([apply(batch) for batch in ahead(pool, self.read, batches, 2 * self.readers)])
-
-        return shard
 
 
 def ahead(

@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from mep.engines.local import Local
 from mep.errors import DataError, EnvironmentLacks, Interrupted
 from mep.stage import Work
-from mep.workers import Batched, Job, Leases, check_versions, share_cores, versions
+from mep.workers import Job, Leases, check_versions, share_cores, versions
 
 
 @dataclass(frozen=True)
@@ -108,20 +109,20 @@ def test_workers_hold_two_items_and_more_are_taken_only_when_one_is_done():
     assert leases.take("b") == (1, 1)  # what the dead one held comes first
 
 
+@dataclass(frozen=True)
+class Double(Job):
+    def prepare(self, device):
+        return lambda rows: 2 * np.asarray(rows)
+
+
 def test_shards_of_a_job_come_back_in_order_and_are_kept(tmp_path):
-    job = Batched(read=np.asarray, model=Doubler(), batch_size=3)
-    work = Work(
-        folder=tmp_path, spreader=lambda job, items, stop: reversed(list(enumerate(map(job.prepare("cpu"), items))))
-    )
-    rows = work.in_shards("rows", range(10), job, size=4)
+    def backwards(job, items, stop):
+        return reversed(list(enumerate(map(job.prepare("cpu"), items))))
+
+    rows = Work(folder=tmp_path, spreader=backwards).in_shards("rows", range(10), Double(), size=4)
     assert rows.tolist() == [2 * number for number in range(10)]
     kept = Work(folder=tmp_path).in_shards("rows", range(10), lambda rows: 1 / 0, size=4)
     assert kept.tolist() == rows.tolist()
-
-
-class Doubler:
-    def load(self, device):
-        return lambda batch: 2 * batch
 
 
 def test_a_worker_of_another_version_is_refused_with_both_versions():
@@ -132,3 +133,19 @@ def test_a_worker_of_another_version_is_refused_with_both_versions():
 def test_a_device_that_is_not_there_is_told_before_any_work():
     with pytest.raises(EnvironmentLacks, match="torch sees 0 CUDA devices"):
         Local(kind="local").places("cuda:1")
+
+
+def test_two_processes_extract_the_features_that_one_does(imagefolder, tmp_path):
+    from mep.extraction import Extraction
+    from mep.extractors.random_conv import RandomConv
+    from mep.sources.imagefolder import ImageFolder
+    from mep.stages.dataset import DatasetConfig, dataset
+    from mep.stages.references import Squares
+
+    source = ImageFolder(kind="imagefolder", path=imagefolder)
+    images = dataset.function(DatasetConfig(source=source, label="label"), work=Work(folder=tmp_path / "dataset"))
+    job = Extraction(Squares(images, 32), RandomConv(kind="random_conv"), 4)
+    works = [Work(folder=tmp_path / str(n), spreader=partial(local(n).spread, device="cpu")) for n in (1, 2)]
+    one, two = (work.in_shards("features", range(len(images)), job, size=8) for work in works)
+    assert len(one) == 40
+    assert np.array_equal(one, two)

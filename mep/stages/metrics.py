@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -10,7 +11,7 @@ from pydantic import Field, model_validator
 
 from mep.artifacts import Assignment, References, Samples, Scores
 from mep.evaluation import N_HALVES, Row, Space, complete, drawn, evaluate, measured_rows
-from mep.extraction import ReadBatch, features_of, file_formats
+from mep.extraction import features_of, file_formats
 from mep.files import read_json
 from mep.groupwise import Keys, evaluate_groups
 from mep.pixels import square
@@ -75,8 +76,8 @@ def metrics(
     for extractor in config.extractors:
         own = references.protocol[extractor.name]
         name = f"{extractor.name}-samples"
-        read = _reader(samples, listed, own["eval_resolution"])
-        made = features_of(name, read, len(listed), extractor.load(work.device), work)
+        read = SampleSquares(samples, [row["file_name"] for row in listed], own["eval_resolution"])
+        made = features_of(name, read, len(listed), extractor, work)
         space = _space(references, extractor.name, made, own | _of_samples(samples, listed, references))
         space = Space(**(vars(space) | {"metric_name": extractor.metric_name}))
         options: dict[str, Any] = {"seed": config.seed, "n_halves": config.halves, "device": work.device}
@@ -103,8 +104,16 @@ def _space(references: References, name: str, made: NDArray[np.float32], protoco
     )
 
 
-def _reader(samples: Samples, listed: list[dict[str, Any]], size: int) -> ReadBatch:
-    return lambda batch: np.stack([square(samples.read(listed[row]), size) for row in batch])
+@dataclass(frozen=True)
+class SampleSquares:
+    """Reads samples by their rows as squares, wherever a worker runs."""
+
+    samples: Samples
+    names: list[str]
+    size_px: int
+
+    def __call__(self, rows: Sequence[int]) -> NDArray[np.uint8]:
+        return np.stack([square(self.samples.read({"file_name": self.names[row]}), self.size_px) for row in rows])
 
 
 def _of_samples(samples: Samples, listed: list[dict[str, Any]], references: References) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,28 +54,38 @@ def references(config: ReferencesConfig, images: Images, base: BaseModel, *, wor
         train = train.take(np.sort(drawn(len(train), config.train_images, config.seed, 5)))
     rebuild = reconstructor(base, work.device)
 
-    def at_size(stack: Iterable[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-        return np.stack([square(pixels, size) for pixels in stack])
+    def floor(rows: Sequence[int]) -> NDArray[np.uint8]:
+        own = rebuild(np.stack([held_out.read_square(row, base.resolution) for row in rows]))
+        return np.stack([square(pixels, size) for pixels in own])
 
     sets: dict[str, tuple[int, ReadBatch]] = {
-        "heldout": (len(held_out), lambda batch: at_size([held_out.read(row) for row in batch])),
-        "train": (len(train), lambda batch: at_size([train.read(row) for row in batch])),
-        "floor": (
-            len(held_out),
-            lambda batch: at_size(rebuild(np.stack([held_out.read_square(r, base.resolution) for r in batch]))),
-        ),
+        "heldout": (len(held_out), Squares(held_out, size)),
+        "train": (len(train), Squares(train, size)),
+        "floor": (len(held_out), floor),
     }
     features: dict[str, dict[str, NDArray[np.float32]]] = {}
     protocol: dict[str, dict[str, Any]] = {}
     for extractor in config.extractors:
         extract = extractor.load(work.device)
         features[extractor.name] = {
-            name: features_of(f"{extractor.name}-{name}", read, n, extract, work) for name, (n, read) in sets.items()
+            name: features_of(f"{extractor.name}-{name}", read, n, extract if name == "floor" else extractor, work)
+            for name, (n, read) in sets.items()
         }
         d = features[extractor.name]["heldout"].shape[1]
         protocol[extractor.name] = protocol_of(extractor, d, size)
     tables = {"heldout": _table(held_out), "train": _table(train)}
     return References(features, protocol, tables)
+
+
+@dataclass(frozen=True)
+class Squares:
+    """Reads images by their rows as squares, wherever a worker runs."""
+
+    images: Images
+    size_px: int
+
+    def __call__(self, rows: Sequence[int]) -> NDArray[np.uint8]:
+        return np.stack([square(self.images.read(row), self.size_px) for row in rows])
 
 
 def _table(images: Images) -> dict[str, list[Any]]:

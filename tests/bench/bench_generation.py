@@ -1,0 +1,310 @@
+"""What drawing costs beside the bare model, and what engine and sampler gain over the original's way. Run by hand:
+
+    OMP_NUM_THREADS=1 python tests/bench/bench_generation.py bare       # 256 px, SD 1.5 with a quarter of the channels
+    OMP_NUM_THREADS=1 python tests/bench/bench_generation.py original RUNS    # a run with an epsilon model, see below
+    python tests/bench/bench_generation.py workers                      # needs two idle cores
+    OMP_NUM_THREADS=1 python tests/bench/bench_generation.py ray
+    OMP_NUM_THREADS=1 python tests/bench/bench_generation.py memory
+    OMP_NUM_THREADS=1 python tests/bench/bench_generation.py identity
+
+bare        Draw and Ledger against UNet forwards and VAE decode of the same batches on tensors: CPU seconds
+original    one prompt at a time, batches of 10, PNDM of 50 steps, JPEG, as the original does it, against ours with the
+            same sampler and with DPM-Solver++ of 25 steps: CPU seconds, and KID of both to held-out images. RUNS holds
+            `mep run recipes/quickstart.yaml --set training.base.prediction=epsilon`; the first arm is drawn
+workers     two processes on two cores against one process pinned to one core: wall time of the same batches
+ray         one Ray actor against one local worker process on batches of one second with 2 MB of images: wall time
+memory      peak memory of drawing 1,000 and 20,000 images, each in a process of its own
+identity    largest difference in grey levels of the same samples over batch sizes and number of threads
+
+CPU seconds are those of all threads of this process, so that a busy machine does not count against anybody.
+"""
+
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mep.artifacts import Images, Prompt, Prompts
+from mep.config import Config
+from mep.drawing.job import Draw
+from mep.drawing.ledger import Ledger
+from mep.drawing.plan import SamplePlan
+from mep.engines.local import _in_processes
+from mep.pipelines import NO_CHECKER, load_pipeline, prepare_libraries
+from mep.samplers.ddim import Ddim
+from mep.samplers.dpmsolverpp import DpmSolverPlusPlus
+from mep.samplers.pndm import Pndm
+from mep.stage import Work
+from mep.tokenizer import build_tokenizer
+from mep.workers import Job, Place, in_process, share_cores
+
+PROMPTS = [Prompt(f"p{n}", f"histology image of type {n}", None, n, 1) for n in range(5)]
+
+
+def scaled_down(folder: Path, divisor: int = 4, side: int = 256) -> Path:
+    """Stable Diffusion 1.5's structure with fewer channels and random weights, saved as a pipeline."""
+    prepare_libraries()
+    import torch
+    from diffusers import AutoencoderKL, DDPMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    torch.manual_seed(0)
+    tokenizer, width = build_tokenizer(77), 768 // divisor
+    n = ("DownEncoderBlock2D",) * 4
+    text = CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=width,
+        intermediate_size=4 * width,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+    )
+    unet = UNet2DConditionModel(
+        sample_size=side // 8,
+        cross_attention_dim=width,
+        attention_head_dim=8,
+        norm_num_groups=8,
+        block_out_channels=tuple(c // divisor for c in (320, 640, 1280, 1280)),
+    )
+    vae = AutoencoderKL(
+        down_block_types=n,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        block_out_channels=tuple(c // divisor for c in (128, 256, 512, 512)),
+        layers_per_block=2,
+        norm_num_groups=8,
+    )
+    scheduler = DDPMScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, clip_sample=False)
+    parts = {"vae": vae, "text_encoder": CLIPTextModel(text), "tokenizer": tokenizer, "unet": unet}
+    StableDiffusionPipeline(**parts, scheduler=scheduler, **NO_CHECKER).save_pretrained(folder)
+    return folder
+
+
+def job_of(folder: Path, side: int, batch_size: int, sampler: Any) -> Draw:
+    return Draw(folder, sampler, 3.0, side, side, batch_size)
+
+
+def batches(plan: SamplePlan, size: int) -> list[list[Any]]:
+    samples = [plan.sample(number) for number in plan.in_turn()]
+    return [samples[start : start + size] for start in range(0, len(samples), size)]
+
+
+def cpu_seconds(function: Any) -> float:
+    start = time.process_time()
+    function()
+    return time.process_time() - start
+
+
+def bare(root: Path, side: int = 256, size: int = 4, steps: int = 5, rounds: int = 4) -> None:
+    import torch
+
+    folder = scaled_down(root / "model", side=side)
+    plan = SamplePlan(PROMPTS[:size], [1] * size, Work(root).seed_for)
+    draw = job_of(folder, side, size, Ddim(kind="ddim", steps=steps))
+    pipeline = load_pipeline(folder, "cpu")
+    pipeline.scheduler = draw.sampler.fitted(pipeline.scheduler.config)
+    compute = draw.prepare("cpu")
+    latents, captions = torch.randn(2 * size, 4, side // 8, side // 8), torch.randn(2 * size, 77, 192)
+
+    @torch.inference_mode()
+    def model() -> None:
+        for t in range(steps):
+            pipeline.unet(latents, torch.tensor(t), captions)
+        pipeline.vae.decode(latents[:size])
+
+    def ours() -> None:
+        number = len(list(root.glob("out*")))
+        ledger = Ledger(plan, root / f"out{number}", root / f"drawn{number}.jsonl")
+        ledger.commit(draw.finish(compute(batches(plan, size)[0])))
+
+    model(), ours()
+    times = [(cpu_seconds(model), cpu_seconds(ours)) for _ in range(rounds)]
+    model_s, ours_s = (min(column) for column in zip(*times, strict=True))
+    print(f"bare model {model_s:.2f} s, drawn and written {ours_s:.2f} s for {size} images: {model_s / ours_s:.3f}")
+
+
+def original(runs: Path) -> None:
+    import torch
+
+    from mep.extractors.random_conv import RandomConv
+    from mep.pixels import square
+    from mep.recipe import load_recipe
+    from mep.runner.samples import arms_of
+    from mep.scores.kid import kernel_distance, kernel_distance_error
+    from mep.store import Store
+
+    store = Store(runs)
+    run_id = store.db.query("SELECT run_id FROM runs ORDER BY started_at DESC LIMIT 1")[0]["run_id"]
+    arm = arms_of(store, run_id, (), "training")[0]
+    known = Prompts.load(arm.folders["prompts"], Config()).prompts
+    recipe = load_recipe(store.run_folder(run_id) / "recipe.lock.yaml")
+    held_out = Images.load(arm.folders["dataset"], recipe.arms[arm.name].dataset).held_out
+    pipeline_folder, n = arm.folders["training"] / "pipeline", 130
+    side = 48
+    extract = RandomConv(kind="random_conv").load("cpu")
+    real = extract(np.stack([square(held_out.read(row), side) for row in range(len(held_out))]))
+
+    def kid(images: list[np.ndarray]) -> str:
+        fake = extract(np.stack(images))
+        return f"{1000 * kernel_distance(real, fake):.0f} ± {1000 * kernel_distance_error(real, fake):.0f}"
+
+    def theirs(folder: Path) -> list[np.ndarray]:
+        pipeline = load_pipeline(pipeline_folder, "cpu")
+        pipeline.scheduler = Pndm(kind="pndm", steps=50).fitted(pipeline.scheduler.config)
+        found = []
+        for prompt in known:
+            for batch in range(n // 10):
+                torch.manual_seed(batch)
+                with torch.no_grad():
+                    made = pipeline(
+                        prompt.text,
+                        num_images_per_prompt=10,
+                        num_inference_steps=50,
+                        guidance_scale=2,
+                        height=side,
+                        width=side,
+                    ).images
+                for number, image in enumerate(made):
+                    image.save(folder / f"{prompt.id}_b{batch}_im{number}.jpg")
+                    found.append(np.asarray(image))
+        return found
+
+    def ours(folder: Path, sampler: Any, size: int = 64) -> list[np.ndarray]:
+        plan = SamplePlan(known, [n] * len(known), Work(folder).seed_for)
+        ledger = Ledger(plan, folder, folder / "drawn.jsonl")
+        draw = replace(job_of(pipeline_folder, side, size, sampler), guidance=2.0)
+        for _, drawings in in_process(draw, batches(plan, size), "cpu", lambda: None):
+            ledger.commit(drawings)
+        from PIL import Image
+
+        return [
+            np.asarray(Image.open(folder / plan.sample(k).file_name)) for k in range(len(plan)) if ledger.state[k] == 1
+        ]
+
+    taken, kids = {}, {}
+    ways = {
+        "the original's way, pndm 50": theirs,
+        "ours, pndm 50": lambda folder: ours(folder, Pndm(kind="pndm", steps=50)),
+        "ours, dpmsolver++ 25": lambda folder: ours(folder, DpmSolverPlusPlus(kind="dpmsolver++", steps=25)),
+    }
+    for name, way in ways.items():
+        with tempfile.TemporaryDirectory() as folder:
+            start = time.process_time()
+            images = way(Path(folder))
+            taken[name] = time.process_time() - start
+        kids[name] = kid(images)
+        print(f"{name}: {taken[name]:.1f} s for {len(images)} images, KID x 1000 {kids[name]}", flush=True)
+    a, b, c = taken.values()
+    print(f"engine gain {a / b:.2f}x at the same sampler, sampler gain {b / c:.2f}x, together {a / c:.2f}x")
+
+
+def workers(root: Path, side: int = 128, size: int = 4, n: int = 24) -> None:
+    folder = scaled_down(root / "model", side=side)
+    plan = SamplePlan(PROMPTS, [n * size // len(PROMPTS)] * len(PROMPTS), Work(root).seed_for)
+    draw = job_of(folder, side, size, Ddim(kind="ddim", steps=4))
+    rates = {}
+    for processes in (1, 2):
+        places = [Place("cpu", cores[:1]) for cores in share_cores(2)][:processes]
+        found = _in_processes(draw, batches(plan, size), places, lambda: None)
+        times = [time.monotonic() for _ in found]
+        first = 2 * processes  # until all weights are loaded and every worker is at work
+        rates[processes] = size * (len(times) - first) / (times[-1] - times[first - 1])
+        print(f"{processes} process(es): {rates[processes]:.2f} images/s", flush=True)
+    print(f"two on two cores against one on one core: {rates[2] / rates[1]:.2f}x")
+
+
+@dataclass(frozen=True)
+class OneSecond(Job):
+    """A batch that takes a second and comes back with 2 MB."""
+
+    def prepare(self, device: str) -> Any:
+        return lambda number: time.sleep(1) or os.urandom(2_000_000)
+
+
+def ray_overhead(n: int = 30) -> None:
+    from mep.engines.ray import Ray
+
+    def taken(found: Any) -> float:
+        times = [time.monotonic() for _ in found]
+        return (times[-1] - times[1]) / (len(times) - 2)
+
+    local = taken(_in_processes(OneSecond(), range(n), [Place("cpu")], lambda: None))
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])
+    actor = taken(Ray(kind="ray", actors=1).spread(OneSecond(), range(n), device="cpu", stop=lambda: None))
+    print(f"a batch: {local:.4f} s in a local worker, {actor:.4f} s in a Ray actor: {100 * (actor / local - 1):+.1f} %")
+
+
+def draw_many(folder: Path, n: int, root: Path) -> None:
+    """Peak memory in MB of drawing n small images."""
+    plan = SamplePlan(PROMPTS, [n // len(PROMPTS)] * len(PROMPTS), Work(root).seed_for)
+    ledger = Ledger(plan, root, root / "drawn.jsonl")
+    ledger.recover()
+    size = 50
+    draw = job_of(folder, 16, size, Ddim(kind="ddim", steps=1))
+    numbers = ledger.missing()
+
+    def listed() -> Any:
+        while batch := [plan.sample(number) for number, _ in zip(numbers, range(size), strict=False)]:
+            yield batch
+
+    for _, drawings in in_process(draw, listed(), "cpu", lambda: None):
+        ledger.commit(drawings)
+    ledger.conclude({})
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def memory(root: Path) -> None:
+    folder = scaled_down(root / "model", divisor=20, side=16)
+    peaks = {}
+    for n in (1_000, 20_000):
+        command = [sys.executable, __file__, "draw", str(folder), str(n), str(root / str(n))]
+        (root / str(n)).mkdir()
+        peaks[n] = float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        print(f"{n} images: {peaks[n]:.0f} MB", flush=True)
+    print(f"20,000 against 1,000: {100 * (peaks[20_000] / peaks[1_000] - 1):+.2f} %")
+
+
+def identity(root: Path, side: int = 128) -> None:
+    import torch
+    from PIL import Image
+
+    folder = scaled_down(root / "model", side=side)
+    plan = SamplePlan(PROMPTS, [2] * len(PROMPTS), Work(root).seed_for)
+    found = {}
+    for size, threads in ((10, 1), (10, 2), (1, 1), (3, 1), (5, 1)):
+        torch.set_num_threads(threads)
+        out = root / f"{size}-{threads}"
+        ledger = Ledger(plan, out, root / f"{size}-{threads}.jsonl")
+        draw = job_of(folder, side, size, Ddim(kind="ddim", steps=10))
+        for _, drawings in in_process(draw, batches(plan, size), "cpu", lambda: None):
+            ledger.commit(drawings)
+        found[size, threads] = np.stack(
+            [np.asarray(Image.open(out / plan.sample(k).file_name)) for k in range(len(plan))]
+        )
+        apart = np.abs(found[size, threads].astype(int) - found[10, 1].astype(int))
+        print(
+            f"batches of {size} on {threads} thread(s): at most {apart.max()} grey levels from batches of 10",
+            flush=True,
+        )
+
+
+def main() -> None:
+    what, *rest = sys.argv[1:]
+    with tempfile.TemporaryDirectory() as root:
+        if what == "original":
+            original(Path(rest[0]))
+        elif what == "ray":
+            ray_overhead()
+        elif what == "draw":
+            draw_many(Path(rest[0]), int(rest[1]), Path(rest[2]))
+        else:
+            {"bare": bare, "workers": workers, "memory": memory, "identity": identity}[what](Path(root))
+
+
+if __name__ == "__main__":
+    main()
