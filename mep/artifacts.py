@@ -559,6 +559,29 @@ class Model(InPipeline):
 
 
 @dataclass(frozen=True, eq=False)
+class Guidance(Artifact):
+    """How strongly generation follows the captions, and the curve that this was chosen from, if it was.
+
+    curve       rows of guidance, by (kid or frechet), value (None where all images were refused), se, n_real, n_fake,
+                refused
+    """
+
+    scale: float
+    curve: list[dict[str, Any]]
+
+    def save(self, folder: Path) -> None:
+        write_json(folder / "guidance.json", {"scale": self.scale, "curve": self.curve})
+
+    @classmethod
+    def load(cls, folder: Path, config: Config) -> Self:
+        return cls(**read_json(folder / "guidance.json"))
+
+    def facts(self) -> dict[str, Any]:
+        chosen = {"chosen of": len(self.curve), "by": self.curve[0]["by"]} if self.curve else {}
+        return {"scale": f"{self.scale:g}"} | chosen
+
+
+@dataclass(frozen=True, eq=False)
 class Samples(InFolder):
     """The synthetic dataset: an imagefolder with metadata.jsonl, contact sheets in `__sheets__/`.
 

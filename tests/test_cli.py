@@ -14,7 +14,7 @@ from mep import commands
 from mep.cli import main
 from mep.stages import stages
 
-OWN = ("prompts", "training", "generation", "metrics", "utility")
+OWN = ("prompts", "training", "guidance", "generation", "assignment", "metrics", "utility")
 """Stages that each of the two arms does by itself."""
 N_TASKS = len(stages()) + len(OWN)
 
@@ -63,8 +63,8 @@ def test_plan_counts_what_there_is_to_do_and_can_say_so_by_its_exit_code(finishe
     assert mep("--runs", runs, "plan", recipe, "--exit-code").exit_code == 0
     planned = mep("--runs", runs, "plan", recipe, "--set", "generation.guidance=3", "--json", "--exit-code")
     assert planned.exit_code == 10
-    rows = json.loads(planned.stdout)
-    assert {row["stage"] for row in rows if row["status"] == "run"} == {"generation", "metrics", "utility"}
+    rows = json.loads(planned.stdout)["stages"]
+    assert {row["stage"] for row in rows if row["status"] == "run"} == set(OWN) - {"prompts", "training"}
     assert "generation.guidance 1.5 -> 3.0" in {row["why"] for row in rows}
 
 

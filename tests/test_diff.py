@@ -22,7 +22,7 @@ def test_two_recipes_differ_in_fields_and_in_the_stages_that_depend_on_them(tmp_
     assert found["arms"] == [{"arm": "extra", "only in": str(other)}]
     assert found["fields"] == [{"arm": "all", "field": "training.learning_rate", "a": 1e-3, "b": 5e-3}]
     assert {row["arms"] for row in found["stages"]} == {"all"}
-    assert [row["stage"] for row in found["stages"]][:2] == ["training", "generation"]
+    assert [row["stage"] for row in found["stages"]][:3] == ["training", "guidance", "generation"]
     assert not {"dataset", "prompts", "latents"} & {row["stage"] for row in found["stages"]}
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from mep.allocations.per_prompt import PerPrompt
 from mep.allocations.table import Table
-from mep.artifacts import Clusters, Images, Model, Prompt, Prompts
+from mep.artifacts import Clusters, Guidance, Images, Model, Prompt, Prompts
 from mep.bases.scratch import Scratch
 from mep.drawing.job import Draw, encode, fault_of
 from mep.drawing.plan import SamplePlan, file_name
@@ -61,7 +61,8 @@ def draw(images, model):
         config = {"allocation": PerPrompt(kind="per_prompt", images=n), "guidance": 1.5} | config
         config = {"sampler": DpmSolverPlusPlus(kind="dpmsolver++", steps=2)} | config
         work = Work(folder=folder, batch_size=batch_size, **(work or {}))
-        return generation.function(GenerationConfig(**config), images, clusters, prompts, model, work=work)
+        given = Guidance(float(config["guidance"]), [])
+        return generation.function(GenerationConfig(**config), images, clusters, prompts, model, given, work=work)
 
     return draw
 

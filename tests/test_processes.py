@@ -96,3 +96,6 @@ def test_a_file_that_configures_nothing_is_told(tmp_path):
     with pytest.raises(EnvironmentLacks, match="is no configuration of accelerate") as caught:
         command_of(tmp_path / "other.yaml", tmp_path)
     assert caught.value.hint.startswith("write one: accelerate config")
+    (tmp_path / "fsdp.yaml").write_text("distributed_type: FSDP")
+    with pytest.raises(EnvironmentLacks, match="splits one model over devices"):
+        command_of(tmp_path / "fsdp.yaml", tmp_path)

@@ -20,7 +20,7 @@ from mep.runner.run import Unwatched, find_run, resume, run, state_of
 from mep.stage import Silent
 from mep.store import Store
 
-AFTER_TRAINING = ["generation", "assignment", "metrics", "utility"]
+AFTER_TRAINING = ["guidance", "generation", "assignment", "metrics", "utility"]
 """Stages that every arm has of its own because it is trained on its own."""
 
 STEPS = 250
@@ -104,7 +104,7 @@ def test_the_plan_names_the_ingredient_that_changed(tiny_recipe, tmp_path):
     plan = make_plan(load_recipe(tiny_recipe, ["training.learning_rate=2e-3"]), store)
     why = {(task.stage.name, task.status, task.why) for task in plan.tasks if task.status != "reuse"}
     assert ("training", "run", "training.learning_rate 0.001 -> 0.002") in why
-    assert ("generation", "run", "after training") in why
+    assert ("generation", "run", "after training, guidance") in why
 
 
 def test_an_edited_image_is_another_dataset(tiny_recipe, imagefolder, tmp_path):
@@ -167,7 +167,7 @@ def test_a_stage_that_raises_is_told_with_its_log_and_the_run_can_go_on(tiny_rec
     assert "ZeroDivisionError" in log.read_text()
     notes = Notes()
     resume(row["run_id"], store, notes)
-    assert sorted(notes.made) == sorted(2 * AFTER_TRAINING)
+    assert sorted(notes.made) == sorted(2 * AFTER_TRAINING[1:])
     assert state_of(find_run(store, row["run_id"]), store) == "done"
 
 

@@ -10,10 +10,10 @@ import torch
 from mep.checkpoints import Stateful, room_for
 from mep.diffusion import noise_scheduler_of
 from mep.errors import EnvironmentLacks
-from mep.files import read_json
-from mep.finetune.batches import Batches, Scaling, captions_of, posterior_of
+from mep.finetune.batches import Batches, captions_of, posterior_of
 from mep.finetune.crew import Team, accelerator_of
 from mep.finetune.denoiser import Denoiser
+from mep.finetune.encoding import Scaling
 from mep.finetune.optimizers import build_optimizer
 from mep.finetune.step import Step
 from mep.finetune.trackers import trackers_of
@@ -68,7 +68,7 @@ def assemble(
     accelerator = accelerator_of(work)
     captions = captions_of(config, prompts, base, work)  # before the UNet: the text encoder is gone again then
     posterior = posterior_of(config, images, base, latents, work)
-    scaling = Scaling.of(base, read_json(base.pipeline / "vae" / "config.json"))
+    scaling = Scaling.of(base)
     scheduler_config = load_part(base.pipeline, "scheduler", work.device).config
     noise_scheduler = noise_scheduler_of(scheduler_config, config.prediction, config.zero_terminal_snr)
     denoiser = _denoiser(config, base, work)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mep.finetune.encoding import Captions, Encoder, tokenize
+from mep.finetune.encoding import Captions, Encoder, Scaling, tokenize
 from mep.loop import batch_rows
 from mep.pipelines import load_part
 from mep.pixels import SYMMETRIES
@@ -96,27 +96,6 @@ class Batches:
         captions = self.captions(np.where(dropped, self.empty, shown)[share])
         clean = self.scaling(mean + std * spread[share])
         return Batch(clean, noise[share], added[share], (level * n_timesteps).long()[share], captions)
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """From the autoencoder's latents to those that the UNet sees."""
-
-    shape: tuple[int, int, int]
-    scale: float
-    shift: float
-
-    @classmethod
-    def of(cls, base: BaseModel, encoder_config: Any) -> Scaling:
-        side = base.resolution // 2 ** (len(encoder_config["block_out_channels"]) - 1)
-        return cls(
-            (int(encoder_config["latent_channels"]), side, side),
-            float(encoder_config.get("scaling_factor", 0.18215)),
-            float(encoder_config.get("shift_factor") or 0.0),
-        )
-
-    def __call__(self, latents: Tensor) -> Tensor:
-        return (latents - self.shift) * self.scale
 
 
 def posterior_of(config: TrainingConfig, images: Images, base: BaseModel, latents: Latents, work: Work) -> Posterior:

@@ -6,6 +6,8 @@ A value then depends on the item alone, not on what shares its batch: caches fil
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,12 +15,13 @@ import numpy as np
 from mep.cache import ArrayCache
 from mep.config import digest, folder_digest
 from mep.errors import DataError
-from mep.files import sha256_of
+from mep.files import read_json, sha256_of
 from mep.pipelines import load_part, to_tensor
 from mep.pixels import symmetry
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from mep.artifacts import BaseModel
     from mep.stage import Work
@@ -28,14 +31,12 @@ class Encoder:
     """The autoencoder of a base."""
 
     def __init__(self, base: BaseModel, work: Work):
-        self.vae: Any = load_part(base.pipeline, "vae", work.device)
-        self.device, self.side = work.device, base.resolution
+        self.folder, self.device = base.pipeline, work.device
 
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Channels, height and width of a latent."""
-        side = self.side // 2 ** (len(self.vae.config.block_out_channels) - 1)
-        return int(self.vae.config.latent_channels), side, side
+    @cached_property
+    def vae(self) -> Any:
+        """Loaded when the first image needs it: a full cache needs none."""
+        return load_part(self.folder, "vae", self.device)
 
     def posterior(self, pixels: NDArray[np.uint8], turns: Sequence[int]) -> NDArray[np.float32]:
         """Mean and standard deviation, float32 (s, 2, c, h, w), of an image (h, w, 3) under s symmetries."""
@@ -46,6 +47,31 @@ class Encoder:
             found = self.vae.encode(to_tensor(views, self.device)).latent_dist
             both: NDArray[np.float32] = torch.stack([found.mean, found.std], 1).float().cpu().numpy()
         return both
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """From the autoencoder's latents to those that the UNet sees.
+
+    shape   channels, height and width
+    """
+
+    shape: tuple[int, int, int]
+    scale: float
+    shift: float
+
+    @classmethod
+    def of(cls, base: BaseModel) -> Scaling:
+        settings = read_json(base.pipeline / "vae" / "config.json")
+        side = base.resolution // 2 ** (len(settings["block_out_channels"]) - 1)
+        return cls(
+            (int(settings["latent_channels"]), side, side),
+            float(settings.get("scaling_factor", 0.18215)),  # of Stable Diffusion, and the default of diffusers
+            float(settings.get("shift_factor") or 0.0),
+        )
+
+    def __call__(self, latents: Tensor) -> Tensor:
+        return (latents - self.shift) * self.scale
 
 
 def tokenize(tokenizer: Any, texts: Sequence[str]) -> Any:

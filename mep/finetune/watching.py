@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from mep.artifacts import BaseModel, Members, Prompts
-    from mep.finetune.batches import Posterior, Scaling
+    from mep.finetune.batches import Posterior
     from mep.finetune.denoiser import Denoiser
+    from mep.finetune.encoding import Scaling
     from mep.loop import Tracker
     from mep.stage import Work
     from mep.stages.training import WatchConfig

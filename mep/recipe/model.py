@@ -18,6 +18,7 @@ from mep.stages.clustering import ClusteringConfig
 from mep.stages.dataset import DatasetConfig
 from mep.stages.embedding import EmbeddingConfig
 from mep.stages.generation import GenerationConfig
+from mep.stages.guidance import GuidanceChoice
 from mep.stages.metrics import MetricsConfig
 from mep.stages.outliers import OutliersConfig
 from mep.stages.prompts import PromptsConfig
@@ -120,6 +121,17 @@ class Experiment(Config):
             except DataError as error:
                 context = {"problem": error.message, "field": error.field, "hint": error.hint}
                 raise PydanticCustomError("cross_field", "{problem}", context) from error
+        return self
+
+    @model_validator(mode="after")
+    def _guidance_can_be_chosen(self) -> "Experiment":
+        aside = self.dataset.validation
+        if isinstance(self.generation.guidance, GuidanceChoice) and not (aside.splits or aside.fraction):
+            raise PydanticCustomError(
+                "cross_field",
+                "guidance is chosen on validation images, and the recipe sets none aside",
+                {"field": "generation.guidance", "hint": "add dataset.validation: {fraction: 0.1}, or give one number"},
+            )
         return self
 
     @model_validator(mode="after")

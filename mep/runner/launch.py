@@ -26,6 +26,8 @@ from mep.store import Store
 
 SPEC, STOP, PROGRESS, FAILURE, LOG = "launch.json", "stop", "progress.json", "failure.json", "processes.txt"
 POLL_S = 0.2
+SPLITTING = ("FSDP", "DEEPSPEED", "MEGATRON_LM", "XLA", "TPU")
+"""Ways of accelerate in which no process holds the whole state."""
 
 
 def launch(task: Task, work: Work, store: Store) -> Artifact:
@@ -60,6 +62,11 @@ def command_of(config: Path, folder: Path) -> list[str]:
             f"machine.accelerate: {config} is no configuration of accelerate: {error}",
             hint=f"write one: accelerate config --config_file {config}",
         ) from error
+    if kind in SPLITTING:
+        raise EnvironmentLacks(
+            f"machine.accelerate: {config} splits one model over devices ({kind}), whose checkpoints mep cannot resume",
+            hint="take MULTI_GPU, with machine.gradient_checkpointing and optimizer: adafactor where memory is short",
+        )
     # accelerate starts several CPU processes by MPI only; torchrun, which it uses for GPUs, does it without
     by_torchrun = ["--multi_gpu"] if kind == "MULTI_CPU" and not settings.get("mpirun_config") else []
     port = [] if "main_process_port" in settings else ["--main_process_port", "0"]

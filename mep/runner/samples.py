@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mep.artifacts import Model, Prompt, Prompts, Samples
+from mep.artifacts import Guidance, Model, Prompt, Prompts, Samples
 from mep.config import Config
 from mep.drawing.plan import SamplePlan, file_name
 from mep.drawing.sheets import labelled
@@ -72,7 +72,8 @@ def draw(
     changes     fields of `generation` that are to be different
     seed        instead of the recipe's
     """
-    config = GenerationConfig.model_validate(arm.experiment.generation.model_dump() | changes)
+    settled = {"guidance": Guidance.load(arm.folders["guidance"], Config()).scale}  # it may have been chosen
+    config = GenerationConfig.model_validate(arm.experiment.generation.model_dump() | settled | changes)
     machine = arm.machine
     known = Prompts.load(arm.folders["prompts"], Config()).prompts
     prompts = list({prompt.id: prompt for prompt in (_prompt(text, known) for text in wanted)}.values())

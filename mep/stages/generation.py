@@ -10,8 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from mep.allocations import Allocation
-from mep.artifacts import Clusters, Images, Model, Prompt, Prompts, Samples
-from mep.config import Config
+from mep.artifacts import Clusters, Guidance, Images, Model, Prompt, Prompts, Samples
 from mep.drawing.job import Draw
 from mep.drawing.ledger import Ledger
 from mep.drawing.plan import Sample, SamplePlan
@@ -20,30 +19,17 @@ from mep.errors import DataError
 from mep.files import read_json
 from mep.pipelines import check_pipeline
 from mep.registry import OneOf
-from mep.samplers import Sampler
 from mep.stage import Work, stage
+from mep.stages.guidance import GuidanceConfig
 
 
-class GenerationConfig(Config):
+class GenerationConfig(GuidanceConfig):
     """How many images of which prompt, and how they are drawn."""
 
     allocation: OneOf[Allocation]
     """How many images for each prompt."""
     unseen_images: int = Field(0, ge=0)
     """Images for each pair of label and cluster that no training image shows, besides what the allocation gives."""
-    sampler: OneOf[Sampler]
-    guidance: float = Field(3.0, ge=0, le=50)
-    """Scale of classifier-free guidance (Ho & Salimans 2022); 1 is none. Higher follows the caption more closely, with
-    less variety."""
-    guidance_rescale: float = Field(0.0, ge=0, le=1)
-    """How far the contrast that strong guidance adds is taken back; 0.7 is usual, 0 is off (Lin et al. 2024,
-    arXiv:2305.08891, 3.4)."""
-    lora_scale: float = Field(1.0, ge=0, le=4)
-    """How strongly LoRA weights change the model that they were trained on; without meaning for a model without."""
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    """Arithmetic of the UNet and the decoder. bf16 and fp16 are several times faster on a GPU; fp16 not on a CPU."""
-    decoding: Literal["whole", "tiled"] = "whole"
-    """Tiled decodes large images in overlapping tiles, with far less memory and slightly other pixels at the seams."""
     size: Literal["model", "native"] | Annotated[int, Field(ge=8, le=8192)] = "model"
     """Side of the files: as the model draws; native, the median shorter side of the real training images; or pixels.
     Resized bicubic with anti-aliasing."""
@@ -55,9 +41,17 @@ class GenerationConfig(Config):
 
 @stage(version=2, draws=True, repeats=True, grows=("allocation", "unseen_images"))
 def generation(
-    config: GenerationConfig, images: Images, clusters: Clusters, prompts: Prompts, model: Model, *, work: Work
+    config: GenerationConfig,
+    images: Images,
+    clusters: Clusters,
+    prompts: Prompts,
+    model: Model,
+    guidance: Guidance,
+    *,
+    work: Work,
 ) -> Samples:
     """Draw the synthetic dataset; only images that are missing are made."""
+    config = config.model_copy(update={"guidance": guidance.scale})
     check_pipeline(model.pipeline)
     config.sampler.check(read_json(model.pipeline / "scheduler" / "scheduler_config.json"))
     counts = config.allocation.counts(prompts.prompts, real_counts(prompts.prompts, images.train, clusters))
@@ -107,7 +101,7 @@ def drawing_job(config: GenerationConfig, model: Model, work: Work, native_px: i
     return Draw(
         pipeline=model.pipeline,
         sampler=config.sampler,
-        guidance=config.guidance,
+        guidance=config.scale,
         guidance_rescale=config.guidance_rescale,
         side=model.resolution,
         saved_side=config.size if isinstance(config.size, int) else sides[config.size],

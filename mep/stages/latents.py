@@ -10,7 +10,7 @@ from mep.artifacts import BaseModel, Images, Latents, TrainingSet, save_table
 from mep.cache import ArrayCache
 from mep.config import Config, digest, folder_digest
 from mep.files import link_or_copy, sha256_of, write_json
-from mep.finetune.encoding import Encoder
+from mep.finetune.encoding import Encoder, Scaling
 from mep.pixels import SYMMETRIES
 from mep.stage import Work, stage
 
@@ -43,7 +43,7 @@ def latents(
     ids = [*training_set.ids, *training_set.validation.ids]
     chosen, turns = images.select(ids), SYMMETRIES[config.symmetries]
     encoder = Encoder(base, work)
-    shape = "x".join(map(str, encoder.shape))
+    shape = "x".join(map(str, Scaling.of(base).shape))
     facts = {"images": len(ids), "symmetries": len(turns), "shape": shape}
     write_json(work.out / "latents.json", facts)
     if config.cache == "off":

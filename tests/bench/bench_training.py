@@ -1,0 +1,229 @@
+"""Training beside the published script's way and beside a bare loop, on the same model, batch and arithmetic.
+
+    python tests/bench/bench_training.py                 # SD 1.5's blocks at a quarter of its channels, 256 px, CPU
+    python tests/bench/bench_training.py --gpu           # SD 1.5's size, 512 px, bf16, batch 16
+
+ours    the step of the stage `training`: cached latents and captions, everything else as a recipe has it
+script  each step decodes files, resizes, encodes pixels and captions, then trains: the way of diffusers'
+        train_text_to_image.py with its default data loader
+bare    UNet forward, backward, clipping and AdamW on tensors that are already there
+
+Times are medians of steps that take turns in one process: on a CPU its seconds over all threads, so run it with
+OMP_NUM_THREADS=1. Memory is the peak of a process of its own for each.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from sd_like import build, draw_images, peak_gb
+
+from mep.checkpoints import STALL, Checkpoints
+from mep.pipelines import load_part, prepare_libraries
+
+N_IMAGES = 32
+
+
+def prepare(root: Path, options: argparse.Namespace):
+    """Inputs of the stage `training`, with caches filled, and its config."""
+    from mep.artifacts import BaseModel, Prompt, Prompts, TrainingSet
+    from mep.sources.imagefolder import ImageFolder
+    from mep.stage import Work
+    from mep.stages.dataset import DatasetConfig, dataset
+    from mep.stages.latents import LatentsConfig, latents
+    from mep.stages.training import TrainingConfig
+
+    source = ImageFolder(kind="imagefolder", path=root / "images")
+    images = dataset.function(
+        DatasetConfig(source=source, label="label", near_duplicate_bits=None), work=Work(folder=root / "dataset")
+    )
+    train = images.train
+    labels = [train.label_of(row) for row in range(len(train))]
+    chosen = TrainingSet(train.ids, labels, np.zeros(len(train), dtype=np.int64), np.ones(len(train)), [])
+    texts = [Prompt(name, f"Histology image of {name} tissue", name, None, 1) for name in "ab"]
+    prompts = Prompts(texts, {name: "ab".index(label) for name, label in zip(train.ids, labels, strict=True)})
+    (root / "base.json").write_text(json.dumps({"kind": "pretrained", "resolution": options.side}))
+    base = BaseModel(root)
+    work = Work(folder=root / "latents", cache=root / "cache", device=options.device)
+    encoded = latents.function(LatentsConfig(), images, chosen, base, work=work)
+    settings = {"base": {"kind": "pretrained", "path": root / "pipeline", "resolution": options.side}}
+    settings |= {"steps": 1000, "global_batch_size": options.batch, "precision": options.precision, "ema_decay": 0}
+    config = TrainingConfig.model_validate(settings | {"watch": {"looks": 0}})
+    return config, (images, chosen, prompts, base, encoded), work
+
+
+def ours(root: Path, options: argparse.Namespace) -> Callable[[int], object]:
+    from mep.finetune.assembly import assemble
+
+    config, parts, work = prepare(root, options)
+    assembled = assemble(config, *parts, work)
+    global STATE
+    STATE = assembled.state
+    return assembled.step
+
+
+def unet_step(root: Path, options: argparse.Namespace):
+    """A UNet and what does one step on noisy latents, timesteps, captions and noise."""
+    unet = load_part(root / "pipeline", "unet", options.device).train()
+    optimizer = torch.optim.AdamW(unet.parameters(), lr=1e-5, weight_decay=1e-2, fused=True)
+    low = {"bf16": torch.bfloat16}.get(options.precision)
+
+    def step(noisy, timesteps, captions, noise):
+        with torch.autocast(options.device, low, enabled=low is not None):
+            predicted = unet(noisy, timesteps, captions).sample
+        torch.nn.functional.mse_loss(predicted.float(), noise).backward()
+        torch.nn.utils.clip_grad_norm_(unet.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+    return step
+
+
+def bare(root: Path, options: argparse.Namespace) -> Callable[[int], object]:
+    step = unet_step(root, options)
+    config = json.loads((root / "pipeline" / "unet" / "config.json").read_text())
+    side, width = options.side // 8, config["cross_attention_dim"]
+    noisy, noise = (torch.randn(options.batch, 4, side, side, device=options.device) for _ in range(2))
+    captions = torch.randn(options.batch, 77, width, device=options.device)
+    timesteps = torch.randint(1000, (options.batch,), device=options.device)
+    return lambda number: step(noisy, timesteps, captions, noise)
+
+
+def script(root: Path, options: argparse.Namespace) -> Callable[[int], object]:
+    prepare_libraries()
+    from torchvision import transforms
+
+    pipeline, device = root / "pipeline", options.device
+    low = {"bf16": torch.bfloat16}.get(options.precision, torch.float32)
+    vae, text = (load_part(pipeline, part, device).requires_grad_(False).to(low) for part in ("vae", "text_encoder"))
+    tokenizer, scheduler = (load_part(pipeline, part, device) for part in ("tokenizer", "scheduler"))
+    step = unet_step(root, options)
+    prepared = transforms.Compose(
+        [
+            transforms.Resize(options.side, interpolation=transforms.InterpolationMode.BILINEAR),
+            transforms.CenterCrop(options.side),
+            transforms.RandomHorizontalFlip(),
+            transforms.ToTensor(),
+            transforms.Normalize([0.5], [0.5]),
+        ]
+    )
+    files = sorted((root / "images").glob("*.png"))
+
+    class Pixels(torch.utils.data.Dataset):
+        def __len__(self):
+            return len(files)
+
+        def __getitem__(self, row):
+            with Image.open(files[row]) as image:
+                pixels = prepared(image.convert("RGB"))
+            caption = f"Histology image of {'ab'[row % 2]} tissue"
+            return pixels, tokenizer(caption, padding="max_length", max_length=77, return_tensors="pt").input_ids[0]
+
+    def forever():
+        while True:
+            yield from torch.utils.data.DataLoader(Pixels(), batch_size=options.batch, shuffle=True, drop_last=True)
+
+    loader = forever()
+
+    def one(number: int) -> None:
+        pixels, tokens = (part.to(device) for part in next(loader))
+        with torch.no_grad():
+            latents = vae.encode(pixels.to(low)).latent_dist.sample() * vae.config.scaling_factor
+            captions = text(tokens)[0]
+        noise = torch.randn_like(latents)
+        timesteps = torch.randint(1000, (len(latents),), device=device)
+        step(scheduler.add_noise(latents, noise, timesteps).float(), timesteps, captions.float(), noise.float())
+
+    return one
+
+
+WAYS = {"ours": ours, "script": script, "bare": bare}
+STATE: dict = {}
+
+
+def synchronise(options: argparse.Namespace) -> None:
+    if options.device.startswith("cuda"):
+        torch.cuda.synchronize()
+
+
+def seconds(step: Callable[[int], object], number: int, options: argparse.Namespace) -> float:
+    """CPU seconds over all threads on a CPU, so that a busy machine does not count; else what the clock says."""
+    clock = time.process_time if options.device == "cpu" else time.perf_counter
+    synchronise(options)
+    began = clock()
+    step(number)
+    synchronise(options)
+    return clock() - began
+
+
+def peak(name: str, root: Path, options: argparse.Namespace) -> float:
+    """Most memory in GB that two steps take in a process of their own."""
+    command = [sys.executable, __file__, "--root", str(root), "--peak", name, "--side", str(options.side)]
+    command += ["--batch", str(options.batch), "--device", options.device, "--precision", options.precision]
+    return float(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()[-1])
+
+
+def measure(root: Path, options: argparse.Namespace) -> None:
+    times: dict[str, list[float]] = {name: [] for name in WAYS}
+    steps = {name: way(root, options) for name, way in WAYS.items()}
+    for number in range(options.rounds + 1):
+        for name, step in steps.items():
+            taken = seconds(step, number, options)
+            if number:  # the first one warms up
+                times[name].append(taken)
+    median = {name: float(np.median(found)) for name, found in times.items()}
+    for name, taken in median.items():
+        print(f"{name:7s} {taken:7.3f} s a step  {options.batch / taken:7.2f} images/s")
+    print(f"against the script's way  {median['script'] / median['ours']:.2f}x  (target 1.4x)")
+    print(f"share of the bare loop    {median['bare'] / median['ours']:.3f}  (target 0.95)")
+    checkpoints = Checkpoints(root / "checkpoints", every_s=30)
+    checkpoints.save(1, STATE)
+    stall = checkpoints.saving_s / (checkpoints.interval_s + checkpoints.saving_s)
+    every = f"{checkpoints.saving_s:.2f} s every {checkpoints.interval_s:.0f} s"
+    print(f"checkpoint stall          {stall:.2%}  ({every}; target {STALL:.0%})")
+    del steps
+    memory = {name: peak(name, root, options) for name in ("ours", "script", "bare")}
+    for name, held in memory.items():
+        print(f"{name:7s} {held:7.2f} GB")
+    print(f"memory against bare loop  {memory['ours'] / memory['bare']:.3f}x  (target 1.05x)")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--gpu", action="store_true")
+    for name, default in {"width": 0.25, "side": 256, "batch": 4, "rounds": 9}.items():
+        parser.add_argument(f"--{name}", type=type(default), default=default)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16"])
+    parser.add_argument("--root", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--peak", choices=WAYS, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.gpu:
+        vars(options).update(width=1.0, side=512, batch=16, rounds=30, device="cuda", precision="bf16")
+    if options.peak:
+        step = WAYS[options.peak](options.root, options)
+        for number in range(2):
+            step(number)
+        if options.device.startswith("cuda"):
+            print(torch.cuda.max_memory_allocated() / 1e9)
+        else:
+            print(peak_gb())
+        return
+    with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
+        root = Path(scratch)
+        build(root / "pipeline", options.width)
+        draw_images(root / "images", N_IMAGES, options.side)
+        prepare(root, options)
+        measure(root, options)
+
+
+if __name__ == "__main__":
+    main()
