@@ -54,6 +54,6 @@ def extrapolate(
     """Intercept of the distances of random subsets of every size over 1/size."""
     distances = []
     for size in sizes:
-        drawn = [rows[rng.permutation(len(rows))[:size]].astype(np.float64) for rows in (real, fake)]
+        drawn = [rows[rng.permutation(len(rows))[:size]] for rows in (real, fake)]
         distances.append(frechet_distance(*drawn))
     return float(np.polynomial.polynomial.polyfit(1 / np.asarray(sizes), distances, 1)[0])
