@@ -26,10 +26,15 @@ class Timm(ModelReference, Embedder):
     @field_validator("id")
     @classmethod
     def _on_the_hub(cls, name: str | None) -> str | None:
-        if name is None:
-            return None
-        name = name.removeprefix(HUB)
-        return name if "/" in name else f"timm/{name}"
+        return hub_id(name)
 
     def load(self, device: str) -> Embed:
         return load_timm(self.folder(TIMM_FILES), device, self.pooling, self.dtype)
+
+
+def hub_id(name: str | None) -> str | None:
+    """Id on the hub of a model as timm names it."""
+    if name is None:
+        return None
+    name = name.removeprefix(HUB)
+    return name if "/" in name else f"timm/{name}"

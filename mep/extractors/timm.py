@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from pydantic import field_validator
+
+from mep.embedders.timm import hub_id
 from mep.encoders import TIMM_FILES, load_timm, preprocessing_of
 from mep.extractors import Network, PretrainedExtractor
 
@@ -11,10 +14,16 @@ from mep.extractors import Network, PretrainedExtractor
 class Timm(PretrainedExtractor):
     """Any vision model of timm by hub id or folder, pathology encoders such as UNI and H-optimus among them.
 
-    The features are those before the classifier, pooled as the model pools them.
+    The features are those before the classifier, pooled as the model pools them. An id is written as timm writes it:
+    hf-hub:MahmoodLab/uni, or vit_small_patch16_224.dino for timm's own.
     """
 
     kind: Literal["timm"]
+
+    @field_validator("id")
+    @classmethod
+    def _on_the_hub(cls, name: str | None) -> str | None:
+        return hub_id(name)
 
     def load(self, device: str) -> Network:
         encoder = load_timm(self.folder(TIMM_FILES), device)
