@@ -8,13 +8,13 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
 
 from mep.errors import Interrupted, MepError, StageFailed
 from mep.killpoints import reach
 from mep.machine import peak_memory_mb
 from mep.recipe.model import MachineConfig
 from mep.runner import environment
+from mep.runner.attempt import continued, drop_empty, first_error_first
 from mep.runner.faults import explain
 from mep.runner.launch import launch
 from mep.runner.plan import Plan, Task, lineage_of
@@ -87,7 +87,7 @@ class Session:
             error = problem.message
             raise
         finally:
-            with _first_error_first(state):
+            with first_error_first(state):
                 self._end(state, error)
 
     def _end(self, state: str, error: str) -> None:
@@ -214,7 +214,7 @@ class Session:
             ) from problem
         finally:
             if state != "done":
-                with _first_error_first(state):
+                with first_error_first(state):
                     self._failed(task, row, state, error, time.monotonic() - started)
 
     def _failed(self, task: Task, row: Row, state: str, error: str, wall_s: float) -> None:
@@ -222,7 +222,7 @@ class Session:
         row.update(state=state, error=error, ended_at=self.ledger.now(), wall_s=wall_s)
         row.update(peak_memory_mb=peak_memory_mb())
         self.ledger.write([("attempts", row)])
-        _drop_empty(self.store, task)
+        drop_empty(self.store.work_folder(task.stage.name, task.fingerprint))
 
     def _opened(self, task: Task) -> Row:
         traits = environment.traits(self.machine, resolve(self.machine.device))
@@ -230,43 +230,4 @@ class Session:
         row |= {"artifact_id": task.artifact_id, "arms": json.dumps(task.arms), "why": task.why or "asked again"}
         row |= {"state": "running", "started_at": self.ledger.now(), "ended_at": None, "wall_s": None}
         row |= {"peak_memory_mb": None, "error": "", "machine": json.dumps(traits)}
-        return row | {"resume": self._resumed(task, traits)}
-
-    def _resumed(self, task: Task, traits: dict[str, Any]) -> str:
-        """Whether unfinished work is continued exactly: '' where there is none, 'exact', or what was different."""
-        folder = self.store.work_folder(task.stage.name, task.fingerprint)
-        if not any(path.is_file() for path in folder.rglob("*")):
-            return ""
-        earlier = self.ledger.db.query(
-            "SELECT DISTINCT machine FROM attempts WHERE artifact_id = ? AND state != 'done'", task.artifact_id
-        )
-        changed = {
-            f"{name} {before.get(name)} -> {value}"
-            for before in (json.loads(row["machine"]) for row in earlier)
-            for name, value in traits.items()
-            if before.get(name) != value
-        }
-        return "not exact: " + "; ".join(sorted(changed)) if changed else "exact"
-
-
-@contextmanager
-def _first_error_first(state: str) -> Iterator[None]:
-    """What goes wrong while a failure is being recorded (a full disk, say) must not hide the failure itself.
-
-    The rows then still say `running`; as nobody holds the run's lock, its state is derived to be `interrupted`.
-    """
-    try:
-        yield
-    except (MepError, OSError):
-        if state == "done":
-            raise
-
-
-def _drop_empty(store: Store, task: Task) -> None:
-    """Remove folders in which a failed attempt left nothing to continue from."""
-    folder = store.work_folder(task.stage.name, task.fingerprint)
-    for path in sorted((path for path in folder.rglob("*") if path.is_dir()), reverse=True):
-        if not any(path.iterdir()):
-            path.rmdir()
-    if folder.exists() and not any(folder.iterdir()):
-        folder.rmdir()
+        return row | {"resume": continued(self.store, task, traits)}

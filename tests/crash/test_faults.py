@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from trivial import plan_trivial, run_trivial
+from trivial import FAILS, plan_trivial, run_trivial
 
 from mep.cli import main
 from mep.errors import EnvironmentLacks, IntegrityError, Interrupted, Locked
@@ -263,15 +263,36 @@ def test_a_clock_that_goes_back_an_hour_neither_hides_the_new_run_nor_gives_it_a
 
 
 @pytest.mark.parametrize(("fails", "words"), [("memory", "Unable to allocate"), ("worker", "terminated abruptly")])
-def test_too_little_memory_is_told_with_what_to_lower_and_the_arm_that_failed(tmp_path, fails, words):
+def test_too_little_memory_is_told_with_what_to_lower_and_the_arm_that_failed(tmp_path, monkeypatch, fails, words):
+    monkeypatch.setenv(FAILS, fails)
     with pytest.raises(EnvironmentLacks, match=f"stage s0: out of memory: .*{words}") as caught:
-        run_trivial(tmp_path, [1, 2], fails=fails)
+        run_trivial(tmp_path, [1, 2])
     assert "machine.batch_size" in caught.value.hint
     store = Store(tmp_path)
     [row] = store.db.query("SELECT state, arms, error FROM attempts")
     assert (row["state"], row["arms"]) == ("failed", '["arm1", "arm2"]')
     assert "out of memory" in row["error"]
     assert check_artifacts(store) == check_database(store) == []
+
+
+def test_a_resume_says_whether_it_was_exact_and_if_not_what_was_different(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setenv(FAILS, "memory")
+        for _ in range(2):  # every time, a file of unfinished work is left behind
+            with pytest.raises(EnvironmentLacks):
+                run_trivial(tmp_path, [1])
+    run_trivial(tmp_path, [1], machine={"batch_size": 32})
+    store = Store(tmp_path)
+    attempts = store.db.query(
+        "SELECT session, state, resume FROM attempts WHERE artifact_id LIKE 's0/%' ORDER BY number"
+    )
+    assert [(row["session"], row["state"], row["resume"]) for row in attempts] == [
+        (1, "failed", ""),
+        (2, "failed", "exact"),
+        (3, "done", "not exact: machine.batch_size 64 -> 32"),
+    ]
+    made = store.manifest("s0", plan_trivial(store, [1]).tasks[0].fingerprint)
+    assert made["resume"] == "not exact: machine.batch_size 64 -> 32"
 
 
 def test_a_stage_that_does_not_look_is_left_after_a_while_and_the_run_goes_on_later(tmp_path, monkeypatch):

@@ -31,7 +31,6 @@ class TrivialConfig(Config):
     value: int
     sleep_s: float = 0
     n_bytes: int = 0
-    fails: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,6 +52,9 @@ def _die():
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+FAILS = "TRIVIAL_FAILS"
+"""Environment variable: how every stage fails once it has written something."""
+
 FAILURES = {
     "memory": lambda: np.ones((1 << 24, 1 << 24)),  # 2 PB: no machine has them
     "worker": lambda: ProcessPoolExecutor(1).submit(_die).result(),  # as the kernel does when memory is short
@@ -66,8 +68,8 @@ def _trivial(number: int, before: type[Number] | None) -> Any:
         time.sleep(config.sleep_s)
         (work.out / "filler.bin").write_bytes(bytes(config.n_bytes))
         work.progress.update(1, 1)
-        if config.fails:
-            FAILURES[config.fails]()
+        if FAILS in os.environ:
+            FAILURES[os.environ[FAILS]]()
         return output(value + config.value)
 
     if before is None:
@@ -90,11 +92,11 @@ for place in range(N_STAGES):
     STAGES[f"s{place}"] = _trivial(place, STAGES[f"s{place - 1}"].output if place else None)
 
 
-def recipe_of(arms, *, shared=5, **fields):
+def recipe_of(arms, *, shared=5, machine=None, **fields):
     """A recipe whose arms have `shared` stages in common; an arm is known by its number."""
     return SimpleNamespace(
         name="trivial",
-        machine=MachineConfig(device="cpu"),
+        machine=MachineConfig(device="cpu", **(machine or {})),
         arms={
             f"arm{arm}": SimpleNamespace(
                 seed=1,
