@@ -8,6 +8,7 @@ import json
 import os
 import textwrap
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -27,6 +28,15 @@ HashFile = Callable[[Path], str]
 """Gives the sha256 of a file; the store passes one that remembers by size and mtime."""
 
 
+@dataclass(frozen=True)
+class Download:
+    """Something that is not on this machine yet; `bytes` is None where nobody says how large it is."""
+
+    id: str
+    revision: str
+    bytes: int | None
+
+
 class Config(BaseModel):
     """A frozen piece of a recipe. The docstring under a field is its description in the schema.
 
@@ -44,6 +54,10 @@ class Config(BaseModel):
     def externals(self, hash_file: HashFile) -> dict[str, str]:
         """What this part reads from outside the recipe, by content; it enters the fingerprint."""
         return {}
+
+    def missing(self) -> Download | None:
+        """What this part would fetch when it runs; None where everything is here."""
+        return None
 
     def dump(self) -> dict[str, Any]:
         """JSON-ready values of every field that can change a result, defaults filled in."""

@@ -176,9 +176,9 @@ def show_forecast(forecast: "Forecast") -> None:
         cost = f"about {forecast.time_s or 0:.0f} s and {(forecast.memory_mb or 0) / 1000:.1f} GB of memory, as before"
     disk = f"{forecast.disk_bytes / 1e9:.2f} GB of disk for latents and samples, beside models and checkpoints"
     console.print(escape(f"asks for {disk}; {cost}"))
-    for one in forecast.downloads:
+    for place, one in forecast.downloads.items():
         size = "size unknown, the hub does not answer" if one.bytes is None else f"{one.bytes / 1e9:.2f} GB"
-        console.print(escape(f"downloads {one.id} (revision {one.revision}, {size}) for {one.field}"))
+        console.print(escape(f"downloads {one.id} (revision {one.revision}, {size}) for {place.partition(':')[0]}"))
     for note in forecast.notes:
         console.print(f"[yellow]note:[/] {escape(note)}")
 

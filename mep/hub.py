@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic import SerializationInfo, field_serializer, model_validator
 
-from mep.config import Config, HashFile, LocalPath, folder_digest
+from mep.config import Config, Download, HashFile, LocalPath, folder_digest
 from mep.errors import EnvironmentLacks
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -53,6 +53,14 @@ class ModelReference(Config):
     def is_here(self) -> bool:
         """Whether the model's files are on this machine."""
         return self.path is not None or snapshot_of(str(self.id), self.revision, self.repo_type) is not None
+
+    def missing(self) -> Download | None:
+        if self.is_here:
+            return None
+        answers = not isinstance(_answer(str(self.id), self.revision, self.repo_type), Exception)
+        return Download(
+            str(self.id), self.revision, _size(str(self.id), self.revision, self.repo_type) if answers else None
+        )
 
     def require(self) -> None:
         """EnvironmentLacks: the model is not on this machine and the hub does not give it."""
@@ -109,15 +117,9 @@ def _answer(model_id: str, revision: str, repo_type: str) -> str | Exception:
         return error
 
 
-def size_on_hub(reference: ModelReference) -> int | None:
-    """Bytes of what a reference names, second copies of weights aside; None where the hub does not answer."""
-    if isinstance(_answer(str(reference.id), reference.revision, reference.repo_type), Exception):
-        return None
-    return _size(str(reference.id), reference.revision, reference.repo_type)
-
-
 @cache
 def _size(model_id: str, revision: str, repo_type: str) -> int | None:
+    """Bytes of a model's or a dataset's files on the hub, second copies of weights aside."""
     from huggingface_hub import HfApi
 
     try:

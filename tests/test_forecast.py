@@ -67,8 +67,8 @@ def test_a_model_to_download_is_named_with_its_revision(place, monkeypatch, tmp_
         main, ["--runs", str(store.root), "plan", str(recipe), "--set", f"training.base={base}", "--json"]
     )
     found = json.loads(shown.stdout)
-    wanted = {"field": "training", "id": "someone/diffusion", "revision": "main", "bytes": None}
-    assert found["downloads"] == [wanted]
+    wanted = {"id": "someone/diffusion", "revision": "main", "bytes": None}
+    assert found["downloads"] == {"training: someone/diffusion": wanted}
     assert "someone/diffusion" in found["lacks"][0]
 
 

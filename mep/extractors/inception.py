@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from mep.config import HashFile, LocalPath
+from mep.config import Download, HashFile, LocalPath
 from mep.errors import DataError, EnvironmentLacks
 from mep.extractors import Extractor, Network, exact_arithmetic
 from mep.files import sha256_of
@@ -49,7 +49,11 @@ class Inception(Extractor):
         return "inception"
 
     def externals(self, hash_file: HashFile) -> dict[str, str]:
-        return {"weights": self._checked(self._file(), hash_file)}
+        path = self._known()
+        return {"weights": self._checked(path, hash_file) if path else self.SHA256}
+
+    def missing(self) -> Download | None:
+        return None if self._known() else Download(FILE, self.SHA256[:12], self.BYTES)
 
     def digest(self) -> str:
         return self.SHA256
@@ -107,14 +111,15 @@ class Inception(Extractor):
             )
         return sha256
 
-    def _file(self) -> Path:
+    def _known(self) -> Path | None:
+        """The file, where it is on this machine."""
         if self.weights is not None:
             return self.weights
-        own = cache_folder() / FILE
-        for known in (own, Path(tempfile.gettempdir()) / FILE):  # the second is where clean-fid keeps it
-            if known.exists():
-                return known
-        return self._download(own)
+        own = cache_folder() / FILE, Path(tempfile.gettempdir()) / FILE  # the second is where clean-fid keeps it
+        return next((path for path in own if path.exists()), None)
+
+    def _file(self) -> Path:
+        return self._known() or self._download(cache_folder() / FILE)
 
     def _download(self, path: Path) -> Path:
         """Fetch the file; it appears under its name only when it is whole and the right one."""

@@ -11,9 +11,8 @@ from typing import Any
 
 from mep.artifacts import Prompt
 from mep.captions import Writer
-from mep.config import parts
+from mep.config import Download, parts
 from mep.errors import DataError
-from mep.hub import ModelReference, size_on_hub
 from mep.pixels import SYMMETRIES
 from mep.recipe.model import Experiment, repeat_of
 from mep.runner.plan import Plan, Task
@@ -43,21 +42,9 @@ class ArmForecast:
 
 
 @dataclass
-class Download:
-    """A model or a dataset of the hub that is not on this machine.
-
-    bytes   None where the hub does not answer
-    """
-
-    field: str
-    id: str
-    revision: str
-    bytes: int | None
-
-
-@dataclass
 class Forecast:
     """
+    downloads   section and name -> what is not on this machine
     disk_bytes  of latents and samples that are yet to be made; models and checkpoints come on top
     time_s      of the stages that are yet to be made, as they took in earlier runs of this store; None where one of
                 them has not run here
@@ -67,7 +54,7 @@ class Forecast:
     """
 
     arms: list[ArmForecast]
-    downloads: list[Download] = field(default_factory=list)
+    downloads: dict[str, Download] = field(default_factory=dict)
     disk_bytes: int = 0
     time_s: float | None = None
     memory_mb: float | None = None
@@ -126,7 +113,7 @@ def _counts(
 
 def _listing(experiment: Experiment) -> tuple[int, list[str]] | None:
     """How many images the source lists, and their labels; None where it cannot be listed without fetching it."""
-    if any(isinstance(part, ModelReference) and not part.is_here for part in parts(experiment.dataset.source)):
+    if any(part.missing() for part in parts(experiment.dataset.source)):
         return None
     records = experiment.dataset.source.records()
     column = experiment.dataset.label
@@ -198,16 +185,15 @@ def _disk(experiment: Experiment, tasks: dict[str, Task], counts: ArmForecast) -
     return found
 
 
-def _downloads(plan: Plan) -> list[Download]:
+def _downloads(plan: Plan) -> dict[str, Download]:
     found: dict[str, Download] = {}
     for task in plan.tasks:
         if task.status != "reuse":
             for part in parts(task.config):
-                if isinstance(part, ModelReference) and not part.is_here:
-                    name = f"{part.id}@{part.revision}"
-                    size = size_on_hub(part)
-                    found.setdefault(name, Download(task.stage.section, str(part.id), part.revision, size))
-    return list(found.values())
+                missing = part.missing()
+                if missing and missing not in found.values():
+                    found[f"{task.stage.section}: {missing.id}"] = missing
+    return found
 
 
 def _cost(found: Forecast, plan: Plan, store: Store) -> None:
