@@ -32,6 +32,7 @@ def cluster():
         cluster = Cluster(initialize_head=True, head_node_args=small | {"include_dashboard": False})
         cluster.second = cluster.add_node(**small)
         yield cluster
+        ray.shutdown()
         cluster.shutdown()
 
 

@@ -5,7 +5,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from typing import Any, Literal
 
 from pydantic import Field
@@ -15,6 +14,10 @@ from mep.errors import EnvironmentLacks, MepError
 from mep.workers import LIVES, Job, Leases, Stop, check_versions, versions
 
 START = "start a cluster with: ray start --head --port=6379, and on every other host: ray start --address=HOST:6379"
+
+
+_connected_to: str | None = None
+"""What this process has connected itself to."""
 
 
 class Ray(Engine):
@@ -37,36 +40,34 @@ class Ray(Engine):
     def spread(
         self, job: Job[ItemT, ResultT], items: Iterable[ItemT], *, device: str, stop: Stop
     ) -> Iterator[tuple[int, ResultT]]:
-        with self._connected() as ray:
-            yield from _Spread(self, ray, job, Leases(items), device).results(stop)
+        yield from _Spread(self, self._connected(), job, Leases(items), device).results(stop)
 
-    @contextmanager
-    def _connected(self) -> Iterator[Any]:
-        """The module `ray`, connected; a connection that was there before is used and left as it is.
+    def _connected(self) -> Any:
+        """The module `ray`, connected for as long as this process lives: starting a cluster takes seconds.
+
+        A connection that somebody else made is used as it is.
 
         EnvironmentLacks    ray is not installed, or the cluster does not answer in time
         """
+        global _connected_to
         try:
             import ray
         except ImportError as error:
             raise EnvironmentLacks("the engine 'ray' needs Ray", hint="pip install 'mep[ray]'") from error
-        if ray.is_initialized():
-            yield ray
-            return
-        if self.address not in (None, "auto"):
-            _wait_for(str(self.address), self.connect_timeout_s)
+        wanted = self.address or "local"
+        if ray.is_initialized() and _connected_to in (None, wanted):
+            return ray
+        if wanted not in ("local", "auto"):
+            _wait_for(wanted, self.connect_timeout_s)
+        ray.shutdown()
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
-        here: dict[str, Any] = (
-            {"address": "local", "include_dashboard": False} if self.address is None else {"address": self.address}
-        )
+        own: dict[str, Any] = {"include_dashboard": False} if wanted == "local" else {}
         try:
-            ray.init(**here, **quiet)
+            ray.init(address=wanted, **own, **quiet)
         except (ConnectionError, RuntimeError) as error:
-            raise EnvironmentLacks(f"no Ray cluster at {self.address}: {error}", hint=START) from error
-        try:
-            yield ray
-        finally:
-            ray.shutdown()
+            raise EnvironmentLacks(f"no Ray cluster at {wanted}: {error}", hint=START) from error
+        _connected_to = wanted
+        return ray
 
 
 class _Actor:

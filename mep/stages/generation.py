@@ -12,7 +12,7 @@ from pydantic import Field
 from mep.allocations import Allocation
 from mep.artifacts import Clusters, Guidance, Images, Model, Prompt, Prompts, Samples
 from mep.drawing.job import Draw
-from mep.drawing.ledger import Ledger
+from mep.drawing.ledger import DRAWN, MISSING, Ledger
 from mep.drawing.plan import Sample, SamplePlan
 from mep.drawing.sheets import Sheets
 from mep.errors import DataError
@@ -66,7 +66,7 @@ def generation(
     for folder in work.earlier:
         ledger.adopt(folder)
     _draw(job, ledger, work)
-    if not (ledger.state == 1).any():
+    if not (ledger.state == DRAWN).any():
         raise DataError(
             f"all {len(plan)} images are refused ({', '.join(sorted(set(ledger.refusals.values())))})",
             hint="the model has diverged: train it more gently, or generate with less guidance or in fp32",
@@ -118,15 +118,17 @@ def drawing_job(config: GenerationConfig, model: Model, work: Work, native_px: i
 def _draw(job: Draw, ledger: Ledger, work: Work) -> None:
     """Draw what is missing on the workers of the engine, and commit it here as it comes."""
     plan, sheets = ledger.plan, Sheets(ledger)
-    kept = done = len(plan) - int((ledger.state == 0).sum())
-    began = time.monotonic()
+    done = len(plan) - int((ledger.state == MISSING).sum())
+    began, before = 0.0, 0  # the first batch comes late: weights are loaded before it
     for _, drawings in work.spread(job, _batches(ledger, job.batch_size)):
         ledger.commit(drawings)
         for drawing in drawings:
             sheets.notice(plan.sample(drawing.number))
         sheets.update()
         done += len(drawings)
-        note = f"{(done - kept) / (time.monotonic() - began):.2f} images/s"
+        if not began:
+            began, before = time.monotonic(), done
+        note = f"{(done - before) / (time.monotonic() - began):.2f} images/s" if done > before else "begun"
         if ledger.refusals:
             note += f", {len(ledger.refusals)} refused"
         work.progress.update(done, len(plan), note)
