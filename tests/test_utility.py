@@ -6,8 +6,13 @@ import numpy as np
 import pytest
 from conftest import draw, draw_imagefolder
 from PIL import Image
+from sklearn.metrics import roc_auc_score
 
 from mep.artifacts import BaseModel, Samples
+from mep.errors import Interrupted
+from mep.evaluation import ROW_FIELDS
+from mep.probes import Examples
+from mep.probes.cnn import Cnn
 from mep.probes.knn import NearestNeighbours
 from mep.probes.linear import Linear
 from mep.probes.none import NoProbe
@@ -97,7 +102,10 @@ def test_synthetic_images_are_tested_beside_as_many_real_ones(rows):
 
 def test_every_row_has_its_protocol_and_every_interval_holds_its_value(lab, rows):
     for row in rows.values():
-        assert row.keys() >= {"digest", "d", "eval_resolution", "settings", "seed", "version", "method", "trainings"}
+        assert row.keys() >= {*ROW_FIELDS, "n_train_real", "trainings", "chosen", "labels", "validation_from"}
+        told = ("value", "method", "digest", "d", "eval_resolution", "resize", "preprocessing", "settings", "version")
+        assert all(row[name] is not None for name in told)
+        assert row["null"] is not None or row["null_reason"]
         assert row["extractor"] == "linear probe on random_conv"
         if row["low"] is not None:
             assert row["low"] <= row["value"] + 1e-9
@@ -169,3 +177,63 @@ def test_probes_that_were_killed_go_on_where_they_were(lab, rows, probe):
     for path in kept[::2]:
         path.unlink()
     assert lab.measure(samples, f"{probe.kind}-whole", probe=probe) == whole
+
+
+def shape_or_noise(rows):
+    """Twenty flat and twenty striped pictures, in turn."""
+    rng = np.random.default_rng(int(rows[0]))
+    pixels = np.full((len(rows), 16, 16, 3), 120) + rng.integers(-20, 20, (len(rows), 16, 16, 3))
+    pixels[rows % 2 == 1, ::2] += 60
+    return pixels.astype(np.uint8)
+
+
+def examples(n, first=0, n_classes=2):
+    rows = np.arange(first, first + n)
+    return Examples(shape_or_noise, rows, rows % n_classes)
+
+
+def tiny_cnn(**settings):
+    return Cnn(
+        **{"kind": "cnn", "steps": 12, "batch_size": 8, "learning_rate": 3e-3, "symmetries": "square"} | settings
+    )
+
+
+def test_a_network_from_scratch_learns_pixels_and_repeats_itself(tmp_path):
+    work = Work(folder=tmp_path)
+    fitted = tiny_cnn().fit(examples(24), examples(12, 100), 2, seed=1, work=work)
+    found = fitted.predict(examples(20, 200))
+    assert roc_auc_score(examples(20, 200).labels, found[:, 1]) > 0.95
+    assert fitted.chosen["validation_auroc"] > 0.95
+    again = tiny_cnn().fit(examples(24), examples(12, 100), 2, seed=1, work=Work(folder=tmp_path / "again"))
+    assert np.array_equal(again.predict(examples(20, 200)), found)
+    other = tiny_cnn().fit(examples(24), examples(12, 100), 2, seed=2, work=Work(folder=tmp_path / "other"))
+    assert not np.array_equal(other.predict(examples(20, 200)), found)
+
+
+def test_a_network_that_was_stopped_ends_like_one_that_was_not(tmp_path):
+    whole = tiny_cnn().fit(examples(24), examples(12, 100), 2, seed=1, work=Work(folder=tmp_path / "whole"))
+    asked = iter([None] * 5)
+    stopped = Work(folder=tmp_path / "stopped", stop_signal=lambda: next(asked, 15))
+    with pytest.raises(Interrupted):
+        tiny_cnn().fit(examples(24), examples(12, 100), 2, seed=1, work=stopped)
+    resumed = tiny_cnn().fit(examples(24), examples(12, 100), 2, seed=1, work=Work(folder=tmp_path / "stopped"))
+    assert np.array_equal(resumed.predict(examples(9)), whole.predict(examples(9)))
+
+
+def test_a_pretrained_transformer_is_fine_tuned_at_its_own_size(tmp_path):
+    from transformers import ViTConfig, ViTForImageClassification
+
+    size = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    ViTForImageClassification(ViTConfig(**size, image_size=24, patch_size=8)).save_pretrained(tmp_path / "vit")
+    probe = tiny_cnn(model={"path": tmp_path / "vit"}, steps=2)
+    fitted = probe.fit(examples(9, 0, 3), examples(9, 9, 3), 3, seed=1, work=Work(folder=tmp_path / "work"))
+    assert fitted.predict(examples(5)).shape == (5, 3)  # a new last layer for three classes
+
+
+def test_a_network_takes_the_place_of_the_linear_probe_in_a_run(lab):
+    probe = tiny_cnn(steps=6)
+    found = lab.measure(Samples(lab.folder / "samples"), "cnn", probe=probe, fractions=(1,))
+    row = found["auroc", "samples", "all"]
+    assert (row["extractor"], row["trainings"], row["n_fake"]) == ("cnn probe", 2, 40)
+    assert found["auroc", "train", "all"]["trainings"] == 2
+    assert row["value"] > 0.6

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 
 from mep.artifacts import TRAIN, VALIDATION, BaseModel, Ceiling, Images
 from mep.config import Config
-from mep.extraction import features_of
+from mep.extraction import SQUARE, features_of, protocol_of
 from mep.extractors import Extractor
 from mep.extractors.random_conv import RandomConv
 from mep.probes import Examples, Inputs, Probe
@@ -48,7 +48,7 @@ class CeilingConfig(Config):
         return tuple(sorted({*fractions, 1.0}))
 
 
-@stage(version=1, section="utility", draws=True)
+@stage(version=2, section="utility", draws=True)
 def ceiling(config: CeilingConfig, images: Images, base: BaseModel, *, work: Work) -> Ceiling:
     """Train the probe on shares of the real training images and let it predict the held-out ones."""
     size = config.eval_resolution or base.resolution
@@ -71,7 +71,8 @@ def ceiling(config: CeilingConfig, images: Images, base: BaseModel, *, work: Wor
         if all(len(np.unique(one.labels)) == len(images.label_names) for one in subsets):
             found[share] = train_and_predict(config.probe, f"real {share}", subsets, read, watched, tested, work)
         work.progress.update(number + 1, len(config.fractions))
-    about |= protocol | {"validation_from": source, "chosen": {str(s): one.chosen for s, one in found.items()}}
+    about |= {"protocol": protocol, "validation_from": source}
+    about["chosen"] = {str(share): one.chosen for share, one in found.items()}
     return Ceiling(
         reason="",
         features=features,
@@ -95,7 +96,7 @@ def real_features(
 ) -> tuple[NDArray[np.float32], dict[str, Any]]:
     """float32 (n, d) and their protocol; d is 0 where the probe sees pixels."""
     if config.probe.sees != "features":
-        return np.zeros((len(images), 0), np.float32), {"digest": "", "d": 0, "extractor": "pixels"}
+        return np.zeros((len(images), 0), np.float32), {"resize": f"{SQUARE} @{size}"}
     found = features_of(
         "features",
         lambda rows: np.stack([images.read_square(row, size) for row in rows]),
@@ -103,8 +104,7 @@ def real_features(
         config.extractor.load(work.device),
         work,
     )
-    about = {"digest": config.extractor.digest(), "d": found.shape[1], "extractor": config.extractor.name}
-    return found, about
+    return found, {"dtype": "float32"} | protocol_of(config.extractor, found.shape[1], size)
 
 
 def inputs(probe: Probe, features: NDArray[np.float32], images: Images, size: int) -> Inputs:

@@ -9,20 +9,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field, field_validator
 
-import mep
 from mep.artifacts import Ceiling, Images, Samples, Utility
-from mep.extraction import features_of
+from mep.extraction import features_of, file_formats
+from mep.files import read_json
 from mep.pixels import square
 from mep.probes import Examples, Inputs
-from mep.probing import BETTER, Estimate, HeldOut, Predictions, Subset, difference, measure, train_and_predict
+from mep.probing import HeldOut, Predictions, Subset, measure, train_and_predict
 from mep.stage import Work, stage
 from mep.stages.ceiling import CeilingConfig
+from mep.utility_rows import ALONE, Rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-ALONE = "all"
-"""Group of the rows that tell of synthetic images alone; the other groups are mixtures with real ones."""
 
 
 class UtilityConfig(CeilingConfig):
@@ -57,25 +55,54 @@ class Mixture:
         return f"{100 * self.share:g} % real + {added}"
 
 
-@stage(version=1)
+@stage(version=2)
 def utility(config: UtilityConfig, images: Images, ceiling: Ceiling, samples: Samples, *, work: Work) -> Utility:
     """Train the probe on synthetic images, alone and beside real ones; test it on real held-out images.
 
-    Rows are as in `metrics`. subject: samples (trained on synthetic images), train (on the real images only), matched
-    (on as many real images: fewer of them, or the same ones again). group: all (synthetic images alone) or the mixture.
-    n_real counts held-out images, n_fake synthetic training images, n_train_real real ones. Beside the metrics of
-    `mep.probing`, auroc_gap is synthetic minus real training, auroc_gain a mixture minus as many real images.
+    Rows are as `mep.utility_rows` documents. subject: samples (trained on synthetic images), train (on the real images
+    only), matched (on as many real images: fewer of them, or the same ones again). group: all (synthetic images alone)
+    or the mixture. Beside the metrics of `mep.probing`, auroc_gap is synthetic minus real training, auroc_gain a
+    mixture minus as many real images.
     """
-    rows = _Rows(config, images, ceiling)
+    rows = Rows(_protocol(config, images, ceiling, samples), config.resamples, config.margin)
     if ceiling.reason:
-        rows.skip(ceiling.reason)
-        return rows.as_artifact()
+        if config.probe.sees != "nothing":  # where nothing was asked for there is no gap to tell of
+            rows.add("auroc", "samples", ALONE, ceiling.reason)
+        return Utility(rows.rows, rows.halves())
     heldout = np.flatnonzero(images.heldout)
     tested = HeldOut(images.labels[heldout], images.groups[heldout])
     found, refusals = _train(config, images, ceiling, samples, replace(work, seed=ceiling.about["seed"]))
     estimates = measure(found, tested, config.resamples, ceiling.about["seed"])
-    rows.add_all(found, estimates, refusals, tested)
-    return rows.as_artifact()
+    for group in (ALONE, *(one.group for one in _mixtures(config))):
+        rows.add_group(group, found, estimates, refusals, tested)
+    return Utility(rows.rows, rows.halves())
+
+
+def _protocol(config: UtilityConfig, images: Images, ceiling: Ceiling, samples: Samples) -> dict[str, Any]:
+    """What all rows share."""
+    held, path, probe = images.held_out, samples.folder / "generation.json", config.probe
+    drawn = read_json(path) if path.exists() else {}
+    about = dict(ceiling.about.get("protocol", {}))
+    extractor = f"{probe.kind} probe" + (f" on {about['extractor']}" if about.get("extractor") else "")
+    return about | {
+        "n_real": len(held),
+        "n_real_of": len(held),
+        "n_fake_of": len(samples),
+        "n_groups": None if images.group is None else len(np.unique(held.groups)),
+        "grouped_by": images.group,
+        "extractor": extractor,
+        "eval_resolution": ceiling.about["eval_resolution"],
+        "image_format": {
+            "real": file_formats(images.ids),
+            "fake": file_formats(row["file_name"] for row in samples.rows),
+        },
+        "settings": {"probe": probe.dump(), "resamples": config.resamples},
+        "labels": images.label_names,
+        "validation_from": ceiling.about.get("validation_from", ""),
+        "seed": ceiling.about["seed"],
+        **{name: drawn.get(name) for name in ("sampler", "guidance", "steps")},
+        "flags": ["some_refused"] if sum(drawn.get("refused", {}).values()) else [],
+    }
 
 
 def _train(
@@ -173,130 +200,3 @@ def _lacking(subsets: list[Subset], names: list[str]) -> str:
             kind = "synthetic" if subset.n_real == 0 else "training"
             return f"among {len(subset.rows)} {kind} images none is labelled '{names[number]}'"
     return ""
-
-
-class _Rows:
-    """The rows of the artifact, each with its whole protocol."""
-
-    def __init__(self, config: UtilityConfig, images: Images, ceiling: Ceiling):
-        self.config, self.about = config, ceiling.about
-        self.common = {
-            "reference": "heldout",
-            "n_real": int(images.heldout.sum()),
-            "n_groups": len(np.unique(images.groups[images.heldout])),
-            "grouped_by": images.group,
-            "extractor": self._extractor(),
-            "digest": self.about.get("digest", ""),
-            "d": self.about.get("d", 0),
-            "eval_resolution": self.about["eval_resolution"],
-            "settings": {"probe": config.probe.dump(), "resamples": config.resamples},
-            "labels": images.label_names,
-            "validation_from": self.about.get("validation_from", ""),
-            "seed": self.about["seed"],
-            "version": mep.__version__,
-        }
-        self.rows: list[dict[str, Any]] = []
-        self.resampled: list[NDArray[np.float64]] = []
-
-    def _extractor(self) -> str:
-        probe = self.config.probe
-        return f"{probe.kind} probe" + (f" on {self.config.extractor.name}" if probe.sees == "features" else "")
-
-    def add(self, metric: str, subject: str, group: str, found: Estimate | str, **more: Any) -> None:
-        better = BETTER.get(metric, "higher")
-        row = {"metric": metric, "subject": subject, "group": group, "better": better} | self.common
-        if isinstance(found, str):
-            row |= {"value": None, "se": None, "low": None, "high": None, "method": "", "n_fake": 0}
-            row |= {"flags": ["no_utility"], "reason": found}
-            self.resampled.append(np.full(self.config.resamples, np.nan))
-        else:
-            row |= {"value": found.value, "se": found.se, "low": found.low, "high": found.high}
-            row |= {"method": found.method, "flags": [] if found.se is not None else ["no_spread"]}
-            self.resampled.append(found.resampled)
-        self.rows.append(row | more)
-
-    def skip(self, reason: str) -> None:
-        """One honest gap in the table; nothing at all where nothing was asked for."""
-        if self.config.probe.sees != "nothing":
-            self.add("auroc", "samples", ALONE, reason)
-
-    def add_all(
-        self,
-        found: dict[str, Predictions],
-        estimates: dict[str, dict[str, Estimate]],
-        refusals: dict[str, str],
-        heldout: HeldOut,
-    ) -> None:
-        for group in (ALONE, *(one.group for one in _mixtures(self.config))):
-            for metric in BETTER:
-                for subject in ("samples", "train", "matched"):
-                    name = f"{subject}/{group}"
-                    if name in found:
-                        self.add(metric, subject, group, estimates[name][metric], **_sizes(found[name]))
-                    elif name in refusals and (metric == "auroc" or group == ALONE):
-                        self.add(metric, subject, group, refusals[name])
-            self._compare(group, found, estimates, heldout)
-
-    def _compare(
-        self,
-        group: str,
-        found: dict[str, Predictions],
-        estimates: dict[str, dict[str, Estimate]],
-        heldout: HeldOut,
-    ) -> None:
-        """Synthetic images alone against real ones; a mixture against as many real images."""
-        metric, other = ("auroc_gap", "train") if group == ALONE else ("auroc_gain", "matched")
-        names = f"samples/{group}", f"{other}/{group}"
-        if any(name not in found for name in names):
-            return
-        first, second = ((found[name], estimates[name]["auroc"]) for name in names)
-        delta, p = difference(first, second, heldout)
-        more = _sizes(found[names[0]]) | {"p": p}
-        if group == ALONE:
-            more |= {"margin": self.config.margin, "verdict": verdict(delta, self.config.margin)}
-            more["statement"] = statement(first[1], second[1], delta, self.config.margin)
-        self.add(metric, "samples", group, delta, **more)
-
-    def as_artifact(self) -> Utility:
-        spread = np.stack(self.resampled) if self.rows else np.zeros((0, self.config.resamples))
-        return Utility(self.rows, spread)
-
-
-def _sizes(found: Predictions) -> dict[str, Any]:
-    return {
-        "n_fake": found.n_fake,
-        "n_train_real": found.n_real,
-        "trainings": len(found.probabilities),
-        "chosen": found.chosen,
-    }
-
-
-def verdict(delta: Estimate, margin: float) -> str:
-    """superior, non-inferior, inferior (by more than the margin) or undecided, from the 95 % interval alone."""
-    if delta.low is None or delta.high is None:
-        return "undecided"
-    if delta.low > 0:
-        return "superior"
-    if delta.low > -margin:
-        return "non-inferior"
-    return "inferior" if delta.high < -margin else "undecided"
-
-
-def statement(synthetic: Estimate, real: Estimate, delta: Estimate, margin: float) -> str:
-    """The comparison of training on synthetic images with training on real ones, in a sentence or two."""
-    areas = f"AUROC {synthetic.value:.3f} after training on synthetic images, {real.value:.3f} on real ones"
-    if delta.low is None or delta.high is None:
-        return (
-            f"{areas}: on these held-out images the two cannot be told apart in any resample; the task is too easy, or "
-            "there are too few images, to say what synthetic images are worth."
-        )
-    told = f"{areas}: a difference of {delta.value:+.3f} (95 % interval {delta.low:+.3f} to {delta.high:+.3f})."
-    return (
-        told
-        + {
-            "superior": " The synthetic images are worth more.",
-            "non-inferior": f" They are non-inferior: a loss of {margin:g} or more is excluded.",
-            "inferior": f" They are inferior: the loss is larger than the margin of {margin:g}.",
-            "undecided": f" Non-inferiority is not shown: a loss of {margin:g} is neither excluded nor certain.",
-        }[verdict(delta, margin)]
-    )
