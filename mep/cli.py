@@ -12,7 +12,10 @@ import mep.commands
 from mep.errors import MepError
 
 SECTIONS = {
-    "Experiments": ["run", "resume", "status", "ls", "show", "report", "evaluate", "generate", "sample-grid"],
+    "Experiments": [
+        *("run", "resume", "status", "watch", "ls", "show"),
+        *("report", "evaluate", "generate", "sample-grid"),
+    ],
     "Recipes": ["init", "validate", "lint", "plan", "diff", "migrate", "methods", "schema", "completion"],
     "Reader studies": ["reader-study", "reader-score"],
     "Store": ["verify", "why", "logs", "gc", "rm", "pin", "export", "import", "db", "doctor"],

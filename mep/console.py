@@ -3,7 +3,8 @@
 import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -129,6 +130,27 @@ class StepLines:
         if done / total >= self.next_line:
             self.next_line = done / total + 1 / STEPS_WITHOUT_TERMINAL
             tell(f"{self.title}: {done}/{total} {note}".rstrip())
+
+
+@contextmanager
+def live() -> Iterator[Callable[[Any, list[str]], None]]:
+    """Draws a picture in place on a terminal; elsewhere prints those of its lines that are new."""
+    from rich.live import Live
+
+    console = out()
+    if console.is_terminal:
+        with Live(console=console, auto_refresh=False) as screen:
+            yield lambda picture, lines: screen.update(picture, refresh=True)
+        return
+    told: set[str] = set()
+
+    def draw(picture: Any, lines: list[str]) -> None:
+        for line in lines:
+            if line not in told:
+                told.add(line)
+                print(line, flush=True)
+
+    yield draw
 
 
 def show_error(error: MepError) -> None:

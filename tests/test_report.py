@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections import Counter
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 
 import numpy as np
@@ -38,6 +39,7 @@ from mep.artifacts import (
     Samples,
     Scores,
     TrainingSet,
+    Utility,
 )
 from mep.cli import main
 from mep.errors import UsageError
@@ -51,8 +53,10 @@ from mep.report import (
     as_markdown,
     as_rich,
     find_runs,
+    findings,
     gallery,
     gather,
+    live,
     long_csv,
     long_rows,
     select,
@@ -67,7 +71,7 @@ from mep.report.pictures import Pictures, spread
 from mep.report.text import in_markdown, p_text, plain, rounded, rounded_error, shortened
 from mep.runner.environment import summary as environment
 from mep.stages import maker_of, stages
-from mep.store import Store, now
+from mep.store import Store, locks, now
 
 N_HALVES = 40
 RUN = "20261122-0900-drawn"
@@ -123,8 +127,10 @@ def leaves(value, name=""):
 class Drawn:
     """A store with one run, whose artifacts are published one by one."""
 
-    def __init__(self, root, labels=("benign", "tumour"), template=PLAIN, arms=("label-only", "mep"), spread=False):
-        self.root, self.labels, self.n_published = root, list(labels), 0
+    def __init__(
+        self, root, labels=("benign", "tumour"), template=PLAIN, arms=("label-only", "mep"), spread=False, useful=False
+    ):
+        self.root, self.labels, self.n_published, self.useful = root, list(labels), 0, useful
         self.vectors = np.random.default_rng(5).normal(size=(8, 3)) if spread else np.zeros((8, 3))
         self.folder = root / "images"
         self.folder.mkdir(parents=True)
@@ -236,10 +242,12 @@ class Drawn:
         self.publish(Prompts(known, of_image), [arm])
         self.publish(Model(None), [arm], fill_model)
         self.publish(Samples(None), [arm], lambda out: fill_samples(out, known))
-        assigned = {part: np.zeros((4, 4), np.int64) for part in ("heldout", "floor", "samples")}
-        names = {part: list("abcd") for part in ("heldout", "samples")}
-        self.publish(Assignment(names, assigned, 2, self.labels, 3, "d"), [arm])
-        self.publish(scores(value, base_halves() if halves is None else halves, **protocol), [arm])
+        self.publish(assignment(self.labels), [arm])
+        found = scores(value, base_halves() if halves is None else halves, **protocol)
+        near = {"file_name": "images/p0/000001.png", "train": self.ids[0], "distance": 0.25, "ratio": 0.5}
+        self.publish(replace(found, closest={"random_conv": [near]}), [arm])
+        if self.useful:
+            self.publish(utility(), [arm])
 
 
 def save_picture(path, rng, size):
@@ -258,10 +266,38 @@ def fill_model(out):
     write_json(out / "training.json", {"steps": 60, "images": 7, "parameters": 1000})
     for step in range(60):
         append_json_line(out / "losses.jsonl", {"step": step, "loss": 2 - step / 60})
+    for step in (20, 40, 60):
+        append_json_line(out / "validation.jsonl", {"step": step, "loss": 2 - step / 90, "n": 4})
+        save_picture(out / "looks" / f"{step:09d}.png", np.random.default_rng(step), size=40)
 
 
 def fill_latents(out):
     write_json(out / "latents.json", {"images": 7, "symmetries": 1, "shape": "1x1x1"})
+
+
+def assignment(labels):
+    """Of four samples three are in the cluster that was asked for, of four real images all."""
+    right = np.array([[0, 0, 0, 0], [0, 0, 0, 0], [1, 1, 1, 1], [1, 1, 1, 1]])
+    wrong = right.copy()
+    wrong[3, 1] = 0
+    names = {part: list("abcd") for part in ("heldout", "samples")}
+    return Assignment(names, {"heldout": right, "floor": right, "samples": wrong}, 2, labels, 3, "d")
+
+
+def utility():
+    """AUROC 0.7 of synthetic images alone, 0.9 with 100 real ones, 0.8 of those alone."""
+    rows = []
+    for metric, subject, group, value, n in (
+        ("auroc", "samples", "all", 0.7, 0),
+        ("auroc_gap", "samples", "all", -0.1, 0),
+        ("auroc", "samples", "100 % real + all synthetic", 0.9, 100),
+        ("auroc", "train", "all", 0.8, 100),
+        ("auroc", "train", "50 % real + all synthetic", 0.75, 50),
+    ):
+        row = {"metric": metric, "subject": subject, "group": group, "value": value, "se": 0.02, "better": "higher"}
+        row |= {"reference": "heldout", "n_real": 4, "n_fake": 4, "extractor": "linear probe", "n_train_real": n}
+        rows.append(row | {"flags": [], "seed": 1} | ({"statement": "Not told apart."} if "gap" in metric else {}))
+    return Utility(rows, np.random.default_rng(0).normal(size=(len(rows), 100)))
 
 
 def fill_samples(out, prompts):
@@ -867,8 +903,8 @@ def test_every_picture_has_a_text_and_every_heading_cell_a_scope(report, tmp_pat
     assert all("scope=" in tag for tag in re.findall(r"<th[ >][^>]*", html))
 
 
-def test_the_page_shows_every_section_of_a_finished_run(report, tmp_path):
-    text = Page(page_of(report, tmp_path)).text
+def test_the_page_shows_every_section_of_a_finished_run(tmp_path):
+    text = Page(page_of(finished(Drawn(tmp_path, useful=True)), tmp_path)).text
     for told in (
         "1 of 8 images were removed",
         "std_v < 4",
@@ -968,3 +1004,80 @@ def test_a_reused_artifact_tells_who_made_it_and_how_long_that_took(report, draw
     assert [(one.state, one.wall_s, one.made_by) for one in training] == [("reused", 7.0, RUN)] * 2
     assert [one.arms for one in training] == [("label-only",), ("mep",)]
     assert read_json(drawn.store.root / "store" / training[0].artifact_id / "manifest.json")["made_by"] == RUN
+
+
+def test_the_confusion_matrix_has_shares_of_what_was_asked_for(report):
+    cluster, label = findings.confusions(report)[:2]
+    assert [(name, shares[:2], n) for name, shares, n in cluster.rows] == [("0", [1, 0], 2), ("1", [0.5, 0.5], 2)]
+    assert (cluster.share, cluster.ceiling, label.share) == (0.75, 1.0, 1.0)
+
+
+def test_usefulness_is_drawn_over_the_number_of_real_images(tmp_path):
+    chart = findings.usefulness(finished(Drawn(tmp_path, useful=True)))[0]
+    curves = {curve.name: (curve.steps.tolist(), curve.values.tolist()) for curve in chart.curves}
+    assert curves["mep beside real"] == ([0, 100], [0.7, 0.9])
+    assert curves["real alone"] == ([50, 100], [0.75, 0.8])
+    assert [statement for _, statement in chart.statements] == ["Not told apart.", "Not told apart."]
+
+
+def test_a_near_copy_stands_beside_the_training_image_that_it_is_near_to(report):
+    pair = findings.near_copies(report, gallery.drawn(report))[0].pairs[0]
+    assert [picture.alt.split(",")[0] for picture in pair[:2]] == [
+        "generated image 1 of Image of benign",
+        "real image 00.png",
+    ]
+    assert pair[2:] == (0.25, 0.5)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# A run that goes on
+
+
+def test_watching_tells_the_stage_its_pace_and_its_loss(drawn):
+    drawn.shared_stages()
+    artifact_id = "training/" + "f" * 32
+    began = datetime.now(UTC) - timedelta(seconds=60)
+    with drawn.store.db.write() as db:
+        row = {"run_id": RUN, "artifact_id": artifact_id, "why": "first time", "state": "running"}
+        db.table("attempts").insert(row | {"started_at": began.isoformat(), "arms": '["mep"]'})
+    work = drawn.store.work_folder(*artifact_id.split("/"))
+    for step in range(100):
+        append_json_line(make(work) / "training.jsonl", {"step": step, "loss": 1 - step / 100})
+    with (drawn.store.run_folder(RUN) / "log.txt").open("a") as log:
+        for seconds, done in ((20, 100), (50, 250)):
+            at = (began + timedelta(seconds=seconds)).isoformat()
+            log.write(f"{at} training[mep] {done}/1000 loss 0.5\n")
+    with locks.hold(drawn.store.run_folder(RUN) / "lock"):
+        found = live.snapshot(drawn.store, None)
+        done = CliRunner().invoke(main, ["--runs", str(drawn.store.root), "watch", "--once"])
+    assert found.state == "running"
+    assert [(one.stage, one.arms, one.done, one.total) for one in found.now] == [("training", ["mep"], 250, 1000)]
+    assert found.now[0].left_s == pytest.approx(750 / 5 - 10, abs=3)  # five steps a second, ten seconds ago
+    assert len(found.now[0].losses) == 100
+    assert re.search(r"> training .*\[mep\].* 250/1000, .*left", done.stdout)
+    assert "loss 0.0100 ███" in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+def make(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def test_watching_a_run_that_ended_shows_it_and_ends(report, drawn):
+    done = CliRunner().invoke(main, ["--runs", str(drawn.store.root), "watch"])
+    assert done.exit_code == 0
+    assert done.stdout.startswith(f"{RUN}  done")
+    assert (
+        json.loads(CliRunner().invoke(main, ["--runs", str(drawn.store.root), "watch", "--json"]).stdout)["now"] == []
+    )
+
+
+@given(st.lists(st.floats(-1e6, 1e6), max_size=200))
+def test_a_sparkline_has_a_character_for_every_value_up_to_its_width(values):
+    assert len(live.sparkline(values, 40)) == min(len(values), 40)
+
+
+def test_a_falling_loss_falls_in_its_sparkline():
+    assert live.sparkline([3.0, 2.0, 1.0], 3) == "█▅▁"
+    assert live.sparkline([1.0], 3) == "▁"

@@ -1,3 +1,4 @@
+import gc
 import json
 from pathlib import Path
 from typing import Any
@@ -54,13 +55,18 @@ def command(
     from mep.console import out, report_width, show, tell
     from mep.errors import NotComparable
 
+    gc.disable()  # a hundred thousand rows are all kept to the end: looking through them would take half of the time
     store = open_store(root, must_exist=True)
     run_ids = reports.find_runs(store, runs)
-    found = reports.comparison(store, run_ids, baseline=baseline, group_by=group_by, precision=precision)
-    shown = reports.select(found, reports.View(columns, drop, where, sort))
+    everything = as_long or form in ("csv", "json")
+    view = reports.View(columns, drop, where, sort, everything)
+    keep = None if form == "html" else view.keeps
+    options: dict[str, Any] = {"baseline": baseline, "group_by": group_by, "precision": precision, "keep": keep}
+    found = reports.comparison(store, run_ids, **options)
+    shown = reports.select(found, view)
     if form == "html":
         path = output or store.run_folder(run_ids[-1]) / "report.html"
-        reports.write_html(reports.gather(store, run_ids), path, shown)
+        reports.write_html(reports.gather(store, run_ids), path, found, view)
         tell(f"report: {path}")
     elif form == "table" and not as_long and output is None:
         out().print(reports.as_rich(shown, width=report_width(), transpose=transpose))

@@ -1,3 +1,4 @@
+from importlib import resources
 from pathlib import Path
 
 import click
@@ -8,7 +9,7 @@ import click
     "--output", type=click.Path(path_type=Path), default="schemas", show_default=True, help="Folder to write to."
 )
 def command(output: Path) -> None:
-    """Write the JSON Schema of recipes and the SQL of the provenance."""
+    """Write the JSON Schema of recipes, the SQL of the provenance, and what Datasette shows of it."""
     from mep.console import tell
     from mep.files import write_text
     from mep.recipe.schema import schema_text
@@ -16,4 +17,7 @@ def command(output: Path) -> None:
 
     write_text(output / "recipe.schema.json", schema_text())
     write_text(output / "mep.sql", "\n".join(migrations()))
-    tell(f"wrote {output / 'recipe.schema.json'} and {output / 'mep.sql'}")
+    write_text(
+        output / "datasette.json", (resources.files("mep.report") / "datasette.json").read_text(encoding="utf-8")
+    )
+    tell(f"wrote recipe.schema.json, mep.sql and datasette.json to {output}")

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from mep.artifacts import (
     Artifact,
+    Assignment,
     BaseModel,
     Clusters,
     Images,
@@ -17,6 +18,7 @@ from mep.artifacts import (
     Samples,
     Scores,
     TrainingSet,
+    Utility,
 )
 from mep.errors import UsageError
 from mep.recipe import load_recipe
@@ -27,8 +29,11 @@ from mep.store import Store
 
 ArtifactT = TypeVar("ArtifactT", bound=Artifact)
 
-SHOWN = (Images, Inliers, Clusters, TrainingSet, Prompts, BaseModel, Model, Samples, Scores)
-"""What a report reads at once. Embeddings are read when the map is drawn; latents and features are not shown."""
+SHOWN = (
+    *(Images, Inliers, Clusters, TrainingSet, Prompts, BaseModel, Model),
+    *(Samples, Assignment, Scores, Utility),
+)
+"""What a report reads at once. Embeddings and features are read when the maps are drawn."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +94,9 @@ class RunReport:
     lock_text       as it was resolved
     attempts        every try at a stage, in order: what a run did before it was stopped, and after
     origins         arm, field, value and where it was written, for every field that is no default
+    sessions        processes that worked on the run, and what they ran on
+    packages        package and version
+    events          what happened to the run besides its attempts
     """
 
     run_id: str
@@ -106,6 +114,9 @@ class RunReport:
     stages: list[StageReport]
     attempts: list[dict[str, Any]]
     origins: list[dict[str, Any]]
+    sessions: list[dict[str, Any]]
+    packages: list[dict[str, Any]]
+    events: list[dict[str, Any]]
 
     @property
     def duration_s(self) -> float | None:
@@ -194,6 +205,15 @@ def _run(store: Store, run_id: str, loaded: dict[str, Artifact], *, several: boo
         origins=store.db.query(
             "SELECT arm, field, value, origin FROM parameters WHERE run_id = ? AND origin != 'default' ORDER BY rowid",
             run_id,
+        ),
+        sessions=store.db.query("SELECT * FROM run_sessions WHERE run_id = ? ORDER BY session", run_id),
+        packages=store.db.query(
+            "SELECT DISTINCT package, version FROM packages JOIN sessions USING (environment_id) WHERE run_id = ?"
+            " ORDER BY package",
+            run_id,
+        ),
+        events=store.db.query(
+            "SELECT at, kind, artifact_id, message FROM events WHERE run_id = ? ORDER BY number", run_id
         ),
     )
 

@@ -62,8 +62,8 @@ def _thinned(curve: Curve) -> Curve:
     return Curve(curve.name, curve.steps[kept], curve.values[kept], curve.colour)
 
 
-def line_chart(curves: Sequence[Curve], *, label: str, description: str) -> Markup:
-    """Curves over the steps of a training; the vertical axis is logarithmic where values differ much."""
+def line_chart(curves: Sequence[Curve], *, label: str, description: str, over: str = "steps") -> Markup:
+    """Curves over the steps of a training, or something else; the axis is logarithmic where values differ much."""
     values = np.concatenate([curve.values for curve in curves])
     low, high, last = float(values.min()), float(values.max()), max(float(curve.steps[-1]) + 1 for curve in curves)
     logarithmic = low > 0 and high / low > LOG_FROM
@@ -99,7 +99,7 @@ def line_chart(curves: Sequence[Curve], *, label: str, description: str) -> Mark
             f'<polyline class="curve c{curve.colour % N_COLOURS}" points="{points}"><title>{escape(curve.name)}'
             "</title></polyline>"
         )
-    axis = f"{label}, logarithmic, over steps" if logarithmic else f"{label} over steps"
+    axis = f"{label}, logarithmic, over {over}" if logarithmic else f"{label} over {over}"
     parts.append(f'<text class="tick" x="0" y="14">{escape(axis)}</text></svg>')
     return Markup("".join(parts))
 

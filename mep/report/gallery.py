@@ -11,7 +11,7 @@ import numpy as np
 from mep.artifacts import HELDOUT, TRAIN, VALIDATION, Clusters, Images, Inliers, Prompts, Samples, TrainingSet
 from mep.report.data import ArmReport, Report
 from mep.report.pictures import Picture, Pictures, affordable_px, spread
-from mep.report.text import clipped, plain
+from mep.report.text import clipped, plain, rounded
 
 MB = 1_000_000
 REAL_BUDGET, PROMPT_BUDGET, CLUSTER_BUDGET, OUTLIER_BUDGET = 2 * MB, 7 * MB, 2.5 * MB, 0.5 * MB
@@ -60,7 +60,10 @@ class Blocks:
 
 @dataclass(frozen=True)
 class ClusterCard:
-    """mix     (label, share of the cluster's images), largest share first"""
+    """
+    mix     (label, share of the cluster's images), largest share first
+    facts   what the clustering says of it: compactness, stability, the nearest cluster
+    """
 
     number: int
     size: int
@@ -68,6 +71,7 @@ class ClusterCard:
     mix: list[tuple[str, float]]
     nearest: list[Picture]
     made: list[Strip]
+    facts: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -230,6 +234,7 @@ def cluster_tiles(report: Report, sets: Sequence[Drawn]) -> list[ClusterTiles]:
 
 
 def _cards(clusters: Clusters, real: RealImages, sets: Sequence[Drawn], pictures: Pictures) -> Iterator[ClusterCard]:
+    cards = {int(card["cluster"]): card for card in clusters.cards}
     for number in range(clusters.n_clusters):
         if pictures.full:
             return
@@ -247,7 +252,14 @@ def _cards(clusters: Clusters, real: RealImages, sets: Sequence[Drawn], pictures
             mix=[(label, count / len(rows)) for label, count in labels.most_common()],
             nearest=[real.picture(clusters.ids[row], pictures) for row in nearest],
             made=made,
+            facts=_facts(cards.get(number, {})),
         )
+
+
+def _facts(card: dict[str, Any]) -> dict[str, str]:
+    shown = {name: card.get(name) for name in ("compactness", "stability")}
+    found = {name: rounded(value) for name, value in shown.items() if isinstance(value, float)}
+    return found | ({"nearest cluster": str(card["nearest"])} if isinstance(card.get("nearest"), int) else {})
 
 
 def outlier_tiles(report: Report) -> list[OutlierTiles]:

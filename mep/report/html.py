@@ -15,6 +15,7 @@ from mep.files import write_text
 from mep.report.curves import charts
 from mep.report.data import Report
 from mep.report.figures import N_COLOURS, interval_mark
+from mep.report.findings import choices_of_k, confusions, looks, near_copies, usefulness
 from mep.report.gallery import NO_LABEL, cluster_tiles, drawn, label_blocks, outlier_tiles, prompt_blocks
 from mep.report.grid import footnotes, grid
 from mep.report.maps import TILE_PX, TILES_ACROSS, embedding_maps
@@ -27,6 +28,9 @@ from mep.uncertainty import Z_95
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+VIEW = View()
+"""What a page shows where nothing else is asked for."""
+
 SMALLEST_REACH = 3.0
 """Standard errors that the marks of differences reach at least, so that small ones look small."""
 
@@ -34,28 +38,34 @@ MANY_BLOCKS = 8
 """Prompts that are shown open; of more, the others are folded."""
 
 
-def write_html(report: Report, path: Path, found: Comparison | None = None) -> None:
+def write_html(report: Report, path: Path, found: Comparison | None = None, view: View = VIEW) -> None:
     """Write the page of one or several runs, whole or not at all.
 
-    found       what its table compares; without one every arm, and differences to the first arm of a single run
+    found       what its tables compare; without one every arm, and differences to the first arm of a single run
+    view        which rows and columns of it
     """
-    write_text(path, page(report, found))
+    write_text(path, page(report, found, view))
 
 
-def page(report: Report, found: Comparison | None = None) -> str:
+def page(report: Report, found: Comparison | None = None, view: View = VIEW) -> str:
     whole = found or comparison(report.store, [run.run_id for run in report.runs])
-    shown = whole if found else select(whole, View())
+    shown = select(whole, view)
     sets = drawn(report)
     script = _resource("report.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     context: dict[str, Any] = {
-        "groups": _groups(whole),
+        "groups": _groups(whole, shown.arms),
         "labels": label_blocks(report, sets),
         "prompts": prompt_blocks(sets),
         "clusters": cluster_tiles(report, sets),
         "maps": embedding_maps(report, sets),
         "outliers": outlier_tiles(report),
         "charts": charts(report),
+        "confusions": confusions(report),
+        "copies": near_copies(report, sets),
+        "useful": usefulness(report),
+        "looks": looks(report),
+        "choices": choices_of_k(report),
         "shortages": [(arms, one.shortage) for arms, one in report.sharing(TrainingSet) if one.shortage],
     }
     return (
@@ -91,9 +101,12 @@ def _sections(context: dict[str, Any]) -> Iterator[tuple[str, str, bool]]:
     yield "labels", "By label", bool(context["labels"].blocks)
     yield "samples", "By prompt", bool(context["prompts"].blocks)
     yield "clusters", "Clusters", bool(context["clusters"])
-    yield "map", "Map", bool(context["maps"])
+    yield "map", "Maps", bool(context["maps"])
     yield "outliers", "Outliers", bool(context["outliers"])
-    yield "training", "Training", bool(context["charts"] or context["shortages"])
+    yield "adherence", "Adherence", bool(context["confusions"])
+    yield "copies", "Near copies", bool(context["copies"])
+    yield "utility", "Usefulness", bool(context["useful"])
+    yield "training", "Training", bool(context["charts"] or context["shortages"] or context["looks"])
     yield "stages", "Stages", True
     yield "recipe", "Recipe", True
 
@@ -140,13 +153,16 @@ def _marks(metric: Metric, reach: float) -> dict[str, dict[str, Any]]:
     return shown
 
 
-def _groups(found: Comparison) -> list[dict[str, Any]]:
-    """Metrics per label, cluster or prompt: one table a metric, a row a group."""
+def _groups(found: Comparison, labels: list[str]) -> list[dict[str, Any]]:
+    """Metrics per label, cluster or prompt: one table a metric, a row a group; gaps of all arms are left out."""
     tables: dict[tuple[str, str, str], list[Metric]] = {}
     for metric in found.metrics:
-        if metric.group != "all":
+        if metric.group != "all" and any(one.value is not None for one in metric.arms.values()):
             tables.setdefault((metric.extractor, metric.metric, metric.reference), []).append(metric)
-    return [{"title": _bare(own[0]), "extractor": own[0].extractor, "metrics": own} for own in tables.values()]
+    return [
+        {"title": _bare(own[0]), "extractor": own[0].extractor, "metrics": own, "labels": labels}
+        for own in tables.values()
+    ]
 
 
 def _bare(metric: Metric) -> str:

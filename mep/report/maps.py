@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mep.artifacts import Clusters, Embeddings, Images
+from mep.artifacts import Clusters, Embeddings, Images, References, Scores
 from mep.report.data import ArmReport, Report, load
 from mep.report.gallery import NO_LABEL, Drawn
 from mep.report.pictures import spread
@@ -17,7 +17,7 @@ from mep.report.pictures import spread
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-N_REAL, N_MADE = 600, 300
+N_REAL, N_MADE = 500, 250
 """Points of real images, and of every arm: a page with more is slow to draw."""
 N_FITTED = 4000
 """Rows that the axes are fitted on."""
@@ -46,6 +46,7 @@ class Map:
     sprite      data URI of all thumbnails, in the order of the points; empty where no image can be read
     """
 
+    title: str
     arms: list[str]
     axes: dict[str, str]
     points: list[Point]
@@ -68,37 +69,98 @@ class _Set:
 
 
 def embedding_maps(report: Report, sets: list[Drawn], *, thumbnails: bool = True) -> list[Map]:
-    """A map for every distinct embedding."""
+    """Real against generated images in the space of every extractor, then the embedding that made the clusters."""
+    by_name = {arm.name: arm for arm in report.arms}
+    found: list[Map | None] = []
+    for arms in _sharing(report, References):
+        found += _measured(report, by_name[arms[0]], arms, sets, thumbnails)
+    for arms in _sharing(report, Embeddings):
+        found.append(_clustered(report, by_name[arms[0]], arms, thumbnails))
+    return [one for one in found if one is not None]
+
+
+def _sharing(report: Report, kind: type[Any]) -> list[list[str]]:
+    """Arms by the artifact that they share, which is not loaded for it."""
     seen: dict[str, list[str]] = {}
     for arm in report.arms:
-        if artifact_id := arm.id_of(Embeddings):
+        if artifact_id := arm.id_of(kind):
             seen.setdefault(artifact_id, []).append(arm.name)
-    by_name = {arm.name: arm for arm in report.arms}
-    return [
-        found for arms in seen.values() if (found := _map(report, by_name[arms[0]], arms, sets, thumbnails)) is not None
-    ]
+    return list(seen.values())
 
 
-def _map(report: Report, arm: ArmReport, arms: list[str], sets: list[Drawn], thumbnails: bool) -> Map | None:
+def _clustered(report: Report, arm: ArmReport, arms: list[str], thumbnails: bool) -> Map | None:
     embeddings, images = load(report, arm, Embeddings), arm.get(Images)
     if embeddings is None or images is None or len(embeddings.ids) < 3:
         return None
-    shown = [_real(embeddings, images, arm.get(Clusters)), *_made(report, arms, sets)]
-    shown = [one for one in shown if len(one.names)]
-    vectors = np.concatenate([one.vectors for one in shown]).astype(np.float64)
+    shown = [_real(embeddings, images, arm.get(Clusters))]
+    return _map("the embedding that made the clusters", arms, embeddings.vectors, shown, thumbnails)
+
+
+def _measured(
+    report: Report, arm: ArmReport, arms: list[str], sets: list[Drawn], thumbnails: bool
+) -> Iterator[Map | None]:
+    """A map for every extractor whose features of the samples were kept."""
+    references, images = load(report, arm, References), arm.get(Images)
+    if references is None or images is None:
+        return
+    row_of = {image_id: row for row, image_id in enumerate(images.ids)}
+    for name, features in references.features.items():
+        made = [one for own in sets if own.arms[0] in arms and (one := _of_samples(own, name)) is not None]
+        if not made or "heldout" not in references.tables or len(features["heldout"]) < 3:
+            continue
+        ids = references.tables["heldout"]["id"]
+        places = [place for place in spread(len(ids), N_REAL) if ids[place] in row_of]
+        real = _Set(
+            own="real",
+            vectors=features["heldout"][places],
+            names=[ids[place] for place in places],
+            labels=[images.label_of(row_of[ids[place]]) or NO_LABEL for place in places],
+            clusters=[-1] * len(places),
+            read=[lambda row=row_of[ids[place]]: images.read(row) for place in places],
+            n_all=len(ids),
+        )
+        title = f"{name}: held-out real and generated images"
+        yield _map(title, arms, features["heldout"], [real, *made], thumbnails)
+
+
+def _of_samples(own: Drawn, extractor: str) -> _Set | None:
+    """Samples that were scored, with the features that they were scored by."""
+    from mep.evaluation import drawn
+
+    scores = own.arm.get(Scores)
+    features = scores.features.get(extractor) if scores else None
+    if features is None or not len(features):
+        return None
+    scored = drawn(len(own.rows), len(features), own.arm.experiment.metrics.seed, 1)
+    places = spread(len(scored), N_MADE)
+    rows = [own.rows[scored[place]] for place in places]
+    return _Set(
+        own=own.arms[0],
+        vectors=np.asarray(features)[places],
+        names=[row["text"] for row in rows],
+        labels=[row["label"] or NO_LABEL for row in rows],
+        clusters=[-1 if row.get("cluster") is None else int(row["cluster"]) for row in rows],
+        read=[lambda row=row: own.samples.read(row) for row in rows],
+        n_all=len(own.rows),
+    )
+
+
+def _map(title: str, arms: list[str], fitted: "NDArray[np.float32]", sets: list[_Set], thumbnails: bool) -> Map:
+    """Projections are fitted on real images."""
+    vectors = np.concatenate([one.vectors for one in sets]).astype(np.float64)
     axes: dict[str, str] = {}
     places: dict[str, NDArray[np.float64]] = {}
-    for name, (axis, found) in _projections(embeddings.vectors, vectors).items():
+    for name, (axis, found) in _projections(fitted, vectors).items():
         axes[name], places[name] = axis, _in_unit_square(found)
     points: list[Point] = []
     reads: list[Any] = []
-    for one in shown:
+    for one in sets:
         for row, name in enumerate(one.names):
             at = {key: (float(xy[len(points)][0]), float(xy[len(points)][1])) for key, xy in places.items()}
             points.append(Point(at, one.own, name, one.labels[row], one.clusters[row]))
         reads += one.read
-    n_made = {one.own: one.n_all for one in shown[1:]}
-    return Map(arms, axes, points, _sprite(reads) if thumbnails else "", len(embeddings.ids), n_made)
+    n_made = {one.own: one.n_all for one in sets[1:]}
+    return Map(title, arms, axes, points, _sprite(reads) if thumbnails else "", sets[0].n_all, n_made)
 
 
 def _real(embeddings: Embeddings, images: Images, clusters: Clusters | None) -> _Set:
@@ -115,11 +177,6 @@ def _real(embeddings: Embeddings, images: Images, clusters: Clusters | None) -> 
         read=[lambda row=row_of[one]: images.read(row) for one in ids],
         n_all=len(embeddings.ids),
     )
-
-
-def _made(report: Report, arms: list[str], sets: list[Drawn]) -> Iterator[_Set]:
-    """Samples whose embedding was stored."""
-    yield from ()
 
 
 def _projections(

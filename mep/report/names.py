@@ -2,26 +2,48 @@
 
 NAMES = {
     "fd": "Fréchet distance",
+    "fid": "Fréchet inception distance",
+    "fd_excess": "Fréchet distance beyond that of real images",
+    "fid_excess": "Fréchet inception distance beyond that of real images",
     "kid": "kernel distance",
-    "precision": "precision",
-    "recall": "recall",
-    "density": "density",
-    "coverage": "coverage",
+    "copy_rate": "share of near copies",
+    "cluster_adherence": "share of images in the cluster of their caption",
+    "label_adherence": "share of images that look like their label",
+    "auroc": "AUROC of a classifier trained on synthetic images",
+    "auroc_gap": "AUROC lost by training on synthetic instead of real images",
+    "ece": "expected calibration error",
 }
 """Metric -> its long name."""
 
 SCALES = {"kid": 1000}
 """Metric -> factor in tables."""
 
+OVERVIEW = (
+    *("fid", "fd", "fid_excess", "fd_excess", "kid", "cmmd", "precision", "recall", "density", "coverage"),
+    *("copy_rate", "cluster_adherence", "label_adherence", "auroc", "auroc_gap"),
+)
+"""Metrics of a table that nobody chose columns for; the others are a --columns away."""
+
+SHORT = {"cluster_adherence": "cluster adh.", "label_adherence": "label adh."}
+"""Metric -> what its heading says, where the name is wide."""
+
 ARROWS = {"lower": "↓", "higher": "↑"}
 
 MEASURED = "samples"
-REFERENCES = {"train": "real training images", "floor": "autoencoder floor"}
+REFERENCES = {
+    "train": "real training images",
+    "heldout": "real held-out images",
+    "floor": "autoencoder floor",
+    "matched": "as many real images",
+}
 """Subjects that are no arm's images -> what tables call them."""
 
 EXTRACTORS = {
     "random_conv": "a network with seeded random weights, after Naeem et al. 2020 (arXiv:2002.09797). Its distances "
     "are not comparable with published FID values, which is why the metric is called fd and not fid",
+    "assignment": "the recipe's own embedder and clusters. It says whether images show what captions asked for, not "
+    "how good they are",
+    "inception": "Inception-v3 as Clean-FID has it (Parmar et al. 2022, arXiv:2104.11222)",
     "handcrafted": "histograms of colour and texture. Its distances are not comparable with published FID values, "
     "which is why the metric is called fd and not fid",
 }
@@ -30,6 +52,15 @@ EXTRACTORS = {
 FLAGS = {
     "rank_deficient": "as many feature dimensions as images or more: the Fréchet distance then tells more about the "
     "number of images than about the images",
+    "groups_left_out": "some groups are too small and left out",
+    "few_groups": "fewer than ten slides or patients: the error is itself a guess",
+    "unlike_formats": "real and generated images are stored in unlike formats, one of them lossy",
+    "some_refused": "some generated images were black, constant or not finite, and left out",
+    "no_utility": "no classifier could be trained",
+    "no_spread": "no uncertainty can be given",
     "too_few_images": "too few images for this score, and an honest gap is better than a wrong number",
 }
 """Flag of a number -> what it means."""
+
+UNTOLD = ("no_value",)
+"""Flags of numbers that there is nothing to say about: a gap that is no lack."""

@@ -31,9 +31,13 @@ def notes_of(found: "Comparison") -> Iterator[str]:
         yield f"{bold}↓ lower is better, ↑ higher is better."
     if any(metric.scale == 1000 for metric in metrics):
         yield "kid is shown times 1000; it is unbiased, so that it may be negative."
-    for flag in dict.fromkeys(flag for number in numbers for flag in number.flags):
-        if any(metric.flagged and flag in one.flags for metric in metrics for one in metric.arms.values()):
-            yield f"‡ {plain(flag)}: {FLAGS.get(flag, 'flagged by the metric')}."
+    touched: dict[str, dict[str, None]] = {}
+    for metric in metrics:
+        for flag in (flag for one in metric.arms.values() for flag in one.flags if metric.touched_by(flag)):
+            touched.setdefault(flag, {})[metric.metric] = None
+    for flag, names in touched.items():
+        listing = listed(list(names)) if len(names) <= 6 else f"{len(names)} metrics"
+        yield f"‡ {plain(flag)}: {FLAGS.get(flag, 'flagged by the metric')} ({listing})."
     yield from _refusal_notes(found)
 
 
@@ -60,12 +64,16 @@ def _protocol_notes(metrics: "list[Metric]") -> Iterator[str]:
         )
         yield f"Generated images compared with held-out real ones (n_fake and n_real): {listing}."
     seen = set()
-    for row in (number.protocol for metric in metrics for number in metric.arms.values()):
-        if (known := (row["extractor"], row.get("digest"), row.get("eval_resolution"))) not in seen:
-            seen.add(known)
-            about = EXTRACTORS.get(row["extractor"], "its numbers compare only with those of the same weights")
-            size = f"{row.get('d')} dimensions, images at {row.get('eval_resolution')} px, digest "
-            yield f"{plain(row['extractor'])} ({size}{str(row.get('digest'))[:8]}): {about}."
+    for metric in metrics:
+        for number in metric.arms.values():
+            digest, side = number.stored("digest"), number.stored("eval_resolution")
+            if (metric.extractor, digest, side) not in seen:
+                seen.add((metric.extractor, digest, side))
+                about = EXTRACTORS.get(metric.extractor, "its numbers compare only with those of the same weights")
+                parts = {"dimensions": number.stored("d"), "px a side": side}
+                told = [f"{value} {what}" for what, value in parts.items() if value]
+                told += [f"digest {str(digest)[:8]}"] if digest else []
+                yield f"{plain(metric.extractor)} ({', '.join(told)}): {about}."
 
 
 def _reference_notes(metrics: "list[Metric]") -> Iterator[str]:

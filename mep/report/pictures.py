@@ -14,6 +14,7 @@ from mep.pixels import square
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from PIL.Image import Image
 
 LARGEST_PX = 128
 """Side of a thumbnail; smaller images keep their own."""
@@ -103,11 +104,16 @@ def _shown(side: int) -> int:
 
 
 def _webp(pixels: NDArray[np.uint8]) -> str:
-    from PIL import Image
+    from PIL import Image as Images
 
+    return data_uri(Images.fromarray(pixels)).partition(",")[2]
+
+
+def data_uri(image: Image) -> str:
+    """A picture as WebP inside an address."""
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "webp", quality=QUALITY, method=4)
-    return base64.b64encode(buffer.getvalue()).decode()
+    image.save(buffer, "webp", quality=QUALITY, method=4)
+    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def spread(n: int, wanted: int) -> list[int]:

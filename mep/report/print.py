@@ -276,4 +276,4 @@ def _maps(report: Report, sets: Any) -> Iterator[Plate]:
         axis.set_yticks([])
         axis.legend(markerscale=2)
         name = "map" if number == 1 else f"map-{number}"
-        yield Plate(name, figure, f"Embedding of real and generated images: {found.axes[axes]}.", rows)
+        yield Plate(name, figure, f"{plain(found.title)}: {found.axes[axes]}.", rows)

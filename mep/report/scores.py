@@ -19,15 +19,35 @@ REPEAT = "#"
 """Between an arm and the number of its repeat: `mep#2` is the second training of `mep`."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Entry:
-    """A score as it was stored, with its protocol and the dataset that its real images came from."""
+    """A score as it was stored: hundreds of runs have a hundred thousand, so the whole row is made when asked for.
 
-    row: dict[str, Any]
+    protocol    what was stored with it beside the columns
+    dataset     artifact that its real images came from
+    """
+
+    metric: str
+    subject: str
+    value: float | None
+    se: float | None
+    better: str
+    reference: str
+    n_real: int
+    n_fake: int
+    extractor: str
+    protocol: dict[str, Any]
     dataset: str
     artifact_id: str
     number: int
 
+    @property
+    def row(self) -> dict[str, Any]:
+        """Everything that was stored, by name."""
+        return {name: getattr(self, name) for name in COLUMNS} | self.protocol
+
+
+COLUMNS = ("metric", "subject", "value", "se", "better", "reference", "n_real", "n_fake", "extractor")
 
 Key = tuple[str, str, str, str]
 """Extractor, metric, group, reference."""
@@ -102,24 +122,22 @@ def _add_entries(store: Store, run_ids: list[str], arms: dict[tuple[str, str], A
     # straight from the cursor: a dictionary for each of 100,000 rows would take longer than all the rest
     marks = ", ".join("?" * len(run_ids))
     cursor = store.db._db.execute(
-        "SELECT artifact_id, row, metric, subject, value, se, better, reference, n_real, n_fake, extractor, protocol"
-        f" FROM scores WHERE artifact_id IN (SELECT artifact_id FROM uses WHERE run_id IN ({marks}))"
+        f"SELECT artifact_id, row, {', '.join(COLUMNS)}, protocol FROM scores"
+        f" WHERE artifact_id IN (SELECT artifact_id FROM uses WHERE run_id IN ({marks}))"
         " ORDER BY artifact_id, row",
         run_ids,
     )
-    for artifact_id, number, metric, subject, value, se, better, reference, n_real, n_fake, extractor, text in cursor:
+    for artifact_id, number, *columns, text in cursor:
         protocol = _parsed(text)
-        row = {"metric": metric, "subject": subject, "value": value, "se": se, "better": better}
-        row |= {"reference": reference, "n_real": n_real, "n_fake": n_fake, "extractor": extractor}
-        row |= protocol
-        key = (subject, (extractor, metric, row["group"], reference))
+        key = (columns[1], (columns[8], columns[0], protocol["group"], columns[5]))
         for arm in users[artifact_id]:
             dataset = used[arm.run_id, arm.name].get("dataset", "")
-            arm.entries[key] = Entry(row, dataset, artifact_id, number)
+            arm.entries[key] = Entry(*columns, protocol, dataset, artifact_id, number)  # type: ignore[call-arg]
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=65536)
 def _parsed(protocol: str) -> dict[str, Any]:
+    """Equal texts give one dictionary, so that equal protocols are found equal at a glance."""
     return {"group": "all", "flags": []} | json.loads(protocol)
 
 

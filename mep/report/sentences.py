@@ -4,25 +4,37 @@ from mep.report.names import REFERENCES
 from mep.report.table import Comparison, Delta, Metric
 from mep.report.text import difference_text, interval_text, listed, p_text, plain
 
-HEADLINE = "fd"
+HEADLINE = ("fid", "fd")
 
 
 def verdict(found: Comparison) -> list[str]:
     """Sentences on the headline: the first extractor's Fréchet distance, or the first metric where there is none."""
-    metrics = [metric for metric in found.metrics if metric.group == "all" and metric.arms]
+    metrics = [metric for metric in found.metrics if metric.in_overview and metric.arms]
+    metrics = metrics or [metric for metric in found.metrics if metric.group == "all" and metric.arms]
     if not metrics:
         runs = f"the run is {found.state}" if len(found.runs) == 1 else "the runs are " + found.state
         return [f"Nothing can be compared yet: {runs}, and no arm has metrics."]
-    metric = next((one for one in metrics if one.metric == HEADLINE), metrics[0])
+    metric = next((one for one in metrics if one.metric in HEADLINE), metrics[0])
     sentences = _one(metric) if len(metric.arms) == 1 else _several(metric, found)
     if lacking := [plain(label) for label in found.arms if label not in metric.arms]:
         if len(lacking) > 4:
             sentences.append(f"{len(lacking)} of {len(found.arms)} arms have no metrics yet.")
         else:
             sentences.append(f"{listed(lacking)} {'has' if len(lacking) == 1 else 'have'} no metrics yet.")
-    if metric.metric == HEADLINE and metric.flagged:
+    if any(flag == "rank_deficient" for one in metric.arms.values() for flag in one.flags):
         sentences.append("There are too few images for a distance in so many dimensions: take it for a first look.")
-    return sentences
+    return [*sentences, *_usefulness(found)]
+
+
+def _usefulness(found: Comparison, most: int = 3) -> list[str]:
+    """What training a classifier on the images of each arm came to, in the words of the stage that did it."""
+    told = {
+        label: str(one.stored("statement"))
+        for metric in found.metrics
+        for label, one in metric.arms.items()
+        if metric.group == "all" and one.stored("statement") and not one.repeats
+    }
+    return [f"{plain(label)}: {plain(words)}" for label, words in told.items()] if len(told) <= most else []
 
 
 def _one(metric: Metric) -> list[str]:
@@ -102,7 +114,7 @@ def is_better(delta: Delta, metric: Metric) -> bool:
 
 def _other_numbers(found: Comparison, headline: Metric, label: str) -> list[str]:
     """How the other numbers of the same pair fall, so that the headline does not stand for all of them."""
-    others = [one for one in found.metrics if one is not headline and one.group == "all" and label in one.differences]
+    others = [one for one in found.metrics if one is not headline and one.in_overview and label in one.differences]
     clear = [one for one in others if is_clear(one.differences[label])]
     better = sum(is_better(one.differences[label], one) for one in clear)
     counts = {f"clearly for {plain(label)}": better, f"clearly for {plain(found.baseline)}": len(clear) - better}

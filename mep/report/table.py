@@ -3,13 +3,13 @@
 import math
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mep.config import canonical_json
 from mep.errors import UsageError
 from mep.protocol import COMPARED
-from mep.report.names import ARROWS, MEASURED, NAMES, REFERENCES, SCALES
+from mep.report.names import ARROWS, MEASURED, NAMES, OVERVIEW, REFERENCES, SCALES, UNTOLD
 from mep.report.scores import Arm, Entry, Halves, Key, differing_fields, read_arms
 from mep.report.text import listed, plain, rounded, rounded_error
 from mep.store import Store
@@ -26,7 +26,7 @@ class Number:
     se          standard error of one score, or standard deviation over repeats
     repeats     values of the repeats; empty for one score
     mark        letter of a footnote that says why the number is not made like the baseline's; empty where it is
-    protocol    everything that was stored with it
+    entry       the score as it was stored; of repeats the first
     """
 
     value: float | None
@@ -38,12 +38,32 @@ class Number:
     flags: tuple[str, ...]
     repeats: tuple[float, ...] = ()
     mark: str = ""
-    protocol: dict[str, Any] = field(default_factory=dict)
+    entry: Entry | None = None
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """Everything that was stored with it."""
+        return self.entry.row if self.entry else {}
+
+    def stored(self, name: str) -> Any:
+        """One thing of the protocol, without making the whole of it."""
+        return self.entry.protocol.get(name) if self.entry else None
 
     @property
     def shown(self) -> str:
         """31.2 ± 2.0"""
         return f"{self.text} ± {self.se_text}" if self.se_text else self.text
+
+
+def id_of(key: Key) -> str:
+    extractor, metric, group, reference = key
+    of_group = "" if group == "all" else f"[{group}]"
+    return f"{extractor}/{metric}{of_group}" + ("" if reference == "heldout" else f"@{reference}")
+
+
+def in_overview(key: Key) -> bool:
+    _, metric, group, reference = key
+    return group == "all" and (reference == "heldout" or metric == "copy_rate") and metric in OVERVIEW
 
 
 @dataclass(frozen=True)
@@ -87,8 +107,7 @@ class Metric:
     @property
     def id(self) -> str:
         """What --columns, --sort and --where know it by: random_conv/kid, random_conv/kid[label=benign]@train."""
-        group = "" if self.group == "all" else f"[{self.group}]"
-        return f"{self.extractor}/{self.metric}{group}" + ("" if self.reference == "heldout" else f"@{self.reference}")
+        return id_of((self.extractor, self.metric, self.group, self.reference))
 
     @property
     def name(self) -> str:
@@ -106,9 +125,18 @@ class Metric:
         )
 
     @property
+    def in_overview(self) -> bool:
+        """Whether it is shown where nobody chose columns."""
+        return in_overview((self.extractor, self.metric, self.group, self.reference))
+
+    def touched_by(self, flag: str) -> bool:
+        """Whether a flag of its numbers concerns this metric."""
+        return flag not in UNTOLD and (flag != "rank_deficient" or self.metric.startswith("fd"))
+
+    @property
     def flagged(self) -> bool:
         """Whether some number of the metric carries a flag that touches it."""
-        return any(flag != "rank_deficient" or self.metric == "fd" for one in self.arms.values() for flag in one.flags)
+        return any(self.touched_by(flag) for one in self.arms.values() for flag in one.flags)
 
     @property
     def best(self) -> frozenset[str]:
@@ -134,6 +162,7 @@ class Comparison:
     references  titles of the rows of references
     missing     label -> stages that have no artifact; complete arms are absent
     footnotes   letter -> how numbers with this mark were made otherwise
+    hidden      metrics that there are and that are left out
     notes       what the numbers rest on, a sentence or two each
     """
 
@@ -148,6 +177,7 @@ class Comparison:
     metrics: list[Metric]
     missing: dict[str, list[str]]
     footnotes: dict[str, str]
+    hidden: int
     notes: list[str]
 
     @property
@@ -202,12 +232,14 @@ def comparison(
     baseline: str | None = None,
     group_by: str = "repeats",
     precision: int | None = None,
+    keep: Callable[[str, bool], bool] | None = None,
 ) -> Comparison:
     """What the scores of all arms of some runs say beside each other.
 
     baseline    label, arm or `run/arm` that differences are taken to; without one the first arm of a single run
     group_by    repeats: those of an arm are one row. arm: also over runs. none, or a recipe field
     precision   significant digits; without it values end where their uncertainty does
+    keep        by id, and whether it is of the overview: which metrics to compare at all
 
     UsageError  no such run, baseline or field
     """
@@ -218,12 +250,13 @@ def comparison(
     groups = grouped(arms, fields, group_by)
     states = {arm.run_id: arm.state for arm in arms}
     base = _baseline(groups, baseline, single=len(states) == 1)
-    titles = _reference_titles(arms)
+    owners = _references(arms)
     keys = dict.fromkeys(key for arm in arms for subject, key in arm.entries if subject == MEASURED)
+    wanted = [key for key in keys if keep is None or keep(id_of(key), in_overview(key))]
     footnotes = Footnotes()
     halves = Halves(store)
     number = _rounding(precision)
-    metrics = [_metric(key, groups, base, titles, footnotes, halves, number) for key in keys]
+    metrics = [_metric(key, groups, base, owners, footnotes, halves, number) for key in wanted]
     found = Comparison(
         name=_name(store, states),
         runs=states,
@@ -232,10 +265,11 @@ def comparison(
         states={group.label: _state(group) for group in groups},
         members={group.label: [f"{arm.run_id}/{arm.name}" for arm in group.arms] for group in groups},
         fields=_fields(fields, groups),
-        references=list(dict.fromkeys(titles.values())),
+        references=list(owners),
         metrics=metrics,
         missing={group.label: group.arms[0].missing for group in groups if group.arms[0].missing},
         footnotes=footnotes.texts(),
+        hidden=len(keys) - len(wanted),
         notes=[],
     )
     return replace(found, notes=list(notes_of(found)))
@@ -310,22 +344,21 @@ def _fields(fields: dict[str, dict[str, Any]], groups: list[Group]) -> dict[str,
     return found
 
 
-def _reference_titles(arms: Sequence[Arm]) -> dict[tuple[str, str], str]:
-    """(arm, subject) -> title of its row: one row for all arms in which the numbers are the same."""
-    titles = {}
+def _references(arms: Sequence[Arm]) -> dict[str, tuple[Arm, str]]:
+    """Title of a row -> the first arm that has it, and its subject: one row for all arms with the same numbers."""
     subjects = dict.fromkeys(subject for arm in arms for subject, _ in arm.entries if subject != MEASURED)
+    found: dict[str, tuple[Arm, str]] = {}
     for subject in subjects:
         title = REFERENCES.get(subject, plain(subject))
-        values: dict[tuple[Any, ...], list[str]] = {}
+        owners: dict[tuple[Any, ...], list[Arm]] = {}
         for arm in arms:
-            own = tuple((key, one.row["value"]) for (of, key), one in arm.entries.items() if of == subject)
+            own = tuple((key, one.value) for (of, key), one in arm.entries.items() if of == subject)
             if own:
-                values.setdefault(own, []).append(arm.label)
-        for labels in values.values():
-            shown = labels[0] if len(labels) == 1 else f"{labels[0]} and {len(labels) - 1} more"
-            for label in labels:
-                titles[label, subject] = title if len(values) == 1 else f"{title} ({shown})"
-    return titles
+                owners.setdefault(own, []).append(arm)
+        for members in owners.values():
+            own_name = members[0].label if len(members) == 1 else f"{members[0].label} and {len(members) - 1} more"
+            found[title if len(owners) == 1 else f"{title} ({own_name})"] = members[0], subject
+    return found
 
 
 Rounding = Callable[[list[Entry], float, str], Number]
@@ -335,7 +368,7 @@ def _metric(
     key: Key,
     groups: list[Group],
     base: Group | None,
-    titles: dict[tuple[str, str], str],
+    owners: dict[str, tuple[Arm, str]],
     footnotes: "Footnotes",
     halves: Halves,
     number: Rounding,
@@ -359,24 +392,25 @@ def _metric(
                 refusals[group.label] = delta
             else:
                 differences[group.label] = delta
-    subjects = dict.fromkeys(subject for _, subject in titles)
     references = {
-        titles[arm.label, subject]: number([entry], scale, "")
-        for group in groups
-        for arm in group.arms
-        for subject in subjects
+        title: number([entry], scale, "")
+        for title, (arm, subject) in owners.items()
         if (entry := arm.entries.get((subject, key))) is not None
     }
-    better = firsts[measure].row["better"]
+    better = firsts[measure].better
     return Metric(*key, better, scale, arms, references, differences, refusals)
 
 
 def _unlike(own: Entry, measure: Entry) -> dict[str, str]:
     """What was done otherwise -> both values; empty for numbers that can be compared."""
+    numbers = (own.n_real, own.n_fake, own.dataset) == (measure.n_real, measure.n_fake, measure.dataset)
+    if own.protocol is measure.protocol and numbers:
+        return {}
+    mine, theirs = own.row, measure.row
     found = {
-        words: f"{_short(own.row.get(name))}, not {_short(measure.row.get(name))}"
+        words: f"{_short(mine.get(name))}, not {_short(theirs.get(name))}"
         for name, words in COMPARED.items()
-        if own.row.get(name) != measure.row.get(name)
+        if mine.get(name) != theirs.get(name)
     }
     if own.dataset != measure.dataset:
         found["the real images"] = f"{own.dataset[:16]}, not {measure.dataset[:16]}"
@@ -397,21 +431,22 @@ def _difference(own: dict[int, Entry], base: dict[int, Entry], how: dict[str, st
     if len(own) > 1 or len(base) > 1:
         return _paired(own, base)
     (mine,), (theirs,) = own.values(), base.values()
-    if mine.row["value"] is None or theirs.row["value"] is None:
+    if mine.value is None or theirs.value is None:
         return "there are too few images"
-    if mine.row["se"] is None or theirs.row["se"] is None:
+    if mine.se is None or theirs.se is None:
         return "there are too few images for halves"
     my_halves, their_halves = halves.of(mine), halves.of(theirs)
     if my_halves is None or their_halves is None:
         return "the halves behind them have been deleted since"
-    return Delta(**vars(difference(my_halves, their_halves, mine.row["value"], theirs.row["value"])))
+    return Delta(**vars(difference(my_halves, their_halves, mine.value, theirs.value)))
 
 
 def _paired(own: dict[int, Entry], base: dict[int, Entry]) -> Delta | str:
     mine, theirs = (
-        {repeat: one.row["value"] for repeat, one in side.items() if one.row["value"] is not None}
-        for side in (own, base)
+        {repeat: one.value for repeat, one in side.items() if one.value is not None} for side in (own, base)
     )
+    if not mine or not theirs:
+        return "one of them has no such number"
     if not set(mine) & set(theirs):
         return "they have no repeat in common"
     found = paired_by_seed(mine, theirs)
@@ -426,9 +461,9 @@ def _rounding(precision: int | None) -> Rounding:
     """Makes numbers with their text."""
 
     def number(entries: list[Entry], scale: float, mark: str) -> Number:
-        row = entries[0].row
-        values = tuple(entry.row["value"] for entry in entries if entry.row["value"] is not None)
-        value, error = row["value"], row["se"]
+        first = entries[0]
+        values = tuple(entry.value for entry in entries if entry.value is not None)
+        value, error = first.value, first.se
         repeated = values if len(entries) > 1 else ()
         if len(entries) > 1:
             value = statistics.fmean(values) if values else None
@@ -440,12 +475,12 @@ def _rounding(precision: int | None) -> Rounding:
             if value is None
             else rounded(value * scale, error * scale if error is not None else None, precision=precision),
             se_text="" if error is None or value is None else rounded_error(error * scale, value * scale, precision),
-            n_real=row["n_real"],
-            n_fake=row["n_fake"],
-            flags=tuple(row["flags"]),
+            n_real=first.n_real,
+            n_fake=first.n_fake,
+            flags=tuple(first.protocol["flags"]),
             repeats=repeated,
             mark=mark,
-            protocol=row,
+            entry=first,
         )
 
     return number

@@ -116,10 +116,11 @@ def _folded(text: str, width: int, style: str = "") -> Pieces:
 
 def _drawn(laid: Grid, names: list[Pieces], names_wide: int, block: list[_Column]) -> Any:
     """The lines of a block as one renderable: rich's own tables take seconds for ten thousand cells."""
+    from rich.cells import cell_len
     from rich.segment import Segment, Segments
     from rich.style import Style
 
-    styles = {"": None, "bold": Style(bold=True), "dim": Style(dim=True)}
+    styles = {"bold": Style(bold=True), "dim": Style(dim=True)}
     found: list[Segment] = []
 
     def row(first: Pieces, cells: list[Pieces]) -> None:
@@ -128,13 +129,16 @@ def _drawn(laid: Grid, names: list[Pieces], names_wide: int, block: list[_Column
             parts += [
                 (_at(pieces, number), column.width, column.numeric) for pieces, column in zip(cells, block, strict=True)
             ]
-            last = max((place for place, (piece, _, _) in enumerate(parts) if piece.text), default=-1)
-            for place, (piece, wide, right) in enumerate(parts[: last + 1]):
-                before, after = _padding(piece.text, wide, right=right, last=place == last)
-                found.append(Segment((" " * GAP if place else "") + before))
-                found.append(Segment(piece.text, styles[piece.style]))
-                found.append(Segment(after))
-            found.append(Segment.line())
+            text = ""  # what has no style of its own becomes one segment
+            for place, (piece, wide, right) in enumerate(parts):
+                space = " " * (wide - cell_len(piece.text))
+                text += (" " * GAP if place else "") + (space if right else "")
+                if piece.style:
+                    found.extend([Segment(text), Segment(piece.text, styles[piece.style])])
+                    text = "" if right else space
+                else:
+                    text += piece.text + ("" if right else space)
+            found.extend([Segment(text.rstrip()), Segment.line()])
 
     row([_Piece(laid.corner, "bold")], [column.head for column in block])
     found.append(Segment("─" * (names_wide + sum(column.width + GAP for column in block))))
@@ -147,10 +151,3 @@ def _drawn(laid: Grid, names: list[Pieces], names_wide: int, block: list[_Column
 
 def _at(pieces: Pieces, number: int) -> _Piece:
     return pieces[number] if number < len(pieces) else _Piece("")
-
-
-def _padding(text: str, width: int, *, right: bool, last: bool) -> tuple[str, str]:
-    from rich.cells import cell_len
-
-    space = " " * max(width - cell_len(text), 0)
-    return (space, "") if right else ("", "" if last else space)

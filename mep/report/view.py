@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mep.errors import UsageError
+from mep.report.notes import notes_of
 from mep.report.table import Comparison, Metric
 from mep.report.text import plain
 
@@ -24,9 +25,10 @@ SIGNS: dict[str, Callable[[Any, Any], bool]] = {
 @dataclass(frozen=True)
 class View:
     """
-    columns     patterns of the columns to show, by field or metric id; without any: fields and overall metrics
+    columns     patterns of the columns to show, by field or metric id; without any: fields and an overview
     drop        patterns of columns to leave out
     where       conditions that a row must fulfil: `training.steps>=100`, `random_conv/fd<40`, `arm~mep`
+    everything  without `columns`: all metrics, not only those of the overview
     sort        column to sort the rows by, the best or smallest first; with a minus the other way round
     """
 
@@ -34,6 +36,15 @@ class View:
     drop: tuple[str, ...] = ()
     where: tuple[str, ...] = ()
     sort: str = ""
+    everything: bool = False
+
+    def keeps(self, name: str, overview: bool) -> bool:
+        """Whether a metric is shown, or asked for by a condition or the order; the others need not be compared."""
+        bare = name.split("/")[-1]
+        asked = any(bare in text for text in (*self.where, self.sort))
+        patterns = [_pattern(text) for text in self.columns]
+        shown = any(one.search(name) for one in patterns) if patterns else self.everything or overview
+        return shown or asked
 
 
 def select(found: Comparison, view: View) -> Comparison:
@@ -46,6 +57,9 @@ def select(found: Comparison, view: View) -> Comparison:
         labels = _sorted(found, labels, view.sort)
     kept = set(labels)
     show = _chooser(found, view)
+    shown = [metric for metric in found.metrics if show(metric.id, overall=view.everything or metric.in_overview)]
+    more = len(found.metrics) - len(shown) + found.hidden
+    hidden = [f"{more} more columns, by label, cluster and prompt among them: --columns ."] if more else []
     return replace(
         found,
         arms=labels,
@@ -56,9 +70,9 @@ def select(found: Comparison, view: View) -> Comparison:
         },
         metrics=[
             replace(metric, arms={label: metric.arms[label] for label in labels if label in metric.arms})
-            for metric in found.metrics
-            if show(metric.id, overall=metric.group == "all")
+            for metric in shown
         ],
+        notes=[*notes_of(replace(found, metrics=shown)), *hidden],
         missing={label: stages for label, stages in found.missing.items() if label in kept},
     )
 

@@ -97,7 +97,7 @@ def test_a_finished_run_fits_the_window_and_every_picture_loads(browse, tmp_path
             "Real and synthetic by label",
             "Samples by prompt",
             "Clusters",
-            "Map of the embedding",
+            "Maps",
         }
         assert sections | {"Outliers", "Training"} <= set(found["headings"])
 
