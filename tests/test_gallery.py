@@ -1,14 +1,19 @@
 """The recipes that come with mep."""
 
+import json
 import re
+import shutil
 
 import pytest
 from click.testing import CliRunner
-from conftest import REPOSITORY
+from conftest import REPOSITORY, draw_imagefolder
 
 from mep.cli import main
 from mep.recipe import load_recipe
 from mep.recipe.gallery import gallery, question_of
+from mep.runner.forecast import forecast
+from mep.runner.plan import make_plan
+from mep.store import Store
 
 RECIPES = sorted(REPOSITORY.glob("recipes/*.yaml"))
 
@@ -48,3 +53,43 @@ def test_a_new_recipe_overwrites_nothing(tmp_path):
 def test_a_recipe_that_is_not_in_the_gallery_is_told_with_those_that_are(tmp_path):
     done = CliRunner().invoke(main, ["init", str(tmp_path / "a.yaml"), "--from", "quikstart"])
     assert (done.exit_code, "did you mean 'quickstart'?" in done.stderr) == (2, True)
+
+
+@pytest.fixture(scope="module")
+def copies(tmp_path_factory):
+    """The gallery beside data as its recipes want it, a few drawn images each."""
+    root = tmp_path_factory.mktemp("gallery")
+    shutil.copytree(REPOSITORY / "recipes", root / "recipes")
+    (root / "data").mkdir()
+    for name in ("pcam", "rsna", "photographs"):
+        draw_imagefolder(root / "data" / name)
+        (root / "data" / name / "metadata.jsonl").unlink()
+    for number, path in enumerate(sorted((root / "data" / "pcam").glob("*.png"))):
+        folder = path.parent / ("healthy", "cancer")[number % 2]
+        folder.mkdir(exist_ok=True)
+        path.rename(folder / path.name)
+    return root
+
+
+@pytest.mark.parametrize("name", [path.stem for path in RECIPES])
+def test_every_recipe_validates_and_plans(name, copies, monkeypatch):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(copies / "hub"))
+    path = copies / "recipes" / f"{name}.yaml"
+    plan = CliRunner().invoke(main, ["--runs", str(copies / "runs"), "plan", str(path), "--json"])
+    assert plan.exit_code == 0, plan.output
+    found = json.loads(plan.stdout)
+    assert len(found["arms"]) == len(load_recipe(path).arms) >= 2
+    assert all(arm["images"] for arm in found["arms"])
+    assert all(arm["prompts"] and arm["samples"] for arm in found["arms"]) or name == "pcam-hdbscan"
+    assert found["notes"] == []
+    fetched = {name.partition(": ")[2] for name in found["downloads"]}
+    assert bool(fetched) == (name not in ("quickstart", "starter", "photographs"))
+
+
+def test_the_recipe_of_the_paper_has_66_captions_for_33_clusters_of_two_labels(copies):
+    recipe = load_recipe(copies / "recipes" / "pcam.yaml")
+    store = Store(copies / "runs")
+    prompts = {arm.arm: arm.prompts for arm in forecast(make_plan(recipe, store), store).arms}
+    assert prompts == {"label-only": 2, "mep": 66, "shuffled-clusters": 66}

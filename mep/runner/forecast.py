@@ -125,9 +125,10 @@ def _prompts(experiment: Experiment, labels: list[str]) -> list[Prompt]:
     """Every prompt that there can be, as if every cluster had images of every label."""
     config, named = experiment.prompts, experiment.prompts.names
     writer = Writer((config.template,), config.label_names, config.cluster_names)
-    k = getattr(experiment.clustering.method, "k", 1)
-    most = k if isinstance(k, int) else max(getattr(k, "choose", (1,)))
-    clusters: list[int | None] = list(range(most)) if "cluster" in named else [None]
+    most = _most_clusters(experiment.clustering.method)
+    if "cluster" in named and most is None:
+        return []
+    clusters: list[int | None] = list(range(most or 0)) if "cluster" in named else [None]
     shown: list[str | None] = [*labels] if "label" in named and labels else [None]
     if named - {"label", "cluster"}:
         return []  # captions of other columns are known once the dataset is read
@@ -139,6 +140,16 @@ def _prompts(experiment: Experiment, labels: list[str]) -> list[Prompt]:
         ]
     except DataError:
         return []  # names that the recipe does not give, for clusters that need not come to be
+
+
+def _most_clusters(method: Any) -> int | None:
+    """Clusters at most; None for a method that finds their number."""
+    if method.kind == "none":
+        return 1
+    if like := getattr(method, "like", None):
+        return _most_clusters(like)
+    k = getattr(method, "k", None)
+    return k if k is None or isinstance(k, int) else max(k.choose)
 
 
 def _caption_notes(prompts: list[Prompt], longest: int) -> list[str]:
