@@ -309,6 +309,12 @@ def test_a_model_of_another_architecture_is_refused_by_its_name(draw, model, tmp
         draw(tmp_path / "work", model=other)
 
 
+def test_half_precision_without_a_gpu_is_refused_and_bf16_draws(draw, tmp_path):
+    with pytest.raises(EnvironmentLacks, match="fp16 needs a GPU"):
+        draw(tmp_path / "fp16", precision="fp16")
+    assert len(draw(tmp_path / "bf16", precision="bf16", decoding="tiled")) == 6
+
+
 def test_a_full_disk_is_told_as_one_and_keeps_what_is_drawn(draw, tmp_path):
     half = tmp_path / "out" / "images" / "b" / "0000" / ".0000000.png.tmp"
     half.parent.mkdir(parents=True)

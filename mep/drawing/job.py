@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from mep.drawing.plan import Sample
+from mep.errors import EnvironmentLacks
 from mep.pipelines import encode_prompts, load_pipeline, to_pixels
 from mep.pixels import square
 from mep.samplers import Sampler
@@ -64,6 +65,8 @@ class Draw(Job[Sequence[Sample], list[Drawing]]):
     def prepare(self, device: str) -> "Callable[[Sequence[Sample]], tuple[Sequence[Sample], Any, Any]]":
         import torch
 
+        if self.precision == "fp16" and device == "cpu":
+            raise EnvironmentLacks("fp16 needs a GPU", hint="set generation.precision to bf16 or fp32")
         pipeline = load_pipeline(self.pipeline, device, lora_scale=self.lora_scale)
         pipeline.scheduler = self.sampler.fitted(pipeline.scheduler.config)
         captions: dict[str, Any] = {"": encode_prompts(pipeline, [""])}

@@ -227,6 +227,8 @@ class OneSecond(Job):
 
 
 def ray_overhead(n: int = 30) -> None:
+    from bench_generation import OneSecond  # not from __main__, which workers have another of
+
     from mep.engines.ray import Ray
 
     def taken(found: Any) -> float:
