@@ -31,7 +31,7 @@ def server():
 def calm(server, tmp_path_factory):
     """The recipe with two arms, the one with the first arm only, and the store of an undisturbed run of each."""
     root = tmp_path_factory.mktemp("calm")
-    settings = tiny_settings(draw_imagefolder(root / "images", n=20), training_steps=STEPS)
+    settings = tiny_settings(draw_imagefolder(root / "images"), training_steps=STEPS)
     settings["machine"]["checkpoint_every_s"] = 0.1
     recipe = write_recipe(root / "both.yaml", settings)
     settings["arms"].pop("mep")
