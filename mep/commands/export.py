@@ -14,7 +14,9 @@ from mep.commands._shared import JSON, RUN, open_store
 @JSON
 @click.pass_obj
 def command(runs: Path, run_id: str | None, output: Path | None, samples: bool, weights: bool, as_json: bool) -> None:
-    """Write a run to one file for others: recipe, lock, report, provenance and scores.
+    """Write a run to one file for others.
+
+    It holds recipe, lock, report, log, provenance, captions and scores.
 
     Absolute paths and secrets are taken out. Real images never leave; pictures of some are in the report.
     """

@@ -9,7 +9,10 @@ from mep.commands._shared import open_store
 @click.argument("file", type=click.Path(path_type=Path))
 @click.pass_obj
 def command(runs: Path, file: Path) -> None:
-    """Take a run from a file that `mep export` wrote; its artifacts are reused like one's own."""
+    """Take in a run that `mep export` wrote.
+
+    What came whole is reused like one's own.
+    """
     from mep.console import show, tell
     from mep.store.bundle import import_run
 

@@ -11,7 +11,7 @@ from mep.commands._shared import RUN, open_store
 @click.option("--follow", "-f", is_flag=True, help="Go on until the run ends.")
 @click.pass_obj
 def command(runs: Path, run_id: str | None, stage: str | None, follow: bool) -> None:
-    """Print the log of a run, or what it says of one stage, tracebacks included."""
+    """Print the log of a run, or of one of its stages."""
     from mep.console import show
     from mep.runner.logs import lines_of
     from mep.runner.run import find_run

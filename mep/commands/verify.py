@@ -11,7 +11,7 @@ from mep.commands._shared import JSON, RUN, open_store
 @click.pass_obj
 @click.pass_context
 def command(ctx: click.Context, runs: Path, run_id: str | None, as_json: bool) -> None:
-    """Read every byte of a run's artifacts, or of the whole store, and say what is not as it was written.
+    """Read every byte again, of a run or of the whole store, and say what has changed.
 
     With RUN also what the run was locked with and is otherwise now: data, models, versions of packages.
     Ends with 5 where something is not. What is damaged is made anew by the next run.

@@ -11,7 +11,7 @@ from mep.commands._shared import JSON, open_store
 @JSON
 @click.pass_obj
 def command(runs: Path, file: Path, as_json: bool) -> None:
-    """Say why a file is as it is: recipe, data, cluster, prompt, checkpoint and seed that made it.
+    """Say which recipe, data, cluster, prompt, checkpoint and seed made a file.
 
     FILE is anything that mep wrote (a synthetic image, a metric, a report), or a copy of it.
     """

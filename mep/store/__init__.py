@@ -41,7 +41,7 @@ class Store:
         path = self.root / "mep.db"
         if not path.exists() and (journals := list(self.root.glob(f"*/{JOURNAL}"))):
             raise IntegrityError(
-                f"{path} is gone, but {len(journals)} run{'s' * (len(journals) > 1)} lie beside it",
+                f"{path} is gone; runs that lie beside it: {len(journals)}",
                 hint="make it anew from the manifests and run folders: mep db rebuild",
             )
         self.root.mkdir(parents=True, exist_ok=True)

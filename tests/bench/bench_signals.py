@@ -1,6 +1,7 @@
-"""How long a signal takes to stop the quickstart, wherever it hits: python tests/bench/bench_signals.py RUNS [SECONDS]
+"""How long a signal takes to stop the quickstart: python tests/bench/bench_signals.py RUNS [SIGNALS [SECONDS]]
 
-Sends SIGTERM (and SIGINT in turn) after a random time of up to SECONDS, resumes, and so on until the run is done.
+Sends SIGTERM and SIGINT in turn, each after a random time of up to SECONDS, and resumes, until the run is done or so
+many signals were sent.
 """
 
 import random
@@ -13,11 +14,11 @@ from pathlib import Path
 REPOSITORY = Path(__file__).parents[2]
 
 
-def main(runs, longest_s):
+def main(runs, n_signals, longest_s):
     rng, took, where = random.Random(1), [], []
     mep = [sys.executable, "-m", "mep", "--runs", runs]
     command = [*mep, "run", str(REPOSITORY / "recipes" / "quickstart.yaml")]
-    while True:
+    while len(took) < n_signals:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         try:
             process.wait(timeout=rng.uniform(longest_s / 4, longest_s))
@@ -42,4 +43,5 @@ def main(runs, longest_s):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], float(sys.argv[2]) if len(sys.argv) > 2 else 40.0)
+    more = [float(one) for one in sys.argv[2:]]
+    main(sys.argv[1], *(more + [16, 30][len(more) :]))
