@@ -12,10 +12,27 @@ NAMES = {
     "auroc": "AUROC of a classifier trained on synthetic images",
     "auroc_gap": "AUROC lost by training on synthetic instead of real images",
     "ece": "expected calibration error",
+    "precision": "precision",
+    "recall": "recall",
+    "density": "density",
+    "coverage": "coverage",
+    "fd_null": "Fréchet distance of real images",
+    "fd_gap": "Fréchet distance, held-out beyond training images",
+    "fd_infinity": "Fréchet distance of endless sets",
+    "kid_gap": "kernel distance, held-out beyond training images",
+    "kid_subsets": "kernel distance over subsets",
+    "kid_subsets_std": "spread of the kernel distance over subsets",
+    "cmmd": "CLIP mean discrepancy",
+    "mmd_rbf": "mean discrepancy",
+    "vendi": "Vendi score",
+    "authenticity": "authenticity",
+    "nn_ratio": "nearest over second-nearest training image",
+    "nn_distance": "distance to the nearest training image",
+    "ct": "C_T, below 0 nearer to training than held-out images are",
 }
 """Metric -> its long name."""
 
-SCALES = {"kid": 1000}
+SCALES = {"kid": 1000, "kid_gap": 1000, "kid_subsets": 1000, "kid_subsets_std": 1000}
 """Metric -> factor in tables."""
 
 OVERVIEW = (
@@ -58,6 +75,7 @@ FLAGS = {
     "some_refused": "some generated images were black, constant or not finite, and left out",
     "no_utility": "no classifier could be trained",
     "no_spread": "no uncertainty can be given",
+    "unlike_channels": "grey images on one side, colour on the other",
     "too_few_images": "too few images for this score, and an honest gap is better than a wrong number",
 }
 """Flag of a number -> what it means."""

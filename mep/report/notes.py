@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mep.report.names import ARROWS, EXTRACTORS, FLAGS, REFERENCES
+from mep.report.significance import holm_note
 from mep.report.text import listed, plain
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ def notes_of(found: "Comparison") -> Iterator[str]:
             "± is one standard error and intervals are of 95 %, by a delete-half jackknife. They say whether two sets "
             "of images differ; one training seed cannot support a claim about the method."
         )
+    if note := holm_note(metrics):
+        yield note
     bold = "Bold: the best arm. " if any(metric.best for metric in metrics) else ""
     if any(metric.better in ARROWS for metric in metrics):
         yield f"{bold}↓ lower is better, ↑ higher is better."

@@ -40,6 +40,7 @@ class Entry:
     dataset: str
     artifact_id: str
     number: int
+    references: str = ""
 
     @property
     def row(self) -> dict[str, Any]:
@@ -131,8 +132,9 @@ def _add_entries(store: Store, run_ids: list[str], arms: dict[tuple[str, str], A
         protocol = _parsed(text)
         key = (columns[1], (columns[8], columns[0], protocol["group"], columns[5]))
         for arm in users[artifact_id]:
-            dataset = used[arm.run_id, arm.name].get("dataset", "")
-            arm.entries[key] = Entry(*columns, protocol, dataset, artifact_id, number)  # type: ignore[call-arg]
+            own = used[arm.run_id, arm.name]
+            places = own.get("dataset", ""), artifact_id, number, own.get("references", "")
+            arm.entries[key] = Entry(*columns, protocol, *places)  # type: ignore[call-arg]
 
 
 @lru_cache(maxsize=65536)

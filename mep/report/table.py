@@ -11,9 +11,13 @@ from mep.errors import UsageError
 from mep.protocol import COMPARED
 from mep.report.names import ARROWS, MEASURED, NAMES, OVERVIEW, REFERENCES, SCALES, UNTOLD
 from mep.report.scores import Arm, Entry, Halves, Key, differing_fields, read_arms
+from mep.report.significance import MOST_ARMS, adjusted, permutation_p
 from mep.report.text import listed, plain, rounded, rounded_error
 from mep.store import Store
 from mep.uncertainty import difference, paired_by_seed
+
+HEADLINE_KERNEL = ("kid", "all", "heldout")
+"""Metric, group and reference whose difference is also tested by permutation."""
 
 MISSING, FAILED = "-", "!"
 """What stands in place of a number: there is none; the run failed before there was one."""
@@ -72,6 +76,8 @@ class Delta:
 
     n_pairs     repeats that were paired; 0 where halves of the images speak for one training
     sentence    what that many repeats allow to say
+    p_holm      p adjusted over all metrics but the first; None for the first, and for parts
+    p_permutation   of a kernel distance, where the features of both arms are still there
     """
 
     value: float
@@ -81,6 +87,8 @@ class Delta:
     p: float
     n_pairs: int = 0
     sentence: str = ""
+    p_holm: float | None = None
+    p_permutation: float | None = None
 
 
 @dataclass(frozen=True)
@@ -256,7 +264,7 @@ def comparison(
     footnotes = Footnotes()
     halves = Halves(store)
     number = _rounding(precision)
-    metrics = [_metric(key, groups, base, owners, footnotes, halves, number) for key in wanted]
+    metrics = adjusted([_metric(key, groups, base, owners, footnotes, halves, number) for key in wanted])
     found = Comparison(
         name=_name(store, states),
         runs=states,
@@ -388,6 +396,14 @@ def _metric(
             arms[group.label] = number(list(own.values()), scale, mark)
         if base and group is not base:
             delta = _difference(own, found.get(base.label, {}), how, halves)
+            if (
+                isinstance(delta, Delta)
+                and not delta.n_pairs
+                and key[1:] == HEADLINE_KERNEL
+                and len(groups) <= MOST_ARMS
+            ):
+                p = permutation_p(halves.store, firsts[group.label], firsts[base.label])
+                delta = replace(delta, p_permutation=p)
             if isinstance(delta, str):
                 refusals[group.label] = delta
             else:
@@ -432,7 +448,7 @@ def _difference(own: dict[int, Entry], base: dict[int, Entry], how: dict[str, st
         return _paired(own, base)
     (mine,), (theirs,) = own.values(), base.values()
     if mine.value is None or theirs.value is None:
-        return "there are too few images"
+        return mine.protocol.get("reason") or theirs.protocol.get("reason") or "there are too few images"
     if mine.se is None or theirs.se is None:
         return "there are too few images for halves"
     my_halves, their_halves = halves.of(mine), halves.of(theirs)
