@@ -106,11 +106,11 @@ def test_weights_are_counts_of_images(metric):
 
 
 def test_calibration_error_is_the_gap_between_confidence_and_accuracy():
-    # confidence 0.8 with 3 of 4 right, 0.6 with 1 of 2 right: (4 |0.75 - 0.8| + 2 |0.5 - 0.6|) / 6 = 0.4 / 6
+    # confidence 0.8 with 3 of 4 right, 0.6 with 2 of 2 right: (4 |0.75 - 0.8| + 2 |1 - 0.6|) / 6 = 1 / 6
     confidence = np.array([0.8, 0.8, 0.8, 0.8, 0.6, 0.6])
     probabilities = np.stack([1 - confidence, confidence], axis=1)
-    labels = np.array([1, 1, 1, 0, 1, 0])
-    assert calibration_error(probabilities, labels, ones(6)) == pytest.approx(0.4 / 6)
+    labels = np.array([1, 1, 1, 0, 1, 1])
+    assert calibration_error(probabilities, labels, ones(6)) == pytest.approx(1 / 6)
 
 
 def test_the_operating_point_is_fixed_on_other_images_and_keeps_95_of_100_negatives_below():

@@ -115,6 +115,9 @@ def chunks(png):
 def test_the_order_cannot_be_worked_out_from_the_recipe(run):
     orders = [[item.image for item in draw_study(run.store, RUN, n_images=24).items] for _ in range(2)]
     assert orders[0] != orders[1]
+    truths = [[item.truth for item in draw_study(run.store, RUN, n_images=24, seed=n).items] for n in range(20)]
+    at_first = [sum(one == "real" for one in truth[:12]) for truth in truths]
+    assert min(at_first) < 6 < max(at_first)  # neither kind comes first
     again = [[item.image for item in draw_study(run.store, RUN, n_images=24, seed=9).items] for _ in range(2)]
     assert again[0] == again[1]
 

@@ -16,11 +16,13 @@ from mep.probes.cnn import Cnn
 from mep.probes.knn import NearestNeighbours
 from mep.probes.linear import Linear
 from mep.probes.none import NoProbe
+from mep.probing import Estimate
 from mep.sources.imagefolder import ImageFolder
 from mep.stage import Work
 from mep.stages.ceiling import CeilingConfig, ceiling
 from mep.stages.dataset import DatasetConfig, HoldoutConfig, dataset
 from mep.stages.utility import UtilityConfig, utility
+from mep.utility_rows import verdict
 
 
 class Lab:
@@ -87,6 +89,21 @@ def test_wrongly_labelled_images_are_inferior_and_the_row_says_so(lab):
     assert gap["high"] < -gap["margin"]
     assert gap["p"] < 0.001
     assert "They are inferior" in gap["statement"]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "told"),
+    [
+        (-0.04, 0.01, "non-inferior"),
+        (-0.06, 0.01, "undecided"),
+        (-0.06, -0.055, "inferior"),
+        (-0.04, -0.01, "non-inferior"),  # worse for certain, and by less than the margin for certain
+        (0.01, 0.02, "superior"),
+        (None, None, "undecided"),
+    ],
+)
+def test_non_inferiority_is_read_off_the_interval(low, high, told):
+    assert verdict(Estimate(0.0, 0.01, low, high, "", np.zeros(1)), margin=0.05) == told
 
 
 def test_synthetic_images_are_tested_beside_as_many_real_ones(rows):
