@@ -64,6 +64,8 @@ class Opener(Protocol):
 
     def open(self, image_id: str) -> "Image": ...
 
+    def path_of(self, image_id: str) -> Path | None: ...
+
 
 @dataclass(frozen=True, eq=False)
 class Images(Artifact):

@@ -14,7 +14,7 @@ from mep.errors import MepError
 SECTIONS = {
     "Experiments": [
         *("run", "resume", "status", "watch", "ls", "show"),
-        *("report", "evaluate", "generate", "sample-grid"),
+        *("report", "evaluate", "generate", "sample-grid", "export-dataset"),
     ],
     "Recipes": ["init", "validate", "lint", "plan", "diff", "migrate", "methods", "schema", "completion"],
     "Reader studies": ["reader-study", "reader-score"],

@@ -53,6 +53,7 @@ LAYERS = [
         "utility_rows",
         "finetune",
         "scan",
+        "imagefolder",
         "split",
     },
     {"utility_rows"},
