@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mep.errors import MepError
-from mep.pixels import is_deep, refuse_bomb, to_rgb, window_of
+from mep.pixels import is_deep, refuse_bomb, to_rgb, upright, window_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,13 +57,13 @@ def examine(source: Source, image_id: str) -> tuple[Any, ...]:
 
 
 def _examine(image: Image) -> tuple[Any, ...]:
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     refuse_bomb(image)
     low = high = 0.0
     mode = image.mode
     if is_deep(mode):  # the window of the dataset is not known yet: what is stored is hashed, not what will be seen
-        values = np.asarray(ImageOps.exif_transpose(image))
+        values = np.asarray(upright(image))
         if not np.isfinite(values).all():
             raise ValueError("it holds values that are not finite")
         low, high = float(values.min()), float(values.max())
@@ -71,10 +71,9 @@ def _examine(image: Image) -> tuple[Any, ...]:
         content = values.tobytes()
         rgb = Image.fromarray(((values - low) * (255 / max(high - low, 1e-12))).astype(np.uint8))
     else:
-        pixels = to_rgb(image)
-        height, width = pixels.shape[:2]
-        content = pixels.tobytes()
-        rgb = Image.fromarray(pixels)
+        rgb = upright(image) if mode == "RGB" and "transparency" not in image.info else Image.fromarray(to_rgb(image))
+        content = rgb.tobytes()
+        width, height = rgb.size
     digest = hashlib.sha256(f"{width}x{height}:".encode())
     digest.update(content)
     return digest.hexdigest(), perceptual_hash(rgb), width, height, mode.encode(), low, high, b""
@@ -90,7 +89,7 @@ def perceptual_hash(image: Image) -> int:
     grey = np.asarray(image.convert("L").resize((32, 32), Image.Resampling.BOX), dtype=np.float32)
     basis = _cosines()
     lowest = (basis @ grey @ basis.T).ravel()
-    bits = lowest > np.median(lowest)
+    bits = lowest > np.sort(lowest)[31:33].mean()  # the median
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
 

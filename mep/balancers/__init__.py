@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -27,12 +28,12 @@ class Groups:
     outer_names: list[str]
     inner_names: list[str]
 
-    @property
+    @cached_property
     def flat(self) -> NDArray[np.int64]:
         """int64 (n,) number of the group of both levels, -1 where it is never picked."""
         return np.where(self.inner >= 0, self.outer * len(self.inner_names) + self.inner, -1)
 
-    @property
+    @cached_property
     def counts(self) -> NDArray[np.int64]:
         """int64 (outer, inner) images of each group."""
         shape = (len(self.outer_names), len(self.inner_names))
@@ -73,7 +74,8 @@ class Balancer(Method):
 def draw(groups: NDArray[np.int64], quota: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
     """Sorted rows of at most quota[g] random images of each group g; groups int64 (n,), -1 is never drawn."""
     rows = np.random.default_rng(seed).permutation(np.flatnonzero(groups >= 0))
-    order = np.argsort(groups[rows], kind="stable")
-    rows, known = rows[order], groups[rows][order]
-    place = np.arange(len(rows)) - np.searchsorted(known, known)
-    return np.sort(rows[place < quota[known]])
+    known = groups[rows].astype(np.min_scalar_type(len(quota)))  # few groups are sorted in one pass
+    order = np.argsort(known, kind="stable")
+    sizes = np.bincount(known, minlength=len(quota))
+    place = np.arange(len(rows)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return np.sort(rows[order[place < np.repeat(quota, sizes)]])

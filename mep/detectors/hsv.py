@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -20,6 +21,10 @@ BRIGHT = 150
 """Luma above which a pixel belongs to a bright region, whose outlines are counted."""
 NAMES = ("mean_v", "median_v", "std_v", "mean_s", "median_s", "std_s", "std_h", "var_l", "n_contour")
 CHUNK = 32
+VALUES = np.arange(256)
+SQUARES = VALUES**2
+AROUND = np.ones((3, 3))
+"""Neighbours by a side or a corner."""
 
 
 class Hsv(Detector):
@@ -68,31 +73,35 @@ def hsv_features(pixels: NDArray[np.uint8]) -> dict[str, float]:
     from PIL import Image
 
     image = Image.fromarray(pixels)
-    h, s, v = (_moments(channel.histogram()) for channel in image.convert("HSV").split())
+    histogram = np.array(image.convert("HSV").histogram()).reshape(3, 256)
+    h, s, v = (_moments(counts) for counts in histogram)
     luma = np.asarray(image.convert("L"))
     found = (*v, *s, h[2], _variance_of_laplacian(luma), _n_outlines(luma > BRIGHT))
     return dict(zip(NAMES, found, strict=True))
 
 
-def _moments(histogram: list[int]) -> tuple[float, float, float]:
+def _moments(counts: NDArray[np.int64]) -> tuple[float, float, float]:
     """Mean, median and standard deviation of 8-bit values, exactly, from how often each occurs."""
-    counts = np.array(histogram)
-    values = np.arange(256)
-    n = int(counts.sum())
-    total = int(counts @ values)
     reached = counts.cumsum()
-    middle = np.searchsorted(reached, [(n - 1) // 2 + 1, n // 2 + 1])
-    variance = int(counts @ values**2) / n - (total / n) ** 2
-    return total / n, float(middle.mean()), float(np.sqrt(max(variance, 0.0)))
+    n, total = int(reached[-1]), int(counts @ VALUES)
+    middle = (reached.searchsorted((n - 1) // 2 + 1) + reached.searchsorted(n // 2 + 1)) / 2
+    variance = int(counts @ SQUARES) / n - (total / n) ** 2
+    return total / n, float(middle), math.sqrt(max(variance, 0.0))
 
 
 def _variance_of_laplacian(luma: NDArray[np.uint8]) -> float:
     """Variance of the sum of four neighbours minus four times the pixel; the border is mirrored about its pixels."""
-    wide = np.pad(luma.astype(np.int16), 1, mode="reflect" if min(luma.shape) > 1 else "edge")
-    centre = wide[1:-1, 1:-1]
-    response = wide[:-2, 1:-1] + wide[2:, 1:-1] + wide[1:-1, :-2] + wide[1:-1, 2:] - 4 * centre
-    flat = response.ravel().astype(np.int64)
-    return float(int(flat @ flat) / flat.size - (int(flat.sum()) / flat.size) ** 2)
+    height, width = luma.shape
+    wide = np.empty((height + 2, width + 2), dtype=np.int16)
+    wide[1:-1, 1:-1] = luma
+    wide[[0, -1], 1:-1] = luma[[min(1, height - 1), max(height - 2, 0)]]
+    wide[1:-1, [0, -1]] = luma[:, [min(1, width - 1), max(width - 2, 0)]]
+    response = wide[:-2, 1:-1] + wide[2:, 1:-1]
+    response += wide[1:-1, :-2]
+    response += wide[1:-1, 2:]
+    response -= wide[1:-1, 1:-1] << 2
+    flat = response.ravel().astype(np.float64)  # sums of whole numbers below 2**53 are exact
+    return float(flat @ flat) / flat.size - (float(flat.sum()) / flat.size) ** 2
 
 
 def _n_outlines(bright: NDArray[np.bool_]) -> int:
@@ -102,9 +111,10 @@ def _n_outlines(bright: NDArray[np.bool_]) -> int:
     """
     from scipy import ndimage
 
-    regions = ndimage.label(bright, structure=np.ones((3, 3)))[1]
-    wide = np.pad(bright, 1).view(np.uint8)
-    windows = wide[:-1, :-1] | wide[:-1, 1:] << 1 | wide[1:, :-1] << 2 | wide[1:, 1:] << 3
-    n = np.bincount(windows.ravel(), minlength=16)
+    regions = ndimage.label(bright, structure=AROUND)[1]
+    wide = np.zeros((bright.shape[0] + 2, bright.shape[1] + 2), dtype=np.uint8)
+    wide[1:-1, 1:-1] = bright
+    rows = wide[:-1] + (wide[1:] << 2)  # two pixels above each other
+    n = np.bincount((rows[:, :-1] + (rows[:, 1:] << 1)).ravel(), minlength=16)
     euler = (n[[1, 2, 4, 8]].sum() - n[[7, 11, 13, 14]].sum() - 2 * (n[6] + n[9])) // 4
     return int(2 * regions - euler)

@@ -94,7 +94,7 @@ def _pairs(labels: NDArray[np.int64], clusters: NDArray[np.int64]) -> NDArray[np
 def _members(images: Images, clusters: Clusters, rows: NDArray[np.int64], places: NDArray[np.int64]) -> Members:
     names = np.array([*images.label_names, None], dtype=object)  # label -1, of a dataset without any, is the last
     labels = names[images.labels[rows[places]]].tolist()
-    return Members([clusters.ids[place] for place in places.tolist()], labels, clusters.labels[places])
+    return Members(list(map(clusters.ids.__getitem__, places.tolist())), labels, clusters.labels[places])
 
 
 def _table(groups: Groups, choice: Choice) -> list[dict[str, Any]]:

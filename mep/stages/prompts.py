@@ -90,7 +90,7 @@ def prompts(
             field="prompts.template",
         )
     watched = training_set.validation
-    rows = images.rows([*training_set.ids, *watched.ids])
+    rows = np.concatenate([images.rows(training_set.ids), images.rows(watched.ids)])
     clusters = np.concatenate([training_set.clusters, watched.clusters])
     columns = {name: _column(images, name, rows) for name in sorted(named - FORMATS.keys())}
     codes = [
@@ -100,7 +100,7 @@ def prompts(
     ]
     keys = _combined([code for code in codes if code is not None], len(rows))
     n = len(training_set.ids)
-    _, first, prompt_of = np.unique(keys[:n], return_index=True, return_inverse=True)
+    first, prompt_of = _distinct(keys[:n])
     writer = Writer(config.templates, config.label_names, config.cluster_names)
     counts = np.bincount(prompt_of)
     known = []
@@ -165,13 +165,21 @@ def _column(images: Images, name: str, rows: NDArray[np.int64]) -> tuple[NDArray
     return codes.astype(np.int64), known.tolist()
 
 
+def _distinct(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """First row of every distinct key, and the place of each row's key among them; keys from 0 and not many."""
+    first = np.full(int(keys.max(initial=0)) + 1, -1, dtype=np.int64)
+    first[keys[::-1]] = np.arange(len(keys))[::-1]
+    places = np.cumsum(first >= 0) - 1
+    return first[first >= 0], places[keys]
+
+
 def _combined(codes: list[NDArray[np.int64]], n: int) -> NDArray[np.int64]:
     """int64 (n,), equal for images that are equal in all codes."""
     keys = np.zeros(n, dtype=np.int64)
     for code in codes:
         shifted = code + 1
         keys = keys * (int(shifted.max(initial=0)) + 1) + shifted
-        if keys.max(initial=0) > 2**40:
+        if keys.max(initial=0) > 2**22:
             keys = np.unique(keys, return_inverse=True)[1].astype(np.int64)
     return keys
 

@@ -1,0 +1,282 @@
+"""From images to prompts: how fast, and in how much memory.
+
+    python tests/bench/bench_data.py embedding|hsv|kmeans|captions|scan|million [--tiles FOLDER]
+
+Each prints its own figure, that of the baseline in the same process, and their ratio. The baselines are what people
+do otherwise: the bare model, one image at a time through OpenCV (pip install opencv-python-headless), scikit-learn
+with ten starts, captions and groups row by row in pandas, Pillow alone.
+"""
+
+import argparse
+import os
+import resource
+import shutil
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from multiprocessing import Pool
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+from PIL import Image
+
+from mep.engines.local import Local
+from mep.stage import Work
+
+TILES = Path(__file__).parents[3] / "shared" / "data" / "pcam"
+
+
+def seconds(function):
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def tell(what, own, other, unit="s"):
+    print(f"{what}: {own:.4g} {unit}, baseline {other:.4g} {unit}, ratio {other / own:.3g}", flush=True)
+
+
+def peak_mb():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def fill(folder, tiles, n):
+    """n files, copies of the tiles."""
+    known = [path.read_bytes() for path in sorted(tiles.rglob("*.jpg"))]
+    for number in range(n):
+        (folder / f"{number:06d}.jpg").write_bytes(known[number % len(known)])
+
+
+def embedding(tiles):
+    """The job of the stage against forward passes on tensors that are ready."""
+    import torch
+    from transformers import ViTConfig, ViTImageProcessor, ViTModel
+
+    from mep.embedders.transformers import Transformers
+    from mep.sources.imagefolder import ImageFolder
+    from mep.stages.embedding import Embed, EmbeddingConfig
+
+    torch.set_num_threads(1)
+    n, batch = 192, 32
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        (root / "images").mkdir()
+        fill(root / "images", tiles, n)
+        sizes = {"hidden_size": 384, "num_hidden_layers": 12, "num_attention_heads": 6, "intermediate_size": 1536}
+        ViTModel(ViTConfig(**sizes), add_pooling_layer=False).save_pretrained(root / "vit")
+        ViTImageProcessor().save_pretrained(root / "vit")
+        source = ImageFolder(kind="imagefolder", path=root / "images")
+        ids = [record.id for record in source.records()]
+        for dtype in ("float32", "bfloat16"):
+            config = EmbeddingConfig(model=Transformers(kind="transformers", path=root / "vit", dtype=dtype))
+            compute = Embed(config, source, None, batch).prepare("cpu")
+            encoder = config.load("cpu")
+            ready = [
+                encoder.prepare([np.asarray(source.open(one).convert("RGB")) for one in ids[start : start + batch]])
+                for start in range(0, n, batch)
+            ]
+            compute(ids[:batch])
+            encoder.forward(ready[0])
+            own = min(seconds(partial(compute, ids)) for _ in range(2))
+            bare = min(seconds(partial(all_through, encoder, ready)) for _ in range(2))
+            print(f"embedding {dtype}: {n / own:.1f} images/s, bare forward {n / bare:.1f}, share {bare / own:.3f}")
+
+
+def all_through(encoder, ready):
+    for one in ready:
+        encoder.forward(one)
+
+
+def hsv(tiles):
+    """Nine features and verdicts of 20,000 tiles, one worker each."""
+    from mep.detectors.hsv import measure
+    from mep.pixels import to_rgb
+
+    paths = [str(path) for path in sorted(tiles.rglob("*.jpg"))]
+    many = [paths[number % len(paths)] for number in range(20_000)]
+    with tempfile.TemporaryDirectory() as folder:
+        work = Work(folder=Path(folder), mapper=Local(kind="local", workers=1).map)
+        own = seconds(lambda: measure(lambda row: to_rgb(Image.open(many[row])), len(many), work))
+    with Pool(1) as pool:
+        pool.map(per_image, many[:100])
+        other = seconds(lambda: pool.map(per_image, many, chunksize=100))
+    tell("hsv, an image", own / len(many) * 1e3, other / len(many) * 1e3, "ms")
+
+
+def per_image(path):
+    """The published system's features of an image, as it computes them: NumPy over arrays and OpenCV's contours."""
+    import cv2
+
+    image = Image.open(path).convert("RGB")
+    hue, saturation, value = (np.asarray(channel, dtype=float) for channel in image.convert("HSV").split())
+    grey = np.asarray(image.convert("L"))
+    _, bright = cv2.threshold(grey, 150, 255, cv2.THRESH_BINARY)
+    contours, _ = cv2.findContours(bright, cv2.RETR_TREE, cv2.CHAIN_APPROX_NONE)
+    found = [f(one) for one in (value, saturation) for f in (np.mean, np.median, np.std)]
+    return [*found, np.std(hue), cv2.Laplacian(grey, cv2.CV_64F).var(), len(contours)]
+
+
+def kmeans(tiles):
+    """200,000 x 768 vectors of 60 overlapping groups, k = 33."""
+    from sklearn.cluster import KMeans as Reference
+
+    from mep.clusterers.kmeans import KMeans
+
+    rng = np.random.default_rng(0)
+    n, d = 200_000, 768
+    groups = rng.normal(0, 1.5, (60, 32))
+    latent = (groups[rng.integers(60, size=n)] + rng.normal(0, 1, (n, 32))).astype(np.float32)
+    vectors = latent @ rng.normal(0, 1, (32, d)).astype(np.float32)
+    vectors += rng.normal(0, 0.5, (n, d)).astype(np.float32)
+    before = peak_mb()
+    result = []
+    own = seconds(lambda: result.append(KMeans(kind="kmeans", k=33).fit(vectors, seed=18021999)))
+    extra = (peak_mb() - before) * 2**20 / vectors.nbytes
+    inertia = float((result[0].distances.astype(np.float64) ** 2).sum())
+    reference = Reference(33, n_init=10, random_state=18021999)
+    other = seconds(lambda: reference.fit(vectors))
+    tell("kmeans", own, other)
+    print(f"inertia over scikit-learn's: {inertia / reference.inertia_:.5f}; memory {1 + extra:.2f} times the data")
+
+
+def captions(tiles, n=1_000_000):
+    """Balancing and captions of a million records; the row by row way on a tenth of them, times ten."""
+    import pandas as pd
+    from num2words import num2words
+
+    from mep.artifacts import BaseModel, Clusters, Images
+    from mep.balancers.uniform_per_prompt import UniformPerPrompt
+    from mep.stages.balancing import BalancingConfig, balancing
+    from mep.stages.prompts import PromptsConfig, prompts
+    from mep.tokenizer import build_tokenizer
+
+    rng = np.random.default_rng(3)
+    labels, frequency = rng.integers(0, 2, n), np.arange(1, 34) ** -0.3
+    numbers = rng.choice(33, n, p=frequency / frequency.sum())
+    ids = [f"{number:07d}.png" for number in range(n)]
+    images = Images(
+        ids, labels, ["healthy", "tumor"], np.zeros(n, np.int8), [""] * n, np.ones((n, 2), int), {}, source=None
+    )
+    clusters = Clusters(ids, numbers, np.zeros(n, np.float32), {})
+    template = "Histology image of {label} tissue, morphology type {cluster:words}"
+    with tempfile.TemporaryDirectory() as folder:
+        pipeline, work = Path(folder) / "pipeline", Work(folder=Path(folder), seed=1)
+        build_tokenizer(40).save_pretrained(pipeline / "tokenizer")
+        (pipeline / "model_index.json").write_text('{"tokenizer": ["transformers", "CLIPTokenizer"]}')
+        base, config = BaseModel(Path(folder)), PromptsConfig(template=template)
+        method = UniformPerPrompt(kind="uniform_per_prompt", min_prompts_per_label=10)
+
+        def both(size):
+            some = images if size == n else images.take(np.arange(size))
+            known = Clusters(ids[:size], numbers[:size], clusters.distances[:size], {})
+            begin = time.perf_counter()
+            chosen = balancing.function(BalancingConfig(method=method), some, known, work=work)
+            middle = time.perf_counter()
+            prompts.function(config, some, chosen, base, work=work)
+            return middle - begin, time.perf_counter() - middle, chosen
+
+        both(1000)  # imports
+        balance_s, caption_s, chosen = both(n)
+    print(
+        f"balancing {balance_s:.2f} s, captions {caption_s:.2f} s, {len(chosen.ids):,} images of {len(chosen.groups)}"
+    )
+
+    def row_by_row():
+        frame = pd.DataFrame(
+            {"label": np.array(["healthy", "tumor"])[labels[: n // 10]], "cluster": numbers[: n // 10]}
+        )
+        frame["text"] = frame.apply(
+            lambda row: template.replace("{label}", row.label.lower()).replace(
+                "{cluster:words}", num2words(row.cluster)
+            ),
+            axis=1,
+        )
+        rank = {text: number for number, text in enumerate(sorted(frame.text.unique()))}
+        frame["prompt"] = frame.text.apply(lambda text: rank[text])
+        frame["class"] = frame.text.apply(lambda text: 0 if " healthy " in text else 1 if " tumor " in text else 2)
+        frame["type"] = frame.text.apply(lambda text: text.split("gy type ")[1])
+        counts = frame.groupby(["class", "prompt"]).size()
+        size = int(counts.min())
+        return pd.concat([group.sample(size, random_state=18021999) for _, group in frame.groupby("prompt")])
+
+    tell("captions and balancing", balance_s + caption_s, 10 * seconds(row_by_row))
+
+
+def scan(tiles, n=6_000, workers=2):
+    """mep lint against opening and decoding the same files."""
+    from mep.lint import lint
+    from mep.sources.imagefolder import ImageFolder
+    from mep.stages.dataset import DatasetConfig
+
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        (root / "images").mkdir()
+        fill(root / "images", tiles, n)
+        config = DatasetConfig(source=ImageFolder(kind="imagefolder", path=root / "images"))
+        names = sorted(os.listdir(root / "images"))
+        chunks = [names[start : start + 32] for start in range(0, n, 32)]
+
+        def decode(chunk):
+            for name in chunk:
+                with Image.open(root / "images" / name) as image:
+                    image.load()
+
+        def alone():
+            with ThreadPoolExecutor(workers) as pool:
+                list(pool.map(decode, chunks))
+
+        def own(number):
+            lint(config, Work(folder=root / f"work{number}", mapper=Local(kind="local", workers=workers).map))
+
+        alone()
+        own(0)
+        other = min(seconds(alone) for _ in range(3))
+        mine = min(seconds(partial(own, number)) for number in range(1, 4))
+    print(f"scan, hash and lint: {n / mine:.0f} files/s, Pillow alone {n / other:.0f}, share {other / mine:.3f}")
+
+
+def million(tiles, n=1_000_000):
+    """A million small files: list, decode, hash, split, store, load, balance."""
+    from mep.artifacts import Clusters, Images
+    from mep.balancers.weighted import Weighted
+    from mep.sources.imagefolder import ImageFolder
+    from mep.stages.balancing import BalancingConfig, balancing
+    from mep.stages.dataset import DatasetConfig, dataset
+
+    root = Path(tempfile.mkdtemp())
+    try:
+        rng = np.random.default_rng(0)
+        for number in range(n):
+            folder = root / "images" / f"{'ab'[number % 2]}" / f"{number // 1000:04d}"
+            if number % 1000 < 2:
+                folder.mkdir(parents=True, exist_ok=True)
+            pixels = rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / f"{number}.bmp")
+        print(f"written; {peak_mb():.0f} MB", flush=True)
+        config = DatasetConfig(source=ImageFolder(kind="imagefolder", path=root / "images"), label="label")
+        work = Work(folder=root / "work", mapper=Local(kind="local", workers=1).map)
+        begin = time.perf_counter()
+        images = dataset.function(config, work=work)
+        print(f"dataset: {time.perf_counter() - begin:.0f} s, {peak_mb():.0f} MB, {images.facts()}", flush=True)
+        images.save(work.out)
+        images = Images.load(work.out, config)
+        print(f"stored and loaded: {peak_mb():.0f} MB", flush=True)
+        seen = images.seen
+        clusters = Clusters(seen.ids, rng.integers(0, 33, len(seen)), np.zeros(len(seen), np.float32), {})
+        balancing.function(BalancingConfig(method=Weighted(kind="weighted")), images, clusters, work=work)
+        print(f"balanced: {peak_mb():.0f} MB of resident memory at most", flush=True)
+    finally:
+        shutil.rmtree(root)
+
+
+if __name__ == "__main__":
+    known = {one.__name__: one for one in (embedding, hsv, kmeans, captions, scan, million)}
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("which", choices=known)
+    parser.add_argument("--tiles", type=Path, default=TILES)
+    chosen = parser.parse_args(sys.argv[1:])
+    known[chosen.which](chosen.tiles)
