@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mep.errors import MepError
 from mep.pixels import is_deep, refuse_bomb, to_rgb, upright, window_of
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ def examine(source: Source, image_id: str) -> tuple[Any, ...]:
         with source.open(image_id) as image:
             return _examine(image)
     except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError and more on bad files
-        text = str(error) if isinstance(error, MepError) else f"{error}".replace(str(image_id), "the file")
+        text = str(error).partition(" '")[0].partition(" <")[0]  # Pillow names the file, which the reader knows
         return "", 0, 0, 0, "", 0, 0, (text or type(error).__name__).encode()[:160]
 
 
