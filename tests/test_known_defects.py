@@ -231,7 +231,7 @@ def exported(tmp_path):
     """Two images of one name in two folders, written as an imagefolder."""
     for name in ("a/1.png", "b/1.png"):
         (tmp_path / "in" / name).parent.mkdir(parents=True)
-        Image.new("RGB", (8, 8), name[0] == "a" and "red" or "blue").save(tmp_path / "in" / name)
+        Image.new("RGB", (8, 8), "red" if name[0] == "a" else "blue").save(tmp_path / "in" / name)
     config = DatasetConfig(source=ImageFolder(kind="imagefolder", path=tmp_path / "in"), holdout={"fraction": 0.5})
     found = dataset.function(config, work=Work(folder=tmp_path / "w"))
     found = replace(found, splits=np.zeros(2, np.int8), labels=np.arange(2), label_names=["a", "b"])
