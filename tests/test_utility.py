@@ -62,12 +62,14 @@ class Lab:
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    return Lab(tmp_path_factory.mktemp("lab"))
+    made = Lab(tmp_path_factory.mktemp("lab"))
+    made.samples()
+    return made
 
 
 @pytest.fixture(scope="module")
 def rows(lab):
-    return lab.measure(lab.samples())
+    return lab.measure(Samples(lab.folder / "samples"))
 
 
 MIXED = "10 % real + all synthetic"
@@ -153,8 +155,13 @@ def test_a_dataset_without_labels_is_skipped_with_a_reason(tmp_path):
 
 def test_samples_whose_captions_name_no_label_teach_nothing(lab):
     found = lab.measure(lab.samples("unlabelled", label=lambda row, rng: None), "unlabelled")
-    assert found["auroc", "samples", "all"]["reason"].startswith("the generated images carry no label")
+    assert found["auroc", "samples", "all"]["reason"].startswith("no generated image carries a label")
     assert found["auroc", "train", "all"]["value"] > 0.9
+
+
+def test_an_arm_without_any_image_leaves_a_gap(lab):
+    found = lab.measure(lab.samples("empty", n=0), "empty")
+    assert found["auroc", "samples", "all"]["reason"].startswith("no generated image carries a label")
 
 
 def test_samples_of_one_label_only_are_refused_by_its_name(lab):
@@ -162,6 +169,15 @@ def test_samples_of_one_label_only_are_refused_by_its_name(lab):
     why = "among 40 synthetic images none is labelled 'healthy'"
     assert found["auroc", "samples", "all"]["reason"] == why
     assert found["auroc", "samples", MIXED]["value"] is not None
+
+
+def test_a_share_too_small_for_every_label_is_a_gap_in_its_own_rows_only(lab):
+    found = lab.measure(Samples(lab.folder / "samples"), "share", fractions=(0.02, 1))  # one of 58 images
+    group = "2 % real + all synthetic"
+    assert found["auroc", "train", group]["reason"] == "a draw of 1 real images holds none of some label"
+    assert found["auroc", "matched", group]["value"] is None
+    assert found["auroc", "samples", group]["value"] > 0.9
+    assert found["auroc", "train", "all"]["value"] > 0.9
 
 
 def test_a_label_too_rare_to_test_on_is_named(tmp_path):

@@ -138,7 +138,7 @@ def _pool(
     def pixels(rows: Any) -> NDArray[np.uint8]:
         return np.stack([square(samples.read(listed[row]), size) for row in rows])
 
-    if config.probe.sees == "features":
+    if config.probe.sees == "features" and listed:
         drawn = features_of("features", pixels, len(listed), config.extractor.load(work.device), work)
         table = np.concatenate([ceiling.features, drawn])
         return lambda rows: table[rows], labels, rng.permutation(made)
@@ -173,7 +173,7 @@ def _planned(
     n_all, repeats = ceiling.order.shape[1], len(ceiling.order)
     once = range(repeats if config.probe.draws else 1)
     if not len(made):
-        why = "the generated images carry no label, because their captions name none"
+        why = "no generated image carries a label: there is none, or captions name none"
         yield from ((f"samples/{group}", why) for group in (ALONE, *(one.group for one in _mixtures(config))))
         return
     yield f"samples/{ALONE}", [Subset(made, labels[made], 0, len(made)) for _ in once]
@@ -182,6 +182,8 @@ def _planned(
         yield f"matched/{ALONE}", [Subset(rows, labels[rows], len(made), 0) for rows in fewer]
     for one in _mixtures(config):
         n = max(round(one.share * n_all), 1)
+        if one.share not in ceiling.probabilities:
+            yield f"train/{one.group}", f"a draw of {n} real images holds none of some label"
         m = len(made) if one.ratio is None else round(one.ratio * n)
         if m > len(made):
             yield f"samples/{one.group}", f"{m} labelled synthetic images are needed, there are {len(made)}"
