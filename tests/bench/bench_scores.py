@@ -22,10 +22,10 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
-from mep.machine import peak_memory_mb
 from mep.pairwise import compare
 from mep.scores.frechet import frechet_distance
 from mep.scores.kid import distance_of, error_of
@@ -115,11 +115,21 @@ def alone(way: str, n: int) -> None:
     """One way in this process: CPU seconds and the memory it took beyond the features."""
     declare_missing_operators()
     real, fake = rectified(n)
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError), contextlib.redirect_stdout(io.StringIO()):
         WAYS[way](real[:1100], fake[:1100])  # libraries are loaded
-    before = peak_memory_mb()
+    before = memory_mb("VmRSS", reset=True)
     seconds, result = timed(lambda: WAYS[way](real, fake))
-    print(f"{way:10s} {seconds:8.2f} s {peak_memory_mb() - before:8.0f} MB beyond the features   {result}", flush=True)
+    print(
+        f"{way:10s} {seconds:8.2f} s {memory_mb('VmHWM') - before:8.0f} MB beyond the features   {result}", flush=True
+    )
+
+
+def memory_mb(name: str, *, reset: bool = False) -> float:
+    """A line of /proc/self/status; `reset` lets the peak (VmHWM) begin anew."""
+    if reset:
+        Path("/proc/self/clear_refs").write_text("5")
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(name)).split()[1]) * 1024 / 1e6
 
 
 if __name__ == "__main__":
