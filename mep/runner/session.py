@@ -139,7 +139,7 @@ class Session:
     def _make(self, task: Task, asked: Signals) -> None:
         reach("before-intent", task.stage.name)
         started = time.monotonic()
-        with self._attempt(task) as row:
+        with self._attempt(task, asked) as row:
             work = self._work(task, row, asked)
             inputs = {
                 role: self.store.load(one.stage, one.fingerprint, one.config) for role, one in task.inputs.items()
@@ -185,7 +185,7 @@ class Session:
         )
 
     @contextmanager
-    def _attempt(self, task: Task) -> Iterator[Row]:
+    def _attempt(self, task: Task, asked: Signals) -> Iterator[Row]:
         """The row of an attempt, from `running` to how it ended."""
         row = self._opened(task)
         started = time.monotonic()
@@ -204,6 +204,9 @@ class Session:
             error = problem.message
             raise
         except Exception as problem:
+            if asked.left and asked.number is not None:  # a library in the middle of an import wraps what it meets
+                state = "interrupted"
+                raise Interrupted(asked.number) from problem
             error = f"{type(problem).__name__}: {problem}"
             known = explain(problem, self.store.root)
             if known is not None:

@@ -9,15 +9,19 @@ from typing import cast
 
 from mep.errors import Interrupted
 
-GRACE_S = 8.0
+GRACE_S = 6.0
 """A stage that has not come to a place to stop by then is left as kill -9 would leave it (Slurm grants 30 s)."""
 
 
 class Signals:
-    """What has been asked; calling it is the handler."""
+    """What has been asked; calling it is the handler.
+
+    left    a stage did not come to a place to stop: Interrupted was raised wherever it was
+    """
 
     def __init__(self, tell: Callable[[int, bool], None]):
         self.number: int | None = None
+        self.left = False
         self.tell = tell
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
@@ -35,6 +39,7 @@ class Signals:
         return self.number
 
     def too_late(self, number: int, frame: FrameType | None) -> None:
+        self.left = True
         self.stop_if_any()
 
     def stop_if_any(self) -> None:

@@ -309,6 +309,15 @@ def test_a_stage_that_does_not_look_is_left_after_a_while_and_the_run_goes_on_la
     assert plan_trivial(store, [1], sleep_s=30).tasks[0].status == "run"
 
 
+def test_a_stage_that_wraps_the_interruption_was_interrupted_all_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr("mep.runner.signals.GRACE_S", 0.3)
+    monkeypatch.setenv(FAILS, "wrap")
+    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    with pytest.raises(Interrupted):
+        run_trivial(tmp_path, [1])
+    assert Store(tmp_path).db.query("SELECT state, error FROM attempts") == [{"state": "interrupted", "error": ""}]
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_second_signal_stops_at_once(tmp_path, number, code):
     process = subprocess.Popen([sys.executable, str(SCRIPT), str(tmp_path), "60", "1"])

@@ -55,7 +55,17 @@ def _die():
 FAILS = "TRIVIAL_FAILS"
 """Environment variable: how every stage fails once it has written something."""
 
+
+def _wrap():
+    """What diffusers does with anything that is raised while it imports a module."""
+    try:
+        time.sleep(30)
+    except Exception as error:
+        raise RuntimeError("cannot be imported") from error
+
+
 FAILURES = {
+    "wrap": _wrap,
     "memory": lambda: np.ones((1 << 24, 1 << 24)),  # 2 PB: no machine has them
     "worker": lambda: ProcessPoolExecutor(1).submit(_die).result(),  # as the kernel does when memory is short
 }
