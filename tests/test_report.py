@@ -620,6 +620,10 @@ def test_columns_and_drop_choose_by_pattern(report):
     shown = select(found, View(columns=("fd|kid",), drop=("kid",)))
     assert ([metric.id for metric in shown.metrics], list(shown.fields)) == (["random_conv/fd"], [])
     assert [metric.metric for metric in select(found, View(drop=("/k",))).metrics] == ["fd", "precision"]
+    only = View(columns=("fd",))
+    few = comparison(report, keep=only.keeps)
+    assert few.hidden == ["random_conv/kid", "random_conv/precision"]
+    assert select(few, replace(only, drop=("kid",))) == select(few, only)  # what is not shown may be dropped
     with pytest.raises(UsageError, match="no column matches 'fid'") as error:
         select(found, View(columns=("fid",)))
     assert "random_conv/fd" in error.value.hint
@@ -808,7 +812,9 @@ def test_an_artifact_whose_files_are_gone_is_missing(drawn, tmp_path):
     next((drawn.store.root / "store" / artifact_id).rglob("*.png")).unlink()
     arm = gather(drawn.store, [RUN]).arms[1]
     assert (arm.missing, arm.lost) == (["generation"], ["generation"])
-    assert "generation have been deleted or damaged since" in page_of(gather(drawn.store, [RUN]), tmp_path)
+    assert "The files of generation cannot be read: they were deleted or damaged since" in page_of(
+        gather(drawn.store, [RUN]), tmp_path
+    )
 
 
 def test_images_that_were_deleted_since_are_told_in_place(report, drawn, tmp_path):

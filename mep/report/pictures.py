@@ -112,7 +112,7 @@ def _webp(pixels: NDArray[np.uint8]) -> str:
 def data_uri(image: Image) -> str:
     """A picture as WebP inside an address."""
     buffer = io.BytesIO()
-    image.save(buffer, "webp", quality=QUALITY, method=4)
+    image.save(buffer, "webp", quality=QUALITY, method=2)
     return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 

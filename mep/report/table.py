@@ -170,7 +170,7 @@ class Comparison:
     references  titles of the rows of references
     missing     label -> stages that have no artifact; complete arms are absent
     footnotes   letter -> how numbers with this mark were made otherwise
-    hidden      metrics that there are and that are left out
+    hidden      ids of metrics that there are and that were not compared
     notes       what the numbers rest on, a sentence or two each
     """
 
@@ -185,7 +185,7 @@ class Comparison:
     metrics: list[Metric]
     missing: dict[str, list[str]]
     footnotes: dict[str, str]
-    hidden: int
+    hidden: list[str]
     notes: list[str]
 
     @property
@@ -261,6 +261,7 @@ def comparison(
     owners = _references(arms)
     keys = dict.fromkeys(key for arm in arms for subject, key in arm.entries if subject == MEASURED)
     wanted = [key for key in keys if keep is None or keep(id_of(key), in_overview(key))]
+    shown = set(wanted)
     footnotes = Footnotes()
     halves = Halves(store)
     number = _rounding(precision)
@@ -277,7 +278,7 @@ def comparison(
         metrics=metrics,
         missing={group.label: group.arms[0].missing for group in groups if group.arms[0].missing},
         footnotes=footnotes.texts(),
-        hidden=len(keys) - len(wanted),
+        hidden=[id_of(key) for key in keys if key not in shown],
         notes=[],
     )
     return replace(found, notes=list(notes_of(found)))

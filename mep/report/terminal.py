@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mep.report.grid import Cell, Grid, Line, footnotes, grid
 from mep.report.sentences import verdict
-from mep.report.table import Comparison
+from mep.report.table import MISSING, Comparison
 from mep.report.text import plain
 
 if TYPE_CHECKING:
@@ -144,7 +144,9 @@ def _drawn(laid: Grid, names: list[Pieces], names_wide: int, block: list[_Column
     found.append(Segment("─" * (names_wide + sum(column.width + GAP for column in block))))
     found.append(Segment.line())
     for number, first in enumerate(names):
-        row(first, [column.cells[number] for column in block])
+        cells = [column.cells[number] for column in block]
+        if laid.lines[number].kind != "reference" or any(one[0].text not in ("", MISSING) for one in cells if one):
+            row(first, cells)
     found.append(Segment.line())
     return Segments(found)
 

@@ -58,7 +58,7 @@ def select(found: Comparison, view: View) -> Comparison:
     kept = set(labels)
     show = _chooser(found, view)
     shown = [metric for metric in found.metrics if show(metric.id, overall=view.everything or metric.in_overview)]
-    more = len(found.metrics) - len(shown) + found.hidden
+    more = len(found.metrics) - len(shown) + len(found.hidden)
     hidden = [f"{more} more columns, by label, cluster and prompt among them: --columns ."] if more else []
     return replace(
         found,
@@ -79,7 +79,7 @@ def select(found: Comparison, view: View) -> Comparison:
 
 def _chooser(found: Comparison, view: View) -> Callable[..., bool]:
     wanted, unwanted = ([_pattern(text) for text in texts] for texts in (view.columns, view.drop))
-    known = [*found.fields, *(metric.id for metric in found.metrics)]
+    known = [*found.fields, *(metric.id for metric in found.metrics), *found.hidden]
     for pattern in [*wanted, *unwanted]:
         if found.metrics and not any(pattern.search(name) for name in known):
             raise UsageError(f"no column matches '{pattern.pattern}'", hint=f"columns: {_some(known)}")

@@ -90,7 +90,7 @@ def test_a_finished_run_fits_the_window_and_every_picture_loads(browse, tmp_path
         assert found["sticking_out"] == []
         assert (found["broken"], found["scripts"]) == (0, 1)
         assert found["images"] > 20
-        assert found["curves"] == 3  # one autoencoder, two arms
+        assert found["curves"] == 5  # one autoencoder, two arms, the same on validation images
         assert found["digits"] == "tabular-nums"
         sections = {
             "Comparison",
@@ -222,7 +222,7 @@ AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
 def test_axe_finds_nothing_serious(browse, tmp_path, scheme, hostile):
     if not AXE.exists():
         pytest.skip(f"axe-core is not installed: npm install --prefix {AXE.parents[2]} axe-core")
-    drawn = Drawn(tmp_path, labels=HOSTILE) if hostile else Drawn(tmp_path)
+    drawn = Drawn(tmp_path, labels=HOSTILE) if hostile else Drawn(tmp_path, useful=True)
     page = written(finished(drawn), tmp_path)
     page.write_text(page.read_text().replace("<details>", "<details open>"))
     script = (
