@@ -14,7 +14,7 @@ from rich.padding import Padding
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from mep.errors import Interrupted, MepError
+from mep.errors import Interrupted, MepError, printable
 
 if TYPE_CHECKING:
     from mep.runner.forecast import Forecast
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 
 STEPS_WITHOUT_TERMINAL = 4
 """Lines that a long stage prints where there is no terminal to draw a bar on."""
+
+
+def safe(text: str) -> str:
+    """Text of a recipe, a label or a file name, shown as it is: no markup, and nothing that steers a terminal."""
+    return escape("\n".join(printable(line) for line in text.split("\n")))
 
 
 def out() -> Console:
@@ -62,7 +67,7 @@ class Screen:
         self.run_id = run_id
         counts = ", ".join(f"{plan.count(s)} to {s}" for s in ("run", "continue", "reuse") if plan.count(s))
         n = len(plan.recipe.arms)
-        self.console.print(f"[bold]{escape(run_id)}[/]  {n} arm{'s' * (n > 1)}, {len(plan.tasks)} stages: {counts}")
+        self.console.print(f"[bold]{safe(run_id)}[/]  {n} arm{'s' * (n > 1)}, {len(plan.tasks)} stages: {counts}")
         self.several = n > 1
         self.n_arms = n
 
@@ -73,14 +78,14 @@ class Screen:
         self.console.print(f"  [dim]= {self._name(task)}  reused[/]")
 
     def waiting(self, task: "Task", holder: str) -> None:
-        self.console.print(f"  [yellow]… {self._name(task)}  waits: {escape(holder)} is making it[/]")
+        self.console.print(f"  [yellow]… {self._name(task)}  waits: {safe(holder)} is making it[/]")
 
     def finished(self, task: "Task", seconds: float, facts: dict[str, Any]) -> None:
         self.close()
         shown = ", ".join(
             f"{value} {name}" if isinstance(value, int) else f"{name} {value}" for name, value in facts.items()
         )
-        self.console.print(f"  [green]+[/] {self._name(task)}  {seconds:6.1f} s  {escape(shown)}")
+        self.console.print(f"  [green]+[/] {self._name(task)}  {seconds:6.1f} s  {safe(shown)}")
 
     def signalled(self, number: int, again: bool) -> None:
         show_cursor = "\x1b[?25h" if self.console.is_terminal else ""
@@ -97,7 +102,7 @@ class Screen:
 
     def _name(self, task: "Task") -> str:
         own = self.several and len(task.arms) < self.n_arms
-        return escape(f"{task.stage.name:<11} {'[' + ', '.join(task.arms) + ']' if own else '':<14}")
+        return safe(f"{task.stage.name:<11} {'[' + ', '.join(task.arms) + ']' if own else '':<14}")
 
 
 class StageProgress:
@@ -117,7 +122,7 @@ class StageProgress:
             bar.update(self.row, completed=done, total=total, note=note)
         elif note and done / total >= self.next_line:
             self.next_line = done / total + 1 / STEPS_WITHOUT_TERMINAL
-            self.screen.console.print(f"    {self.screen._name(self.task)}  {done}/{total}  {escape(note)}")
+            self.screen.console.print(f"    {self.screen._name(self.task)}  {done}/{total}  {safe(note)}")
 
 
 class StepLines:
@@ -156,11 +161,11 @@ def live() -> Iterator[Callable[[Any, list[str]], None]]:
 def show_error(error: MepError) -> None:
     console = err()
     if isinstance(error, Interrupted):
-        console.print(f"[yellow]{escape(error.message)}[/]")
+        console.print(f"[yellow]{safe(error.message)}[/]")
     else:
-        console.print(f"[bold red]error:[/] {escape(error.message)}")
+        console.print(f"[bold red]error:[/] {safe(error.message)}")
     if error.hint:
-        console.print(f"  [dim]hint:[/] {escape(error.hint)}")
+        console.print(f"  [dim]hint:[/] {safe(error.hint)}")
 
 
 def _few(names: list[str]) -> str:
@@ -175,10 +180,10 @@ def show_plan(plan: "Plan") -> None:
     for task in plan.tasks:
         arms = "all" if len(task.arms) == len(plan.recipe.arms) else _few(task.arms)
         status = f"[{colours[task.status]}]{task.status}[/]"
-        table.add_row(task.stage.name, escape(arms), status, escape(task.why))
+        table.add_row(task.stage.name, safe(arms), status, safe(task.why))
     listing().print(table)
     for lack in plan.lacks:
-        err().print(f"[yellow]{escape(lack.message)}[/]\n  [dim]hint:[/] {escape(lack.hint)}")
+        err().print(f"[yellow]{safe(lack.message)}[/]\n  [dim]hint:[/] {safe(lack.hint)}")
 
 
 def show_forecast(forecast: "Forecast") -> None:
@@ -197,12 +202,12 @@ def show_forecast(forecast: "Forecast") -> None:
     else:
         cost = f"about {forecast.time_s or 0:.0f} s and {(forecast.memory_mb or 0) / 1000:.1f} GB of memory, as before"
     disk = f"{forecast.disk_bytes / 1e9:.2f} GB of disk for latents and samples, beside models and checkpoints"
-    console.print(escape(f"asks for {disk}; {cost}"))
+    console.print(safe(f"asks for {disk}; {cost}"))
     for place, one in forecast.downloads.items():
         size = "size unknown, the hub does not answer" if one.bytes is None else f"{one.bytes / 1e9:.2f} GB"
-        console.print(escape(f"downloads {one.id} (revision {one.revision}, {size}) for {place.partition(':')[0]}"))
+        console.print(safe(f"downloads {one.id} (revision {one.revision}, {size}) for {place.partition(':')[0]}"))
     for note in forecast.notes:
-        console.print(f"[yellow]note:[/] {escape(note)}")
+        console.print(f"[yellow]note:[/] {safe(note)}")
 
 
 def show_rows(rows: Iterable[dict[str, Any]], columns: list[str]) -> None:
@@ -211,7 +216,7 @@ def show_rows(rows: Iterable[dict[str, Any]], columns: list[str]) -> None:
     for name in columns:
         table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(*(escape("" if row.get(name) is None else str(row[name])) for name in columns))
+        table.add_row(*(safe("" if row.get(name) is None else str(row[name])) for name in columns))
     listing().print(table)
 
 
@@ -219,9 +224,9 @@ def show_chain(links: list[tuple[str, str, dict[str, Any]]]) -> None:
     """Steps one under the other: what, which one, and what is known of it."""
     console = listing()
     for what, name, facts in links:
-        console.print(f"[bold]{escape(f'{what:<11}')}[/] {escape(name)}")
+        console.print(f"[bold]{safe(f'{what:<11}')}[/] {safe(name)}")
         shown = (
-            f"[dim]{escape(fact)}[/] {escape(', '.join(map(str, value)) if isinstance(value, list) else str(value))}"
+            f"[dim]{safe(fact)}[/] {safe(', '.join(map(str, value)) if isinstance(value, list) else str(value))}"
             for fact, value in facts.items()
         )
         console.print(Padding("; ".join(shown), (0, 0, 0, 12), expand=False))
@@ -251,4 +256,4 @@ def show(text: str) -> None:
 
 def tell(text: str) -> None:
     """A line about what was done, on stderr."""
-    err().print(escape(text))
+    err().print(safe(text))

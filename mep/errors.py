@@ -108,3 +108,8 @@ class Interrupted(MepError):
     def __init__(self, signal_number: int):
         super().__init__("interrupted")
         self.exit_code = 128 + signal_number
+
+
+def printable(text: str) -> str:
+    """The text with an escape for every character that is not to be seen, such as those that steer a terminal."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)

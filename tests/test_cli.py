@@ -199,3 +199,15 @@ def test_every_recipe_of_the_gallery_validates_and_opens_with_the_schema_and_its
 def test_every_command_file_stands_in_the_help():
     files = {path.stem.replace("_", "-") for path in Path(commands.__file__).parent.glob("[!_]*.py")}
     assert files == set(main.list_commands(None))
+
+
+def test_what_a_recipe_says_never_steers_the_terminal(tmp_path):
+    text = (REPOSITORY / "recipes/starter.yaml").read_text()
+    recipe = tmp_path / "x.yaml"
+    recipe.write_text(
+        text.replace('"Histology image of {label} tissue"', r'"\e[2J[red]{label}[/red]' + " very" * 80 + '"')
+    )
+    shown = mep("--runs", tmp_path / "runs", "plan", recipe)
+    assert shown.exit_code == 0, shown.output
+    assert r"\x1b[2J[red]stained[/red] very" in shown.stdout
+    assert "\x1b" not in shown.output

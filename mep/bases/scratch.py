@@ -109,7 +109,8 @@ class Scratch(Base):
     @model_validator(mode="before")
     @classmethod
     def _from_preset(cls, given: Any) -> Any:
-        preset = PRESETS.get(given.get("preset", "nano"), {}) if isinstance(given, dict) else {}
+        named = given.get("preset", "nano") if isinstance(given, dict) else None
+        preset = PRESETS.get(named, {}) if isinstance(named, str) else {}
         return over(preset, given) if preset else given
 
     @model_validator(mode="after")

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any, get_args, get_origin
 
 import mep
-from mep.errors import Mistake, Place, RecipeError
+from mep.errors import Mistake, Place, RecipeError, printable
 from mep.recipe.matrix import MAX_ARMS, arms_of
 from mep.recipe.model import NAME, Experiment, RecipeFile
 from mep.recipe.reader import Node, parse, parse_recipe, without
 from mep.recipe.source import Source
 from mep.recipe.variables import substituted, variables_of
-from mep.recipe.words import find_near, inside, is_config, is_family, printable, show
+from mep.recipe.words import find_near, inside, is_config, is_family, show
 from mep.registry import member
 
 SHAPING = ("arms", "matrix", "vars")

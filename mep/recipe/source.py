@@ -6,8 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import NoReturn
 
-from mep.errors import Mistake, Place, RecipeError
-from mep.recipe.words import printable
+from mep.errors import Mistake, Place, RecipeError, printable
 
 MAX_BYTES = 1 << 20
 MAX_LINE = 160  # characters of a line that a message shows

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from mep.config import Config
+from mep.errors import printable
 from mep.registry import Method, kinds
 
 MAX_SHOWN = 60
@@ -33,11 +34,6 @@ def show(value: Any) -> str:
 def dotted(path: tuple[str | int, ...]) -> str:
     """The name of a field: `metrics.scores.0.kind`."""
     return ".".join(str(step) for step in path)
-
-
-def printable(text: str) -> str:
-    """The text with an escape for every character that is not to be seen, such as those that steer a terminal."""
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def a(noun: str) -> str:
