@@ -1,7 +1,7 @@
 """What drawing costs beside the bare model, and what engine and sampler gain over the original's way. Run by hand:
 
     OMP_NUM_THREADS=1 python tests/bench/bench_generation.py bare       # 256 px, SD 1.5 with a quarter of the channels
-    OMP_NUM_THREADS=1 python tests/bench/bench_generation.py original RUNS    # a run with an epsilon model, see below
+    OMP_NUM_THREADS=1 python tests/bench/bench_generation.py original [RUNS]    # of an epsilon model, see below
     python tests/bench/bench_generation.py workers                      # needs two idle cores
     OMP_NUM_THREADS=1 python tests/bench/bench_generation.py ray
     OMP_NUM_THREADS=1 python tests/bench/bench_generation.py memory
@@ -9,11 +9,12 @@
 
 bare        Draw and Ledger against UNet forwards and VAE decode of the same batches on tensors: CPU seconds
 original    one prompt at a time, batches of 10, PNDM of 50 steps, JPEG, as the original does it, against ours with the
-            same sampler and with DPM-Solver++ of 25 steps: CPU seconds, and KID of both to held-out images. RUNS holds
+            same sampler and with DPM-Solver++ of 25 steps: CPU seconds, and with RUNS the KID of each. RUNS holds
             `mep run recipes/quickstart.yaml --set training.base.prediction=epsilon`; the first arm is drawn
 workers     two processes on two cores against one process pinned to one core: wall time of the same batches
 ray         one Ray actor against one local worker process on batches of one second with 2 MB of images: wall time
-memory      peak memory of drawing 1,000 and 20,000 images, each in a process of its own
+memory      peak memory of 1,000 and 20,000 images encoded and committed beside a loaded model, each in a process of its
+            own; the model draws the first batch only, since all take the same
 identity    largest difference in grey levels of the same samples over batch sizes and number of threads
 
 CPU seconds are those of all threads of this process, so that a busy machine does not count against anybody.
@@ -31,10 +32,10 @@ from typing import Any
 
 import numpy as np
 
-from mep.artifacts import Images, Prompt, Prompts
+from mep.artifacts import Images, Model, Prompt, Prompts
 from mep.config import Config
 from mep.drawing.job import Draw
-from mep.drawing.ledger import Ledger
+from mep.drawing.ledger import DRAWN, Ledger
 from mep.drawing.plan import SamplePlan
 from mep.engines.local import _in_processes
 from mep.pipelines import NO_CHECKER, load_pipeline, prepare_libraries
@@ -128,9 +129,59 @@ def bare(root: Path, side: int = 256, size: int = 4, steps: int = 5, rounds: int
     print(f"bare model {model_s:.2f} s, drawn and written {ours_s:.2f} s for {size} images: {model_s / ours_s:.3f}")
 
 
-def original(runs: Path) -> None:
-    import torch
+def original(root: Path, runs: Path | None) -> None:
+    """Without RUNS only the time is measured, on random weights."""
+    if runs is None:
+        folder, side, known, n, kid = scaled_down(root / "model", divisor=8, side=64), 64, PROMPTS[:2], 10, None
+    else:
+        folder, side, known, n, kid = _trained(runs)
 
+    def theirs(out: Path) -> list[np.ndarray]:
+        import torch
+
+        pipeline = load_pipeline(folder, "cpu")
+        pipeline.scheduler = Pndm(kind="pndm", steps=50).fitted(pipeline.scheduler.config)
+        found = []
+        for prompt in known:
+            for batch in range(n // 10):
+                torch.manual_seed(batch)
+                with torch.no_grad():
+                    asked = {"num_images_per_prompt": 10, "num_inference_steps": 50, "guidance_scale": 2}
+                    made = pipeline(prompt.text, height=side, width=side, **asked).images
+                for number, image in enumerate(made):
+                    image.save(out / f"{prompt.id}_b{batch}_im{number}.jpg")
+                    found.append(np.asarray(image))
+        return found
+
+    def ours(out: Path, sampler: Any, size: int = 64) -> list[np.ndarray]:
+        from PIL import Image
+
+        plan = SamplePlan(known, [n] * len(known), Work(out).seed_for)
+        ledger = Ledger(plan, out, out / "drawn.jsonl")
+        draw = replace(job_of(folder, side, min(size, len(plan)), sampler), guidance=2.0)
+        for _, drawings in in_process(draw, batches(plan, size), "cpu", lambda: None):
+            ledger.commit(drawings)
+        kept = np.flatnonzero(ledger.state == DRAWN)
+        return [np.asarray(Image.open(out / plan.sample(int(number)).file_name)) for number in kept]
+
+    taken = {}
+    ways = {
+        "the original's way, pndm 50": theirs,
+        "ours, pndm 50": lambda out: ours(out, Pndm(kind="pndm", steps=50)),
+        "ours, dpmsolver++ 25": lambda out: ours(out, DpmSolverPlusPlus(kind="dpmsolver++", steps=25)),
+    }
+    for name, way in ways.items():
+        with tempfile.TemporaryDirectory() as out:
+            start = time.process_time()
+            images = way(Path(out))
+            taken[name] = time.process_time() - start
+        print(f"{name}: {taken[name]:.1f} s for {len(images)} images{kid(images) if kid else ''}", flush=True)
+    a, b, c = taken.values()
+    print(f"engine gain {a / b:.2f}x at the same sampler, sampler gain {b / c:.2f}x, together {a / c:.2f}x")
+
+
+def _trained(runs: Path) -> Any:
+    """Pipeline folder, side and prompts of the last run, images of each prompt, and KID to its held-out images."""
     from mep.extractors.random_conv import RandomConv
     from mep.pixels import square
     from mep.recipe import load_recipe
@@ -144,63 +195,16 @@ def original(runs: Path) -> None:
     known = Prompts.load(arm.folders["prompts"], Config()).prompts
     recipe = load_recipe(store.run_folder(run_id) / "recipe.lock.yaml")
     held_out = Images.load(arm.folders["dataset"], recipe.arms[arm.name].dataset).held_out
-    pipeline_folder, n = arm.folders["training"] / "pipeline", 130
-    side = 48
+    model = Model(arm.folders["training"])
     extract = RandomConv(kind="random_conv").load("cpu")
-    real = extract(np.stack([square(held_out.read(row), side) for row in range(len(held_out))]))
+    real = extract(np.stack([square(held_out.read(row), model.resolution) for row in range(len(held_out))]))
 
     def kid(images: list[np.ndarray]) -> str:
         fake = extract(np.stack(images))
-        return f"{1000 * kernel_distance(real, fake):.0f} ± {1000 * kernel_distance_error(real, fake):.0f}"
+        distance, error = kernel_distance(real, fake), kernel_distance_error(real, fake)
+        return f", KID x 1000 {1000 * distance:.0f} ± {1000 * error:.0f}"
 
-    def theirs(folder: Path) -> list[np.ndarray]:
-        pipeline = load_pipeline(pipeline_folder, "cpu")
-        pipeline.scheduler = Pndm(kind="pndm", steps=50).fitted(pipeline.scheduler.config)
-        found = []
-        for prompt in known:
-            for batch in range(n // 10):
-                torch.manual_seed(batch)
-                with torch.no_grad():
-                    made = pipeline(
-                        prompt.text,
-                        num_images_per_prompt=10,
-                        num_inference_steps=50,
-                        guidance_scale=2,
-                        height=side,
-                        width=side,
-                    ).images
-                for number, image in enumerate(made):
-                    image.save(folder / f"{prompt.id}_b{batch}_im{number}.jpg")
-                    found.append(np.asarray(image))
-        return found
-
-    def ours(folder: Path, sampler: Any, size: int = 64) -> list[np.ndarray]:
-        plan = SamplePlan(known, [n] * len(known), Work(folder).seed_for)
-        ledger = Ledger(plan, folder, folder / "drawn.jsonl")
-        draw = replace(job_of(pipeline_folder, side, size, sampler), guidance=2.0)
-        for _, drawings in in_process(draw, batches(plan, size), "cpu", lambda: None):
-            ledger.commit(drawings)
-        from PIL import Image
-
-        return [
-            np.asarray(Image.open(folder / plan.sample(k).file_name)) for k in range(len(plan)) if ledger.state[k] == 1
-        ]
-
-    taken, kids = {}, {}
-    ways = {
-        "the original's way, pndm 50": theirs,
-        "ours, pndm 50": lambda folder: ours(folder, Pndm(kind="pndm", steps=50)),
-        "ours, dpmsolver++ 25": lambda folder: ours(folder, DpmSolverPlusPlus(kind="dpmsolver++", steps=25)),
-    }
-    for name, way in ways.items():
-        with tempfile.TemporaryDirectory() as folder:
-            start = time.process_time()
-            images = way(Path(folder))
-            taken[name] = time.process_time() - start
-        kids[name] = kid(images)
-        print(f"{name}: {taken[name]:.1f} s for {len(images)} images, KID x 1000 {kids[name]}", flush=True)
-    a, b, c = taken.values()
-    print(f"engine gain {a / b:.2f}x at the same sampler, sampler gain {b / c:.2f}x, together {a / c:.2f}x")
+    return model.pipeline, model.resolution, known, 130, kid
 
 
 def workers(root: Path, side: int = 128, size: int = 4, n: int = 24) -> None:
@@ -242,26 +246,29 @@ def ray_overhead(n: int = 30) -> None:
 
 
 def draw_many(folder: Path, n: int, root: Path) -> None:
-    """Peak memory in MB of drawing n small images."""
+    """Peak memory in MB of n small images: the model draws one batch, whose pixels are then moved about."""
     plan = SamplePlan(PROMPTS, [n // len(PROMPTS)] * len(PROMPTS), Work(root).seed_for)
     ledger = Ledger(plan, root, root / "drawn.jsonl")
     ledger.recover()
     size = 50
-    draw = job_of(folder, 16, size, Ddim(kind="ddim", steps=1))
+    draw = job_of(folder, 32, size, Ddim(kind="ddim", steps=1))
     numbers = ledger.missing()
 
     def listed() -> Any:
         while batch := [plan.sample(number) for number, _ in zip(numbers, range(size), strict=False)]:
             yield batch
 
-    for _, drawings in in_process(draw, listed(), "cpu", lambda: None):
-        ledger.commit(drawings)
+    compute = draw.prepare("cpu")
+    _, pixels, finite = compute(batches(plan, size)[0])
+    for batch in listed():
+        pixels = np.roll(pixels, 1, axis=2)
+        ledger.commit(draw.finish((batch, pixels, finite)))
     ledger.conclude({})
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
 def memory(root: Path) -> None:
-    folder = scaled_down(root / "model", divisor=20, side=16)
+    folder = scaled_down(root / "model", divisor=8, side=32)
     peaks = {}
     for n in (1_000, 20_000):
         command = [sys.executable, __file__, "draw", str(folder), str(n), str(root / str(n))]
@@ -299,7 +306,7 @@ def main() -> None:
     what, *rest = sys.argv[1:]
     with tempfile.TemporaryDirectory() as root:
         if what == "original":
-            original(Path(rest[0]))
+            original(Path(root), Path(rest[0]) if rest else None)
         elif what == "ray":
             ray_overhead()
         elif what == "draw":
