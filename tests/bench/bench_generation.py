@@ -20,6 +20,7 @@ identity    largest difference in grey levels of the same samples over batch siz
 CPU seconds are those of all threads of this process, so that a busy machine does not count against anybody.
 """
 
+import itertools
 import os
 import resource
 import subprocess
@@ -255,7 +256,7 @@ def draw_many(folder: Path, n: int, root: Path) -> None:
     numbers = ledger.missing()
 
     def listed() -> Any:
-        while batch := [plan.sample(number) for number, _ in zip(numbers, range(size), strict=False)]:
+        while batch := [plan.sample(number) for number in itertools.islice(numbers, size)]:
             yield batch
 
     compute = draw.prepare("cpu")
