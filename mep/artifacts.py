@@ -583,8 +583,8 @@ class Guidance(Artifact):
         return cls(**read_json(folder / "guidance.json"))
 
     def facts(self) -> dict[str, Any]:
-        chosen = {"chosen of": len(self.curve), "by": self.curve[0]["by"]} if self.curve else {}
-        return {"scale": f"{self.scale:g}"} | chosen
+        how = f", the best of {len(self.curve)} by {self.curve[0]['by']}" if self.curve else ""
+        return {"scale": f"{self.scale:g}{how}"}
 
 
 @dataclass(frozen=True, eq=False)

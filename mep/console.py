@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -112,9 +113,11 @@ class StageProgress:
         self.screen, self.task = screen, task
         self.row: Any = None
         self.next_line = 1 / STEPS_WITHOUT_TERMINAL
+        self.first: tuple[float, int] | None = None
 
     def update(self, done: int, total: int, note: str = "") -> None:
         bar = self.screen.bar
+        self.first = self.first or (time.monotonic(), done)
         if self.screen.console.is_terminal:
             if self.row is None:
                 bar.start()
@@ -122,7 +125,17 @@ class StageProgress:
             bar.update(self.row, completed=done, total=total, note=note)
         elif note and done / total >= self.next_line:
             self.next_line = done / total + 1 / STEPS_WITHOUT_TERMINAL
-            self.screen.console.print(f"    {self.screen._name(self.task)}  {done}/{total}  {safe(note)}")
+            self.screen.console.print(
+                f"    {self.screen._name(self.task)}  {done}/{total}  {safe(note)}{self._left(done, total)}"
+            )
+
+    def _left(self, done: int, total: int) -> str:
+        """How long the rest takes at the pace since the first look; a bar tells it by itself."""
+        began, before = self.first or (0.0, done)
+        if done in (before, total):
+            return ""
+        left = (time.monotonic() - began) * (total - done) / (done - before)
+        return f", {left:.0f} s left" if left < 100 else f", {left / 60:.0f} min left"
 
 
 class StepLines:

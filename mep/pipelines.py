@@ -28,6 +28,7 @@ def prepare_libraries() -> None:
     import transformers
 
     diffusers.utils.logging.disable_progress_bar()
+    diffusers.utils.logging.set_verbosity_error()  # it warns of parts that are left out here on purpose
     transformers.utils.logging.disable_progress_bar()
 
 

@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -12,6 +13,7 @@ from PIL import Image
 
 from mep import commands
 from mep.cli import main
+from mep.console import StageProgress
 from mep.stages import stages
 
 OWN = ("prompts", "training", "guidance", "generation", "assignment", "metrics", "utility")
@@ -56,6 +58,20 @@ def test_the_second_run_reuses_everything(finished):
     assert done.exit_code == 0
     assert "+ " not in done.stderr
     assert f"{N_TASKS} to reuse" in done.stderr
+
+
+def test_without_a_terminal_a_line_at_every_quarter_tells_how_long_the_rest_takes(monkeypatch):
+    now, lines = [0.0], []
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    console = SimpleNamespace(is_terminal=False, print=lines.append)
+    progress = StageProgress(SimpleNamespace(console=console, bar=None, _name=lambda task: "training"), None)
+    for done in (10, 30, 100):
+        progress.update(done, 100, "loss 0.5, 8 images/s, 3.1 GB")
+        now[0] += 60
+    assert lines == [
+        "    training  30/100  loss 0.5, 8 images/s, 3.1 GB, 4 min left",  # 20 steps a minute, 70 to go
+        "    training  100/100  loss 0.5, 8 images/s, 3.1 GB",
+    ]
 
 
 def test_plan_counts_what_there_is_to_do_and_can_say_so_by_its_exit_code(finished):

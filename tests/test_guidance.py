@@ -48,6 +48,7 @@ def test_the_lowest_point_of_the_stored_curve_is_chosen(inputs, tmp_path, by):
     assert [row["guidance"] for row in found.curve] == [1, 2.5, 20]
     assert found.scale == min(found.curve, key=lambda row: row["value"])["guidance"]
     assert {(row["n_real"], row["n_fake"] + row["refused"]) for row in found.curve} == {(6, 8)}
+    assert found.facts() == {"scale": f"{found.scale:g}, the best of 3 by {by}"}
     found.save(tmp_path)
     again = Guidance.load(tmp_path, Config())
     assert (again.scale, again.curve) == (found.scale, found.curve)

@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-SIDE, STEPS, STOP_AFTER = 256, 4, 2
+SIDE, STEPS, STOP_AFTER = 256, 2, 1
 LIMIT_GB = 20
 METHODS = {
     "lora": {"method": {"kind": "lora", "rank": 16}, "learning_rate": 1e-4},
