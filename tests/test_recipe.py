@@ -364,3 +364,10 @@ def every_config(config):
         kind = inside(field.annotation)
         for part in members(kind).values() if is_family(kind) else [kind] if is_config(kind) else []:
             yield from every_config(part)
+
+
+def test_the_example_of_the_schema_is_a_recipe_that_fits_it(write):
+    schema = recipe_schema()
+    (example,) = schema["examples"]
+    pytest.importorskip("jsonschema").Draft202012Validator(schema).validate(example)
+    assert list(load_recipe(write(yaml.safe_dump(example, sort_keys=False))).arms) == ["label-only", "mep"]

@@ -18,6 +18,21 @@ from mep.recipe.words import inside, is_config, is_family, plain_or_section
 from mep.registry import members
 
 Schema = dict[str, Any]
+EXAMPLE = {
+    "mep": FORMAT,
+    "name": "tissue",
+    "modality": "histopathology",
+    "seed": 1,
+    "dataset": {"source": {"kind": "sample", "tile_px": 48}, "label": "stain", "holdout": {"splits": ["heldout"]}},
+    "clustering": {"method": {"kind": "kmeans", "k": 10}},
+    "training": {"base": {"kind": "scratch", "resolution": 48}, "steps": 750},
+    "generation": {"allocation": {"kind": "per_label", "images": 128}, "guidance": 2},
+    "arms": {
+        "label-only": {"prompts": {"template": "Histology image of {label} tissue"}},
+        "mep": {"prompts": {"template": "Histology image of {label} tissue, morphology type {cluster:words}"}},
+    },
+}
+"""A whole recipe, for editors that show one."""
 REF = "#/$defs/"
 PARTIAL = "-partial"
 
@@ -46,6 +61,7 @@ def recipe_schema() -> Schema:
         "$id": f"urn:mep:recipe:{FORMAT}",
         **root,
         "title": "mep recipe",
+        "examples": [EXAMPLE],
         "$defs": {name: definitions[name] for name in sorted(used)},
     }
 
