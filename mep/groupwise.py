@@ -108,7 +108,7 @@ def _group(
             numbers = dict.fromkeys(score.better, nothing)
         else:
             numbers = measured_rows([score], *pair, slides, n_halves=n_halves, seed=seed, device=device)[0]
-        nulls = {} if score.excess else score.null(*pair, None, seed=seed)
+        nulls = {} if score.excess or refusal else score.null(*pair, None, seed=seed)
         for metric, (values, halves) in numbers.items():
             name = f"{metric}_pca{PLANE}" if own is not space else metric
             about = {"metric": name, "better": score.better[metric], "null": nulls.get(metric)}

@@ -275,3 +275,14 @@ def test_a_repeat_shares_everything_before_training_and_raising_the_number_keeps
     assert {name for name in first if first[name] is not second[name]} == {"training", *AFTER_TRAINING}
     assert first["training"].seed != second["training"].seed
     assert second["training"].seed != two.of_arm("label-only")["training"].seed == first["training"].seed
+
+
+def test_a_dataset_too_small_for_its_scores_ends_with_gaps_and_not_with_a_failure(tmp_path):
+    settings = tiny_settings(draw_imagefolder(tmp_path / "images", n=20))
+    settings["generation"]["allocation"]["images"] = 2
+    store = Store(tmp_path / "runs")
+    run_id = run(load_recipe(write_recipe(tmp_path / "small.yaml", settings)), store)
+    rows = store.db.query("SELECT metric, value, protocol FROM run_scores WHERE run_id = ? AND arm = 'mep'", run_id)
+    coverage = next(row for row in rows if row["metric"] == "coverage")
+    assert coverage["value"] is None
+    assert "are needed" in json.loads(coverage["protocol"])["reason"]

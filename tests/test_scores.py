@@ -412,6 +412,14 @@ def test_real_images_reach_what_the_law_of_n_says():
     assert frechet_distance(real, rng.normal(size=(400, 8))) == pytest.approx(direct, rel=0.4)
 
 
+@pytest.mark.filterwarnings("error")
+def test_balls_of_more_neighbours_than_there_are_have_no_expected_coverage():
+    few = np.random.default_rng(0).normal(size=(5, 3))
+    with pytest.raises(DataError, match="5 real images have no 5 neighbours"):
+        Prdc(kind="prdc").null(few, few, None, seed=0)
+    assert Prdc(kind="prdc", k_dc=4).null(few, few, None, seed=0)["coverage"] < 1
+
+
 def test_too_few_real_images_say_so_instead_of_giving_a_null():
     with pytest.raises(DataError, match="20 real images of 64 dimensions do not tell"):
         FRECHET.null(*golden("B"), None, seed=0)

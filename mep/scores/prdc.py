@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from mep.errors import DataError
 from mep.pairwise import BLOCK, Dtype, Pairs, blocks, compare, nearest_rows
 from mep.scores import PairScore, check_sets
 
@@ -50,6 +51,8 @@ class Prdc(PairScore):
         return shares(pairs, self.k_pr, self.k_dc)
 
     def null(self, real: Any, fake: Any, train: Any, *, seed: int) -> dict[str, float]:
+        if len(real) <= self.k_dc:
+            raise DataError(f"{len(real)} real images have no {self.k_dc} neighbours each")
         return {"density": 1.0, "coverage": expected_coverage(len(real), len(fake), self.k_dc)}
 
     def protocol(self, metric: str) -> dict[str, Any]:
@@ -102,7 +105,7 @@ def expected_coverage(n: int, m: int, k: int) -> float:
     """Coverage to expect when n real and m fake images come from the same distribution, whatever that is.
 
     A ball of k neighbours misses all fakes when the k images nearest to its centre, out of the n - 1 other reals and
-    m fakes, are all real; under exchangeability each order is as likely as any other.
+    m fakes, are all real; under exchangeability each order is as likely as any other. Needs n > k.
 
     Source  Naeem et al. 2020, arXiv:2002.09797
     """
