@@ -59,6 +59,9 @@ class Config(BaseModel):
         """What this part would fetch when it runs; None where everything is here."""
         return None
 
+    def require(self) -> None:
+        """Make sure that what is missing can be had: EnvironmentLacks where it cannot."""
+
     def dump(self) -> dict[str, Any]:
         """JSON-ready values of every field that can change a result, defaults filled in."""
         return self.model_dump(mode="json", context={"purpose": "fingerprint"})

@@ -113,11 +113,12 @@ class StageProgress:
         self.screen, self.task = screen, task
         self.row: Any = None
         self.next_line = 1 / STEPS_WITHOUT_TERMINAL
-        self.first: tuple[float, int] | None = None
+        self.first = (time.monotonic(), 0, 0)
 
     def update(self, done: int, total: int, note: str = "") -> None:
         bar = self.screen.bar
-        self.first = self.first or (time.monotonic(), done)
+        if total != self.first[2] or done < self.first[1]:  # a stage may do one thing after the other
+            self.first = (time.monotonic(), done, total)
         if self.screen.console.is_terminal:
             if self.row is None:
                 bar.start()
@@ -131,7 +132,7 @@ class StageProgress:
 
     def _left(self, done: int, total: int) -> str:
         """How long the rest takes at the pace since the first look; a bar tells it by itself."""
-        began, before = self.first or (0.0, done)
+        began, before, _ = self.first
         if done in (before, total):
             return ""
         left = (time.monotonic() - began) * (total - done) / (done - before)

@@ -14,6 +14,7 @@ from mep.artifacts import (
     Ceiling,
     Clusters,
     Embeddings,
+    Guidance,
     Images,
     InFolder,
     Inliers,
@@ -75,6 +76,7 @@ def example(kind, tmp_path):
             [Prompt("a_c00", "text {", "a", 0, 2), Prompt("all", "x", None, None, 1, {"sex": "f"}, ("y",))],
             {"a": 0, "b": 1},
         ),
+        Guidance: Guidance(2.0, [{"guidance": 2.0, "by": "kid", "value": 0.1, "se": 0.01}]),
         References: References(
             {"random_conv": {"heldout": np.ones((2, 3), np.float32)}},
             {"random_conv": {"d": 3}},

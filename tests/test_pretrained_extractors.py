@@ -133,7 +133,8 @@ def test_a_download_appears_whole_or_not_at_all(server, empty_machine):
 def test_without_network_it_says_where_to_get_the_file_and_what_needs_none(published, empty_machine, monkeypatch):
     monkeypatch.setattr(inception_module, "URL", f"http://127.0.0.1:9/{FILE}")
     with pytest.raises(EnvironmentLacks, match="cannot be reached") as caught:
-        Inception(kind="inception").externals(sha256_of)
+        Inception(kind="inception").require()
+    assert Inception(kind="inception").missing().bytes == Inception.BYTES
     assert "random_conv" in caught.value.hint
 
 

@@ -37,7 +37,7 @@ def test_what_is_published_is_loaded_and_recorded(tmp_path):
     loaded = store.load(stages()["embedding"], "f1", Config())
     assert np.array_equal(loaded.vectors, vectors().vectors)
     row = store.db.query("SELECT * FROM artifacts")[0]
-    assert (row["artifact_id"], row["n_files"], row["made_by"]) == ("embedding/f1", 2, "run-1")
+    assert (row["artifact_id"], row["n_files"], row["made_by"]) == ("embedding/f1", 3, "run-1")
     assert store.db.query("SELECT role, input_id FROM inputs") == [{"role": "images", "input_id": "dataset/d"}]
     assert not store.work_folder("embedding", "f1").exists()
 

@@ -55,6 +55,9 @@ class Inception(Extractor):
     def missing(self) -> Download | None:
         return None if self._known() else Download(FILE, self.SHA256[:12], self.BYTES)
 
+    def require(self) -> None:
+        self._file()
+
     def digest(self) -> str:
         return self.SHA256
 

@@ -455,7 +455,10 @@ def _difference(own: dict[int, Entry], base: dict[int, Entry], how: dict[str, st
     my_halves, their_halves = halves.of(mine), halves.of(theirs)
     if my_halves is None or their_halves is None:
         return "the halves behind them have been deleted since"
-    return Delta(**vars(difference(my_halves, their_halves, mine.value, theirs.value)))
+    delta = difference(my_halves, their_halves, mine.value, theirs.value)
+    if not math.isfinite(delta.se):
+        return "there is no number on the halves of one of them"
+    return Delta(**vars(delta))
 
 
 def _paired(own: dict[int, Entry], base: dict[int, Entry]) -> Delta | str:

@@ -1,7 +1,6 @@
 """What a run needs of the machine, asked before its first stage and not hours later."""
 
 from mep.config import parts
-from mep.hub import ModelReference
 from mep.runner.plan import Plan
 from mep.stages.training import TrainingConfig, check_precision
 
@@ -17,7 +16,6 @@ def check(plan: Plan, device: str) -> None:
         if task.status == "reuse":
             continue
         for part in parts(task.config):
-            if isinstance(part, ModelReference):
-                part.require()
+            part.require()
         if isinstance(task.config, TrainingConfig):
             check_precision(task.config, device)
