@@ -49,6 +49,7 @@ class Config(BaseModel):
         allow_inf_nan=False,
         protected_namespaces=(),
         validate_default=True,
+        defer_build=True,  # a recipe builds the few classes that it names
     )
 
     def externals(self, hash_file: HashFile) -> dict[str, str]:

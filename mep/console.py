@@ -9,15 +9,14 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.markup import escape
 from rich.padding import Padding
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from mep.errors import Interrupted, MepError, printable
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
     from mep.runner.forecast import Forecast
     from mep.runner.plan import Plan, Task
 
@@ -27,19 +26,27 @@ STEPS_WITHOUT_TERMINAL = 4
 
 def safe(text: str) -> str:
     """Text of a recipe, a label or a file name, shown as it is: no markup, and nothing that steers a terminal."""
+    from rich.markup import escape
+
     return escape("\n".join(printable(line) for line in text.split("\n")))
 
 
-def out() -> Console:
+def out() -> "Console":
+    from rich.console import Console
+
     return Console(file=sys.stdout, highlight=False)
 
 
-def err() -> Console:
+def err() -> "Console":
+    from rich.console import Console
+
     return Console(file=sys.stderr, soft_wrap=not sys.stderr.isatty(), highlight=False)
 
 
-def listing() -> Console:
+def listing() -> "Console":
     """A console for tables of rows: as wide as the terminal, or as wide as the rows where there is none."""
+    from rich.console import Console
+
     return out() if sys.stdout.isatty() else Console(file=sys.stdout, width=10_000, highlight=False)
 
 
@@ -52,6 +59,8 @@ class Screen:
     """Hears what the runner does and draws it: a bar on a terminal, plain lines elsewhere."""
 
     def __init__(self) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
         self.console = err()
         self.bar = Progress(
             TextColumn("  [cyan]{task.description:<11}[/]"),
@@ -182,12 +191,18 @@ def show_error(error: MepError) -> None:
         console.print(f"  [dim]hint:[/] {safe(error.hint)}")
 
 
+def _table() -> "Table":
+    from rich.table import Table
+
+    return Table(box=None, pad_edge=False, header_style="bold")
+
+
 def _few(names: list[str]) -> str:
     return ", ".join(names) if len(names) <= 4 else f"{names[0]} ... {names[-1]} ({len(names)})"
 
 
 def show_plan(plan: "Plan") -> None:
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = _table()
     for name in ("stage", "arms", "", "why"):
         table.add_column(name)
     colours = {"reuse": "dim", "run": "green", "continue": "yellow"}
@@ -215,18 +230,18 @@ def show_forecast(forecast: "Forecast") -> None:
         cost = f"time not known: {_few(forecast.untimed)} did not run here yet"
     else:
         cost = f"about {forecast.time_s or 0:.0f} s and {(forecast.memory_mb or 0) / 1000:.1f} GB of memory, as before"
-    disk = f"{forecast.disk_bytes / 1e9:.2f} GB of disk for latents and samples, beside models and checkpoints"
+    disk = f"{size(forecast.disk_bytes)} of disk for latents and samples, beside models and checkpoints"
     console.print(safe(f"asks for {disk}; {cost}"))
     for place, one in forecast.downloads.items():
-        size = "size unknown, the hub does not answer" if one.bytes is None else f"{one.bytes / 1e9:.2f} GB"
-        console.print(safe(f"downloads {one.id} (revision {one.revision}, {size}) for {place.partition(':')[0]}"))
+        known = "size unknown, the hub does not answer" if one.bytes is None else size(one.bytes)
+        console.print(safe(f"downloads {one.id} (revision {one.revision}, {known}) for {place.partition(':')[0]}"))
     for note in forecast.notes:
         console.print(f"[yellow]note:[/] {safe(note)}")
 
 
 def show_rows(rows: Iterable[dict[str, Any]], columns: list[str]) -> None:
     """Rows as a plain table, every value as text."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = _table()
     for name in columns:
         table.add_column(name, overflow="fold")
     for row in rows:
