@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from transformers import Dinov2WithRegistersConfig, Dinov2WithRegistersModel, ViTConfig, ViTImageProcessor, ViTModel
+from transformers import Dinov2WithRegistersConfig, Dinov2WithRegistersModel, ViTImageProcessor, ViTModel
 
 from mep.embedders import Embedder
 from mep.embedders.handcrafted import Handcrafted
@@ -25,17 +25,6 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 def pictures(n=5, size=40, seed=0):
     return list(np.random.default_rng(seed).integers(0, 255, (n, size, size + 8, 3), dtype=np.uint8))
-
-
-@pytest.fixture(scope="module")
-def vit(tmp_path_factory):
-    """A small vision transformer with random weights, saved as the hub would have it."""
-    folder = tmp_path_factory.mktemp("vit")
-    torch.manual_seed(0)
-    sizes = {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
-    ViTModel(ViTConfig(image_size=32, patch_size=8, **sizes), add_pooling_layer=False).save_pretrained(folder)
-    ViTImageProcessor(size={"height": 32, "width": 32}).save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,8 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
     "--hide-scrollbars",
-    "--remote-debugging-pipe",
 )
+"""What makes Chromium quiet and repeatable."""
 ANSWER_S = 30
 KEYS = {"ArrowLeft": 37, "ArrowRight": 39, "Enter": 13, "Tab": 9}
 
@@ -39,7 +39,7 @@ class Page:
             os.dup2(from_browser, 4)
 
         self.process = subprocess.Popen(
-            [chromium, *FLAGS, f"--user-data-dir={folder / 'profile'}"],
+            [chromium, *FLAGS, "--remote-debugging-pipe", f"--user-data-dir={folder / 'profile'}"],
             pass_fds=(3, 4),
             preexec_fn=three_and_four,
             stdout=subprocess.DEVNULL,

@@ -8,24 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from devtools import FLAGS
 from PIL import Image
 from test_report import HOSTILE, RUN, Drawn, finished
 
 from mep.report import gather, write_html
 
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--hide-scrollbars",
-)
 WIDTHS = (1280, 390)
-
 FRAME = '<iframe data-width="{width}" style="border:0;width:{width}px;height:1400px" srcdoc="{page}"></iframe>'
 WRAPPER = """<!doctype html><meta charset="utf-8"><body style="margin:0">{frames}<pre id="found"></pre>
 <script>
