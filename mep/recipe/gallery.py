@@ -1,17 +1,19 @@
 """The recipes that come with mep, and a copy of one to begin with."""
 
-import os
 import sys
 from pathlib import Path
 
 import mep
 from mep.errors import UsageError
 from mep.files import write_text
+from mep.recipe.model import FORMAT
 from mep.recipe.reader import parse_recipe
 from mep.recipe.schema import schema_text
 from mep.recipe.source import read_file
 from mep.recipe.words import find_near
 
+SCHEMA = "recipe.schema.json"
+"""The schema beside a recipe that was begun from the gallery."""
 SCHEMA_LINE = "# yaml-language-server: $schema="
 
 
@@ -25,7 +27,7 @@ def gallery() -> dict[str, Path]:
 def question_of(path: Path) -> str:
     """What a recipe asks: the first sentence of the comment at its top."""
     lines = [line.removeprefix("#").strip() for line in path.read_text(encoding="utf-8").splitlines()]
-    text = " ".join(line for line in lines[1 : lines.index("mep: 2")] if line)
+    text = " ".join(line for line in lines[1 : lines.index(f"mep: {FORMAT}")] if line)
     return text.partition("? ")[0] + "?" if "? " in text else text.partition(". ")[0]
 
 
@@ -43,23 +45,18 @@ def start(name: str, target: Path) -> list[Path]:
         for base in extends.plain() if isinstance(extends.value, list) else [extends.value]:
             files[target.parent / base] = known[name].parent / base
     for path, source in files.items():
-        if path.exists() and (path == target or path.read_bytes() != _copied(source, path)):
+        if path.exists() and (path == target or path.read_text(encoding="utf-8") != _copied(source)):
             raise UsageError(f"{path} is there already", hint="give another name: mep init FILE")
-    schema = _schema_of(target)
+    schema = target.absolute().parent / SCHEMA
     if not schema.exists():
         write_text(schema, schema_text())
     for path, source in files.items():
-        write_text(path, _copied(source, path).decode())
+        write_text(path, _copied(source))
     return [*files, schema]
 
 
-def _schema_of(target: Path) -> Path:
-    return target.absolute().parent / "recipe.schema.json"
-
-
-def _copied(source: Path, target: Path) -> bytes:
+def _copied(source: Path) -> str:
     """The text of a recipe with the schema line of its new place."""
     text = source.read_text(encoding="utf-8")
-    line = f"{SCHEMA_LINE}{os.path.relpath(_schema_of(target), target.absolute().parent)}"
     first, rest = text.split("\n", 1)
-    return f"{line}\n{rest if first.startswith(SCHEMA_LINE) else text}".encode()
+    return f"{SCHEMA_LINE}{SCHEMA}\n{rest if first.startswith(SCHEMA_LINE) else text}"

@@ -20,19 +20,22 @@ def lock_text(recipe: Recipe, folder: Path, locked: dict[str, Any] | None = None
     locked  what the recipe is run with; models of the hub are then named by their commits
     """
 
-    def dump(config: Config) -> dict[str, Any]:
-        return config.model_dump(mode="json", context={"folder": folder, "pin": locked is not None})
-
-    arms = {name: dump(experiment) for name, experiment in recipe.arms.items() if repeat_of(name)[1] == 1}
+    pin = locked is not None
+    arms = {name: dump(one, folder, pin=pin) for name, one in recipe.arms.items() if repeat_of(name)[1] == 1}
     common = next(iter(arms.values()))
     data: dict[str, Any] = {"mep": FORMAT, "name": recipe.name, "description": recipe.description}
     data |= {"modality": recipe.modality, "seeds": recipe.seeds, **common}
     if list(arms) != [MAIN]:
         data["arms"] = {name: changes(common, arm) for name, arm in arms.items()}
-    data["machine"] = dump(recipe.machine)
+    data["machine"] = dump(recipe.machine, folder, pin=pin)
     if locked is not None:
         data["locked"] = locked
     return HEADER + yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+
+
+def dump(config: Config, folder: Path, *, pin: bool = False) -> dict[str, Any]:
+    """JSON-ready values, paths named from a folder; `pin` names models of the hub by their commits."""
+    return config.model_dump(mode="json", context={"folder": folder.absolute(), "pin": pin})
 
 
 def changes(common: dict[str, Any], arm: dict[str, Any]) -> dict[str, Any]:

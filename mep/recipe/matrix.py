@@ -14,7 +14,7 @@ MAX_ARMS = 256
 """Arms of a recipe, whether written or made by its matrix."""
 
 Point = dict[str, Node]
-"""One combination: the layer that each axis puts on, by axis."""
+"""One combination: the layer that each axis puts on, by the label of its value."""
 
 
 def arms_of(matrix: Node | None, source: Source) -> tuple[dict[str, list[Node]], list[Mistake]]:

@@ -1,13 +1,12 @@
 """A recipe with every layer merged and every default filled in, each value with where it comes from."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from mep.config import Config, leaves
+from mep.config import leaves
 from mep.recipe.compose import MAIN
 from mep.recipe.load import Recipe
-from mep.recipe.lock import changes, inline
+from mep.recipe.lock import changes, dump, inline
 from mep.recipe.model import FORMAT, repeat_of
 
 COLUMN = 72
@@ -23,11 +22,6 @@ def fields_of(recipe: Recipe) -> dict[str, dict[str, dict[str, Any]]]:
         }
         for arm, experiment in recipe.arms.items()
     }
-
-
-def dump(config: Config, folder: Path) -> dict[str, Any]:
-    """JSON-ready values, paths named from a folder."""
-    return config.model_dump(mode="json", context={"folder": folder.absolute()})
 
 
 def resolved_text(recipe: Recipe) -> str:
