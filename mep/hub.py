@@ -1,6 +1,7 @@
 """Models by hub id and revision, or from a local folder; never code, never a pickle."""
 
 import re
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import ClassVar
@@ -57,10 +58,8 @@ class ModelReference(Config):
     def missing(self) -> Download | None:
         if self.is_here:
             return None
-        answers = not isinstance(_answer(str(self.id), self.revision, self.repo_type), Exception)
-        return Download(
-            str(self.id), self.revision, _size(str(self.id), self.revision, self.repo_type) if answers else None
-        )
+        answer = _answer(str(self.id), self.revision, self.repo_type)
+        return Download(str(self.id), self.revision, None if isinstance(answer, Exception) else answer.size)
 
     def require(self) -> None:
         """EnvironmentLacks: the model is not on this machine and the hub does not give it."""
@@ -103,32 +102,30 @@ def ask_hub(model_id: str, revision: str, repo_type: str = "model") -> str:
     answer = _answer(model_id, revision, repo_type)
     if isinstance(answer, Exception):
         raise _missing(model_id, revision, answer, repo_type) from answer
-    return answer
+    return answer.commit
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What the hub says of a revision: its commit, and the bytes of its files, second copies of weights aside."""
+
+    commit: str
+    size: int
 
 
 @cache
-def _answer(model_id: str, revision: str, repo_type: str) -> str | Exception:
-    """What the hub says, asked once: a plan of many arms meets the same model many times."""
-    from huggingface_hub import HfApi
-
-    try:
-        return str(HfApi().repo_info(model_id, revision=revision, repo_type=repo_type).sha)
-    except Exception as error:  # the hub client raises its own, the network library's and the system's errors
-        return error
-
-
-@cache
-def _size(model_id: str, revision: str, repo_type: str) -> int | None:
-    """Bytes of a model's or a dataset's files on the hub, second copies of weights aside."""
+def _answer(model_id: str, revision: str, repo_type: str) -> _Answer | Exception:
+    """Asked once: a plan of many arms meets the same model many times."""
     from huggingface_hub import HfApi
 
     try:
         found = HfApi().repo_info(model_id, revision=revision, repo_type=repo_type, files_metadata=True)
-    except Exception:  # as above; a size is worth no failure
-        return None
+    except Exception as error:  # the hub client raises its own, the network library's and the system's errors
+        return error
     wanted = (".safetensors", ".json", ".txt") if repo_type == "model" else ("",)
     files = [one for one in getattr(found, "siblings", None) or [] if one.rfilename.endswith(wanted)]
-    return sum(one.size or 0 for one in files if ".fp16" not in one.rfilename and ".non_ema" not in one.rfilename)
+    size = sum(one.size or 0 for one in files if ".fp16" not in one.rfilename and ".non_ema" not in one.rfilename)
+    return _Answer(str(found.sha), size)
 
 
 def fetch(

@@ -8,9 +8,9 @@ from conftest import REPOSITORY, draw_imagefolder, tiny_settings, write_recipe
 
 from mep.errors import IntegrityError
 from mep.recipe import load_recipe
-from mep.runner.lock import inputs_of, locked_of, unlike
+from mep.runner.lock import inputs_of, locked_of, unlike, write_lock
 from mep.runner.plan import make_plan
-from mep.runner.run import run
+from mep.runner.run import resume, run
 from mep.store import Store
 
 
@@ -38,7 +38,21 @@ def test_a_lock_that_is_run_repeats_the_run(finished):
     store, lock = finished
     plan = make_plan(load_recipe(lock), store)
     assert plan.count("reuse") == len(plan.tasks)
-    assert unlike(plan.recipe, locked_of(plan, store)) == []
+    assert unlike(plan.recipe, locked_of(plan.recipe, store)) == []
+
+
+def test_a_run_that_is_resumed_keeps_the_lock_that_it_began_with(finished):
+    store, lock = finished
+    text = lock.read_text()
+    torch = yaml.safe_load(text)["locked"]["packages"]["torch"]
+    lock.write_text(text.replace(f"torch: {torch}", "torch: 1.0.0"))
+    with store.db.write() as db:
+        db.execute("UPDATE runs SET state = 'failed'")
+    resume(lock.parent.name, store)
+    locked = yaml.safe_load(lock.read_text())["locked"]
+    lock.write_text(text)
+    assert locked["packages"]["torch"] == "1.0.0"
+    assert locked["dataset"]["few"]["held out"] == 20
 
 
 def test_a_lock_whose_data_changed_is_not_run(finished, tmp_path):
@@ -55,7 +69,7 @@ def test_a_lock_whose_data_changed_is_not_run(finished, tmp_path):
 def test_another_version_of_a_package_is_told(finished):
     store, lock = finished
     recipe = load_recipe(lock, ["locked.packages.torch=1.0.0"])
-    now = locked_of(make_plan(recipe, store), store)
+    now = locked_of(recipe, store)
     assert unlike(recipe, now) == [("packages.torch", "1.0.0", now["packages"]["torch"])]
 
 
@@ -72,9 +86,7 @@ def test_a_model_of_the_hub_is_locked_by_its_commit_and_a_branch_of_it_is_the_sa
     model = "embedding.model={kind: transformers, id: someone/encoder}"
     plan = make_plan(load_recipe(REPOSITORY / "recipes/starter.yaml", [model]), store)
     lock = tmp_path / "recipe.lock.yaml"
-    from mep.runner.lock import lock_of
-
-    lock.write_text(lock_of(plan, store, tmp_path))
+    write_lock(plan, store, tmp_path, locked_of(plan.recipe, store))
     written = yaml.safe_load(lock.read_text())
     assert written["embedding"]["model"]["revision"] == commit
     assert written["locked"]["inputs"]["embedding.model"] == {"model": commit}

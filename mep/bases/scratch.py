@@ -131,6 +131,18 @@ class Scratch(Base):
             )
         return self
 
+    @property
+    def caption_tokens(self) -> int:
+        return self.text.tokens
+
+    @property
+    def latent_factor(self) -> int:
+        return self.autoencoder.factor
+
+    @property
+    def latent_channels(self) -> int:
+        return self.autoencoder.latent_channels
+
     def build(self, images: Images, work: Work) -> dict[str, str]:
         prepare_libraries()
         import torch

@@ -6,10 +6,11 @@ Numbers of finished stages are exact. Those of others are told as far as the rec
 import json
 import re
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from mep.artifacts import Prompt
+from mep.artifacts import Artifact, Prompt
 from mep.captions import Writer
 from mep.config import Download, parts
 from mep.errors import DataError
@@ -66,14 +67,15 @@ def forecast(plan: Plan, store: Store) -> Forecast:
     """Look ahead; nothing is made or fetched, and the hub is asked only for sizes."""
     found = Forecast([])
     listings: dict[str, tuple[int, list[str]] | None] = {}
+    load = _loader(store)
     disk: dict[str, int] = {}
     for arm, experiment in plan.recipe.arms.items():
         tasks = plan.of_arm(arm)
-        counts, prompts = _counts(arm, experiment, tasks, listings, store)
+        counts, prompts = _counts(arm, experiment, tasks, listings, load)
         found.arms.append(counts)
         if repeat_of(arm)[1] == 1:
-            found.notes += _caption_notes(prompts, _longest(experiment))
-            found.notes += _shortages(tasks, store)
+            found.notes += _caption_notes(prompts, experiment.training.base.caption_tokens)
+            found.notes += getattr(load(tasks["balancing"]), "shortage", ())
         disk |= _disk(experiment, tasks, counts)
     found.notes = list(dict.fromkeys(found.notes))
     found.disk_bytes = sum(disk.values())
@@ -87,7 +89,7 @@ def _counts(
     experiment: Experiment,
     tasks: dict[str, Task],
     listings: dict[str, tuple[int, list[str]] | None],
-    store: Store,
+    load: Callable[[Task], Any],
 ) -> tuple[ArmForecast, list[Prompt]]:
     counts = ArmForecast(arm, steps=experiment.training.steps)
     key = experiment.dataset.model_dump_json()
@@ -98,10 +100,10 @@ def _counts(
         counts.images, labels = listing
         counts.labels = len(labels)
     prompts = _prompts(experiment, labels) if listing else []
-    if tasks["prompts"].status == "reuse":
-        prompts, counts.are_known = _load(tasks["prompts"], store).prompts, True
-    if tasks["balancing"].status == "reuse":
-        counts.training_images = len(_load(tasks["balancing"], store).ids)
+    if made := load(tasks["prompts"]):
+        prompts, counts.are_known = made.prompts, True
+    if balanced := load(tasks["balancing"]):
+        counts.training_images = len(balanced.ids)
     counts.prompts = len(prompts) or None
     if prompts:
         try:
@@ -166,30 +168,29 @@ def _caption_notes(prompts: list[Prompt], longest: int) -> list[str]:
     return notes if len(notes) <= 5 else [*notes[:5], f"... and {len(notes) - 5} more of this kind"]
 
 
-def _longest(experiment: Experiment) -> int:
-    """Tokens that the text encoder reads."""
-    text = getattr(experiment.training.base, "text", None)
-    return int(getattr(text, "tokens", 77))
+def _loader(store: Store) -> Callable[[Task], Any]:
+    """The result of a finished stage, read once however many arms share it; None of one that is yet to be made."""
+    loaded: dict[str, Artifact] = {}
 
+    def load(task: Task) -> Any:
+        if task.status != "reuse":
+            return None
+        if task.artifact_id not in loaded:
+            loaded[task.artifact_id] = store.load(task.stage, task.fingerprint, task.config)
+        return loaded[task.artifact_id]
 
-def _shortages(tasks: dict[str, Task], store: Store) -> list[str]:
-    return list(_load(tasks["balancing"], store).shortage) if tasks["balancing"].status == "reuse" else []
-
-
-def _load(task: Task, store: Store) -> Any:
-    return store.load(task.stage, task.fingerprint, task.config)
+    return load
 
 
 def _disk(experiment: Experiment, tasks: dict[str, Task], counts: ArmForecast) -> dict[str, int]:
     """Bytes of what is yet to be made, by artifact; arms that share one name it alike."""
-    side = experiment.training.base.resolution
+    base = experiment.training.base
+    side = base.resolution
     found = {}
     n_images = counts.training_images or counts.images
     if tasks["latents"].status != "reuse" and n_images:
-        autoencoder = getattr(experiment.training.base, "autoencoder", None)
-        factor, channels = (autoencoder.factor, autoencoder.latent_channels) if autoencoder else (8, 4)
         n_symmetries = len(SYMMETRIES[experiment.training.symmetries])
-        numbers = 2 * channels * (side // factor) ** 2  # mean and standard deviation
+        numbers = 2 * base.latent_channels * (side // base.latent_factor) ** 2  # mean and standard deviation
         found[tasks["latents"].artifact_id] = 4 * n_images * n_symmetries * numbers
     if tasks["generation"].status != "reuse" and counts.samples:
         found[tasks["generation"].artifact_id] = int(counts.samples * side * side * BYTES_PER_PIXEL)

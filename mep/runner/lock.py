@@ -9,6 +9,7 @@ from typing import Any
 import mep
 from mep.config import Config, HashFile, leaves
 from mep.errors import IntegrityError
+from mep.files import write_text
 from mep.recipe import Recipe, lock_text
 from mep.recipe.model import Experiment, repeat_of
 from mep.runner.plan import Plan
@@ -29,23 +30,21 @@ PACKAGES = (
 """Packages that a result may depend on."""
 
 
-def lock_of(plan: Plan, store: Store, folder: Path) -> str:
-    """The text of `recipe.lock.yaml`: every default, the commits of models, and what else the run was run with."""
-    return lock_text(plan.recipe, folder, locked_of(plan, store))
+def write_lock(plan: Plan, store: Store, folder: Path, locked: dict[str, Any]) -> None:
+    """`recipe.lock.yaml`: every default, the commits of models, what the run is run with, and the counts of its data.
+
+    locked      as `locked_of` gave it when the run began
+    """
+    known = locked | {"dataset": _counts(plan, store)}
+    write_text(folder / "recipe.lock.yaml", lock_text(plan.recipe, folder, known))
 
 
-def locked_of(plan: Plan, store: Store) -> dict[str, Any]:
-    """Versions, the content of everything that is read from outside, and the counts of the dataset once they are known.
+def locked_of(recipe: Recipe, store: Store) -> dict[str, Any]:
+    """Versions, and the content of everything that is read from outside.
 
     EnvironmentLacks    a model that cannot be resolved
     """
-    found = versions()
-    found["inputs"] = inputs_of(plan.recipe, store.hash_file)
-    found["dataset"] = {}
-    for task in plan.tasks:
-        if task.stage.name == "dataset" and store.has("dataset", task.fingerprint):
-            counts = store.load(task.stage, task.fingerprint, task.config).facts()
-            found["dataset"][", ".join(task.arms)] = {name: n for name, n in counts.items() if isinstance(n, int)}
+    found = versions() | {"inputs": inputs_of(recipe, store.hash_file)}
     store.remember_hashes()
     return found
 
@@ -58,11 +57,15 @@ def versions() -> dict[str, Any]:
 def inputs_of(recipe: Recipe, hash_file: HashFile) -> dict[str, dict[str, str]]:
     """Field that names something outside the recipe -> its content: the sha256 of files, the commit of a model."""
     found: dict[str, dict[str, str]] = {}
+    known: dict[tuple[type[Config], str], dict[str, str]] = {}  # most arms read the same
     for arm, experiment in recipe.arms.items():
         if repeat_of(arm)[1] > 1:
             continue
         for field, part in _parts(experiment):
-            content = part.externals(hash_file)
+            key = type(part), part.model_dump_json()
+            if key not in known:
+                known[key] = part.externals(hash_file)
+            content = known[key]
             if content and found.setdefault(field, content) != content:
                 found[f"arms.{arm}.{field}"] = content
     return found
@@ -88,6 +91,16 @@ def refuse_unlike_inputs(plan: Plan, store: Store) -> None:
             f"not what {plan.recipe.file} was locked with: {', '.join(names)}",
             hint="bring it back as it was, or run it with what is there: --set locked=null",
         )
+
+
+def _counts(plan: Plan, store: Store) -> dict[str, dict[str, int]]:
+    """Arms -> images, labels and splits of their dataset; empty until it is made."""
+    found = {}
+    for task in plan.tasks:
+        if task.stage.name == "dataset" and store.has("dataset", task.fingerprint):
+            facts = store.load(task.stage, task.fingerprint, task.config).facts()
+            found[", ".join(task.arms)] = {name: n for name, n in facts.items() if isinstance(n, int)}
+    return found
 
 
 def _packages() -> dict[str, str]:

@@ -14,7 +14,7 @@ from mep.files import write_text
 from mep.recipe import Recipe, load_recipe
 from mep.runner import environment
 from mep.runner.faults import told
-from mep.runner.lock import lock_of, refuse_unlike_inputs
+from mep.runner.lock import locked_of, refuse_unlike_inputs, write_lock
 from mep.runner.plan import make_plan
 from mep.runner.preflight import check
 from mep.runner.session import Session
@@ -42,12 +42,13 @@ def run(recipe: Recipe, store: Store, watcher: Watcher | None = None, *, wait_s:
         run_id = _new_id(recipe, store)
         folder = store.run_folder(run_id)
         write_text(folder / "recipe.yaml", recipe.text)
-        write_text(folder / "recipe.lock.yaml", lock_of(plan, store, folder))
+        locked = locked_of(recipe, store)
+        write_lock(plan, store, folder, locked)
         with locks.hold(folder / "lock", wait_s=0):
             session = Session(run_id, store, recipe.machine, watcher or Unwatched(), wait_s)
             session.begin(*_described(run_id, recipe), _commit_of(recipe))
             session.carry_out(plan)
-            write_text(folder / "recipe.lock.yaml", lock_of(plan, store, folder))  # now with the counts of the dataset
+            write_lock(plan, store, folder, locked)  # now with the counts of the dataset
     return run_id
 
 
@@ -70,7 +71,7 @@ def resume(run_id: str, store: Store, watcher: Watcher | None = None, *, wait_s:
         session = Session(run_id, store, recipe.machine, watcher or Unwatched(), stages_wait_s)
         session.begin(rows[0], [], _commit_of(recipe))
         session.carry_out(plan)
-        write_text(folder / "recipe.lock.yaml", lock_of(plan, store, folder))
+        write_lock(plan, store, folder, recipe.locked or locked_of(recipe, store))
     return run_id
 
 
