@@ -662,6 +662,31 @@ class References(Artifact):
 
 
 @dataclass(frozen=True, eq=False)
+class HeldOutEmbeddings(Artifact):
+    """Vectors of the held-out images, shared by all arms of one embedder and one base.
+
+    vectors     "original" (as they are), "heldout" (at the model's resolution), "floor" (after its autoencoder)
+                -> float32 (n, d)
+    """
+
+    ids: list[str]
+    vectors: dict[str, NDArray[np.float32]]
+
+    def save(self, folder: Path) -> None:
+        save_table(folder / "ids.parquet", {"id": self.ids})
+        for part, array in self.vectors.items():
+            np.save(folder / f"{part}.npy", array, allow_pickle=False)
+
+    @classmethod
+    def load(cls, folder: Path, config: Config) -> Self:
+        vectors = {path.stem: _mapped(path) for path in sorted(folder.glob("*.npy"))}
+        return cls(load_table(folder / "ids.parquet")["id"], vectors)
+
+    def facts(self) -> dict[str, Any]:
+        return {"held out": len(self.ids), "dimensions": self.vectors["original"].shape[1]}
+
+
+@dataclass(frozen=True, eq=False)
 class Assignment(Artifact):
     """The cluster and the label that held-out and generated images show, beside those that they should.
 
@@ -669,23 +694,22 @@ class Assignment(Artifact):
     parts       "heldout" (at the model's resolution), "floor" (after its autoencoder), "samples" -> int64 (n, 4):
                 wanted and found cluster, wanted and found label; -1 for none. Wanted are, of samples, what the caption
                 names, and of real images, the cluster of the image as it is and its label
-    d           width of the embeddings
-    digest      of the embedder's settings and of the fitted clusters: two arms of other clusters do not compare
+    protocol    d, preprocessing, eval_resolution, resize, dtype, and the digest of the embedder's settings and of the
+                fitted clusters: two arms of other clusters do not compare
     """
 
     ids: dict[str, list[str]]
     parts: dict[str, NDArray[np.int64]]
     n_clusters: int
     label_names: list[str]
-    d: int
-    digest: str
+    protocol: dict[str, Any]
 
     def save(self, folder: Path) -> None:
         for part, array in self.parts.items():
             columns = ("wanted_cluster", "found_cluster", "wanted_label", "found_label")
             table: Table = {name: array[:, place].tolist() for place, name in enumerate(columns)}
             save_table(folder / f"{part}.parquet", {"id": self.ids.get(part, self.ids["heldout"])} | table)
-        kinds = {"clusters": self.n_clusters, "labels": self.label_names, "d": self.d, "digest": self.digest}
+        kinds = {"clusters": self.n_clusters, "labels": self.label_names, "protocol": self.protocol}
         write_json(folder / "kinds.json", kinds)
 
     @classmethod
@@ -700,8 +724,7 @@ class Assignment(Artifact):
             },
             n_clusters=kinds["clusters"],
             label_names=kinds["labels"],
-            d=kinds["d"],
-            digest=kinds["digest"],
+            protocol=kinds.get("protocol", {}),  # mep 0.2.0 kept less
         )
 
     def facts(self) -> dict[str, Any]:

@@ -4,7 +4,7 @@ A row holds
 
     metric, subject, value      the number; None where there is none, and then `reason` says why
     se, low, high, method       standard error and 95 % interval of the value at this n, and how they were found
-    null, null_reason           what real images reach in the place of the generated ones
+    null, null_reason           what real images reach in the place of the generated ones, or why nobody knows
     better, reference, group    lower or higher; heldout or train; all, label=..., cluster=..., prompt=..., or an
                                 aggregate over such groups, label:macro, label:weighted, label:worst
     n_real, n_fake              images compared, after both sets were brought to equal size by a seeded draw
@@ -123,6 +123,7 @@ class _Sets:
         if self.train is not None:
             self.fakes["train"] = self.train
         self.against_heldout: dict[int, dict[str, Numbers]] = {}
+        self.nulls: dict[int, Nulls] = {}
 
     def row(self, score: Score, metric: str, subject: str, **fields: Any) -> dict[str, Any]:
         n = len(self.real)
@@ -175,25 +176,31 @@ def _flags(fields: Mapping[str, Any], metric: str) -> Iterator[str]:
 
 def _heldout_rows(sets: _Sets, scores: Sequence[Score], n_halves: int, device: str) -> Iterator[Row]:
     scores = [score for score in scores if not score.needs_train]
-    nulls = [_null(score, sets) for score in scores]
     measured = {subject: measured_rows(scores, sets.real, fake, sets.groups, n_halves=n_halves, seed=sets.seed,
                                        device=device) for subject, fake in sets.fakes.items()}  # fmt: skip
     for place, score in enumerate(scores):
         sets.against_heldout[id(score)] = measured["samples"][place]
+        sets.nulls[id(score)] = nulls = _nulls(score, sets, measured["train"][place] if "train" in measured else {})
         for subject, found in measured.items():
-            values, why = nulls[place]
             for metric, (numbers, halves) in found[place].items():
-                null = {"null": values.get(metric), "null_reason": why or None}
+                null = nulls[metric]
                 yield Row(sets.row(score, metric, subject, better=score.better[metric], **null, **numbers), halves)
                 if metric in score.excess:
                     yield from _excess_rows(sets, score, metric, subject, numbers | null, halves)
 
 
-def _null(score: Score, sets: _Sets) -> tuple[dict[str, float], str]:
+def _nulls(score: Score, sets: _Sets, of_train: dict[str, Numbers]) -> Nulls:
+    """What real images reach: as the score knows it, else what training images reach in the place of the fakes."""
+    why = "without training images nobody knows what real ones reach"
     try:
-        return score.null(sets.real, sets.fakes["samples"], sets.space.train, seed=sets.seed), ""
+        known = score.null(sets.real, sets.fakes["samples"], sets.space.train, seed=sets.seed)
     except DataError as error:
-        return {}, error.message
+        known, why = {}, error.message
+    reached = {metric: numbers["value"] for metric, (numbers, _) in of_train.items()} | known
+    return {
+        metric: {"null": reached.get(metric), "null_reason": why if reached.get(metric) is None else None}
+        for metric in score.better
+    }
 
 
 def _excess_rows(
@@ -203,7 +210,8 @@ def _excess_rows(
     null, unknown = numbers["null"], np.full(len(halves), np.nan)
     better = score.better[metric]
     if subject == "samples":
-        known = {"value": null, "reason": numbers["null_reason"], "better": better}
+        known = {"value": null, "null": null, "better": better}
+        known |= {"reason": numbers["null_reason"], "null_reason": numbers["null_reason"]}
         yield Row(sets.row(score, f"{metric}_null", subject, **known), unknown)
     value = None if null is None or numbers["value"] is None else numbers["value"] - null
     reason = numbers["null_reason"] or numbers.get("reason")
@@ -223,9 +231,10 @@ def _gap_rows(sets: _Sets, scores: Sequence[Score], n_halves: int, device: str) 
         to_heldout = sets.against_heldout[id(score)]
         for metric, (numbers, halves) in to_train.items():
             known = {"better": score.better[metric]}
-            yield Row(sets.row(score, metric, "samples", reference="train", **known, **numbers), halves)
+            null = sets.nulls[id(score)][metric]
+            yield Row(sets.row(score, metric, "samples", reference="train", **known, **null, **numbers), halves)
             own, own_halves = to_heldout[metric]
-            gap: dict[str, Any] = {"reason": own.get("reason") or numbers.get("reason"), "value": None}
+            gap: dict[str, Any] = {"reason": own.get("reason") or numbers.get("reason"), "value": None, "null": 0.0}
             if own["value"] is not None and numbers["value"] is not None:
                 gap |= {"value": own["value"] - numbers["value"], "se": _spread(own_halves - halves)}
                 gap["method"] = own["method"] if gap["se"] is not None else None
@@ -248,11 +257,15 @@ def _train_rows(sets: _Sets, scores: Sequence[Score], n_halves: int, device: str
             found = dict.fromkeys(score.better, nothing)
         for metric, (numbers, halves) in found.items():
             numbers = numbers | {"null": null.get(metric), "better": score.better[metric]}
+            if numbers["null"] is None:
+                numbers["null_reason"] = numbers.get("reason", "held-out images have no such value")
             yield Row(sets.row(score, metric, "samples", **known, **numbers), halves)
 
 
 Numbers = tuple[dict[str, Any], "NDArray[np.float64]"]
 """Value, error and method of a metric, and its values on halves."""
+Nulls = dict[str, dict[str, Any]]
+"""Metric -> null and null_reason of its rows."""
 
 
 def measured_rows(

@@ -112,6 +112,8 @@ def _group(
         for metric, (values, halves) in numbers.items():
             name = f"{metric}_pca{PLANE}" if own is not space else metric
             about = {"metric": name, "better": score.better[metric], "null": nulls.get(metric)}
+            if about["null"] is None:
+                about["null_reason"] = refusal or "told for all images together only"
             yield place, Row(complete(own.protocol, score, metric, known | about | values), halves)
 
 
@@ -141,12 +143,18 @@ def _aggregates(score: Score, metric: str, kind: str, members: list[tuple[Row, i
             halves = weights @ np.stack([row.halves for row, _ in known])
             errors = [row.fields["se"] for row, _ in known]
             fields["value"] = float(weights @ values)
+            nulls = [row.fields["null"] for row, _ in known]
+            if None not in nulls:
+                fields["null"] = float(weights @ np.array(nulls))
             if np.isfinite(halves).all() and len(halves) > 1:
                 fields |= {"se": standard_error(halves), "method": known[0][0].fields["method"]}
             elif all(error is not None for error in errors):
                 fields |= {"se": float(np.sqrt(np.square(weights) @ np.square(errors))), "method": "groups added up"}
         else:
             fields["reason"] = f"all {len(members)} groups are too small"
+        if fields["null"] is None:
+            reasons = [row.fields["null_reason"] for row, _ in known if row.fields["null"] is None]
+            fields["null_reason"] = reasons[0] if reasons else fields["reason"]
         fields["flags"] = ["groups_left_out"] if missing else []
         yield Row(complete({}, score, metric.split("_pca")[0], fields), halves)
 

@@ -51,7 +51,7 @@ class Rows:
         row["better"] = BETTER.get(metric, "higher")
         flags = list(self.common["flags"] or [])
         if isinstance(found, str):
-            row |= {"n_fake": 0, "reason": found}
+            row |= {"n_fake": 0, "reason": found, "null_reason": found}
             flags.append("no_utility")
             self.resampled.append(np.full(self.n_resamples, np.nan))
         else:

@@ -22,7 +22,8 @@ from mep.scores.kid import Kid
 from mep.scores.memorisation import Memorisation
 from mep.scores.prdc import Prdc
 from mep.stage import Work
-from mep.stages import assignment as assignment_module
+from mep.stages import heldout as heldout_module
+from mep.stages.assignment import assignment
 from mep.stages.clustering import ClusteringConfig
 from mep.stages.embedding import EmbeddingConfig
 from mep.stages.metrics import MetricsConfig
@@ -248,13 +249,16 @@ def world(tmp_path):
 @pytest.fixture
 def assigned(world, tmp_path, monkeypatch):
     """The stage on that world, with an autoencoder that loses nothing."""
-    monkeypatch.setattr(assignment_module, "reconstructor", lambda base, device: lambda pixels: pixels)
-    return assignment_module.assignment.function(
-        EmbeddingConfig(model=world.embed),
+    monkeypatch.setattr(heldout_module, "reconstructor", lambda base, device: lambda pixels: pixels)
+    config, base = EmbeddingConfig(model=world.embed), SimpleNamespace(resolution=32)
+    real = heldout_module.heldout.function(config, world.images, base, work=Work(tmp_path / "real"))
+    return assignment.function(
+        config,
         world.images,
-        Embeddings(world.images.train.ids, world.vectors),
+        Embeddings(world.images.train.ids, world.vectors, config.load("cpu").about),
         world.clusters,
-        SimpleNamespace(resolution=32),
+        real,
+        base,
         world.samples,
         work=Work(tmp_path / "work"),
     )
@@ -302,12 +306,26 @@ def test_the_stage_scores_subjects_groups_copies_and_adherence(world, assigned, 
     assert pairs[0]["train"] in world.images.train.ids
 
 
+def test_every_row_says_what_real_images_reach_or_why_nobody_knows_and_where_it_was_measured(world, assigned, tmp_path):
+    rows = score(world, assigned, tmp_path).rows
+    assert [row["metric"] for row in rows if row["null"] is None and not row["null_reason"]] == []
+    known = {(row["subject"], row["metric"], row["reference"], row["group"]): row for row in rows}
+    of_train, of_samples = (known[subject, "precision", "heldout", "all"] for subject in ("train", "samples"))
+    assert of_samples["null"] == of_train["value"]
+    assert known["samples", "kid_gap", "heldout", "all"]["null"] == 0.0
+    assert known["samples", "kid", "heldout", "label:macro"]["null"] == 0.0
+    adherence = known["samples", "cluster_adherence", "heldout", "all"]
+    assert adherence["preprocessing"] == "of the embedder, view rgb"
+    assert adherence["resize"].endswith("@32; bicubic @64x64")
+    assert (adherence["eval_resolution"], adherence["d"], adherence["dtype"]) == (32, 78, "float32")
+
+
 def test_captions_without_clusters_have_an_honest_gap(world, assigned, tmp_path):
     path = world.samples.folder / "metadata.jsonl"
     lines = [json.loads(line) | {"cluster": None, "prompt_id": "all"} for line in path.read_text().splitlines()]
     path.write_text("\n".join(map(json.dumps, lines)) + "\n")
     asked = np.column_stack([np.full(20, -1), assigned.parts["samples"][:, 1:]])
-    bare = Assignment(assigned.ids, assigned.parts | {"samples": asked}, 2, ["brown", "blue"], 78, "d")
+    bare = Assignment(assigned.ids, assigned.parts | {"samples": asked}, 2, ["brown", "blue"], assigned.protocol)
     rows = {(row["subject"], row["metric"], row["group"]): row for row in score(world, bare, tmp_path).rows}
     missing = rows["samples", "cluster_adherence", "all"]
     assert (missing["value"], missing["reason"]) == (None, "the captions of these samples name no cluster")

@@ -29,6 +29,7 @@ from mep.artifacts import (
     BaseModel,
     Clusters,
     Embeddings,
+    HeldOutEmbeddings,
     Images,
     Inliers,
     Latents,
@@ -233,6 +234,7 @@ class Drawn:
         self.publish(Latents(None), arms, fill_latents)
         features = {"heldout": np.zeros((4, 3), np.float32)}
         self.publish(References({"random_conv": features}, {"random_conv": {"d": 3}}), arms)
+        self.publish(HeldOutEmbeddings(list("abcd"), {"original": np.zeros((4, 3), np.float32)}), arms)
 
     def own_stages(self, arm, value=44.0, halves=None, **protocol):
         """Everything from the prompts on: samples, and a Fréchet distance of `value`."""
@@ -281,7 +283,7 @@ def assignment(labels):
     wrong = right.copy()
     wrong[3, 1] = 0
     names = {part: list("abcd") for part in ("heldout", "samples")}
-    return Assignment(names, {"heldout": right, "floor": right, "samples": wrong}, 2, labels, 3, "d")
+    return Assignment(names, {"heldout": right, "floor": right, "samples": wrong}, 2, labels, {"d": 3})
 
 
 def utility():

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mep.artifacts import TRAIN, Assignment, BaseModel, Clusters, Embeddings, Images, Samples
+from mep.artifacts import TRAIN, Assignment, BaseModel, Clusters, Embeddings, HeldOutEmbeddings, Images, Samples
 from mep.config import digest
-from mep.errors import DataError
+from mep.extraction import SQUARE
 from mep.stage import Work, stage
 from mep.stages.embedding import EmbeddingConfig
-from mep.stages.references import reconstructor
+from mep.stages.heldout import embedded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,56 +20,63 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@stage(version=2, section="embedding")
+@stage(version=3, section="embedding")
 def assignment(
     config: EmbeddingConfig,
     images: Images,
     embeddings: Embeddings,
     clusters: Clusters,
+    real: HeldOutEmbeddings,
     base: BaseModel,
     samples: Samples,
     *,
     work: Work,
 ) -> Assignment:
-    """Embed held-out and generated images as the training images were, and assign them to the clusters.
+    """Embed generated images as the training images were, and assign them and the held-out ones to the clusters.
 
-    Held-out images are assigned as they are, at the resolution of the model, and after a pass through its
-    autoencoder: how many keep their cluster is the most that generated images can be expected to reach.
+    How many held-out images keep their cluster at the resolution of the model, and after a pass through its
+    autoencoder, is the most that generated images can be expected to reach.
     """
-    embed, side = config.load(work.device), base.resolution
     probe = label_probe(images, embeddings)
-    held_out, listed = images.held_out, samples.rows
-    rebuild = reconstructor(base, work.device)
+    listed = samples.rows
+    made = embedded(
+        "samples",
+        lambda rows: [samples.read(listed[row]) for row in rows],
+        len(listed),
+        config.load(work.device),
+        work,
+    )
 
-    def assigned(name: str, read: Callable[[int], NDArray[np.uint8]], n: int, change: Any = list) -> NDArray[np.int64]:
-        def shard(rows: Sequence[int]) -> NDArray[np.float32]:
-            batches = [rows[start : start + work.batch_size] for start in range(0, len(rows), work.batch_size)]
-            decoded = work.map(lambda batch: [read(row) for row in batch], batches)
-            return np.concatenate([embed(change(batch)) for batch in decoded])
-
-        vectors = work.in_shards(name, range(n), shard)
-        if not np.isfinite(vectors).all():
-            raise DataError("the embedder gave values that are not finite", field="embedding.model")
+    def shown(vectors: NDArray[np.float32]) -> NDArray[np.int64]:
         return np.column_stack([clusters.assign(vectors), probe(vectors)])
 
-    n = len(held_out)
-    own = assigned("heldout", held_out.read, n)
-    resized = assigned("resized", lambda row: held_out.read_square(row, side), n)
-    floor = assigned(
-        "floor", lambda row: held_out.read_square(row, side), n, lambda batch: list(rebuild(np.stack(batch)))
-    )
-    made = assigned("samples", lambda row: samples.read(listed[row]), len(listed))
-    wanted = np.column_stack([own[:, 0], held_out.labels])
+    wanted = np.column_stack([clusters.assign(real.vectors["original"]), images.held_out.labels])
     asked = wanted_of(listed, images.label_names)
     return Assignment(
-        ids={"heldout": held_out.ids, "samples": [row["file_name"] for row in listed]},
-        parts={part: _side_by_side(wanted, found) for part, found in (("heldout", resized), ("floor", floor))}
-        | {"samples": _side_by_side(asked, made)},
+        ids={"heldout": real.ids, "samples": [row["file_name"] for row in listed]},
+        parts={part: _side_by_side(wanted, shown(real.vectors[part])) for part in ("heldout", "floor")}
+        | {"samples": _side_by_side(asked, shown(made))},
         n_clusters=clusters.n_clusters,
         label_names=images.label_names,
-        d=embeddings.vectors.shape[1],
-        digest=digest([config.dump(), {name: array.tolist() for name, array in sorted(clusters.state.items())}]),
+        protocol=_protocol(config, embeddings, clusters, base.resolution),
     )
+
+
+def _protocol(config: EmbeddingConfig, embeddings: Embeddings, clusters: Clusters, side: int) -> dict[str, Any]:
+    """What an assignment depends on, in the fields of a row of scores."""
+    about = embeddings.about
+    scaled = f"mean {about['mean']}, std {about['std']}" if about.get("mean") else "of the embedder"
+    fitted = {name: array.tolist() for name, array in sorted(clusters.state.items())}
+    return {
+        "extractor": "assignment",
+        "layer": "the recipe's embedder and clusterer",
+        "d": embeddings.vectors.shape[1],
+        "digest": digest([config.dump(), fitted]),
+        "preprocessing": f"{scaled}, view {config.view}",
+        "eval_resolution": side,
+        "resize": f"{SQUARE} @{side}; {about.get('interpolation')} @{about.get('size')}",
+        "dtype": about.get("dtype", "float32"),
+    }
 
 
 def wanted_of(rows: Sequence[dict[str, Any]], label_names: Sequence[str]) -> NDArray[np.int64]:

@@ -59,7 +59,7 @@ class MetricsConfig(ReferencesConfig):
         return self
 
 
-@stage(version=2)
+@stage(version=3)
 def metrics(
     config: MetricsConfig, references: References, assignment: Assignment, samples: Samples, *, work: Work
 ) -> Scores:
@@ -176,10 +176,9 @@ def _adherence(config: MetricsConfig, assignment: Assignment, protocol: dict[str
     if score is None:
         return
     parts = {subject: assignment.parts[subject].astype(np.float64) for subject in ("samples", "heldout", "floor")}
-    about = protocol | {"extractor": "assignment", "d": assignment.d, "layer": "the recipe's embedder and clusterer"}
-    about |= {"digest": assignment.digest}
+    about = protocol | assignment.protocol
     for subject, part in parts.items():
-        null = score.null(parts["heldout"], part, None, seed=config.seed) if subject == "samples" else {}
+        null = score.null(parts["heldout"], part, None, seed=config.seed)
         found = measured_rows([score], parts["heldout"], part, None, n_halves=config.halves, seed=config.seed)[0]
         for metric, (numbers, halves) in found.items():
             known: dict[str, Any] = {"metric": metric, "subject": subject, "reference": "heldout", "group": "all"}
@@ -188,5 +187,5 @@ def _adherence(config: MetricsConfig, assignment: Assignment, protocol: dict[str
             known |= {"better": score.better[metric], "null": null.get(metric)} | numbers
             if numbers["value"] is None:
                 asked = "cluster" if metric.startswith("cluster") else "label"
-                known["reason"] = f"the captions of these samples name no {asked}"
+                known["reason"] = known["null_reason"] = f"the captions of these samples name no {asked}"
             yield Row(complete(about, score, metric, known), halves)

@@ -55,7 +55,7 @@ class Mixture:
         return f"{100 * self.share:g} % real + {added}"
 
 
-@stage(version=2)
+@stage(version=3)
 def utility(config: UtilityConfig, images: Images, ceiling: Ceiling, samples: Samples, *, work: Work) -> Utility:
     """Train the probe on synthetic images, alone and beside real ones; test it on real held-out images.
 
