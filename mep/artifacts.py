@@ -154,6 +154,12 @@ class Images(Artifact):
         position = dict(zip(self.ids, range(len(self.ids)), strict=True))
         return np.fromiter(map(position.__getitem__, ids), dtype=np.int64, count=len(ids))
 
+    @property
+    def window(self) -> tuple[float, float] | None:
+        """The values of deep grey that become black and white; None where no image has any."""
+        low_and_high = self.pixels.get("window")
+        return (low_and_high[0], low_and_high[1]) if low_and_high else None
+
     def label_of(self, row: int) -> str | None:
         return self.label_names[self.labels[row]] if self.labels[row] >= 0 else None
 
@@ -161,8 +167,7 @@ class Images(Artifact):
         """RGB pixels (h, w, 3) of an image."""
         from mep.pixels import to_rgb
 
-        window = self.pixels.get("window")
-        return to_rgb(self.source.open(self.ids[row]), (window[0], window[1]) if window else None)
+        return to_rgb(self.source.open(self.ids[row]), self.window)
 
     def read_square(self, row: int, size_px: int) -> NDArray[np.uint8]:
         """RGB pixels (size_px, size_px, 3): shorter side resized, then the centre cropped."""

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mep.pixels import is_deep, refuse_bomb, to_rgb, upright, window_of
+from mep.workers import Job
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
     from PIL.Image import Image
 
     from mep.sources import Record, Source
     from mep.stage import Work
 
-CHUNK = 32
-"""Images that a thread reads before it hands its findings on."""
+SIDE = 32
+"""Of the grey image that a perceptual hash is made of."""
 
 FOUND = np.dtype(
     {
@@ -35,27 +36,35 @@ value where it is deep grey, and why it does not decode, empty where it does."""
 
 def scan(source: Source, records: Sequence[Record], work: Work) -> NDArray[Any]:
     """FOUND (n,) of every record; resumable, and never more than a few images in memory."""
-
-    def chunk(some: Sequence[Record]) -> NDArray[Any]:
-        return np.array([examine(source, record.id) for record in some], dtype=FOUND)
-
-    def shard(some: Sequence[Record]) -> NDArray[Any]:
-        return np.concatenate(list(work.map(chunk, [some[i : i + CHUNK] for i in range(0, len(some), CHUNK)])))
-
-    return work.in_shards("scan", records, shard, size=8192)
+    return work.measured("scan", [record.id for record in records], Scan(source))
 
 
-def examine(source: Source, image_id: str) -> tuple[Any, ...]:
-    """A row of FOUND."""
-    try:
-        with source.open(image_id) as image:
-            return _examine(image)
-    except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError and more on bad files
-        text = str(error).partition(" '")[0].partition(" <")[0]  # Pillow names the file, which the reader knows
-        return "", 0, 0, 0, "", 0, 0, (text or type(error).__name__).encode()[:160]
+@dataclass(frozen=True)
+class Scan(Job[Sequence[str], "NDArray[Any]"]):
+    """Examines images by id."""
+
+    source: Source
+
+    def prepare(self, device: str) -> Callable[[Sequence[str]], NDArray[Any]]:
+        return self.examine
+
+    def examine(self, ids: Sequence[str]) -> NDArray[Any]:
+        """FOUND (n,)"""
+        found, small = np.zeros(len(ids), FOUND), np.zeros((len(ids), SIDE, SIDE), np.uint8)
+        for row, image_id in enumerate(ids):
+            try:
+                with self.source.open(image_id) as image:
+                    found[row], small[row] = _examine(image)
+            except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError and more on bad files
+                text = str(error).partition(" '")[0].partition(" <")[0]  # Pillow names the file, which the reader knows
+                found["error"][row] = (text or type(error).__name__).encode()[:160]
+        readable = found["error"] == b""
+        found["phash"][readable] = perceptual_hashes(small[readable])
+        return found
 
 
-def _examine(image: Image) -> tuple[Any, ...]:
+def _examine(image: Image) -> tuple[tuple[Any, ...], NDArray[np.uint8]]:
+    """A row of FOUND, of which the perceptual hash is yet to be made, and what it is made of."""
     from PIL import Image
 
     refuse_bomb(image)
@@ -73,23 +82,34 @@ def _examine(image: Image) -> tuple[Any, ...]:
         rgb = upright(image) if mode == "RGB" and "transparency" not in image.info else Image.fromarray(to_rgb(image))
         content = rgb.tobytes()
         width, height = rgb.size
-    digest = hashlib.sha256(f"{width}x{height}:".encode())
+    digest = hashlib.sha256(b"%dx%d:" % (width, height))
     digest.update(content)
-    return digest.hexdigest(), perceptual_hash(rgb), width, height, mode.encode(), low, high, b""
+    return (digest.hexdigest(), 0, width, height, mode.encode(), low, high, b""), shrunk(rgb)
 
 
-def perceptual_hash(image: Image) -> int:
-    """64 bits that survive resizing, compression and small changes of brightness (Zauner 2010).
-
-    The 8 x 8 lowest frequencies of the cosine transform of the image at 32 x 32 grey, each against their median.
-    """
+def shrunk(image: Image) -> NDArray[np.uint8]:
+    """Grey means of 32 x 32 boxes."""
     from PIL import Image
 
-    grey = np.asarray(image.convert("L").resize((32, 32), Image.Resampling.BOX), dtype=np.float32)
+    grey, (width, height) = image.convert("L"), image.size
+    if width % SIDE or height % SIDE:
+        grey = grey.resize((SIDE, SIDE), Image.Resampling.BOX)
+    else:
+        grey = grey.reduce((width // SIDE, height // SIDE))
+    return np.frombuffer(grey.tobytes(), np.uint8).reshape(SIDE, SIDE)
+
+
+def perceptual_hashes(small: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """64 bits an image that survive resizing, compression and small changes of brightness (Zauner 2010).
+
+    small       (n, 32, 32) as `shrunk` gives them
+
+    returns     uint64 (n,): the 8 x 8 lowest frequencies of the cosine transform, each against their median
+    """
     basis = _cosines()
-    lowest = (basis @ grey @ basis.T).ravel()
-    bits = lowest > np.sort(lowest)[31:33].mean()  # the median
-    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+    lowest = (basis @ small.astype(np.float32) @ basis.T).reshape(len(small), 64)
+    bits = lowest > np.sort(lowest, axis=1)[:, 31:33].mean(axis=1, keepdims=True)  # the median
+    return np.packbits(bits, axis=1).view(">u8")[:, 0].astype(np.uint64)
 
 
 @cache
@@ -97,7 +117,7 @@ def _cosines() -> NDArray[np.float32]:
     """float32 (8, 32), rows 0 to 7 of the orthogonal cosine transform of 32 values."""
     from scipy.fft import dct
 
-    return np.asarray(dct(np.eye(32), axis=0, norm="ortho")[:8], dtype=np.float32)
+    return np.asarray(dct(np.eye(SIDE), axis=0, norm="ortho")[:8], dtype=np.float32)
 
 
 def window(found: NDArray[Any]) -> tuple[float, float] | None:

@@ -12,6 +12,7 @@ The order of the pipeline is read off those types: every artifact type has exact
 import hashlib
 import inspect
 import typing
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,8 @@ from mep.workers import Job, in_process
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
+PIECE = 32
+"""Images that a worker measures before it hands its findings on."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +135,7 @@ class Work:
     stop_signal: Callable[[], int | None] = lambda: None
     mapper: Callable[..., Iterator[Any]] | None = None
     spreader: Callable[..., Iterator[tuple[int, Any]]] | None = None
+    measurer: Callable[..., Iterator[tuple[int, Any]]] | None = None
     earlier: Sequence[Path] = ()
     generation_batch_size: int | None = None
     decode_batch_size: int = 8
@@ -167,6 +171,12 @@ class Work:
             return self.spreader(job, items, stop=self.stop_if_asked)
         return in_process(job, items, self.device, self.stop_if_asked)
 
+    def measure(self, job: Job[ItemT, ResultT], items: Sequence[ItemT]) -> Iterator[tuple[int, ResultT]]:
+        """As `spread`, of a job that reads and measures images and needs no device."""
+        if self.measurer:
+            return self.measurer(job, items, stop=self.stop_if_asked)
+        return in_process(job, items, "cpu", self.stop_if_asked)
+
     def stop_if_asked(self) -> None:
         """Raise Interrupted when a signal asked for a stop; call it where everything worth keeping is on disk."""
         signal_number = self.stop_signal()
@@ -185,13 +195,46 @@ class Work:
 
         A function computes here; a job on the workers of the machine's engine.
         """
+
+        def computed(shards: Iterator[Sequence[ItemT]]) -> Iterator[tuple[int, NDArray[Any]]]:
+            return self.spread(compute, shards) if isinstance(compute, Job) else enumerate(map(compute, shards))
+
+        return self._in_shards(name, items, computed, size)
+
+    def measured(
+        self, name: str, items: Sequence[ItemT], job: Job[Sequence[ItemT], NDArray[Any]], *, size: int = 8192
+    ) -> NDArray[Any]:
+        """Rows for all items as `in_shards` gives them, of a job that measures: workers take a few items at once."""
+
+        def computed(shards: Iterator[Sequence[ItemT]]) -> Iterator[tuple[int, NDArray[Any]]]:
+            pieces = [
+                (number, shard[start : start + PIECE])
+                for number, shard in enumerate(shards)
+                for start in range(0, len(shard), PIECE)
+            ]
+            missing = Counter(number for number, _ in pieces)
+            found: dict[int, dict[int, NDArray[Any]]] = defaultdict(dict)
+            for place, rows in self.measure(job, [piece for _, piece in pieces]):
+                number = pieces[place][0]
+                found[number][place] = rows
+                if len(found[number]) == missing[number]:
+                    yield number, np.concatenate([rows for _, rows in sorted(found.pop(number).items())])
+
+        return self._in_shards(name, items, computed, size)
+
+    def _in_shards(
+        self,
+        name: str,
+        items: Sequence[ItemT],
+        computed: Callable[[Iterator[Sequence[ItemT]]], Iterator[tuple[int, NDArray[Any]]]],
+        size: int,
+    ) -> NDArray[Any]:
         folder = self.folder / name
         folder.mkdir(parents=True, exist_ok=True)
         paths = {start: folder / f"{start:09d}.npy" for start in range(0, len(items), size)}
         missing = [start for start, path in paths.items() if not _is_whole(path)]
         shards = (items[start : start + size] for start in missing)
-        computed = self.spread(compute, shards) if isinstance(compute, Job) else enumerate(map(compute, shards))
-        for done, (number, rows) in enumerate(computed, len(paths) - len(missing) + 1):
+        for done, (number, rows) in enumerate(computed(shards), len(paths) - len(missing) + 1):
             _save_array(paths[missing[number]], rows)
             self.progress.update(min(done * size, len(items)), len(items))
             self.stop_if_asked()

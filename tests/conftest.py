@@ -3,6 +3,7 @@
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the models of the tests are too small to be shared by threads
 
@@ -11,6 +12,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from mep.artifacts import Images
 from mep.torchvision_ops import declare_missing_operators
 
 declare_missing_operators()
@@ -64,6 +66,15 @@ def draw_imagefolder(folder, n=40):
         lines.append(f'{{"file_name": "{number:02d}.png", "label": "{label}", "slide": "{slide}"}}')
     (folder / "metadata.jsonl").write_text("\n".join(lines) + "\n")
     return folder
+
+
+def in_memory(pictures):
+    """Images whose pixels are in memory."""
+    n = len(pictures)
+    source = SimpleNamespace(open=lambda name: Image.fromarray(pictures[int(name)]))
+    none = np.full(n, -1, dtype=np.int64)
+    sizes = np.array([picture.shape[1::-1] for picture in pictures])
+    return Images([str(row) for row in range(n)], none, [], np.zeros(n, np.int8), [""] * n, sizes, {}, source)
 
 
 def tiny_settings(folder, *, training_steps=6, autoencoder_steps=6):

@@ -2,6 +2,7 @@ import csv
 
 import numpy as np
 import pytest
+from conftest import in_memory
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -26,7 +27,7 @@ def test_features_and_verdicts_equal_the_original_on_the_real_patches(pcam, tmp_
     with (pcam.parents[1] / "parity" / "outliers_pcam.csv").open() as file:
         expected = list(csv.DictReader(file))
     images = [to_rgb(Image.open(pcam / row["path"])) for row in expected]
-    verdict = Hsv(kind="hsv").inspect(images.__getitem__, *blank(len(images)), Work(folder=tmp_path))
+    verdict = Hsv(kind="hsv").inspect(in_memory(images), *blank(len(images)), Work(folder=tmp_path))
     for name, column in COLUMNS.items():
         assert verdict.features[name] == pytest.approx([float(row[column]) for row in expected], rel=1e-6), name
     rules = [name for name in expected[0] if name.startswith("remove") and name != "remove_VandS"]
@@ -43,7 +44,7 @@ def test_outlines_count_regions_and_the_holes_in_them():
 
 def test_a_removed_image_says_why(tmp_path):
     flat = np.full((16, 16, 3), 40, dtype=np.uint8)
-    verdict = Hsv(kind="hsv").inspect(lambda row: flat, *blank(1), Work(folder=tmp_path))
+    verdict = Hsv(kind="hsv").inspect(in_memory([flat]), *blank(1), Work(folder=tmp_path))
     assert not verdict.mask[0]
     assert "mean_v 40 < 70" in verdict.reasons[0]
     assert "n_contour 0 < 10" in verdict.reasons[0]
@@ -72,7 +73,7 @@ def test_every_detector_gives_a_verdict_and_a_reason_for_each_removal(kind, tmp_
     rng = np.random.default_rng(0)
     images = rng.integers(0, 255, (30, 16, 16, 3), dtype=np.uint8)
     vectors = rng.normal(size=(30, 4)).astype(np.float32)
-    verdict = of_kind(kind).inspect(images.__getitem__, vectors, np.ones(30, bool), Work(folder=tmp_path))
+    verdict = of_kind(kind).inspect(in_memory(images), vectors, np.ones(30, bool), Work(folder=tmp_path))
     assert verdict.mask.shape == (30,)
     assert [bool(reason) for reason in verdict.reasons] == (~verdict.mask).tolist()
 
@@ -96,11 +97,11 @@ def test_quantiles_are_those_of_the_dataset_and_not_of_histology(tmp_path):
     images = np.clip(rng.normal(60, 6, (101, 16, 16, 3)), 0, 255).astype(np.uint8)  # all too dark for hsv
     images[40] = 5
     work = Work(folder=tmp_path)
-    verdict = of_kind("quantile").inspect(images.__getitem__, *blank(101), work)
+    verdict = of_kind("quantile").inspect(in_memory(images), *blank(101), work)
     assert not verdict.mask[40]
     assert "mean_v 5 <" in verdict.reasons[40]
     assert verdict.mask.mean() > 0.8
-    assert not of_kind("hsv").inspect(images.__getitem__, *blank(101), work).mask.any()
+    assert not of_kind("hsv").inspect(in_memory(images), *blank(101), work).mask.any()
 
 
 def test_removals_are_counted_by_rule():

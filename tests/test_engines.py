@@ -135,6 +135,37 @@ def test_a_device_that_is_not_there_is_told_before_any_work():
         Local(kind="local").places("cuda:1")
 
 
+def test_processes_measure_what_one_does_and_only_shards_that_are_missing(imagefolder, tmp_path, monkeypatch):
+    from mep import stage
+    from mep.detectors.hsv import Measure
+    from mep.scan import Scan
+    from mep.sources.imagefolder import ImageFolder
+
+    (imagefolder / "broken.png").write_bytes(b"no image")
+    source = ImageFolder(kind="imagefolder", path=imagefolder)
+    ids = sorted(path.name for path in imagefolder.glob("*.png"))
+    measured = []
+
+    def spy(job, items, stop):
+        measured.extend(one for piece in items for one in piece)
+        return Local(kind="local", workers=2).measure(job, items, stop=stop)
+
+    monkeypatch.setattr(stage, "PIECE", 3)
+    here, there = Work(folder=tmp_path / "1"), Work(folder=tmp_path / "2", measurer=spy)
+    one = here.measured("scan", ids, Scan(source), size=30)
+    assert one.tolist() == there.measured("scan", ids, Scan(source), size=30).tolist()
+    assert one["error"][ids.index("broken.png")] == b"cannot identify image file"
+    assert len(set(one["sha256"])) == len(ids) == len(measured)
+    (tmp_path / "2" / "scan" / "000000030.npy").unlink()
+    measured.clear()
+    assert there.measured("scan", ids, Scan(source), size=30).tolist() == one.tolist()
+    assert measured == ids[30:]
+    whole = [name for name in ids if name != "broken.png"]
+    features = [work.measured("features", whole, Measure(source, None)) for work in (here, there)]
+    assert features[0].shape == (40, 9)
+    assert np.array_equal(*features)
+
+
 def test_two_processes_extract_the_features_that_one_does(imagefolder, tmp_path):
     from mep.extraction import Extraction
     from mep.extractors.random_conv import RandomConv

@@ -5,10 +5,11 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import draw_imagefolder, tiny_settings, write_recipe
+from conftest import draw_imagefolder, in_memory, tiny_settings, write_recipe
 from PIL import Image
 
 import mep
@@ -117,16 +118,16 @@ def test_defect_8_the_seed_is_a_field(folder, tmp_path):
 def test_defect_9_limits_may_be_the_datasets_own_and_every_removal_says_why(tmp_path):
     dark = [np.clip(one // 8 + 10, 0, 255).astype(np.uint8) for one in pictures(60)]
     dark[7] = dark[7] * 0 + 90
-    verdict = Quantile(kind="quantile").inspect(
-        dark.__getitem__, np.zeros((60, 1)), np.ones(60, bool), Work(folder=tmp_path)
-    )
+    images = in_memory(dark)
+    verdict = Quantile(kind="quantile").inspect(images, np.zeros((60, 1)), np.ones(60, bool), Work(folder=tmp_path))
     assert "mean_v 90 >" in verdict.reasons[7]
 
 
 def test_defect_10_every_image_is_read_once_for_all_features(tmp_path):
-    read = []
-    measure(lambda row: read.append(row) or pictures(1)[0], 5, Work(folder=tmp_path))
-    assert read == [0, 1, 2, 3, 4]
+    read, images = [], in_memory(pictures(5))
+    source = SimpleNamespace(open=lambda name: read.append(name) or images.source.open(name))
+    measure(replace(images, source=source), Work(folder=tmp_path))
+    assert read == ["0", "1", "2", "3", "4"]
 
 
 def test_defect_11_outliers_are_known_by_name_and_not_by_place(images, tmp_path):

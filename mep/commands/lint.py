@@ -42,7 +42,7 @@ def command(
     n_images = 0
     for dataset in datasets.values():
         with tempfile.TemporaryDirectory() as folder:
-            work = Work(folder=Path(folder), mapper=loaded.machine.engine.map)
+            work = Work(folder=Path(folder), measurer=loaded.machine.engine.measure)
             n, found = lint(dataset, work)
         n_images += n
         findings |= dict.fromkeys(found)

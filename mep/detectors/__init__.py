@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,10 +13,8 @@ from mep.registry import Method
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from mep.artifacts import Images
     from mep.stage import Work
-
-Read = Callable[[int], "NDArray[np.uint8]"]
-"""Row -> RGB pixels (h, w, 3)."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +35,10 @@ class Detector(Method):
 
     noun: ClassVar[str] = "detector"
 
-    def inspect(self, read: Read, vectors: NDArray[np.float32], train: NDArray[np.bool_], work: Work) -> Verdict:
+    def inspect(self, images: Images, vectors: NDArray[np.float32], train: NDArray[np.bool_], work: Work) -> Verdict:
         """A verdict on n images.
 
-        read        gives the pixels of a row
+        images      n, whose pixels a detector may read
         vectors     float32 (n, d)
         train       bool (n,)   True for images that limits may be learned from; the others are only judged
         """
@@ -72,7 +69,7 @@ class ByScore(Detector):
     rows: int = Field(20_000, ge=100)
     """Training images, drawn by the seed, that the others are compared with."""
 
-    def inspect(self, read: Read, vectors: NDArray[np.float32], train: NDArray[np.bool_], work: Work) -> Verdict:
+    def inspect(self, images: Images, vectors: NDArray[np.float32], train: NDArray[np.bool_], work: Work) -> Verdict:
         known = np.flatnonzero(train)
         if len(known) > self.rows:
             known = np.sort(work.rng("detector").choice(known, self.rows, replace=False))

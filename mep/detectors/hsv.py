@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from pydantic import Field
 
-from mep.detectors import Detector, Read, Verdict, verdict
+from mep.detectors import Detector, Verdict, verdict
+from mep.pixels import to_rgb
+from mep.workers import Job
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
+    from mep.artifacts import Images, Opener
+    from mep.pixels import Window
     from mep.stage import Work
 
 BRIGHT = 150
 """Luma above which a pixel belongs to a bright region, whose outlines are counted."""
 NAMES = ("mean_v", "median_v", "std_v", "mean_s", "median_s", "std_s", "std_h", "var_l", "n_contour")
-CHUNK = 32
 VALUES = np.arange(256)
 SQUARES = VALUES**2
 AROUND = np.ones((3, 3))
@@ -49,23 +52,28 @@ class Hsv(Detector):
     min_n_contour: int = Field(10, ge=0)
     """Outlines of bright regions (luma above 150), holes counted too; fewer mean an empty tile."""
 
-    def inspect(self, read: Read, vectors: NDArray[np.float32], train: NDArray[np.bool_], work: Work) -> Verdict:
+    def inspect(self, images: Images, vectors: NDArray[np.float32], train: NDArray[np.bool_], work: Work) -> Verdict:
         floors = {name: getattr(self, f"min_{name}") for name in NAMES if hasattr(self, f"min_{name}")}
-        return verdict(measure(read, len(train), work), floors, {})
+        return verdict(measure(images, work), floors, {})
 
 
-def measure(read: Read, n: int, work: Work) -> dict[str, NDArray[np.float64]]:
+def measure(images: Images, work: Work) -> dict[str, NDArray[np.float64]]:
     """The nine features of n images, float64 (n,) each; resumable."""
+    return dict(zip(NAMES, work.measured("features", images.ids, Measure(images.source, images.window)).T, strict=True))
 
-    def chunk(rows: Sequence[int]) -> list[tuple[float, ...]]:
-        return [tuple(hsv_features(read(row)).values()) for row in rows]
 
-    def shard(rows: Sequence[int]) -> NDArray[np.float64]:
-        parts = work.map(chunk, [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)])
-        return np.array([row for part in parts for row in part])
+@dataclass(frozen=True)
+class Measure(Job[Sequence[str], "NDArray[np.float64]"]):
+    """The features of images by id, float64 (n, 9)."""
 
-    table = work.in_shards("features", range(n), shard, size=8192)
-    return dict(zip(NAMES, table.T, strict=True))
+    source: Opener
+    window: Window | None
+
+    def prepare(self, device: str) -> Callable[[Sequence[str]], NDArray[np.float64]]:
+        return lambda ids: np.array([tuple(hsv_features(self._read(one)).values()) for one in ids])
+
+    def _read(self, image_id: str) -> NDArray[np.uint8]:
+        return to_rgb(self.source.open(image_id), self.window)
 
 
 def hsv_features(pixels: NDArray[np.uint8]) -> dict[str, float]:

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from mep.detectors import Detector, Read, Verdict
+from mep.detectors import Detector, Verdict
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from mep.artifacts import Images
     from mep.stage import Work
 
 
@@ -19,5 +20,5 @@ class NoDetector(Detector):
 
     kind: Literal["none"]
 
-    def inspect(self, read: Read, vectors: NDArray[np.float32], train: NDArray[np.bool_], work: Work) -> Verdict:
+    def inspect(self, images: Images, vectors: NDArray[np.float32], train: NDArray[np.bool_], work: Work) -> Verdict:
         return Verdict(np.ones(len(train), dtype=bool), [""] * len(train), {})

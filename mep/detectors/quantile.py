@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import Field
 
-from mep.detectors import Detector, Read, Verdict, verdict
+from mep.detectors import Detector, Verdict, verdict
 from mep.detectors.hsv import measure
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from mep.artifacts import Images
     from mep.stage import Work
 
 
@@ -29,8 +30,8 @@ class Quantile(Detector):
     high: float = Field(0.005, ge=0, lt=0.5)
     """Share with the highest values; 0: none."""
 
-    def inspect(self, read: Read, vectors: NDArray[np.float32], train: NDArray[np.bool_], work: Work) -> Verdict:
-        features = measure(read, len(train), work)
+    def inspect(self, images: Images, vectors: NDArray[np.float32], train: NDArray[np.bool_], work: Work) -> Verdict:
+        features = measure(images, work)
         limits = {name: np.quantile(values[train], [self.low, 1 - self.high]) for name, values in features.items()}
         return verdict(
             features,

@@ -1,6 +1,6 @@
 """Engines: where work on many items runs. One file, one engine; none changes a result."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar, TypeVar
 
@@ -20,7 +20,7 @@ class Engine(Method):
     usual: ClassVar[str] = "local"
 
     workers: int = Field(2, ge=1, le=1024)
-    """Threads of this process that decode and measure images."""
+    """Processes that read and measure images, and threads that decode them for a model."""
 
     def map(self, function: Callable[[ItemT], ResultT], items: Iterable[ItemT]) -> Iterator[ResultT]:
         """Results in the order of the items, computed by threads of this process, only a few of them in advance.
@@ -32,6 +32,13 @@ class Engine(Method):
             return
         with ThreadPoolExecutor(self.workers) as pool:
             yield from ahead(pool, function, items, 4 * self.workers)
+
+    def measure(self, job: Job[ItemT, ResultT], items: Sequence[ItemT], *, stop: Stop) -> Iterator[tuple[int, ResultT]]:
+        """As `spread`, of a job that needs no device, by as many processes as there are workers.
+
+        Measuring an image takes many small steps in Python, between which threads would wait for each other.
+        """
+        raise NotImplementedError
 
     def spread(
         self, job: Job[ItemT, ResultT], items: Iterable[ItemT], *, device: str, stop: Stop

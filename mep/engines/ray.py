@@ -4,7 +4,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 from pydantic import Field
@@ -41,6 +41,9 @@ class Ray(Engine):
         self, job: Job[ItemT, ResultT], items: Iterable[ItemT], *, device: str, stop: Stop
     ) -> Iterator[tuple[int, ResultT]]:
         yield from _Spread(self, self._connected(), job, Leases(items), device).results(stop)
+
+    def measure(self, job: Job[ItemT, ResultT], items: Sequence[ItemT], *, stop: Stop) -> Iterator[tuple[int, ResultT]]:
+        return self.spread(job, items, device="cpu", stop=stop)
 
     def _connected(self) -> Any:
         """The module `ray`, connected for as long as this process lives: starting a cluster takes seconds.

@@ -179,6 +179,7 @@ class Session:
             stop_signal=asked.look,
             mapper=self.machine.engine.map,
             spreader=partial(self.machine.engine.spread, device=self.machine.device),
+            measurer=self.machine.engine.measure,
             earlier=self.store.relatives(task.stage, task.ingredients) if task.stage.grows else (),
             generation_batch_size=self.machine.generation_batch_size,
             decode_batch_size=self.machine.decode_batch_size,

@@ -56,8 +56,7 @@ def embedding(config: EmbeddingConfig, images: Images, *, work: Work) -> Embeddi
     seen = images.seen
     places = np.unique(np.linspace(0, len(seen) - 1, N_TESTED).astype(int))
     about = self_test(config.load(work.device), [seen.read(int(row)) for row in places], config.view)
-    window = images.pixels.get("window")
-    job = Embed(config, images.source, tuple(window) if window else None, work.batch_size)
+    job = Embed(config, images.source, images.window, work.batch_size)
     vectors = work.in_shards("vectors", seen.ids, job, size=SHARD)
     if not np.isfinite(vectors).all():
         raise DataError("the embedder gave values that are not finite", field="embedding.model")

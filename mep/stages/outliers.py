@@ -19,7 +19,7 @@ def outliers(config: OutliersConfig, images: Images, embeddings: Embeddings, *, 
     """Tell which images stay, and why the others go; what is fitted is fitted on training images."""
     seen = images.select(embeddings.ids)
     train = seen.splits == TRAIN
-    verdict = config.method.inspect(seen.read, embeddings.vectors, train, work)
+    verdict = config.method.inspect(seen, embeddings.vectors, train, work)
     if not verdict.mask[train].any():
         raise DataError(
             "every training image was found an outlier",

@@ -98,20 +98,27 @@ def all_through(encoder, ready):
         encoder.forward(one)
 
 
-def hsv(tiles):
-    """Nine features and verdicts of 20,000 tiles, one worker each."""
+def hsv(tiles, workers=2):
+    """Nine features of 20,000 tiles, as many processes each."""
+    from mep.artifacts import Images
     from mep.detectors.hsv import measure
-    from mep.pixels import to_rgb
+    from mep.sources.imagefolder import ImageFolder
 
-    paths = [str(path) for path in sorted(tiles.rglob("*.jpg"))]
-    many = [paths[number % len(paths)] for number in range(20_000)]
+    n, engine = 20_000, Local(kind="local", workers=workers)
     with tempfile.TemporaryDirectory() as folder:
-        work = Work(folder=Path(folder), mapper=Local(kind="local", workers=1).map)
-        own = seconds(lambda: measure(lambda row: to_rgb(Image.open(many[row])), len(many), work))
-    with Pool(1) as pool:
-        pool.map(per_image, many[:100])
-        other = seconds(lambda: pool.map(per_image, many, chunksize=100))
-    tell("hsv, an image", own / len(many) * 1e3, other / len(many) * 1e3, "ms")
+        root = Path(folder)
+        (root / "images").mkdir()
+        fill(root / "images", tiles, n)
+        source = ImageFolder(kind="imagefolder", path=root / "images")
+        ids = [record.id for record in source.records()]
+        labels, sizes = np.full(n, -1, np.int64), np.full((n, 2), 96)
+        images = Images(ids, labels, [], np.zeros(n, np.int8), [""] * n, sizes, {}, source)
+        many = [str(root / "images" / one) for one in ids]
+        with Pool(workers) as pool:
+            pool.map(per_image, many[:100])
+            other = seconds(lambda: pool.map(per_image, many, chunksize=100))
+        own = seconds(lambda: measure(images, Work(folder=root / "work", measurer=engine.measure)))
+    tell("hsv, an image", own / n * 1e3, other / n * 1e3, "ms")
 
 
 def features(tiles):
@@ -252,7 +259,7 @@ def captions(tiles, n=1_000_000):
     tell("captions and balancing", balance_s + caption_s, 10 * seconds(row_by_row))
 
 
-def scan(tiles, n=6_000, workers=2):
+def scan(tiles, n=60_000, workers=2):
     """mep lint against opening and decoding the same files."""
     from mep.lint import lint
     from mep.sources.imagefolder import ImageFolder
@@ -276,7 +283,7 @@ def scan(tiles, n=6_000, workers=2):
                 list(pool.map(decode, chunks))
 
         def own(number):
-            lint(config, Work(folder=root / f"work{number}", mapper=Local(kind="local", workers=workers).map))
+            lint(config, Work(folder=root / f"work{number}", measurer=Local(kind="local", workers=workers).measure))
 
         alone()
         own(0)
@@ -304,7 +311,7 @@ def million(tiles, n=1_000_000):
             Image.fromarray(pixels).save(folder / f"{number}.bmp")
         print(f"written; {peak_mb():.0f} MB", flush=True)
         config = DatasetConfig(source=ImageFolder(kind="imagefolder", path=root / "images"), label="label")
-        work = Work(folder=root / "work", mapper=Local(kind="local", workers=1).map)
+        work = Work(folder=root / "work", measurer=Local(kind="local", workers=2).measure)
         begin = time.perf_counter()
         images = dataset.function(config, work=work)
         print(f"dataset: {time.perf_counter() - begin:.0f} s, {peak_mb():.0f} MB, {images.facts()}", flush=True)
