@@ -47,8 +47,10 @@ class Checkpoints:
     def due(self) -> bool:
         return time.monotonic() - self.saved_at > self.interval_s
 
-    def save(self, done: int, state: dict[str, Stateful]) -> None:
+    def save(self, done: int, state: dict[str, Stateful], *, write: bool = True) -> None:
         """Write the state, then remove all but the newest ones.
+
+        write   whether this process does so; the others only take part in putting the state together
 
         EnvironmentLacks    the disk is full; the checkpoints before it stand
         """
@@ -56,6 +58,8 @@ class Checkpoints:
 
         started = time.monotonic()
         content = {"step": done} | {name: part.state_dict() for name, part in state.items()}
+        if not write:
+            return
         try:
             write_atomically(self._path(done), lambda file: torch.save(content, file))
         except (OSError, RuntimeError) as error:  # torch's writer wraps the system's error

@@ -33,6 +33,8 @@ class Crew(Protocol):
     """The processes that train together; each calls every method at the same point."""
 
     is_main: bool
+    in_parts: bool
+    """Whether each process has a part of the state, which all of them put together."""
 
     def agree(self, number: int) -> int:
         """What the main process says."""
@@ -43,6 +45,7 @@ class Alone:
     """One process."""
 
     is_main = True
+    in_parts = False
 
     def agree(self, number: int) -> int:
         return number
@@ -108,6 +111,7 @@ def optimise(
     if log:
         log.rewind(first)
         observer.rewind(first)
+    has_state = crew.is_main or crew.in_parts
     pace = _Pace(work, steps, n_images, first)
     for number in range(first, steps):
         scalars = step(number)
@@ -118,10 +122,10 @@ def optimise(
             log.add(number, scalars)
             if urgency or looks or done == steps or log.waiting_enough():
                 pace.tell(done, log.flush())
-            if looks:
-                observer.look(done)
-            if urgency:
-                checkpoints.save(done, state)
+        if looks and has_state:
+            observer.look(done)
+        if urgency and has_state:
+            checkpoints.save(done, state, write=crew.is_main)
         if urgency == STOP:
             work.stop_if_asked()
             raise Interrupted(15)  # another process of the crew was asked

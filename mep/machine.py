@@ -2,11 +2,13 @@
 
 import resource
 import sys
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 from pydantic import Field
 
 from mep.config import Config, LocalPath
+from mep.errors import EnvironmentLacks
 
 
 class TrainingMachine(Config):
@@ -23,9 +25,31 @@ class TrainingMachine(Config):
     """Compile the model (torch.compile): a slow start, faster steps on most GPUs."""
     accelerate: LocalPath | None = None
     """Configuration file of `accelerate config`: training runs under `accelerate launch` with its processes. They share
-    every global batch, so that any number of them takes the same steps."""
+    every global batch, so that any number of them takes the same steps. With FSDP they share the model too."""
     trackers: tuple[Literal["tensorboard", "trackio"], ...] = ()
     """Where losses are also written; the loss log is always written."""
+
+    @property
+    def in_parts(self) -> bool:
+        """Whether each process holds a part of the model (FSDP) and not the whole."""
+        return self.accelerate is not None and accelerate_settings(self.accelerate)["distributed_type"] == "FSDP"
+
+
+def accelerate_settings(path: Path) -> dict[str, Any]:
+    """What a configuration file of accelerate says.
+
+    EnvironmentLacks    it is none
+    """
+    import yaml
+
+    try:
+        settings = yaml.safe_load(path.read_text())
+        return dict(settings) | {"distributed_type": str(settings["distributed_type"])}
+    except (OSError, yaml.YAMLError, TypeError, ValueError, KeyError) as error:
+        raise EnvironmentLacks(
+            f"machine.accelerate: {path} is no configuration of accelerate: {error}",
+            hint=f"write one: accelerate config --config_file {path}",
+        ) from error
 
 
 def peak_memory_mb() -> float:

@@ -15,6 +15,7 @@ from mep.finetune.crew import Team, accelerator_of
 from mep.finetune.denoiser import Denoiser
 from mep.finetune.encoding import Scaling
 from mep.finetune.optimizers import build_optimizer
+from mep.finetune.sharding import WatchWhole, Whole, WholeOptimizer, refuse_unfit, shard
 from mep.finetune.step import Step
 from mep.finetune.trackers import trackers_of
 from mep.finetune.watching import Seen, Watch
@@ -22,8 +23,10 @@ from mep.pipelines import load_part
 from mep.weights import Average, TrainedWeights
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mep.artifacts import BaseModel, Images, Latents, Prompts, TrainingSet
-    from mep.loop import Tracker
+    from mep.loop import Observer, Tracker
     from mep.stage import Work
     from mep.stages.training import TrainingConfig
 
@@ -39,19 +42,42 @@ class Parts:
     watch: Watch
     crew: Team
     trackers: list[Tracker]
+    fresh: Callable[[], Denoiser]
+    """The module as it was before the first step, whole."""
 
     @property
     def state(self) -> dict[str, Stateful]:
         """All that determines what the next step does."""
-        step = self.step
+        step, weights = self.step, TrainedWeights(self.denoiser.trained())
+        in_parts = self.crew.in_parts
         return {
-            "weights": TrainedWeights(self.denoiser.trained()),
-            "optimizer": step.optimizer,
+            "weights": Whole(weights) if in_parts else weights,
+            "optimizer": WholeOptimizer(step.optimizer) if in_parts else step.optimizer,
             "schedule": step.schedule,
-            "average": self.average,
+            "average": Whole(self.average) if in_parts else self.average,
             "micro-batch": step.micro,
             "scaler": step.scaler,
         }
+
+    @property
+    def observer(self) -> Observer:
+        return WatchWhole(self.watch, self.whole) if self.crew.in_parts else self.watch
+
+    def whole(self) -> tuple[Denoiser, Average] | None:
+        """The module with its weights and their average, as the main process has it: all processes call this alike.
+
+        None for the others.
+        """
+        if not self.crew.in_parts:
+            return (self.denoiser, self.average) if self.crew.is_main else None
+        weights, average = (self.state[name].state_dict() for name in ("weights", "average"))
+        if not self.crew.is_main:
+            return None
+        denoiser = self.fresh()
+        TrainedWeights(denoiser.trained()).load_state_dict(weights)
+        mean = Average(list(denoiser.trained().values()), self.average.decay)
+        mean.load_state_dict(average)
+        return denoiser, mean
 
 
 def assemble(
@@ -65,16 +91,20 @@ def assemble(
 ) -> Parts:
     """Build model, optimizer, batches and what watches them, from the inputs of the stage."""
     _set_precision(config)
-    accelerator = accelerator_of(work)
+    accelerator = accelerator_of(work, config.global_batch_size)
     captions = captions_of(config, prompts, base, work)  # before the UNet: the text encoder is gone again then
     posterior = posterior_of(config, images, base, latents, work)
     scaling = Scaling.of(base)
     scheduler_config = load_part(base.pipeline, "scheduler", work.device).config
     noise_scheduler = noise_scheduler_of(scheduler_config, config.prediction, config.zero_terminal_snr)
     denoiser = _denoiser(config, base, work)
+    crew = Team(accelerator, work.device, in_parts=work.machine.in_parts)
+    if crew.in_parts:
+        refuse_unfit(config)
+        shard(denoiser, work.device)
     parameters = list(denoiser.trained().values())
     optimizer = build_optimizer(config, parameters)
-    average = Average(parameters, config.ema_decay if accelerator.is_main_process else 0.0)
+    average = Average(parameters, config.ema_decay if crew.is_main or crew.in_parts else 0.0)
     room_for(work.folder, parameters, config.optimizer, averaged=bool(config.ema_decay))
     batches = Batches(config, training_set, prompts, posterior, captions, scaling, work)
     schedule = _schedule(config, optimizer)
@@ -87,8 +117,9 @@ def assemble(
         average=average,
         step=Step(config, denoiser, noise_scheduler, batches, optimizer, schedule, average, accelerator, work),
         watch=Watch(config.watch, config.steps, denoiser, average, seen, trackers),
-        crew=Team(accelerator, work.device),
+        crew=crew,
         trackers=trackers,
+        fresh=lambda: _denoiser(config, base, work),
     )
 
 

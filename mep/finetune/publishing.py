@@ -13,12 +13,16 @@ from mep.pipelines import forget_places
 if TYPE_CHECKING:
     from mep.artifacts import BaseModel, Prompts, TrainingSet
     from mep.finetune.assembly import Parts
+    from mep.finetune.denoiser import Denoiser
     from mep.stage import Work
     from mep.stages.training import TrainingConfig
+    from mep.weights import Average
 
 
 def publish(
     config: TrainingConfig,
+    denoiser: Denoiser,
+    average: Average,
     parts: Parts,
     log: Path,
     base: BaseModel,
@@ -29,19 +33,19 @@ def publish(
     """Write pipeline, raw weights, logs, looks and model card into `work.out`."""
     for name in ("pipeline", "raw", "lora"):
         shutil.rmtree(work.out / name, ignore_errors=True)
-    method, trained = config.method, [name for name, _ in parts.denoiser.named_children()]
+    method, trained = config.method, [name for name, _ in denoiser.named_children()]
     link_base(base, work.out / "pipeline", [name for name in trained if name in method.replaces])
     if config.ema_decay:
-        method.save(parts.denoiser, work.out / "raw")
-    with parts.average.applied():
-        method.save(parts.denoiser, work.out)
+        method.save(denoiser, work.out / "raw")
+    with average.applied():
+        method.save(denoiser, work.out)
     _write_scheduler(parts.noise_scheduler, config, work.out / "pipeline")
     shutil.copyfile(log, work.out / "losses.jsonl")
     parts.watch.publish()
     facts = {
         "steps": config.steps,
         "images": len(training_set.ids),
-        "parameters": sum(one.numel() for one in parts.denoiser.trained().values()),
+        "parameters": sum(one.numel() for one in denoiser.trained().values()),
         "resolution": base.resolution,
         "method": method.kind,
         "averaged": bool(config.ema_decay),

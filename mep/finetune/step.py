@@ -46,9 +46,12 @@ class Step:
         self.optimizer, self.schedule, self.average = optimizer, schedule, average
         self.accelerator, self.n, self.rank = accelerator, accelerator.num_processes, accelerator.process_index
         self.parameters = list(denoiser.trained().values())
-        self.model: Any = accelerator.prepare_model(denoiser, device_placement=False) if self.n > 1 else denoiser
+        self.in_parts = work.machine.in_parts and self.n > 1
+        copies = self.n > 1 and not self.in_parts
+        self.model: Any = accelerator.prepare_model(denoiser, device_placement=False) if copies else denoiser
         self.share = share_of(config.global_batch_size, self.rank, self.n)
-        self.micro = MicroBatch(min(work.machine.micro_batch or 2**31, self.share.stop - self.share.start))
+        self.largest_share = -(-config.global_batch_size // self.n)
+        self.micro = MicroBatch(min(work.machine.micro_batch or 2**31, self.largest_share))
         self.scaler = torch.amp.GradScaler(work.device.split(":")[0], enabled=config.precision == "fp16")
 
     def __call__(self, number: int) -> dict[str, Any]:
@@ -59,6 +62,7 @@ class Step:
         loss = self._backward(batch)
         self.scaler.unscale_(self.optimizer)
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, config.max_grad_norm)
+        norm = norm.full_tensor() if self.in_parts else norm  # type: ignore[attr-defined]
         learning_rate = self.optimizer.param_groups[0]["lr"]
         if self.scaler.is_enabled():
             self.scaler.step(self.optimizer)
@@ -81,16 +85,31 @@ class Step:
 
     def _accumulate(self, batch: Batch) -> Tensor:
         total = torch.zeros((), device=self.work.device)
-        starts = range(0, len(batch), self.micro.size)
-        for start in starts:
-            part = batch.part(slice(start, start + self.micro.size), self.work.device)
-            last = start == starts[-1]
-            # processes exchange gradients once a step, with the last part
-            with contextlib.nullcontext() if last or self.n == 1 else self.accelerator.no_sync(self.model):
-                errors = self.errors(part).sum() / self.config.global_batch_size
+        passes = self._passes(len(batch))
+        for number, (images, weight) in enumerate(passes, 1):
+            part = batch.part(images, self.work.device)
+            with self._exchanging(number == len(passes)):
+                errors = weight * self.errors(part).sum() / self.config.global_batch_size
                 self.accelerator.backward(self.scaler.scale(errors * self.n))  # processes average their gradients
             total += errors.detach()
         return self.accelerator.reduce(total, "sum") if self.n > 1 else total
+
+    def _passes(self, n: int) -> list[tuple[slice, float]]:
+        """What to take of a batch of n images pass by pass, and how much it counts."""
+        if not self.in_parts:
+            return [(slice(start, start + self.micro.size), 1.0) for start in range(0, n, self.micro.size)]
+        # all processes put the model together in every pass, so that each makes as many, perhaps one for nothing
+        n_passes = -(-self.largest_share // self.micro.size)
+        cuts = [share_of(n, number, n_passes) for number in range(n_passes)]
+        return [(cut, 1.0) if cut.stop > cut.start else (slice(0, 1), 0.0) for cut in cuts]
+
+    def _exchanging(self, last: bool) -> contextlib.AbstractContextManager[None]:
+        """Processes exchange gradients once a step, with the last part."""
+        if self.in_parts:
+            self.model.set_requires_gradient_sync(last)
+        elif self.n > 1 and not last:
+            return self.accelerator.no_sync(self.model)
+        return contextlib.nullcontext()
 
     def errors(self, batch: Batch) -> Tensor:
         """Weighted squared error of each image, float32 (b,)."""

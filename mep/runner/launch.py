@@ -13,21 +13,19 @@ import time
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from mep import errors
 from mep.artifacts import Artifact
 from mep.errors import DataError, EnvironmentLacks, Interrupted, MepError
 from mep.files import write_json, write_text
-from mep.machine import TrainingMachine
+from mep.machine import TrainingMachine, accelerate_settings
 from mep.runner.plan import Task
 from mep.stage import Work
 from mep.store import Store
 
 SPEC, STOP, PROGRESS, FAILURE, LOG = "launch.json", "stop", "progress.json", "failure.json", "processes.txt"
 POLL_S = 0.2
-SPLITTING = ("FSDP", "DEEPSPEED", "MEGATRON_LM", "XLA", "TPU")
-"""Ways of accelerate in which no process holds the whole state."""
+OTHERS = ("DEEPSPEED", "MEGATRON_LM", "XLA", "TPU")
+"""Ways of accelerate that bring an optimizer, or a loop, of their own."""
 
 
 def launch(task: Task, work: Work, store: Store) -> Artifact:
@@ -54,21 +52,17 @@ def launch(task: Task, work: Work, store: Store) -> Artifact:
 
 def command_of(config: Path, folder: Path) -> list[str]:
     """The command that starts the processes; a process takes its place in the crew from the environment it sets."""
-    try:
-        settings = yaml.safe_load(config.read_text())
-        kind = str(settings["distributed_type"])
-    except (OSError, yaml.YAMLError, TypeError, KeyError) as error:
+    settings = accelerate_settings(config)
+    kind = settings["distributed_type"]
+    if kind in OTHERS:
         raise EnvironmentLacks(
-            f"machine.accelerate: {config} is no configuration of accelerate: {error}",
-            hint=f"write one: accelerate config --config_file {config}",
-        ) from error
-    if kind in SPLITTING:
-        raise EnvironmentLacks(
-            f"machine.accelerate: {config} splits one model over devices ({kind}), whose checkpoints mep cannot resume",
-            hint="take MULTI_GPU, with machine.gradient_checkpointing and optimizer: adafactor where memory is short",
+            f"machine.accelerate: mep does not train with {kind}, which {config} asks for",
+            hint="for a model that one device cannot hold, set distributed_type: FSDP there",
         )
-    # accelerate starts several CPU processes by MPI only; torchrun, which it uses for GPUs, does it without
-    by_torchrun = ["--multi_gpu"] if kind == "MULTI_CPU" and not settings.get("mpirun_config") else []
+    # accelerate starts several CPU processes by MPI only; torchrun, which it uses for GPUs, does it without. A model in
+    # parts needs nothing else of it either: the parts are cut in `mep.finetune.sharding`.
+    torchrun = kind == "FSDP" or (kind == "MULTI_CPU" and not settings.get("mpirun_config"))
+    by_torchrun = ["--multi_gpu"] if torchrun else []
     port = [] if "main_process_port" in settings else ["--main_process_port", "0"]
     launcher = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(config), *by_torchrun, *port]
     return [*launcher, "-m", "mep.runner.process", str(folder)]

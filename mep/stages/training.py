@@ -131,11 +131,11 @@ def training(
         parts.state,
         n_images=config.global_batch_size,
         crew=parts.crew,
-        observer=parts.watch,
+        observer=parts.observer,
         trackers=parts.trackers,
     )
-    if parts.crew.is_main:
-        publish(config, parts, log, base, training_set, prompts, work)
+    if trained := parts.whole():
+        publish(config, *trained, parts, log, base, training_set, prompts, work)
     return Model(work.out)
 
 
