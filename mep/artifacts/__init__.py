@@ -1,0 +1,45 @@
+"""What stages hand to each other: save, load, check. Parquet, npy, safetensors, PNG and JSON; never a pickle.
+
+Shape letters: `n` images, `d` features, `k` clusters, `h w c` pixels.
+"""
+
+from mep.artifacts.base import Artifact, InFolder, Table, load_table, save_table
+from mep.artifacts.captions import Members, Prompt, Prompts, TrainingSet
+from mep.artifacts.images import HELDOUT, SPLITS, TRAIN, VALIDATION, Images, Opener
+from mep.artifacts.models import BaseModel, Guidance, InPipeline, Latents, Model, Samples
+from mep.artifacts.scores import Assignment, Ceiling, References, Scores, Utility
+from mep.artifacts.vectors import Assigner, Clusters, Embeddings, HeldOutEmbeddings, Inliers
+
+__all__ = [
+    "HELDOUT",
+    "SPLITS",
+    "TRAIN",
+    "VALIDATION",
+    "Artifact",
+    "Assigner",
+    "Assignment",
+    "BaseModel",
+    "Ceiling",
+    "Clusters",
+    "Embeddings",
+    "Guidance",
+    "HeldOutEmbeddings",
+    "Images",
+    "InFolder",
+    "InPipeline",
+    "Inliers",
+    "Latents",
+    "Members",
+    "Model",
+    "Opener",
+    "Prompt",
+    "Prompts",
+    "References",
+    "Samples",
+    "Scores",
+    "Table",
+    "TrainingSet",
+    "Utility",
+    "load_table",
+    "save_table",
+]

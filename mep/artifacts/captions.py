@@ -1,0 +1,129 @@
+"""Which images are trained on, and their captions."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mep.artifacts.base import Artifact, load_table, save_table
+from mep.config import Config
+from mep.files import read_json, write_json
+
+
+@dataclass(frozen=True, eq=False)
+class Members:
+    """Images and the record of each.
+
+    labels      label name of each image, None where the dataset has none
+    clusters    int64 (n,)
+    """
+
+    ids: list[str]
+    labels: list[str | None]
+    clusters: NDArray[np.int64]
+
+    @classmethod
+    def none(cls) -> Self:
+        return cls([], [], np.zeros(0, dtype=np.int64))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSet(Artifact):
+    """The images that the model is trained on, picked by their record.
+
+    labels      label name of each image, None where the dataset has none
+    clusters    int64 (n,)
+    weights     float64 (n,)  how often an image is drawn, relative to the others; mean 1. In an epoch of n draws an
+                image comes that often, rounded up or down by lot: with equal weights exactly once
+    shortage    text per group that was left out or is smaller than the others
+    validation  validation images of the groups that are trained on; the loss on them tells how training goes
+    groups      a row a group: group, images (that there are), picked (that are trained on), share (of all draws)
+    """
+
+    ids: list[str]
+    labels: list[str | None]
+    clusters: NDArray[np.int64]
+    weights: NDArray[np.float64]
+    shortage: list[str]
+    validation: Members = field(default_factory=Members.none)
+    groups: list[dict[str, Any]] = field(default_factory=list)
+
+    def save(self, folder: Path) -> None:
+        columns = {"id": self.ids, "label": self.labels, "cluster": self.clusters.tolist()}
+        save_table(folder / "training_set.parquet", columns | {"weight": self.weights.tolist()})
+        watched = self.validation
+        columns = {"id": watched.ids, "label": watched.labels, "cluster": watched.clusters.tolist()}
+        save_table(folder / "validation.parquet", columns)
+        write_json(folder / "shortage.json", self.shortage)
+        write_json(folder / "groups.json", self.groups)
+
+    @classmethod
+    def load(cls, folder: Path, config: Config) -> Self:
+        rows = load_table(folder / "training_set.parquet")
+        watched = load_table(folder / "validation.parquet")
+        return cls(
+            rows["id"],
+            rows["label"],
+            np.array(rows["cluster"], dtype=np.int64),
+            np.array(rows["weight"], dtype=np.float64),
+            read_json(folder / "shortage.json"),
+            Members(watched["id"], watched["label"], np.array(watched["cluster"], dtype=np.int64)),
+            read_json(folder / "groups.json"),
+        )
+
+    def facts(self) -> dict[str, Any]:
+        groups = set(zip(self.labels, self.clusters.tolist(), strict=True))
+        found = {"images": len(self.ids), "groups": len(groups)}
+        return found | ({"validation images": len(self.validation)} if len(self.validation) else {})
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A caption and the record that it was built from; parts that the template does not name are None.
+
+    columns     metadata columns that the template names, and their values
+    variants    further captions of the same record, for training
+    """
+
+    id: str
+    text: str
+    label: str | None
+    cluster: int | None
+    n_images: int
+    columns: dict[str, str] = field(default_factory=dict)
+    variants: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Prompts(Artifact):
+    """Every distinct prompt of the training set, and which one captions each image.
+
+    of_image    image id -> index into prompts; training images, and those validation images whose record has a prompt
+    unseen      prompts of the pairs of label and cluster that no training image shows, n_images 0
+    """
+
+    prompts: list[Prompt]
+    of_image: dict[str, int]
+    unseen: list[Prompt] = field(default_factory=list)
+
+    def save(self, folder: Path) -> None:
+        save_table(folder / "captions.parquet", {"id": list(self.of_image), "prompt": list(self.of_image.values())})
+        for name, prompts in (("prompts", self.prompts), ("unseen", self.unseen)):
+            write_json(folder / f"{name}.json", [vars(prompt) for prompt in prompts])
+
+    @classmethod
+    def load(cls, folder: Path, config: Config) -> Self:
+        rows = load_table(folder / "captions.parquet")
+        prompts, unseen = (
+            [Prompt(**row | {"variants": tuple(row["variants"])}) for row in read_json(folder / f"{name}.json")]
+            for name in ("prompts", "unseen")
+        )
+        return cls(prompts, dict(zip(rows["id"], rows["prompt"], strict=True)), unseen)
+
+    def facts(self) -> dict[str, Any]:
+        return {"prompts": len(self.prompts), "images": len(self.of_image)}

@@ -1,0 +1,179 @@
+"""The dataset: a list of images, and the pixels of each."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mep.artifacts.base import Artifact, Table, load_table, save_table
+from mep.config import Config
+from mep.files import read_json, write_json
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+SPLITS = ("train", "heldout", "validation")
+"""Names of the splits by their number in `Images.splits`."""
+TRAIN, HELDOUT, VALIDATION = range(3)
+
+
+class Opener(Protocol):
+    """What gives the pixels of an image; every dataset source does."""
+
+    def open(self, image_id: str) -> "Image": ...
+
+    def path_of(self, image_id: str) -> Path | None: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Images(Artifact):
+    """The dataset: one row an image, pixels read from the source when asked for.
+
+    ids         n names, unique
+    labels      int64 (n,)   index into label_names, -1 where the dataset has no labels
+    splits      int8 (n,)    TRAIN, HELDOUT (only metrics may see it) or VALIDATION (assigned and watched, never fitted)
+    sha256      n digests of the decoded pixels
+    sizes       int64 (n, 2) width, height
+    metadata    further columns of the source, n values each
+    group       column of the metadata, a slide or a patient say, whose images are not independent; None: all are
+    pixels      how they were read and what was found: window (black and white of grey with more than 8 bits, None
+                where there is none), modes (Pillow mode -> images), near_duplicates (images that have one),
+                straddling (near duplicates with one on the other side of given splits), excluded
+    """
+
+    ids: list[str]
+    labels: NDArray[np.int64]
+    label_names: list[str]
+    splits: NDArray[np.int8]
+    sha256: list[str]
+    sizes: NDArray[np.int64]
+    metadata: Table
+    source: Opener
+    group: str | None = None
+    pixels: dict[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def groups(self) -> NDArray[np.int64]:
+        """int64 (n,) number of the slide or patient of every image; every image its own where no column names them."""
+        if self.group is None:
+            return np.arange(len(self.ids))
+        return np.unique([str(value) for value in self.metadata[self.group]], return_inverse=True)[1].astype(np.int64)
+
+    @property
+    def heldout(self) -> NDArray[np.bool_]:
+        """bool (n,), True for images that only metrics may see."""
+        return self.splits == HELDOUT
+
+    @property
+    def train(self) -> "Images":
+        """The images that everything is fitted on."""
+        return self.take(np.flatnonzero(self.splits == TRAIN))
+
+    @property
+    def validation(self) -> "Images":
+        """Images that are embedded, assigned and watched while training, but never fitted on; often none."""
+        return self.take(np.flatnonzero(self.splits == VALIDATION))
+
+    @property
+    def held_out(self) -> "Images":
+        return self.take(np.flatnonzero(self.heldout))
+
+    @property
+    def seen(self) -> "Images":
+        """Training and validation images: all that stages before the metrics may look at."""
+        return self.take(np.flatnonzero(~self.heldout))
+
+    def take(self, rows: NDArray[np.int64]) -> "Images":
+        return replace(
+            self,
+            ids=[self.ids[row] for row in rows],
+            labels=self.labels[rows],
+            splits=self.splits[rows],
+            sha256=[self.sha256[row] for row in rows],
+            sizes=self.sizes[rows],
+            metadata={name: [values[row] for row in rows] for name, values in self.metadata.items()},
+        )
+
+    def select(self, ids: list[str]) -> "Images":
+        """The rows with these ids, in their order."""
+        return self.take(self.rows(ids))
+
+    def rows(self, ids: list[str]) -> NDArray[np.int64]:
+        """int64 (m,) rows of the images with these ids."""
+        found: list[int] = []
+        for row, image_id in enumerate(self.ids):  # most often they are asked for in this very order
+            if len(found) < len(ids) and ids[len(found)] == image_id:
+                found.append(row)
+        if len(found) == len(ids):
+            return np.array(found, dtype=np.int64)
+        position = dict(zip(self.ids, range(len(self.ids)), strict=True))
+        return np.fromiter(map(position.__getitem__, ids), dtype=np.int64, count=len(ids))
+
+    @property
+    def window(self) -> tuple[float, float] | None:
+        """The values of deep grey that become black and white; None where no image has any."""
+        low_and_high = self.pixels.get("window")
+        return (low_and_high[0], low_and_high[1]) if low_and_high else None
+
+    def label_of(self, row: int) -> str | None:
+        return self.label_names[self.labels[row]] if self.labels[row] >= 0 else None
+
+    def read(self, row: int) -> NDArray[np.uint8]:
+        """RGB pixels (h, w, 3) of an image."""
+        from mep.pixels import to_rgb
+
+        return to_rgb(self.source.open(self.ids[row]), self.window)
+
+    def read_square(self, row: int, size_px: int) -> NDArray[np.uint8]:
+        """RGB pixels (size_px, size_px, 3): shorter side resized, then the centre cropped."""
+        from mep.pixels import square
+
+        return square(self.read(row), size_px)
+
+    def save(self, folder: Path) -> None:
+        save_table(
+            folder / "images.parquet",
+            {
+                "id": self.ids,
+                "label": self.labels.tolist(),
+                "split": [SPLITS[split] for split in self.splits],
+                "sha256": self.sha256,
+                "width": self.sizes[:, 0].tolist(),
+                "height": self.sizes[:, 1].tolist(),
+            },
+        )
+        if self.metadata:
+            save_table(folder / "metadata.parquet", self.metadata)
+        write_json(folder / "labels.json", self.label_names)
+        write_json(folder / "pixels.json", self.pixels)
+
+    @classmethod
+    def load(cls, folder: Path, config: Config) -> Self:
+        rows = load_table(folder / "images.parquet")
+        extra = folder / "metadata.parquet"
+        return cls(
+            ids=rows["id"],
+            labels=np.array(rows["label"], dtype=np.int64),
+            label_names=read_json(folder / "labels.json"),
+            splits=np.array([SPLITS.index(split) for split in rows["split"]], dtype=np.int8),
+            sha256=rows["sha256"],
+            sizes=np.column_stack([rows["width"], rows["height"]]).astype(np.int64),
+            metadata=load_table(extra) if extra.exists() else {},
+            source=config.source,  # type: ignore[attr-defined]
+            group=config.group,  # type: ignore[attr-defined]
+            pixels=read_json(folder / "pixels.json"),
+        )
+
+    def facts(self) -> dict[str, Any]:
+        counts = {name: int((self.splits == number).sum()) for number, name in enumerate(SPLITS)}
+        shown = {"train": counts["train"], "validation": counts["validation"], "held out": counts["heldout"]}
+        shown |= {"labels": len(self.label_names)}
+        found = {"near duplicates": self.pixels.get("near_duplicates", 0)}
+        found |= {"of them across given splits": self.pixels.get("straddling", 0)}
+        found |= {"excluded": self.pixels.get("excluded", 0)}
+        return {name: n for name, n in (shown | found).items() if n or name == "labels"}

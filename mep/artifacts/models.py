@@ -1,0 +1,156 @@
+"""Models, what they are trained on, and what they draw."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mep.artifacts.base import Artifact, InFolder, Table, load_table
+from mep.config import Config
+from mep.files import read_json, read_json_lines, write_json
+
+
+@dataclass(frozen=True, eq=False)
+class InPipeline(InFolder):
+    """A StableDiffusionPipeline in `pipeline/`, and the losses of what was trained."""
+
+    @property
+    def pipeline(self) -> Path:
+        return self.folder / "pipeline"
+
+    @property
+    def losses(self) -> list[dict[str, Any]]:
+        return read_json_lines(self.folder / "losses.jsonl")
+
+
+@dataclass(frozen=True, eq=False)
+class BaseModel(InPipeline):
+    """A StableDiffusionPipeline to start from, in `pipeline/`, and how its autoencoder was trained, if it was."""
+
+    @property
+    def resolution(self) -> int:
+        return int(read_json(self.folder / "base.json")["resolution"])
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        """Where it comes from: kind, and of a pretrained one id, revision and license where they are known."""
+        found = read_json(self.folder / "base.json")
+        return {name: value for name, value in found.items() if name != "resolution"}
+
+    def facts(self) -> dict[str, Any]:
+        found = read_json(self.folder / "base.json")
+        return {"kind": found["kind"], "side": f"{found['resolution']} px"}
+
+
+@dataclass(frozen=True, eq=False)
+class Latents(InFolder):
+    """The autoencoder's posterior for every training and validation image under every symmetry, memory-mapped.
+
+    `index.parquet` says in which shard and row an image lies; a shard is float32 (n, s, 2, c, h, w): mean and standard
+    deviation, unscaled, under s symmetries, the first of which is the image as it is. Without shards the training
+    encodes from pixels.
+    """
+
+    @property
+    def cached(self) -> bool:
+        return any((self.folder / "shards").glob("*.npy"))
+
+    @property
+    def index(self) -> Table:
+        return load_table(self.folder / "index.parquet")
+
+    @property
+    def symmetries(self) -> int:
+        return int(read_json(self.folder / "latents.json")["symmetries"])
+
+    def shard(self, name: str) -> NDArray[np.float32]:
+        path = self.folder / "shards" / f"{name}.npy"
+        return cast(NDArray[np.float32], np.load(path, mmap_mode="r", allow_pickle=False))
+
+    def facts(self) -> dict[str, Any]:
+        found = read_json(self.folder / "latents.json")
+        return {name: found[name] for name in ("images", "symmetries", "shape")}
+
+
+@dataclass(frozen=True, eq=False)
+class Model(InPipeline):
+    """The fine-tuned pipeline in `pipeline/`, which StableDiffusionPipeline.from_pretrained loads, and its losses.
+
+    With LoRA `pipeline/` is the base, and `lora/` holds what load_lora_weights reads; `mep.pipelines.load_pipeline`
+    fuses the two. `raw/` holds the last weights where those of generation are their moving average.
+    """
+
+    @property
+    def validation(self) -> list[dict[str, Any]]:
+        """Denoising loss on validation images at each look: step, loss, n, and by label and cluster."""
+        return read_json_lines(self.folder / "validation.jsonl")
+
+    @property
+    def resolution(self) -> int:
+        return int(read_json(self.folder / "training.json")["resolution"])
+
+    def facts(self) -> dict[str, Any]:
+        found = read_json(self.folder / "training.json")
+        return {name: found[name] for name in ("steps", "images", "parameters")}
+
+
+@dataclass(frozen=True, eq=False)
+class Guidance(Artifact):
+    """How strongly generation follows the captions, and the curve that this was chosen from, if it was.
+
+    curve       rows of guidance, by (kid or frechet), value (None where all images were refused), se, n_real, n_fake,
+                refused
+    """
+
+    scale: float
+    curve: list[dict[str, Any]]
+
+    def save(self, folder: Path) -> None:
+        write_json(folder / "guidance.json", {"scale": self.scale, "curve": self.curve})
+
+    @classmethod
+    def load(cls, folder: Path, config: Config) -> Self:
+        return cls(**read_json(folder / "guidance.json"))
+
+    def facts(self) -> dict[str, Any]:
+        how = f", the best of {len(self.curve)} by {self.curve[0]['by']}" if self.curve else ""
+        return {"scale": f"{self.scale:g}{how}"}
+
+
+@dataclass(frozen=True, eq=False)
+class Samples(InFolder):
+    """The synthetic dataset: an imagefolder with metadata.jsonl, contact sheets in `__sheets__/`.
+
+    Samples that were refused (black, constant, not finite) have no file; refused.jsonl names them.
+    """
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        return read_json_lines(self.folder / "metadata.jsonl")
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def read(self, row: dict[str, Any]) -> NDArray[np.uint8]:
+        """RGB pixels (h, w, 3) of a sample."""
+        from PIL import Image
+
+        with Image.open(self.folder / row["file_name"]) as image:
+            return np.asarray(image.convert("RGB"))
+
+    @property
+    def refused(self) -> dict[str, int]:
+        """Reason -> how many samples were refused for it."""
+        path = self.folder / "generation.json"
+        return dict(read_json(path)["refused"]) if path.exists() else {}
+
+    def facts(self) -> dict[str, Any]:
+        path = self.folder / "generation.json"
+        if not path.exists():  # an imagefolder from elsewhere
+            rows = self.rows
+            return {"images": len(rows), "prompts": len({row["prompt_id"] for row in rows})}
+        found = read_json(path)  # counting a million rows would take gigabytes
+        refused = sum(found["refused"].values())
+        return {"images": found["images"], "prompts": found["prompts"]} | ({"refused": refused} if refused else {})

@@ -1,0 +1,193 @@
+"""What generated images are compared with, and the numbers."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mep.artifacts.base import Artifact, Table, load_table, save_table
+from mep.config import Config
+from mep.files import read_json, write_json
+
+
+@dataclass(frozen=True, eq=False)
+class References(Artifact):
+    """Features of the real images in every extractor, shared by all arms.
+
+    features    extractor name -> {"heldout", "train", "floor"} -> float32 (n, d)
+                floor: the held-out images after a pass through the base's autoencoder
+    protocol    extractor name -> digest, layer, d, preprocessing, eval_resolution, resize and the like
+    tables      "heldout", "train" -> id, label (None without labels), group (None where no column names any)
+    """
+
+    features: dict[str, dict[str, NDArray[np.float32]]]
+    protocol: dict[str, dict[str, Any]]
+    tables: dict[str, Table] = field(default_factory=dict)
+
+    def save(self, folder: Path) -> None:
+        for name, sets in self.features.items():
+            for part, array in sets.items():
+                (folder / name).mkdir(exist_ok=True)
+                np.save(folder / name / f"{part}.npy", array, allow_pickle=False)
+        for part, table in self.tables.items():
+            save_table(folder / f"{part}.parquet", table)
+        write_json(folder / "protocol.json", self.protocol)
+
+    @classmethod
+    def load(cls, folder: Path, config: Config) -> Self:
+        protocol = read_json(folder / "protocol.json")
+        features = {
+            name: {path.stem: np.load(path, allow_pickle=False) for path in sorted((folder / name).glob("*.npy"))}
+            for name in protocol
+        }
+        return cls(features, protocol, {path.stem: load_table(path) for path in sorted(folder.glob("*.parquet"))})
+
+    def facts(self) -> dict[str, Any]:
+        sets = next(iter(self.features.values()), {})
+        return {"extractors": len(self.features)} | {part: len(array) for part, array in sets.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Assignment(Artifact):
+    """The cluster and the label that held-out and generated images show, beside those that they should.
+
+    ids         "heldout", "samples" -> names of the images; of samples, the file
+    parts       "heldout" (at the model's resolution), "floor" (after its autoencoder), "samples" -> int64 (n, 4):
+                wanted and found cluster, wanted and found label; -1 for none. Wanted are, of samples, what the caption
+                names, and of real images, the cluster of the image as it is and its label
+    protocol    d, preprocessing, eval_resolution, resize, dtype, and the digest of the embedder's settings and of the
+                fitted clusters: two arms of other clusters do not compare
+    """
+
+    ids: dict[str, list[str]]
+    parts: dict[str, NDArray[np.int64]]
+    n_clusters: int
+    label_names: list[str]
+    protocol: dict[str, Any]
+
+    def save(self, folder: Path) -> None:
+        for part, array in self.parts.items():
+            columns = ("wanted_cluster", "found_cluster", "wanted_label", "found_label")
+            table: Table = {name: array[:, place].tolist() for place, name in enumerate(columns)}
+            save_table(folder / f"{part}.parquet", {"id": self.ids.get(part, self.ids["heldout"])} | table)
+        kinds = {"clusters": self.n_clusters, "labels": self.label_names, "protocol": self.protocol}
+        write_json(folder / "kinds.json", kinds)
+
+    @classmethod
+    def load(cls, folder: Path, config: Config) -> Self:
+        kinds = read_json(folder / "kinds.json")
+        tables = {path.stem: load_table(path) for path in sorted(folder.glob("*.parquet"))}
+        return cls(
+            ids={part: tables[part]["id"] for part in ("heldout", "samples")},
+            parts={
+                part: np.array([values for name, values in table.items() if name != "id"], dtype=np.int64).T
+                for part, table in tables.items()
+            },
+            n_clusters=kinds["clusters"],
+            label_names=kinds["labels"],
+            protocol=kinds.get("protocol", {}),  # mep 0.2.0 kept less
+        )
+
+    def facts(self) -> dict[str, Any]:
+        return {part: len(array) for part, array in self.parts.items() if part != "floor"}
+
+
+@dataclass(frozen=True, eq=False)
+class Scores(Artifact):
+    """Numbers with their protocol, one row a number, and what stands behind them.
+
+    rows        metric, subject, value, se, ... as `mep.evaluation` documents
+    halves      float64 (len(rows), s)          the statistic on s random halves; nan where a row has none
+    features    extractor -> float32 (m, d)     of the samples as they were scored, to compare arms by permutation
+    closest     extractor -> the samples that come nearest to a training image: file_name, train (image id), distance,
+                ratio to the second-nearest
+    """
+
+    rows: list[dict[str, Any]]
+    halves: NDArray[np.float64]
+    features: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    closest: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+    def save(self, folder: Path) -> None:
+        write_json(folder / "scores.json", self.rows)
+        write_json(folder / "closest.json", self.closest)
+        np.save(folder / "halves.npy", self.halves, allow_pickle=False)
+        (folder / "features").mkdir(exist_ok=True)
+        for name, array in self.features.items():
+            np.save(folder / "features" / f"{name}.npy", array, allow_pickle=False)
+
+    @classmethod
+    def load(cls, folder: Path, config: Config) -> Self:
+        return cls(
+            rows=read_json(folder / "scores.json"),
+            halves=np.load(folder / "halves.npy", allow_pickle=False),
+            features={
+                path.stem: np.load(path, mmap_mode="r", allow_pickle=False)
+                for path in sorted((folder / "features").glob("*.npy"))
+            },
+            closest=read_json(folder / "closest.json"),
+        )
+
+    def facts(self) -> dict[str, Any]:
+        return {"numbers": len(self.rows)}
+
+
+@dataclass(frozen=True, eq=False)
+class Ceiling(Artifact):
+    """Probes trained on real images: what those trained on synthetic ones are held against, shared by all arms.
+
+    reason          why there is nothing, empty where there is
+    features        float32 (n, d), a row for every image of the dataset; d is 0 where the probe sees pixels
+    order           int64 (r, n_train)   training images, in random orders of which every beginning is a fair sample
+    validation      int64 (n_validation,)   images that the probe's settings are chosen on
+    probabilities   share of the training images -> float64 (r, n_heldout, k)
+    cuts            share of the training images -> float64 (r, k)
+    about           protocol of the features, what was chosen for each training, where validation images came from
+    """
+
+    reason: str
+    features: NDArray[np.float32]
+    order: NDArray[np.int64]
+    validation: NDArray[np.int64]
+    probabilities: dict[float, NDArray[np.float64]]
+    cuts: dict[float, NDArray[np.float64]]
+    about: dict[str, Any]
+
+    def save(self, folder: Path) -> None:
+        for name in ("features", "order", "validation"):
+            np.save(folder / f"{name}.npy", getattr(self, name), allow_pickle=False)
+        for share, probabilities in self.probabilities.items():
+            np.save(folder / f"probabilities-{share}.npy", probabilities, allow_pickle=False)
+            np.save(folder / f"cuts-{share}.npy", self.cuts[share], allow_pickle=False)
+        write_json(folder / "about.json", {"reason": self.reason, "shares": list(self.cuts), "about": self.about})
+
+    @classmethod
+    def load(cls, folder: Path, config: Config) -> Self:
+        found = read_json(folder / "about.json")
+
+        def read(name: str) -> NDArray[Any]:
+            return cast(NDArray[Any], np.load(folder / f"{name}.npy", allow_pickle=False))
+
+        return cls(
+            reason=found["reason"],
+            features=read("features"),
+            order=read("order"),
+            validation=read("validation"),
+            probabilities={share: read(f"probabilities-{share}") for share in found["shares"]},
+            cuts={share: read(f"cuts-{share}") for share in found["shares"]},
+            about=found["about"],
+        )
+
+    def facts(self) -> dict[str, Any]:
+        if self.reason:
+            return {"skipped": self.reason}
+        return {"training images": self.order.shape[1], "validation images": len(self.validation)}
+
+
+class Utility(Scores):
+    """What probes trained on synthetic images know about real ones, as rows of scores.
+
+    halves      the statistic on resamples of the held-out images, not on halves
+    """

@@ -1,0 +1,173 @@
+"""What is told of images by their vectors: outliers and clusters."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, Self, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mep.artifacts.base import Artifact, Table, load_table, mapped, save_table
+from mep.config import Config
+from mep.files import read_json, write_json
+
+
+@dataclass(frozen=True, eq=False)
+class Embeddings(Artifact):
+    """One vector for every training and validation image.
+
+    vectors     float32 (n, d)
+    about       effective preprocessing (mean, std, size, interpolation, dtype, view), and what the self-test saw
+    """
+
+    ids: list[str]
+    vectors: NDArray[np.float32]
+    about: dict[str, Any] = field(default_factory=dict)
+
+    def save(self, folder: Path) -> None:
+        save_table(folder / "ids.parquet", {"id": self.ids})
+        write_json(folder / "about.json", self.about)
+        np.save(folder / "vectors.npy", self.vectors, allow_pickle=False)
+
+    @classmethod
+    def load(cls, folder: Path, config: Config) -> Self:
+        return cls(
+            load_table(folder / "ids.parquet")["id"], mapped(folder / "vectors.npy"), read_json(folder / "about.json")
+        )
+
+    def facts(self) -> dict[str, Any]:
+        return {"images": len(self.ids), "dimensions": self.vectors.shape[1]}
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOutEmbeddings(Artifact):
+    """Vectors of the held-out images, shared by all arms of one embedder and one base.
+
+    vectors     "original" (as they are), "heldout" (at the model's resolution), "floor" (after its autoencoder)
+                -> float32 (n, d)
+    """
+
+    ids: list[str]
+    vectors: dict[str, NDArray[np.float32]]
+
+    def save(self, folder: Path) -> None:
+        save_table(folder / "ids.parquet", {"id": self.ids})
+        for part, array in self.vectors.items():
+            np.save(folder / f"{part}.npy", array, allow_pickle=False)
+
+    @classmethod
+    def load(cls, folder: Path, config: Config) -> Self:
+        vectors = {path.stem: mapped(path) for path in sorted(folder.glob("*.npy"))}
+        return cls(load_table(folder / "ids.parquet")["id"], vectors)
+
+    def facts(self) -> dict[str, Any]:
+        return {"held out": len(self.ids), "dimensions": self.vectors["original"].shape[1]}
+
+
+@dataclass(frozen=True, eq=False)
+class Inliers(Artifact):
+    """Which training and validation images stay.
+
+    mask        bool (n,)    True stays
+    reasons     n texts, empty for those that stay
+    features    what the detector measured, n values each
+    """
+
+    ids: list[str]
+    mask: NDArray[np.bool_]
+    reasons: list[str]
+    features: Table
+
+    @property
+    def rules(self) -> dict[str, int]:
+        """How many images each rule removed, by the feature it looks at, most first; an image may break several."""
+        broken = Counter(part.split(" ")[0] for text in self.reasons if text for part in text.split(", "))
+        return dict(broken.most_common())
+
+    def save(self, folder: Path) -> None:
+        columns = {"id": self.ids, "keep": self.mask.tolist(), "reason": self.reasons}
+        save_table(folder / "inliers.parquet", columns | {f"feature {key}": v for key, v in self.features.items()})
+
+    @classmethod
+    def load(cls, folder: Path, config: Config) -> Self:
+        rows = load_table(folder / "inliers.parquet")
+        features = {key.removeprefix("feature "): v for key, v in rows.items() if key.startswith("feature ")}
+        return cls(rows["id"], np.array(rows["keep"], dtype=bool), rows["reason"], features)
+
+    def facts(self) -> dict[str, Any]:
+        found = {"kept": int(self.mask.sum()), "removed": int((~self.mask).sum())}
+        rules = ", ".join(f"{name} {n}" for name, n in self.rules.items())
+        return found | ({"by rule": rules} if rules else {})
+
+
+class Assigner(Protocol):
+    """What puts new vectors into the clusters of a fitted model; the config of the stage `clustering` does."""
+
+    def assign(self, clusters: "Clusters", vectors: NDArray[np.float32]) -> NDArray[np.int64]: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Clusters(Artifact):
+    """The cluster of every training and validation image, and the fitted model as arrays.
+
+    labels        int64 (n,)      0 is the largest cluster; -1 for outliers and noise
+    distances     float32 (n,)    to the centre of the image's own cluster, for medoids; nan where label is -1 and for
+                                  validation images
+    state         arrays that `ClusteringConfig.assign` reads
+    memberships   float32 (n, k)  how far an image belongs to each cluster, where the method says so
+    cards         a row a cluster: cluster, size, share, labels, medoids, compactness, stability, nearest, distance, as
+                  `mep.clusterers._cards.cards` documents
+    curve         a row for each number of clusters that was tried: k, index, value, chosen
+    assigner      the config that made it, which knows how to assign new vectors
+    """
+
+    ids: list[str]
+    labels: NDArray[np.int64]
+    distances: NDArray[np.float32]
+    state: dict[str, NDArray[Any]]
+    memberships: NDArray[np.float32] | None = None
+    cards: list[dict[str, Any]] = field(default_factory=list)
+    curve: list[dict[str, Any]] = field(default_factory=list)
+    assigner: "Assigner | None" = None
+
+    def assign(self, vectors: NDArray[np.float32]) -> NDArray[np.int64]:
+        """int64 (m,) number of the cluster of new vectors from the same embedder; -1 for noise."""
+        assert self.assigner is not None, "read the artifact from its folder first"
+        return self.assigner.assign(self, vectors)
+
+    @property
+    def n_clusters(self) -> int:
+        return int(self.labels.max(initial=-1)) + 1
+
+    def save(self, folder: Path) -> None:
+        columns = {"id": self.ids, "cluster": self.labels.tolist(), "distance": self.distances.tolist()}
+        save_table(folder / "clusters.parquet", columns)
+        (folder / "model").mkdir(exist_ok=True)
+        for name, array in self.state.items():
+            np.save(folder / "model" / f"{name}.npy", array, allow_pickle=False)
+        if self.memberships is not None:
+            np.save(folder / "memberships.npy", self.memberships, allow_pickle=False)
+        write_json(folder / "cards.json", self.cards)
+        write_json(folder / "curve.json", self.curve)
+
+    @classmethod
+    def load(cls, folder: Path, config: Config) -> Self:
+        rows = load_table(folder / "clusters.parquet")
+        soft = folder / "memberships.npy"
+        return cls(
+            ids=rows["id"],
+            labels=np.array(rows["cluster"]),
+            distances=np.array(rows["distance"], dtype=np.float32),
+            state={path.stem: np.load(path, allow_pickle=False) for path in (folder / "model").glob("*.npy")},
+            memberships=np.load(soft, allow_pickle=False) if soft.exists() else None,
+            cards=read_json(folder / "cards.json"),
+            curve=read_json(folder / "curve.json"),
+            assigner=cast(Assigner, config),
+        )
+
+    def facts(self) -> dict[str, Any]:
+        chosen = [row for row in self.curve if row["chosen"]]
+        why = {f"chosen by {chosen[0]['index']}": chosen[0]["value"]} if chosen else {}
+        found = {"clusters": len(set(self.labels[self.labels >= 0].tolist()))} | why
+        return found | {"images without one": int((self.labels < 0).sum())}
