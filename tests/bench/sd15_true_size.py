@@ -69,8 +69,9 @@ def train(root: Path, name: str, stop_after: int | None) -> str:
     settings = COMMON | METHODS[name] | {"base": {"kind": "pretrained", "path": root / "model", "resolution": SIDE}}
     machine = TrainingMachine(gradient_checkpointing=True, micro_batch=1)
     work = Work(folder=root / f"work-{name}", cache=root / "cache", machine=machine)
-    if stop_after:
-        work.stop_signal = lambda: signal.SIGTERM if next(looks) >= stop_after - 1 else None
+    if stop_after:  # once the first step has begun: captions are encoded before that
+        begun = work.folder / "training"
+        work.stop_signal = lambda: signal.SIGTERM if begun.exists() and next(looks) >= stop_after - 1 else None
     try:
         config = TrainingConfig.model_validate(settings)
         model = training.function(config, images, chosen, prompts, made, encoded, work=work)
