@@ -57,6 +57,30 @@ def test_datasets_reads_what_was_exported_with_captions_and_the_pixels_of_mep(ex
         assert np.array_equal(np.asarray(one["image"].convert("RGB")), images.read(place)), images.ids[place]
 
 
+def test_the_training_part_is_what_diffusers_text_to_image_script_reads(exported, tmp_path):
+    """Its way: every file below --train_data_dir, the columns image and text, batches of resized RGB and of tokens."""
+    import torch
+    from datasets import load_dataset
+
+    from mep.tokenizer import build_tokenizer
+
+    _, _, out, _ = exported
+    tokenizer = build_tokenizer(77)
+    data = load_dataset("imagefolder", data_files={"train": f"{out}/train/**"}, cache_dir=str(tmp_path / "cache"))[
+        "train"
+    ]
+    assert {"image", "text"} <= set(data.column_names)
+
+    def prepare(rows):
+        squares = [np.asarray(one.convert("RGB").resize((16, 16))) / 127.5 - 1 for one in rows["image"]]
+        tokens = tokenizer(rows["text"], max_length=77, padding="max_length", truncation=True, return_tensors="pt")
+        return {"pixels": [torch.from_numpy(one).permute(2, 0, 1) for one in squares], "tokens": tokens.input_ids}
+
+    (batch,) = torch.utils.data.DataLoader(data.with_transform(prepare), batch_size=4)
+    assert batch["pixels"].shape == (4, 3, 16, 16)
+    assert len({tuple(row) for row in batch["tokens"].tolist()}) == 2  # two captions
+
+
 def test_files_of_one_name_stay_two_and_plain_ones_are_links(exported):
     source, _, out, how = exported
     assert how == {"linked": 3, "converted": 2}
