@@ -18,14 +18,19 @@ def draw_groups(
     labels      int64 (n,)    -1 counts as a label of its own
     groups      int64 (n,)    0 ... number of groups - 1
     """
-    counts = np.zeros((int(groups.max()) + 1, int(labels.max()) + 2))
-    np.add.at(counts, (groups, labels + 1), 1)
-    missing = counts.sum(0) * fraction
-    taken = np.zeros(len(counts), dtype=bool)
-    for group in rng.permutation(len(counts)):
-        if np.abs(missing - counts[group]).sum() < np.abs(missing).sum():
-            missing = missing - counts[group]
+    from scipy.sparse import coo_array
+
+    n_groups, n_labels = int(groups.max()) + 1, int(labels.max()) + 2
+    counts = coo_array((np.ones(len(labels)), (groups, labels + 1)), (n_groups, n_labels)).tocsr()
+    bounds, columns, sizes = (one.tolist() for one in (counts.indptr, counts.indices, counts.data))
+    missing = (np.bincount(labels + 1, minlength=n_labels) * fraction).tolist()
+    taken = np.zeros(n_groups, dtype=bool)
+    for group in rng.permutation(n_groups).tolist():
+        own = range(bounds[group], bounds[group + 1])
+        if sum(abs(missing[columns[at]] - sizes[at]) - abs(missing[columns[at]]) for at in own) < 0:
             taken[group] = True
+            for at in own:
+                missing[columns[at]] -= sizes[at]
     return taken[groups]
 
 

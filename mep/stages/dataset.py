@@ -78,7 +78,7 @@ class DatasetConfig(Config):
         return {} if self.exclude is None else {"exclude": hash_file(self.exclude)}
 
 
-@stage(version=4, draws=True)
+@stage(version=5, draws=True)
 def dataset(config: DatasetConfig, *, work: Work) -> Images:
     """List and decode the images, read labels, set the held-out part aside."""
     records, n_excluded = records_of(config)

@@ -99,12 +99,22 @@ def all_through(encoder, ready):
 
 
 def hsv(tiles, workers=2):
-    """Nine features of 20,000 tiles, as many processes each."""
+    """Nine features and verdicts of 20,000 tiles by as many processes; the baseline judges row by row, rule by rule."""
+    import pandas as pd
+
     from mep.artifacts import Images
-    from mep.detectors.hsv import measure
+    from mep.detectors.hsv import NAMES, Hsv
     from mep.sources.imagefolder import ImageFolder
 
-    n, engine = 20_000, Local(kind="local", workers=workers)
+    n, engine, detector = 20_000, Local(kind="local", workers=workers), Hsv(kind="hsv")
+    rules = {name: getattr(detector, f"min_{name}") for name in NAMES if hasattr(detector, f"min_{name}")}
+
+    def theirs(pool, paths):
+        frame = pd.DataFrame(pool.map(per_image, paths, chunksize=100), columns=NAMES)
+        for name, floor in rules.items():
+            frame[f"keep_{name}"] = frame.apply(lambda row, name=name, floor=floor: row[name] >= floor, axis=1)
+        frame["keep"] = frame.apply(lambda row: all(row[f"keep_{name}"] for name in rules), axis=1)
+
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         (root / "images").mkdir()
@@ -113,11 +123,12 @@ def hsv(tiles, workers=2):
         ids = [record.id for record in source.records()]
         labels, sizes = np.full(n, -1, np.int64), np.full((n, 2), 96)
         images = Images(ids, labels, [], np.zeros(n, np.int8), [""] * n, sizes, {}, source)
-        many = [str(root / "images" / one) for one in ids]
+        many, nothing, train = [str(root / "images" / one) for one in ids], np.zeros((n, 1)), np.ones(n, bool)
         with Pool(workers) as pool:
             pool.map(per_image, many[:100])
-            other = seconds(lambda: pool.map(per_image, many, chunksize=100))
-        own = seconds(lambda: measure(images, Work(folder=root / "work", measurer=engine.measure)))
+            other = seconds(lambda: theirs(pool, many))
+        work = Work(folder=root / "work", measurer=engine.measure)
+        own = seconds(lambda: detector.inspect(images, nothing, train, work))
     tell("hsv, an image", own / n * 1e3, other / n * 1e3, "ms")
 
 
