@@ -1,6 +1,7 @@
 import json
 import shutil
 import struct
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -9,6 +10,7 @@ from PIL import Image
 
 from mep.errors import DataError
 from mep.sources.imagefolder import ImageFolder
+from mep.split import draw_groups
 from mep.stage import Work
 from mep.stages.dataset import DatasetConfig, HoldoutConfig, dataset
 
@@ -45,6 +47,16 @@ def test_given_splits_are_kept(pcam, tmp_path):
     images = build(pcam, tmp_path, label="label", holdout=HoldoutConfig(splits=("test", "validation")))
     assert (len(images.train), len(images.held_out)) == (100, 70)
     assert all(image_id.startswith("train/") for image_id in images.train.ids)
+
+
+def test_a_split_takes_no_table_of_images_by_labels():
+    labels = np.arange(40_000) % 5_000
+    tracemalloc.start()
+    heldout = draw_groups(labels, np.arange(40_000), 0.25, np.random.default_rng(0))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert np.bincount(labels[heldout], minlength=5_000).tolist() == [2] * 5_000
+    assert peak < 50e6  # the table would take 1.6 GB
 
 
 def test_a_dataset_without_labels_has_none(cxr, tmp_path):
