@@ -49,11 +49,16 @@ def shard(denoiser: Denoiser, device: str) -> None:
 
 
 def gathered(value: Any) -> Any:
-    """Every tensor of which this process has a part, whole and on the CPU; all processes call this alike."""
+    """Every tensor of which processes have parts, whole and on the CPU of the main one; the others keep None.
+
+    All processes call this alike.
+    """
+    from torch.distributed import get_rank
     from torch.distributed.tensor import DTensor
 
     if isinstance(value, DTensor):
-        return value.full_tensor().cpu()
+        whole = value.full_tensor()
+        return whole.cpu() if get_rank() == 0 else None
     if isinstance(value, dict):
         return {key: gathered(one) for key, one in value.items()}
     return [gathered(one) for one in value] if isinstance(value, list) else value
