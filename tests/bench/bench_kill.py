@@ -58,7 +58,7 @@ def main():
         settings["training"]["steps"] = 5
         settings["generation"]["allocation"]["images"] = 20_000
         recipe = write_recipe(root / "many.yaml", settings)
-        images = "generation/*/out/images/*/*.png"
+        images = "generation/*/out/images/**/*.png"
         tell("generation", lost_of(server, root / "generation", recipe, images, (3, 7)), "batches")
     server.close()
 
