@@ -85,7 +85,7 @@ class Checkpoints:
                 with path.open("rb") as file:  # read through a file, every record against its checksum
                     content = torch.load(file, weights_only=True, map_location="cpu")
             except (RuntimeError, EOFError, ValueError, OSError):
-                path.unlink()  # torn by a failing disk: the one before it stands
+                path.unlink(missing_ok=True)  # torn by a failing disk, seen by every process: the one before it stands
                 continue
             for name, part in state.items():
                 part.load_state_dict(content.pop(name))

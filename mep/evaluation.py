@@ -4,7 +4,8 @@ A row holds
 
     metric, subject, value      the number; None where there is none, and then `reason` says why
     se, low, high, method       standard error and 95 % interval of the value at this n, and how they were found
-    null, null_reason           what real images reach in the place of the generated ones, or why nobody knows
+    null, null_reason           what real images reach in the place of the generated ones (of adherence: what chance
+                                does), or why nobody knows
     better, reference, group    lower or higher; heldout or train; all, label=..., cluster=..., prompt=..., or an
                                 aggregate over such groups, label:macro, label:weighted, label:worst
     n_real, n_fake              images compared, after both sets were brought to equal size by a seeded draw
@@ -197,8 +198,11 @@ def _nulls(score: Score, sets: _Sets, of_train: dict[str, Numbers]) -> Nulls:
     except DataError as error:
         known, why = {}, error.message
     reached = {metric: numbers["value"] for metric, (numbers, _) in of_train.items()} | known
+    reasons = {metric: numbers["reason"] for metric, (numbers, _) in of_train.items() if "reason" in numbers}
     return {
-        metric: {"null": reached.get(metric), "null_reason": why if reached.get(metric) is None else None}
+        metric: {"null": reached[metric], "null_reason": None}
+        if reached.get(metric) is not None
+        else {"null": None, "null_reason": reasons.get(metric, why)}
         for metric in score.better
     }
 

@@ -202,9 +202,12 @@ class Work:
         return self._in_shards(name, items, computed, size)
 
     def measured(
-        self, name: str, items: Sequence[ItemT], job: Job[Sequence[ItemT], NDArray[Any]], *, size: int = 8192
+        self, name: str, items: Sequence[ItemT], job: Job[Sequence[ItemT], NDArray[Any]], *, size: int = 2048
     ) -> NDArray[Any]:
-        """Rows for all items as `in_shards` gives them, of a job that measures: workers take a few items at once."""
+        """Rows for all items as `in_shards` gives them, of a job that measures: workers take a few items at once.
+
+        A kill or a signal loses what is measured of shards that are not whole.
+        """
 
         def computed(shards: Iterator[Sequence[ItemT]]) -> Iterator[tuple[int, NDArray[Any]]]:
             pieces = [

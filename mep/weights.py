@@ -67,5 +67,7 @@ class Average:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.steps = state["steps"]
+        if not self.shadow:
+            return  # of several processes only the main one averages
         for mean, kept in zip(self.shadow, state["shadow"], strict=True):
             mean.copy_(kept)

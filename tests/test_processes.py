@@ -15,6 +15,7 @@ from mep.files import read_json_lines, write_json
 from mep.recipe import load_recipe
 from mep.runner.launch import FAILURE, LOG, command_of, failure_of, raise_failure
 from mep.runner.plan import make_plan
+from mep.runner.preflight import check
 from mep.runner.run import Unwatched, run
 from mep.stage import Silent, Work
 from mep.store import Store
@@ -75,12 +76,18 @@ class Stopping(Unwatched):
         return Silent()
 
 
-def test_a_signal_reaches_the_processes(scene):
+def test_a_signal_reaches_the_processes_and_they_go_on(scene):
     recipe, store = scene
     shutil.rmtree(training_folder(recipe, store))
     with pytest.raises(Interrupted):
         run(load_recipe(recipe, ["machine.accelerate=two.yaml"]), store, Stopping())
     assert list((store.root / "work" / "training").rglob("*.pt"))  # what they had reached is kept
+    run(load_recipe(recipe, ["machine.accelerate=two.yaml"]), store)
+    folder = training_folder(recipe, store)
+    resumed = [row["loss"] for row in read_json_lines(folder / "losses.jsonl")]
+    shutil.rmtree(folder)
+    run(load_recipe(recipe), store)
+    assert resumed == pytest.approx([row["loss"] for row in read_json_lines(folder / "losses.jsonl")], rel=1e-5)
 
 
 @pytest.mark.parametrize("method", ["unet", "lora"])
@@ -118,8 +125,9 @@ def test_what_processes_cannot_do_is_told_before_the_first_step(scene):
     with pytest.raises(EnvironmentLacks, match="2 processes cannot share 1 images"):
         run(load_recipe(recipe, changes), store)
     changes = ["training.optimizer=adafactor", "machine.accelerate=parts.yaml"]
+    recipe_in_parts = load_recipe(recipe, changes)
     with pytest.raises(EnvironmentLacks, match=r"training\.optimizer: adafactor does not work on a model in parts"):
-        run(load_recipe(recipe, changes), store)
+        check(make_plan(recipe_in_parts, store), "cpu")
 
 
 def test_an_error_of_a_process_is_told_as_if_it_had_come_from_here(tmp_path):

@@ -29,6 +29,7 @@ def command(
 ) -> None:
     """Look for what is wrong with a recipe's dataset: exit code 1 where there is something."""
     from mep.console import show, show_rows, tell
+    from mep.engines.local import Local
     from mep.errors import UsageError
     from mep.files import write_text
     from mep.lint import CHECKS, Finding, lint
@@ -40,9 +41,10 @@ def command(
     datasets = {repr(experiment.dataset): experiment.dataset for experiment in loaded.arms.values()}
     findings: dict[Finding, None] = {}
     n_images = 0
+    engine = Local(kind="local", workers=loaded.machine.engine.workers)
     for dataset in datasets.values():
         with tempfile.TemporaryDirectory() as folder:
-            work = Work(folder=Path(folder), measurer=loaded.machine.engine.measure)
+            work = Work(folder=Path(folder), measurer=engine.measure)
             n, found = lint(dataset, work)
         n_images += n
         findings |= dict.fromkeys(found)

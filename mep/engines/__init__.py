@@ -11,6 +11,8 @@ from mep.workers import Job, Stop, ahead
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
+FEWEST = 4
+"""Pieces of measuring that are worth a worker of their own, which takes 0.2 s to begin."""
 
 
 class Engine(Method):
@@ -20,7 +22,7 @@ class Engine(Method):
     usual: ClassVar[str] = "local"
 
     workers: int = Field(2, ge=1, le=1024)
-    """Processes that read and measure images, and threads that decode them for a model."""
+    """Threads that decode images for a model, and, where no cluster does it, processes that measure images."""
 
     def map(self, function: Callable[[ItemT], ResultT], items: Iterable[ItemT]) -> Iterator[ResultT]:
         """Results in the order of the items, computed by threads of this process, only a few of them in advance.
@@ -34,7 +36,7 @@ class Engine(Method):
             yield from ahead(pool, function, items, 4 * self.workers)
 
     def measure(self, job: Job[ItemT, ResultT], items: Sequence[ItemT], *, stop: Stop) -> Iterator[tuple[int, ResultT]]:
-        """As `spread`, of a job that needs no device, by as many processes as there are workers.
+        """As `spread`, of a job that needs no device and comes in small pieces.
 
         Measuring an image takes many small steps in Python, between which threads would wait for each other.
         """

@@ -10,12 +10,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from mep.engines import Engine, ItemT, ResultT
+from mep.engines import FEWEST, Engine, ItemT, ResultT
 from mep.errors import EnvironmentLacks
 from mep.workers import Job, Leases, Place, Stop, check_versions, in_process, resolve, share_cores
-
-FEWEST = 4
-"""Pieces of work that are worth a process of their own, which takes 0.2 s to begin."""
 
 
 class Local(Engine):

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from mep.engines import Engine, ItemT, ResultT
+from mep.engines import FEWEST, Engine, ItemT, ResultT
 from mep.errors import EnvironmentLacks, MepError
-from mep.workers import LIVES, Job, Leases, Stop, check_versions, versions
+from mep.workers import LIVES, Job, Leases, Stop, check_versions, in_process, versions
 
 START = "start a cluster with: ray start --head --port=6379, and on every other host: ray start --address=HOST:6379"
 
@@ -43,7 +43,9 @@ class Ray(Engine):
         yield from _Spread(self, self._connected(), job, Leases(items), device).results(stop)
 
     def measure(self, job: Job[ItemT, ResultT], items: Sequence[ItemT], *, stop: Stop) -> Iterator[tuple[int, ResultT]]:
-        return self.spread(job, items, device="cpu", stop=stop)
+        if len(items) < FEWEST:
+            return in_process(job, items, "cpu", stop)
+        return _Spread(self, self._connected(), job, Leases(items), "cpu", most=len(items) // FEWEST).results(stop)
 
     def _connected(self) -> Any:
         """The module `ray`, connected for as long as this process lives: starting a cluster takes seconds.
@@ -96,13 +98,16 @@ class _Actor:
 class _Spread:
     """One map over the cluster: its actors, and what each has been asked."""
 
-    def __init__(self, engine: Ray, ray: Any, job: Job[Any, Any], leases: Leases[Any], device: str):
+    def __init__(
+        self, engine: Ray, ray: Any, job: Job[Any, Any], leases: Leases[Any], device: str, most: int | None = None
+    ):
         resources = ray.cluster_resources()
         n_gpus = 0 if device == "cpu" else int(resources.get("GPU", 0))
         self.engine, self.ray, self.job, self.leases = engine, ray, job, leases
         self.device = "cuda" if n_gpus else "cpu"
         self.needs = {"num_cpus": engine.cpus_per_actor} | ({"num_gpus": 1} if n_gpus else {})
-        self.n_actors = engine.actors or n_gpus or max(1, int(resources.get("CPU", 1)) // engine.cpus_per_actor)
+        n_actors = engine.actors or n_gpus or max(1, int(resources.get("CPU", 1)) // engine.cpus_per_actor)
+        self.n_actors = min(n_actors, most or n_actors)
         self.asked: dict[Any, tuple[Any, str, int]] = {}  # reference -> actor, what for, number of the item
         self.ready: list[Any] = []
         self.n_failed = 0

@@ -15,7 +15,7 @@ from mep.finetune.crew import Team, accelerator_of
 from mep.finetune.denoiser import Denoiser
 from mep.finetune.encoding import Scaling
 from mep.finetune.optimizers import build_optimizer
-from mep.finetune.sharding import WatchWhole, Whole, WholeOptimizer, refuse_unfit, shard
+from mep.finetune.sharding import WatchWhole, Whole, WholeOptimizer, shard
 from mep.finetune.step import Step
 from mep.finetune.trackers import trackers_of
 from mep.finetune.watching import Seen, Watch
@@ -43,7 +43,7 @@ class Parts:
     crew: Team
     trackers: list[Tracker]
     fresh: Callable[[], Denoiser]
-    """The module as it was before the first step, whole."""
+    """The module as it was before the first step, whole and on the CPU."""
 
     @property
     def state(self) -> dict[str, Stateful]:
@@ -61,12 +61,12 @@ class Parts:
 
     @property
     def observer(self) -> Observer:
-        return WatchWhole(self.watch, self.whole) if self.crew.in_parts else self.watch
+        return WatchWhole(self.watch, self.whole, self.crew.device) if self.crew.in_parts else self.watch
 
     def whole(self) -> tuple[Denoiser, Average] | None:
-        """The module with its weights and their average, as the main process has it: all processes call this alike.
+        """The module with its weights and their average, as the main process has it; on the CPU where it was in parts.
 
-        None for the others.
+        All processes call this alike; None for the others.
         """
         if not self.crew.in_parts:
             return (self.denoiser, self.average) if self.crew.is_main else None
@@ -97,10 +97,9 @@ def assemble(
     scaling = Scaling.of(base)
     scheduler_config = load_part(base.pipeline, "scheduler", work.device).config
     noise_scheduler = noise_scheduler_of(scheduler_config, config.prediction, config.zero_terminal_snr)
-    denoiser = _denoiser(config, base, work)
     crew = Team(accelerator, work.device, in_parts=work.machine.in_parts)
+    denoiser = _denoiser(config, base, work, "cpu" if crew.in_parts else work.device)
     if crew.in_parts:
-        refuse_unfit(config)
         shard(denoiser, work.device)
     parameters = list(denoiser.trained().values())
     optimizer = build_optimizer(config, parameters)
@@ -119,7 +118,7 @@ def assemble(
         watch=Watch(config.watch, config.steps, denoiser, average, seen, trackers),
         crew=crew,
         trackers=trackers,
-        fresh=lambda: _denoiser(config, base, work),
+        fresh=lambda: _denoiser(config, base, work, "cpu"),
     )
 
 
@@ -129,13 +128,13 @@ def _set_precision(config: TrainingConfig) -> None:
         part.allow_tf32 = config.precision == "tf32"
 
 
-def _denoiser(config: TrainingConfig, base: BaseModel, work: Work) -> Denoiser:
+def _denoiser(config: TrainingConfig, base: BaseModel, work: Work, device: str) -> Denoiser:
     """The module that is trained, in training mode, with the machine's ways to save memory and time."""
     dtype = {"fp32": "float32", "bf16": "bfloat16"}[config.weights]
-    unet = load_part(base.pipeline, "unet", work.device, dtype=dtype)
+    unet = load_part(base.pipeline, "unet", device, dtype=dtype)
     text_encoder = None
     if config.text_encoder == "train":
-        text_encoder = load_part(base.pipeline, "text_encoder", work.device, dtype=dtype)
+        text_encoder = load_part(base.pipeline, "text_encoder", device, dtype=dtype)
     torch.manual_seed(work.seed_for("new weights"))
     config.method.prepare(unet, text_encoder)
     if work.machine.gradient_checkpointing:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from mep.errors import EnvironmentLacks
+from mep.weights import Average
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,26 +19,11 @@ if TYPE_CHECKING:
     from mep.checkpoints import Stateful
     from mep.finetune.denoiser import Denoiser
     from mep.finetune.watching import Watch
-    from mep.stages.training import TrainingConfig
-    from mep.weights import Average
-
-
-def refuse_unfit(config: TrainingConfig) -> None:
-    """EnvironmentLacks: what the recipe asks for reads whole tensors in every step."""
-    for field, wanted, given in (
-        ("optimizer", "adamw", config.optimizer),
-        ("weights", "fp32", config.weights),
-        ("precision", "fp32, tf32 or bf16", config.precision),
-    ):
-        if given not in wanted.replace(" or ", ", ").split(", "):
-            raise EnvironmentLacks(
-                f"training.{field}: {given} does not work on a model in parts (machine.accelerate with FSDP)",
-                hint=f"set training.{field} to {wanted}, or train on whole copies: distributed_type: MULTI_GPU",
-            )
 
 
 def shard(denoiser: Denoiser, device: str) -> None:
-    """Leave this process its part of every weight; each block of the UNet is put together only while it computes."""
+    """Leave this process its part of every weight, on the device; a block of the UNet is put together only while it
+    computes."""
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
 
@@ -109,8 +94,8 @@ class WholeOptimizer(Whole):
 class WatchWhole:
     """Looks at the whole model, which the main process puts together for as long as it looks."""
 
-    def __init__(self, watch: Watch, whole: Callable[[], tuple[Denoiser, Average] | None]):
-        self.watch, self.whole = watch, whole
+    def __init__(self, watch: Watch, whole: Callable[[], tuple[Denoiser, Average] | None], device: str):
+        self.watch, self.whole, self.device = watch, whole, device
 
     def rewind(self, done: int) -> None:
         self.watch.rewind(done)
@@ -121,7 +106,9 @@ class WatchWhole:
     def look(self, done: int) -> None:
         found = self.whole()
         if found is not None:
-            self.watch.denoiser, self.watch.average = found
+            denoiser, average = found
+            average.keep()  # before it goes to the device, which then need not hold both
+            self.watch.denoiser, self.watch.average = denoiser.to(self.device), Average([], 0.0)
             self.watch.look(done)
             del self.watch.denoiser, self.watch.average
 

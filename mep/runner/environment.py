@@ -70,7 +70,7 @@ def traits(machine: MachineConfig, device: str) -> dict[str, Any]:
     """What the bits of a result may depend on besides its fingerprint; a resume is exact where all is the same."""
     installed = _installed()
     settings = machine.model_dump(mode="json", exclude={"device": True, "checkpoint_every_s": True, "trackers": True})
-    settings["engine"].pop("workers", None)  # threads that read images
+    settings["engine"].pop("workers", None)  # threads and processes that read images
     return dict(leaves(settings, "machine")) | {
         "device": device,
         "hardware": gpu_names()[0] if device.startswith("cuda") and gpu_names() else cpu_name(),

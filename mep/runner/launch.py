@@ -57,7 +57,7 @@ def command_of(config: Path, folder: Path) -> list[str]:
     if kind in OTHERS:
         raise EnvironmentLacks(
             f"machine.accelerate: mep does not train with {kind}, which {config} asks for",
-            hint="for a model that one device cannot hold, set distributed_type: FSDP there",
+            hint="for a model whose training one device cannot hold, set distributed_type: FSDP there",
         )
     # accelerate starts several CPU processes by MPI only; torchrun, which it uses for GPUs, does it without. A model in
     # parts needs nothing else of it either: the parts are cut in `mep.finetune.sharding`.

@@ -2,7 +2,7 @@
 
 from mep.config import parts
 from mep.runner.plan import Plan
-from mep.stages.training import TrainingConfig, check_precision
+from mep.stages.training import TrainingConfig, check_machine
 
 
 def check(plan: Plan, device: str) -> None:
@@ -18,4 +18,4 @@ def check(plan: Plan, device: str) -> None:
         for part in parts(task.config):
             part.require()
         if isinstance(task.config, TrainingConfig):
-            check_precision(task.config, device)
+            check_machine(task.config, device, in_parts=plan.recipe.machine.in_parts)

@@ -22,7 +22,8 @@ MOST_BYTES = 2**31
 
 
 class Archive(Source):
-    """An imagefolder packed as .zip or uncompressed .tar; nothing is unpacked. 1,000,000 images need about 0.6 GB."""
+    """An imagefolder packed as .zip or uncompressed .tar; nothing is unpacked. 1,000,000 images need
+    about 0.6 GB in every process that reads them."""
 
     kind: Literal["archive"]
     path: LocalPath

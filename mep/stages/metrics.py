@@ -187,5 +187,6 @@ def _adherence(config: MetricsConfig, assignment: Assignment, protocol: dict[str
             known |= {"better": score.better[metric], "null": null.get(metric)} | numbers
             if numbers["value"] is None:
                 asked = "cluster" if metric.startswith("cluster") else "label"
-                known["reason"] = known["null_reason"] = f"the captions of these samples name no {asked}"
+                whose = "captions of these samples name" if subject == "samples" else "real images have"
+                known["reason"] = known["null_reason"] = f"the {whose} no {asked}"
             yield Row(complete(about, score, metric, known), halves)

@@ -121,7 +121,7 @@ def training(
 
     if not training_set.ids:
         raise DataError("there is no training image", hint="look at outliers and balancing", field="balancing.method")
-    check_precision(config, work.device)
+    check_machine(config, work.device, in_parts=work.machine.in_parts)
     parts = assemble(config, images, training_set, prompts, base, latents, work)
     log = optimise(
         work,
@@ -139,8 +139,15 @@ def training(
     return Model(work.out)
 
 
-def check_precision(config: TrainingConfig, device: str) -> None:
-    """EnvironmentLacks: the arithmetic, the optimizer or its package is not to be had on this device."""
+def check_machine(config: TrainingConfig, device: str, *, in_parts: bool) -> None:
+    """EnvironmentLacks: the arithmetic, the optimizer or its package is not to be had on this device, or not on a
+    model in parts, of which no step sees a whole tensor."""
+    for field, fit in (("optimizer", ("adamw",)), ("weights", ("fp32",)), ("precision", ("fp32", "tf32", "bf16"))):
+        if in_parts and getattr(config, field) not in fit:
+            raise EnvironmentLacks(
+                f"training.{field}: {getattr(config, field)} does not work on a model in parts (FSDP)",
+                hint=f"set it to {' or '.join(fit)}, or distributed_type: MULTI_GPU in machine.accelerate",
+            )
     if config.precision == "fp16" and not device.startswith("cuda"):
         raise EnvironmentLacks(
             f"training.precision: fp16 needs a GPU, this machine would train on {device}",
