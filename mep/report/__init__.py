@@ -1,7 +1,7 @@
 """The report: the arms of a run side by side, as a table, as Markdown, as JSON and as one HTML page.
 
     find_runs(store, names)        -> run ids           scores.py    by name, beginning or pattern
-    comparison(store, run_ids)     -> Comparison        table.py     numbers, differences, notes: from the provenance
+    comparison(store, run_ids)     -> Comparison        compare.py   numbers, differences, notes: from the provenance
     select(comparison, View(...))  -> Comparison        view.py      rows and columns to show
     verdict(comparison)            -> sentences         sentences.py
     as_rich, as_markdown, as_latex, as_csv, as_json     terminal.py, formats.py
@@ -16,13 +16,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mep.report.compare import comparison
     from mep.report.data import Report, gather
     from mep.report.formats import as_csv, as_json, as_latex, as_markdown, long_csv, long_rows
     from mep.report.html import write_html
     from mep.report.print import write_figures
     from mep.report.scores import find_runs
     from mep.report.sentences import verdict
-    from mep.report.table import Comparison, comparison
+    from mep.report.table import Comparison
     from mep.report.terminal import as_rich
     from mep.report.view import View, select
 
@@ -47,13 +48,14 @@ __all__ = [
 ]
 
 HOMES = {
+    "compare": ("comparison",),
     "data": ("Report", "gather"),
     "formats": ("as_csv", "as_json", "as_latex", "as_markdown", "long_csv", "long_rows"),
     "html": ("write_html",),
     "print": ("write_figures",),
     "scores": ("find_runs",),
     "sentences": ("verdict",),
-    "table": ("Comparison", "comparison"),
+    "table": ("Comparison",),
     "terminal": ("as_rich",),
     "view": ("View", "select"),
 }

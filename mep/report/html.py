@@ -12,6 +12,7 @@ from markupsafe import Markup
 import mep
 from mep.artifacts import Images, TrainingSet
 from mep.files import write_text
+from mep.report.compare import comparison
 from mep.report.curves import charts
 from mep.report.data import Report
 from mep.report.figures import N_COLOURS, interval_mark
@@ -20,7 +21,7 @@ from mep.report.gallery import NO_LABEL, cluster_tiles, drawn, label_blocks, out
 from mep.report.grid import footnotes, grid
 from mep.report.maps import TILE_PX, TILES_ACROSS, embedding_maps
 from mep.report.sentences import is_better, is_clear, verdict
-from mep.report.table import Comparison, Metric, comparison
+from mep.report.table import Comparison, Metric
 from mep.report.text import clipped, difference_text, interval_text, listed, p_text, plain, rounded
 from mep.report.view import View, select
 from mep.uncertainty import Z_95
