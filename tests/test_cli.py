@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -42,6 +44,17 @@ def test_help_lists_every_command():
     output = mep("--help").output
     for command in ("run", "resume", "validate", "plan", "status", "ls", "show", "report", "schema", "methods"):
         assert re.search(rf"^  {command} ", output, re.M), command
+
+
+def test_a_run_that_reuses_everything_looks_for_no_device(finished):
+    runs, recipe, _ = finished
+    call = ["--runs", str(runs), "run", str(recipe), "--set", "machine.device=auto"]
+    code = (
+        f"import sys; from mep.cli import main; main({call!r}, standalone_mode=False); sys.exit('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert f"{N_TASKS} to reuse" in done.stderr + done.stdout
 
 
 def test_a_run_says_what_it_does_and_ends_with_the_comparison(finished):

@@ -127,10 +127,10 @@ def test_a_run_looks_for_models_and_arithmetic_before_its_first_stage(tiny_recip
     def plan(*overrides):
         return make_plan(load_recipe(tiny_recipe, overrides), Store(tmp_path / "runs"))
 
-    check(plan(), "cpu")
+    check(plan())
     with pytest.raises(EnvironmentLacks, match="fp16 needs a GPU"):
-        check(plan("training.precision=fp16"), "cpu")
-    check(plan("training.precision=fp16"), "cuda")
+        check(plan("training.precision=fp16"))
+    check(plan("training.precision=fp16", "machine.device=cuda"))
     base = f"training.base={{kind: pretrained, id: org/sd, revision: {COMMIT}}}"
     with pytest.raises(EnvironmentLacks, match="org/sd"):
-        check(plan(base), "cpu")
+        check(plan(base))

@@ -127,7 +127,7 @@ def test_what_processes_cannot_do_is_told_before_the_first_step(scene):
     changes = ["training.optimizer=adafactor", "machine.accelerate=parts.yaml"]
     recipe_in_parts = load_recipe(recipe, changes)
     with pytest.raises(EnvironmentLacks, match=r"training\.optimizer: adafactor does not work on a model in parts"):
-        check(make_plan(recipe_in_parts, store), "cpu")
+        check(make_plan(recipe_in_parts, store))
 
 
 def test_an_error_of_a_process_is_told_as_if_it_had_come_from_here(tmp_path):

@@ -3,9 +3,10 @@
 from mep.config import parts
 from mep.runner.plan import Plan
 from mep.stages.training import TrainingConfig, check_machine
+from mep.workers import resolve
 
 
-def check(plan: Plan, device: str) -> None:
+def check(plan: Plan) -> None:
     """Look at every task that is not done yet.
 
     EnvironmentLacks    a model that neither this machine nor the hub has, a package, or a kind of arithmetic
@@ -18,4 +19,5 @@ def check(plan: Plan, device: str) -> None:
         for part in parts(task.config):
             part.require()
         if isinstance(task.config, TrainingConfig):
-            check_machine(task.config, device, in_parts=plan.recipe.machine.in_parts)
+            machine = plan.recipe.machine  # its device is looked for only here: that takes PyTorch, and a second
+            check_machine(task.config, resolve(machine.device), in_parts=machine.in_parts)

@@ -21,7 +21,6 @@ from mep.runner.session import Session
 from mep.runner.watch import Unwatched, Watcher
 from mep.store import Store, locks
 from mep.store.database import Entry
-from mep.workers import resolve
 
 __all__ = ["Unwatched", "Watcher", "find_run", "recipe_mistake", "resume", "run", "state_of"]
 
@@ -38,7 +37,7 @@ def run(recipe: Recipe, store: Store, watcher: Watcher | None = None, *, wait_s:
     with _using(store):
         plan = make_plan(recipe, store)  # before the run exists: a recipe whose input is unreadable leaves no trace
         refuse_unlike_inputs(plan, store)
-        check(plan, resolve(recipe.machine.device))
+        check(plan)
         run_id = _new_id(recipe, store)
         folder = store.run_folder(run_id)
         write_text(folder / "recipe.yaml", recipe.text)
