@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 CHECKS = {
     "unreadable": "a file that does not decode",
     "missing_label": "an image without a label",
+    "missing_group": "an image without a slide or a patient, where the recipe names a column for them",
     "duplicate": "an image with the same pixels as another",
     "conflicting_labels": "images with the same pixels and different labels",
     "same_name": "a file name that occurs in two folders",
@@ -53,6 +54,7 @@ def lint(config: DatasetConfig, work: Work) -> tuple[int, list[Finding]]:
     findings = [
         *_unreadable(records, found),
         *_missing_labels(records, labels, config),
+        *_missing_groups(records, config),
         *_duplicates(records, found, labels),
         *_same_names(records),
         *_straddling(records, found, config),
@@ -71,6 +73,14 @@ def _missing_labels(records: list[Record], labels: list[str | None] | None, conf
     for record, label in zip(records, labels or [], strict=False):
         if label is None:
             yield Finding("missing_label", record.id, f"nothing in column '{config.label}'", True)
+
+
+def _missing_groups(records: list[Record], config: DatasetConfig) -> Iterator[Finding]:
+    if config.group is None:
+        return
+    for record in records:
+        if label_text(record.metadata.get(config.group)) is None:
+            yield Finding("missing_group", record.id, f"nothing in column '{config.group}'", True)
 
 
 def _duplicates(records: list[Record], found: NDArray[Any], labels: list[str | None] | None) -> Iterator[Finding]:
@@ -104,11 +114,12 @@ def _same_names(records: list[Record]) -> Iterator[Finding]:
 
 def _straddling(records: list[Record], found: NDArray[Any], config: DatasetConfig) -> Iterator[Finding]:
     """Only given splits can tear groups apart; drawn ones keep them together."""
-    if not config.holdout.splits:
+    if not config.holdout.splits and not config.validation.splits:
         return
     splits = _given_splits(records, config)
     if config.group is not None:
-        values = [str(record.metadata.get(config.group)) for record in records]
+        named = [label_text(record.metadata.get(config.group)) for record in records]
+        values = [f"of {records[row].id}" if name is None else name for row, name in enumerate(named)]
         groups = np.unique(values, return_inverse=True)[1]
         for row in np.flatnonzero(straddling(groups, splits)):
             text = f"{config.group} {values[row]} has images in several splits"

@@ -1,12 +1,16 @@
 """Arrays kept by content: computed once, never out of date."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from PIL import Image
 from training_parts import Inputs
 
-from mep.artifacts import load_table
+from mep.artifacts import Images, TrainingSet, load_table
 from mep.cache import SHARD_ROWS, ArrayCache
 from mep.errors import Interrupted
+from mep.sources.imagefolder import ImageFolder
 from mep.stage import Work
 from mep.stages.latents import LatentsConfig, latents
 
@@ -88,6 +92,28 @@ def test_an_edited_image_and_another_set_of_symmetries_make_new_latents_and_noth
     assert len(np.load(new)) == 1
     encoded(inputs, tmp_path / "4", cache, LatentsConfig(symmetries="mirror"))
     assert len({path.parent for path in cache.rglob("*.npy")}) == 2
+
+
+def test_another_window_of_deep_grey_makes_new_latents(inputs, tmp_path):
+    """The digest of such an image is of what is stored, not of what is seen through the window."""
+    folder = tmp_path / "deep"
+    folder.mkdir()
+    for number in range(2):
+        grey = np.random.default_rng(number).integers(0, 4096, (16, 16)).astype(np.uint16)
+        Image.fromarray(grey).save(folder / f"{number}.png")
+    images = Images(
+        ["0.png", "1.png"], np.full(2, -1), [], np.zeros(2, np.int8), ["0", "1"], np.full((2, 2), 16), {},
+        ImageFolder(kind="imagefolder", path=folder), pixels={"window": [0, 4095]},
+    )  # fmt: skip
+    chosen = TrainingSet(images.ids, [None] * 2, np.zeros(2, int), np.ones(2), [])
+    read = []
+    for number, window in enumerate(([0, 4095], [0, 1000])):
+        one = replace(images, pixels={"window": window})
+        work = Work(folder=tmp_path / f"window{number}", cache=tmp_path / "cache")
+        found = latents.function(LatentsConfig(symmetries="none"), one, chosen, inputs.base, work=work)
+        index = found.index
+        read.append(np.stack([found.shard(s)[r] for s, r in zip(index["shard"], index["row"], strict=True)]))
+    assert not np.allclose(read[0], read[1])
 
 
 def test_latents_do_not_depend_on_what_was_encoded_before(inputs, tmp_path):

@@ -9,7 +9,10 @@ import pytest
 from PIL import Image
 
 from mep.errors import DataError
+from mep.files import sha256_of
+from mep.lint import lint
 from mep.sources.imagefolder import ImageFolder
+from mep.sources.manifest import Manifest
 from mep.split import draw_groups
 from mep.stage import Work
 from mep.stages.dataset import DatasetConfig, HoldoutConfig, dataset
@@ -57,6 +60,62 @@ def test_a_split_takes_no_table_of_images_by_labels():
     tracemalloc.stop()
     assert np.bincount(labels[heldout], minlength=5_000).tolist() == [2] * 5_000
     assert peak < 50e6  # the table would take 1.6 GB
+
+
+def test_images_that_cannot_be_set_apart_say_so(tmp_path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for number in range(6):
+        Image.new("RGB", (32, 32), (90, 40, 60)).save(folder / f"{number}.png")
+    with pytest.raises(DataError, match="all 6 images are near duplicates") as caught:
+        build(folder, tmp_path)
+    assert "near_duplicate_bits" in caught.value.hint
+
+
+def test_an_image_without_a_slide_is_refused_and_found_by_lint(imagefolder, tmp_path):
+    path = imagefolder / "metadata.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    rows[3]["slide"] = None
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(DataError, match=rf"{rows[3]['file_name']} has no slide \(1 images\)"):
+        build(imagefolder, tmp_path, group="slide")
+    source = ImageFolder(kind="imagefolder", path=imagefolder)
+    _, findings = lint(DatasetConfig(source=source, group="slide"), Work(folder=tmp_path / "lint"))
+    assert ("missing_group", rows[3]["file_name"]) in [(one.check, one.image) for one in findings]
+
+
+def test_lint_finds_slides_that_a_given_validation_part_tears_apart(imagefolder, tmp_path):
+    (imagefolder / "validation").mkdir()
+    path = imagefolder / "metadata.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    (imagefolder / rows[0]["file_name"]).rename(imagefolder / "validation" / "a.png")
+    rows[0]["file_name"] = "validation/a.png"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    source = ImageFolder(kind="imagefolder", path=imagefolder)
+    config = DatasetConfig(source=source, group="slide", validation={"splits": ["validation"]})
+    _, findings = lint(config, Work(folder=tmp_path / "lint"))
+    assert "straddling_group" in {one.check for one in findings}
+
+
+@pytest.mark.parametrize(("encoding", "message"), [("utf-8-sig", ""), ("utf-16", "is not UTF-8 text")])
+def test_tables_as_spreadsheets_write_them(tmp_path, encoding, message):
+    for number in range(4):
+        pixels = np.random.default_rng(number).integers(0, 255, (16, 16, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+    table = tmp_path / "table.csv"
+    table.write_text("path,label\n" + "".join(f"{number}.png,é\n" for number in range(4)), encoding=encoding)
+    source = Manifest(kind="manifest", path=table)
+    if message:
+        with pytest.raises(DataError, match=message):
+            source.records()
+    else:
+        assert source.records()[0].metadata == {"label": "é"}
+
+
+def test_a_link_to_nothing_is_named(imagefolder):
+    (imagefolder / "gone.png").symlink_to(imagefolder / "nowhere.png")
+    with pytest.raises(DataError, match=r"gone\.png is a link to nothing"):
+        ImageFolder(kind="imagefolder", path=imagefolder).externals(sha256_of)
 
 
 def test_a_dataset_without_labels_has_none(cxr, tmp_path):

@@ -131,6 +131,9 @@ def test_a_run_looks_for_models_and_arithmetic_before_its_first_stage(tiny_recip
     with pytest.raises(EnvironmentLacks, match="fp16 needs a GPU"):
         check(plan("training.precision=fp16"))
     check(plan("training.precision=fp16", "machine.device=cuda"))
+    nobody = ["machine.engine={kind: ray, address: '127.0.0.1:9', connect_timeout_s: 1}"]
+    with pytest.raises(EnvironmentLacks, match="no Ray cluster answers at"):
+        check(plan(*nobody))
     base = f"training.base={{kind: pretrained, id: org/sd, revision: {COMMIT}}}"
     with pytest.raises(EnvironmentLacks, match="org/sd"):
         check(plan(base))

@@ -84,6 +84,13 @@ def test_what_cannot_be_drawn_is_told(finished, arguments, wanted):
     assert wanted in done.stderr
 
 
+@pytest.mark.parametrize("prompt", ["nothing_c99", " "])
+def test_an_id_that_an_arm_has_not_and_no_words_are_no_prompt(finished, tmp_path, prompt):
+    done = mep(finished[0], "generate", "--prompt", prompt, "-n", "1", "--output", str(tmp_path / "out"))
+    assert done.exit_code == 2, done.output
+    assert "has no prompt 'nothing_c99'" in done.stderr if prompt.strip() else "a prompt is empty" in done.stderr
+
+
 def test_a_grid_has_a_row_for_every_prompt(finished, tmp_path):
     done = mep(finished[0], "sample-grid", "--columns", "2", "--output", str(tmp_path))
     assert [path.rsplit("/", 1)[1] for path in done.stdout.split()] == ["samples-label-only.png", "samples-mep.png"]

@@ -279,7 +279,12 @@ BAD = {
     "lora targets": (
         {"method": {"kind": "lora", "targets": ["to_q", "to_z"]}},
         DataError,
-        "no layer of the UNet is called 'to_z'",
+        "no linear or convolution layer of the UNet is called 'to_z'",
+    ),
+    "lora on a norm": (
+        {"method": {"kind": "lora", "targets": ["norm1"]}},
+        DataError,
+        "layer of the UNet is called 'norm1'",
     ),
 }
 

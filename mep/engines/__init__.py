@@ -35,6 +35,9 @@ class Engine(Method):
         with ThreadPoolExecutor(self.workers) as pool:
             yield from ahead(pool, function, items, 4 * self.workers)
 
+    def require(self) -> None:
+        """EnvironmentLacks: what it needs is not there; asked before the first stage."""
+
     def measure(self, job: Job[ItemT, ResultT], items: Sequence[ItemT], *, stop: Stop) -> Iterator[tuple[int, ResultT]]:
         """As `spread`, of a job that needs no device and comes in small pieces.
 

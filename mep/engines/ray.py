@@ -37,6 +37,12 @@ class Ray(Engine):
     connect_timeout_s: float = Field(30, gt=0, le=3600)
     """Seconds that the cluster may take to answer, and then to make room for the first worker."""
 
+    def require(self) -> None:
+        """EnvironmentLacks: Ray is not installed, or nothing answers at the address."""
+        _import()
+        if self.address not in (None, "auto"):
+            _wait_for(str(self.address), self.connect_timeout_s)
+
     def spread(
         self, job: Job[ItemT, ResultT], items: Iterable[ItemT], *, device: str, stop: Stop
     ) -> Iterator[tuple[int, ResultT]]:
@@ -55,10 +61,7 @@ class Ray(Engine):
         EnvironmentLacks    ray is not installed, or the cluster does not answer in time
         """
         global _connected_to
-        try:
-            import ray
-        except ImportError as error:
-            raise EnvironmentLacks("the engine 'ray' needs Ray", hint="pip install 'mep[ray]'") from error
+        ray = _import()
         wanted = self.address or "local"
         if ray.is_initialized() and _connected_to in (None, wanted):
             return ray
@@ -178,6 +181,14 @@ class _Spread:
                 hint=f"every host needs the same mep: pip install mep=={versions()['mep']}",
             )
         self._start()
+
+
+def _import() -> Any:
+    try:
+        import ray
+    except ImportError as error:
+        raise EnvironmentLacks("the engine 'ray' needs Ray", hint="pip install 'mep[ray]'") from error
+    return ray
 
 
 def _wait_for(address: str, timeout_s: float) -> None:

@@ -13,9 +13,10 @@ def check(plan: Plan) -> None:
     """
     for lack in plan.lacks:
         raise lack
-    for task in plan.tasks:
-        if task.status == "reuse":
-            continue
+    missing = [task for task in plan.tasks if task.status != "reuse"]
+    if missing:
+        plan.recipe.machine.engine.require()
+    for task in missing:
         for part in parts(task.config):
             part.require()
         if isinstance(task.config, TrainingConfig):

@@ -1,6 +1,7 @@
 """A few more images from a finished run, and a look at those that it has drawn."""
 
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +77,7 @@ def draw(
     config = GenerationConfig.model_validate(arm.experiment.generation.model_dump() | settled | changes)
     machine = arm.machine
     known = Prompts.load(arm.folders["prompts"], Config()).prompts
-    prompts = list({prompt.id: prompt for prompt in (_prompt(text, known) for text in wanted)}.values())
+    prompts = list({prompt.id: prompt for prompt in (_prompt(text, known, arm.name) for text in wanted)}.values())
     own = seed_of((arm.experiment.seed, repeat_of(arm.name)[1]))
     work = Work(folder=folder, seed=own if seed is None else seed, batch_size=machine.batch_size)
     work.decode_batch_size = machine.decode_batch_size
@@ -105,11 +106,19 @@ def draw(
             yield row
 
 
-def _prompt(text: str, known: Sequence[Prompt]) -> Prompt:
-    """The prompt of the dataset with this id or text, or a new one."""
+def _prompt(text: str, known: Sequence[Prompt], arm: str) -> Prompt:
+    """The prompt of the dataset with this id or text, or a new one.
+
+    UsageError      no text, or an id that this arm does not have
+    """
     for prompt in known:
         if text in (prompt.id, prompt.text):
             return prompt
+    if not text.strip():
+        raise UsageError("a prompt is empty", hint="give the id of a prompt, or words")
+    if re.fullmatch(r"\S*_c\d\d+|c\d\d+", text):  # as ids of prompts look, and words do not
+        hint = f"known: {', '.join(prompt.id for prompt in known[:20])}; of another arm: --arm NAME"
+        raise UsageError(f"arm {arm} has no prompt '{text}'", hint=hint)
     return Prompt(f"free-{hashlib.sha256(text.encode()).hexdigest()[:10]}", text, None, None, 0)
 
 

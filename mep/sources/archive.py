@@ -32,7 +32,7 @@ class Archive(Source):
     def records(self) -> list[Record]:
         pack = _opened(self.path)
         return records_of(
-            pack.names, str(self.path), lambda name: io.TextIOWrapper(io.BytesIO(pack.read(name)), encoding="utf-8")
+            pack.names, str(self.path), lambda name: io.TextIOWrapper(io.BytesIO(pack.read(name)), encoding="utf-8-sig")
         )
 
     def open(self, image_id: str) -> "Image":

@@ -27,7 +27,7 @@ class ImageFolder(Source):
     def records(self) -> list[Record]:
         if not self.path.is_dir():
             raise DataError(f"{self.path} is not a folder", hint="give the folder that holds the images")
-        return records_of(self._names(), str(self.path), lambda name: (self.path / name).open(encoding="utf-8"))
+        return records_of(self._names(), str(self.path), lambda name: (self.path / name).open(encoding="utf-8-sig"))
 
     def open(self, image_id: str) -> "Image":
         from PIL import Image
@@ -46,7 +46,10 @@ class ImageFolder(Source):
         return sorted(filter(None, {class_of(f"{leaf.replace(os.sep, '/')}/x") for leaf in leaves if leaf != "."}))
 
     def externals(self, hash_file: HashFile) -> dict[str, str]:
-        return {"content": fold([(name, hash_file(self.path / name)) for name in self._names()])}
+        try:
+            return {"content": fold([(name, hash_file(self.path / name)) for name in self._names()])}
+        except FileNotFoundError as error:
+            raise DataError(f"{error.filename} is a link to nothing", hint="remove it, or restore the file") from error
 
     def _names(self) -> Iterator[str]:
         """Images and metadata files, as POSIX paths below the folder."""

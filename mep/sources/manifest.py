@@ -70,7 +70,7 @@ class Manifest(Source):
 
     def _id(self, path: Any, where: str) -> str:
         if not isinstance(path, str) or not path:
-            raise DataError(f"{where}: no path in column '{self.column}'")
+            raise DataError(f"{where}: no path in column '{self.column}'", hint="fill it in, or remove the row")
         if Path(path).is_absolute() and Path(path).is_relative_to(self._root):
             path = Path(path).relative_to(self._root).as_posix()
         return inside(path, where)
@@ -84,12 +84,19 @@ class Manifest(Source):
             try:
                 file = pq.ParquetFile(self.path)
             except (pa.ArrowInvalid, OSError) as error:
-                raise DataError(f"{self.path} is no parquet file: {error}") from error
+                raise DataError(
+                    f"{self.path} is no parquet file: {error}", hint="write it again, or give a CSV"
+                ) from error
             rows = (row for batch in file.iter_batches() for row in batch.to_pylist())
             yield from enumerate(rows, 1)
             return
-        with self.path.open(newline="", encoding="utf-8") as text:
-            for number, row in enumerate(csv.DictReader(text), 2):
-                if None in row:
-                    raise DataError(f"{self.path}:{number}: more values than columns", hint="quote values with commas")
-                yield number, dict(row)
+        try:
+            with self.path.open(newline="", encoding="utf-8-sig") as text:
+                for number, row in enumerate(csv.DictReader(text), 2):
+                    if None in row:
+                        raise DataError(
+                            f"{self.path}:{number}: more values than columns", hint="quote values with commas"
+                        )
+                    yield number, dict(row)
+        except UnicodeDecodeError as error:
+            raise DataError(f"{self.path} is not UTF-8 text ({error.reason})", hint="save it as UTF-8") from error

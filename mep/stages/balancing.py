@@ -36,7 +36,11 @@ def balancing(config: BalancingConfig, images: Images, clusters: Clusters, *, wo
     groups = _groups(config.by, images, rows[train], clusters.labels[train])
     choice = config.method.pick(groups, seed=work.seed)
     if len(choice.rows) == 0:
-        raise DataError("balancing leaves no training image", field="balancing.method")
+        raise DataError(
+            "balancing leaves no training image",
+            hint="every label or group of `by` needs an image; {kind: none} keeps all",
+            field="balancing.method",
+        )
     picked = train[choice.rows]
     trained = _pairs(images.labels[rows[picked]], clusters.labels[picked])
     aside = aside[np.isin(_pairs(images.labels[rows[aside]], clusters.labels[aside]), trained)]

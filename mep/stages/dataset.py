@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -108,13 +109,22 @@ def records_of(config: DatasetConfig) -> tuple[list[Record], int]:
     records = config.source.records()
     n_excluded = 0
     if config.exclude is not None:
-        out = set(config.exclude.read_text(encoding="utf-8").splitlines())
+        out = set(_lines_of(config.exclude))
         n_excluded = sum(record.id in out for record in records)
         records = [record for record in records if record.id not in out]
     if len(records) < 2:
         found = "no image" if not records else f"one image only, {records[0].id}"
         raise DataError(f"the dataset holds {found}", hint="at least two are needed", field="dataset.source")
     return records, n_excluded
+
+
+def _lines_of(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path} is not UTF-8 text ({error.reason})", hint="save it as UTF-8", field="dataset.exclude"
+        ) from error
 
 
 def label_text(value: Any) -> str | None:
@@ -181,6 +191,12 @@ def split(
         heldout = _in_splits(records, config.holdout.splits, "dataset.holdout.splits")
     else:
         heldout = draw_groups(labels, groups, config.holdout.fraction or 0.2, work.rng("holdout"))
+    if not config.holdout.splits and len(np.unique(groups)) == 1:
+        raise DataError(
+            f"all {len(records)} images are near duplicates of each other or of one group: none can be set aside",
+            hint="look at the images; near_duplicate_bits: null ignores how like they are",
+            field="dataset.near_duplicate_bits",
+        )
     _refuse_empty_side(heldout, "held-out", "dataset.holdout")
     splits = np.where(heldout, HELDOUT, TRAIN).astype(np.int8)
     rest = np.flatnonzero(~heldout)
@@ -225,7 +241,14 @@ def _groups(records: list[Record], column: str | None) -> NDArray[np.int64]:
     """int64 (n,) number of each image's group; every image is its own where no column is named."""
     if column is None:
         return np.arange(len(records))
-    return np.unique([str(record.metadata.get(column)) for record in records], return_inverse=True)[1].astype(np.int64)
+    names = [label_text(record.metadata.get(column)) for record in records]
+    if missing := names.count(None):
+        raise DataError(
+            f"{records[names.index(None)].id} has no {column} ({missing} images): its side of the split is not known",
+            hint=f"fill in the column '{column}', or take them out: mep lint RECIPE --fix exclude.txt",
+            field="dataset.group",
+        )
+    return np.unique(np.array(names), return_inverse=True)[1].astype(np.int64)
 
 
 def _pixels(

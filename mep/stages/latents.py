@@ -30,7 +30,7 @@ class LatentsConfig(Config):
     128 KB at 512."""
 
 
-@stage(version=2, section="training")
+@stage(version=3, section="training")
 def latents(
     config: LatentsConfig, images: Images, training_set: TrainingSet, base: BaseModel, *, work: Work
 ) -> Latents:
@@ -56,6 +56,8 @@ def latents(
 
     settings = {"autoencoder": folder_digest(base.pipeline / "vae", sha256_of), "side": base.resolution}
     settings |= {"symmetries": turns, "dtype": "float32", "format": 1}
+    if images.window:
+        settings["window"] = images.window  # the digest of deep grey is of what is stored, not of what is seen
     cache = ArrayCache(work.cache_for("latents") / digest(settings)[:32])
     places = cache.fill(chosen.sha256, compute, work)
     found = [places[key] for key in chosen.sha256]

@@ -59,13 +59,16 @@ class Lora(Trainer):
                     parameter.data = parameter.data.float()  # the base may be held in bfloat16, the change never
 
     def _check(self, unet: Any) -> None:
-        """peft passes over a name that matches nothing as long as another one does."""
-        names = [name for name, module in unet.named_modules() if hasattr(module, "weight")]
+        """peft passes over a name that matches nothing as long as another one does, and cannot change a norm."""
+        import torch
+
+        fit = (torch.nn.Linear, torch.nn.Conv2d)
+        names = [name for name, module in unet.named_modules() if isinstance(module, fit)]
         for target in self.targets:
             if not any(name == target or name.endswith(f".{target}") for name in names):
                 known = sorted({name.split(".")[-1] for name in names} - {str(n) for n in range(10)})
                 raise DataError(
-                    f"no layer of the UNet is called {target!r}",
+                    f"no linear or convolution layer of the UNet is called {target!r}",
                     hint=f"its layers end in {', '.join(known)}",
                     field="training.method.targets",
                 )
