@@ -75,8 +75,15 @@ def load_transformers(folder: Path, pooling: str, device: str, dtype: Dtype = "f
     from PIL import Image
     from transformers import AutoImageProcessor, AutoModel
 
-    processor = AutoImageProcessor.from_pretrained(folder)
-    whole = AutoModel.from_pretrained(folder, use_safetensors=True, dtype=getattr(torch, dtype))
+    try:
+        processor = AutoImageProcessor.from_pretrained(folder)
+        whole = AutoModel.from_pretrained(folder, use_safetensors=True, dtype=getattr(torch, dtype))
+    except Exception as error:  # truncated weights, those of another model, no processor: it raises what it comes upon
+        why = next(iter(str(error).splitlines()), "")
+        raise DataError(
+            f"transformers cannot load {folder}: {type(error).__name__}: {why[:200]}",
+            hint="name a whole folder of one model: config.json, preprocessor_config.json and model.safetensors",
+        ) from error
     model = getattr(whole, "vision_model", whole).to(device).eval()
     project = getattr(whole, "visual_projection", None)
     if pooling == "projection":
@@ -152,7 +159,11 @@ def load_timm(folder: Path, device: str, pooling: str = "model", dtype: Dtype = 
     try:
         model = timm.create_model(f"local-dir:{folder.absolute()}", pretrained=True, num_classes=0)
     except Exception as error:  # an unknown architecture or weights of another one: timm raises what it comes upon
-        raise DataError(f"timm cannot load {folder}: {type(error).__name__}: {str(error).splitlines()[0]}") from error
+        why = next(iter(str(error).splitlines()), "")
+        raise DataError(
+            f"timm cannot load {folder}: {type(error).__name__}: {why[:200]}",
+            hint="name a whole folder of one model: config.json and model.safetensors",
+        ) from error
     model = model.to(device, getattr(torch, dtype)).eval()
     known = timm.data.resolve_model_data_config(model)
     transform = timm.data.create_transform(**known, is_training=False)
@@ -185,6 +196,8 @@ def preprocessing_of(folder: Path) -> dict[str, str]:
             "resize": f"image processor @{_short(size)}",
             "preprocessing": _scaled(known, "image_mean", "image_std"),
         }
+    if not (folder / "config.json").exists():
+        raise DataError(f"{folder} holds no config.json", hint="name the folder of a model")
     known = read_json(folder / "config.json").get("pretrained_cfg", {})
     size, way = known.get("input_size"), known.get("interpolation", "")
     return {"resize": f"timm transform {way} @{_short(size)}", "preprocessing": _scaled(known, "mean", "std")}

@@ -166,11 +166,14 @@ def test_processes_measure_what_one_does_and_only_shards_that_are_missing(imagef
     assert np.array_equal(*features)
 
 
-def test_two_processes_extract_the_features_that_one_does(imagefolder, tmp_path):
+def test_two_processes_extract_and_embed_as_one_does(imagefolder, tmp_path):
+    from mep.embedders.handcrafted import Handcrafted
     from mep.extraction import Extraction
     from mep.extractors.random_conv import RandomConv
     from mep.sources.imagefolder import ImageFolder
     from mep.stages.dataset import DatasetConfig, dataset
+    from mep.stages.embedding import EmbeddingConfig
+    from mep.stages.heldout import EmbedRows, Originals
     from mep.stages.references import Squares
 
     source = ImageFolder(kind="imagefolder", path=imagefolder)
@@ -179,4 +182,8 @@ def test_two_processes_extract_the_features_that_one_does(imagefolder, tmp_path)
     works = [Work(folder=tmp_path / str(n), spreader=partial(local(n).spread, device="cpu")) for n in (1, 2)]
     one, two = (work.in_shards("features", range(len(images)), job, size=8) for work in works)
     assert len(one) == 40
+    assert np.array_equal(one, two)
+    embed = EmbedRows(EmbeddingConfig(model=Handcrafted(kind="handcrafted")), Originals(images), 4)
+    one, two = (work.in_shards("vectors", range(len(images)), embed, size=8) for work in works)
+    assert one.shape == (40, 78)
     assert np.array_equal(one, two)

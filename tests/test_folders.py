@@ -1,6 +1,8 @@
 """`mep evaluate`: two plain folders, every number with its protocol, and a clear word about folders that are not."""
 
 import json
+import os
+import shutil
 
 import numpy as np
 import pytest
@@ -185,3 +187,31 @@ def test_mistakes_on_the_command_line_are_told_with_what_is_known(evaluate, opti
     result = evaluate(*options)
     assert result.exit_code in (1, 2)
     assert message in " ".join(result.stderr.split())
+
+
+@pytest.mark.parametrize("damage", ["truncated weights", "another model", "no processor", "no configuration"])
+def test_a_model_that_does_not_load_is_told(evaluate, vit, tmp_path, damage):
+    folder = tmp_path / "model"
+    shutil.copytree(vit, folder)
+    if damage == "truncated weights":
+        os.truncate(folder / "model.safetensors", 1000)
+    elif damage == "another model":
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps(config | {"intermediate_size": 96}))
+    elif damage == "no processor":
+        (folder / "preprocessor_config.json").unlink()
+    else:
+        (folder / "config.json").unlink()
+        (folder / "preprocessor_config.json").unlink()
+    result = evaluate("--score", "kid", "--extractor", f"{{kind: transformers, path: {folder}}}")
+    assert result.exit_code == 1, result.output
+    assert str(folder) in result.stderr
+    assert "hint: name" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("device", "code", "message"), [("gpu", 2, "no device 'gpu'"), ("cuda:1", 3, "0 CUDA devices")]
+)
+def test_a_device_that_is_not_there_is_told(evaluate, device, code, message):
+    result = evaluate("--score", "kid", "--device", device)
+    assert (result.exit_code, message in result.stderr) == (code, True), result.output

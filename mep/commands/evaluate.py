@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.option("--resolution", type=click.IntRange(8, 4096), help="Side in pixels to which both sets are brought first.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of draws and halves.")
 @click.option("--halves", type=click.IntRange(0), default=40, show_default=True, help="For uncertainty; 0 is none.")
-@click.option("--device", default="auto", show_default=True)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
 @click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True)
 @click.option("--strict-comparable", is_flag=True, help="Exit with 5 rather than compare unlike protocols.")
 @JSON
@@ -59,18 +60,23 @@ def command(
     Features are kept in the folder `features` under --runs.
     """
     from mep.console import StepLines, listing, show, tell
+    from mep.engines.local import Local
+    from mep.errors import UsageError
     from mep.extractors import Extractor
     from mep.folders import Machine, evaluate_folders, open_folder
+    from mep.recipe.model import DEVICES
     from mep.report.folders import as_table, notes
     from mep.scores import Score
-    from mep.workers import resolve
 
     chosen = _methods(Extractor, extractors or ("inception",), "--extractor")
     default = ("frechet", "kid", "prdc", *(("memorisation",) if train else ()))
     measured = _methods(Score, scores or default, "--score")
     folders = [open_folder(path) for path in (real, *dict.fromkeys(synthetic))]
     training = open_folder(train) if train else None
-    machine = Machine(runs / "features", resolve(device), batch_size, StepLines)
+    if not re.fullmatch(DEVICES, device):
+        raise UsageError(f"there is no device '{device}'", hint="auto, cpu, cuda, cuda:N or mps")
+    place = Local(kind="local", processes=1).places(device)[0].device
+    machine = Machine(runs / "features", place, batch_size, StepLines)
     found = evaluate_folders(
         folders[0], folders[1:], training, chosen, measured, machine,
         by=by, group=group, size_px=resolution, seed=seed, n_halves=halves,

@@ -156,10 +156,13 @@ def _same_model(extractor: Config, embedder: Config) -> bool:
     return all(one[name] == other[name] for name in places)
 
 
+DEVICES = r"^(auto|cpu|cuda(:\d+)?|mps)$"
+
+
 class MachineConfig(TrainingMachine):
     """What changes speed and memory but never a result; no part of it enters a fingerprint."""
 
-    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$")
+    device: str = Field("auto", pattern=DEVICES)
     """Where models run: cpu, cuda, cuda:1, mps, or auto for the best that is there."""
     engine: OneOf[Engine] = Local(kind="local")
     """Where work on many images runs."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from mep.config import digest
 from mep.extraction import SQUARE
 from mep.stage import Work, stage
 from mep.stages.embedding import EmbeddingConfig
-from mep.stages.heldout import embedded
+from mep.stages.heldout import EmbedRows, embedded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,13 +40,8 @@ def assignment(
     """
     probe = label_probe(images, embeddings)
     listed = samples.rows
-    made = embedded(
-        "samples",
-        lambda rows: [samples.read(listed[row]) for row in rows],
-        len(listed),
-        config.load(work.device),
-        work,
-    )
+    read = Drawn(samples, [row["file_name"] for row in listed])
+    made = embedded("samples", EmbedRows(config, read, work.batch_size), len(listed), work)
 
     def shown(vectors: NDArray[np.float32]) -> NDArray[np.int64]:
         return np.column_stack([clusters.assign(vectors), probe(vectors)])
@@ -60,6 +56,17 @@ def assignment(
         label_names=images.label_names,
         protocol=_protocol(config, embeddings, clusters, base.resolution),
     )
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Reads samples by their rows."""
+
+    samples: Samples
+    names: list[str]
+
+    def __call__(self, rows: Sequence[int]) -> list[NDArray[np.uint8]]:
+        return [self.samples.read({"file_name": self.names[row]}) for row in rows]
 
 
 def _protocol(config: EmbeddingConfig, embeddings: Embeddings, clusters: Clusters, side: int) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from mep.probes.linear import Linear
 from mep.probing import Subset, nested_order, shortage, train_and_predict
 from mep.registry import OneOf
 from mep.stage import Work, stage
+from mep.stages.references import Squares
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -97,13 +98,7 @@ def real_features(
     """float32 (n, d) and their protocol; d is 0 where the probe sees pixels."""
     if config.probe.sees != "features":
         return np.zeros((len(images), 0), np.float32), {"resize": f"{SQUARE} @{size}"}
-    found = features_of(
-        "features",
-        lambda rows: np.stack([images.read_square(row, size) for row in rows]),
-        len(images),
-        config.extractor.load(work.device),
-        work,
-    )
+    found = features_of("features", Squares(images, size), len(images), config.extractor, work)
     return found, {"dtype": "float32"} | protocol_of(config.extractor, found.shape[1], size)
 
 

@@ -133,6 +133,12 @@ def label_text(value: Any) -> str | None:
         return None
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, list | dict):
+        raise DataError(
+            f"a label is {str(value)[:60]}, not one name",
+            hint="give every image one label, or name another column",
+            field="dataset.label",
+        )
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 

@@ -12,11 +12,11 @@ from pydantic import Field, field_validator
 from mep.artifacts import Ceiling, Images, Samples, Utility
 from mep.extraction import features_of, file_formats
 from mep.files import read_json
-from mep.pixels import square
 from mep.probes import Examples, Inputs
 from mep.probing import HeldOut, Predictions, Subset, measure, train_and_predict
 from mep.stage import Work, stage
 from mep.stages.ceiling import CeilingConfig
+from mep.stages.metrics import SampleSquares
 from mep.utility_rows import ALONE, Rows
 
 if TYPE_CHECKING:
@@ -135,11 +135,9 @@ def _pool(
     made = np.flatnonzero(labels[n:] >= 0) + n
     rng = np.random.default_rng([ceiling.about["seed"], len(made)])
 
-    def pixels(rows: Any) -> NDArray[np.uint8]:
-        return np.stack([square(samples.read(listed[row]), size) for row in rows])
-
+    pixels = SampleSquares(samples, [row["file_name"] for row in listed], size)
     if config.probe.sees == "features" and listed:
-        drawn = features_of("features", pixels, len(listed), config.extractor.load(work.device), work)
+        drawn = features_of("features", pixels, len(listed), config.extractor, work)
         table = np.concatenate([ceiling.features, drawn])
         return lambda rows: table[rows], labels, rng.permutation(made)
 
