@@ -18,6 +18,7 @@ from mep.classification import (
     sensitivity,
     specificity,
 )
+from mep.probing import Estimate, HeldOut, Predictions, difference
 from mep.uncertainty import Z_95
 
 
@@ -55,6 +56,21 @@ def test_delong_gives_the_areas_errors_and_covariance_known_for_two_correlated_t
     covariance = (errors[0] ** 2 + errors[1] ** 2 - errors[2] ** 2) / 2
     assert covariance == pytest.approx(7.9753e-4, abs=1e-8)
     assert logit_interval(areas[0], errors[0], Z_95) == pytest.approx((0.732375, 0.885555), abs=1e-6)
+
+
+def test_two_correlated_tests_differ_by_the_known_z_and_p():
+    labels, *readers = two_readers()
+    sides = [
+        (
+            Predictions(two_columns(scores)[None], np.zeros((1, 2)), 0, 0, [{}]),
+            Estimate(float(auroc(two_columns(scores), labels, ones(120))[0]), None, None, None, "", np.zeros(1)),
+        )
+        for scores in readers
+    ]
+    found, p = difference(*sides, HeldOut(labels, np.arange(120)))
+    assert (found.value, found.se) == pytest.approx((-0.011950, 0.036411), abs=1e-6)
+    assert found.value / found.se == pytest.approx(-0.328198, abs=1e-6)
+    assert p == pytest.approx(0.742762, abs=1e-6)
 
 
 def test_the_variance_of_delong_is_that_of_counting_every_pair():

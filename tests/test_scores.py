@@ -16,7 +16,7 @@ from mep.errors import DataError
 from mep.registry import kind_of, members
 from mep.scores import Score, measure_all
 from mep.scores.cmmd import Cmmd, median_distance, mmd
-from mep.scores.fd_infinity import FdInfinity, extrapolate
+from mep.scores.fd_infinity import FdInfinity, distances_at, extrapolate, line_through
 from mep.scores.frechet import Frechet, frechet, frechet_distance, null_distance
 from mep.scores.kid import Kid, kernel_distance, kernel_distance_error, permutation_p
 from mep.scores.kid_subsets import KidSubsets
@@ -353,6 +353,11 @@ def test_mean_embedding_distance_of_the_golden_sets(name, raw, unit):
     assert Cmmd(kind="cmmd").measure(*sets)["mmd_rbf"] == pytest.approx(unit, abs=DIGITS)
 
 
+def test_without_the_diagonal_the_mean_embedding_distance_is_unbiased():
+    found = Cmmd(kind="cmmd", unbiased=True).measure(*golden("A"))["mmd_rbf"]
+    assert found == pytest.approx(1.026826, abs=DIGITS)
+
+
 def test_at_the_paper_s_bandwidth_the_kernel_is_all_but_linear():
     real, fake = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in golden("A"))
     assert mmd(real, fake, sigma=10) == pytest.approx(10 * ((real.mean(0) - fake.mean(0)) ** 2).sum(), rel=0.01)
@@ -383,9 +388,15 @@ def test_rows_without_direction_are_refused_where_length_is_taken_off():
 # --- Endless sets -----------------------------------------------------------------------------------------------
 
 
-def test_the_line_through_the_golden_distances_has_the_published_intercept():
-    rng = np.random.RandomState(0)
-    assert extrapolate(*golden("F"), (240, 400, 600, 800, 1000, 1200), rng) == pytest.approx(0.193377, abs=DIGITS)
+def test_the_golden_distances_and_the_line_through_them():
+    sizes = (240, 400, 600, 800, 1000, 1200)
+    distances = distances_at(*golden("F"), sizes, np.random.RandomState(0))
+    known = [1.029317, 0.599919, 0.560736, 0.417969, 0.394692, 0.367758]
+    assert distances == pytest.approx(known, abs=DIGITS)
+    intercept, slope = line_through(sizes, distances)
+    assert intercept == pytest.approx(0.193377, abs=DIGITS)
+    assert slope == pytest.approx(193.5878, abs=1e-4)
+    assert extrapolate(*golden("F"), sizes, np.random.RandomState(0)) == intercept
 
 
 def test_extrapolation_takes_most_of_the_bias_off():

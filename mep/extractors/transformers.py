@@ -30,4 +30,5 @@ class Transformers(PretrainedExtractor):
     def metric_name(self, metric: str, n: int, settings: dict[str, Any]) -> str:
         of_the_paper = self.id == CMMD_MODEL and self.pooling == "projection"
         defaults = settings.get("sigma") == 10.0 and settings.get("unit_length") is True
+        defaults = defaults and not settings.get("unbiased")
         return "cmmd" if metric == "mmd_rbf" and of_the_paper and defaults else metric

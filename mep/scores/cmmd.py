@@ -32,6 +32,8 @@ class Cmmd(Score):
     """Bandwidth of the kernel: a number, or the median distance of real images."""
     unit_length: bool = True
     """Whether features are scaled to length 1 first."""
+    unbiased: bool = False
+    """Leave out what an image has in common with itself: around 0 when alike, and then sometimes below."""
 
     better: ClassVar[dict[str, Literal["lower", "higher"]]] = {"mmd_rbf": "lower"}
 
@@ -40,24 +42,28 @@ class Cmmd(Score):
         if self.unit_length:
             sets = [_scaled(rows, name) for rows, name in zip(sets, ("real", "fake"), strict=True)]
         sigma = median_distance(sets[0]) if self.sigma == "median" else float(self.sigma)
-        return {"mmd_rbf": mmd(*sets, sigma=sigma)}
+        return {"mmd_rbf": mmd(*sets, sigma=sigma, unbiased=self.unbiased)}
 
     def protocol(self, metric: str) -> dict[str, Any]:
         return {"kernel": f"exp(-|x - y|²/2σ²), σ = {self.sigma}{', unit length' if self.unit_length else ''}"}
 
 
-def mmd(real: NDArray[np.float64], fake: NDArray[np.float64], *, sigma: float) -> float:
-    """1,000 times the biased squared discrepancy, its diagonal kept as in the paper; 0 when equal, lower is closer.
+def mmd(real: NDArray[np.float64], fake: NDArray[np.float64], *, sigma: float, unbiased: bool = False) -> float:
+    """1,000 times the squared discrepancy; 0 when equal, lower is closer.
 
-    real    float64 (n, d)
-    fake    float64 (m, d)
-    sigma   bandwidth, feature units
+    real        float64 (n, d)
+    fake        float64 (m, d)
+    sigma       bandwidth, feature units
+    unbiased    without the diagonal, which the paper keeps
 
-    Source  Gretton et al. 2012, JMLR 13:723, their V-statistic
+    Source  Gretton et al. 2012, JMLR 13:723, their V-statistic and their U-statistic
     """
     centre = real.mean(axis=0)
     real, fake = real - centre, fake - centre
-    return 1000 * (_mean(real, real, sigma) + _mean(fake, fake, sigma) - 2 * _mean(real, fake, sigma))
+    within = [_mean(rows, rows, sigma) for rows in (real, fake)]
+    if unbiased:  # the diagonal of the kernel less 1 is 0: only the number of pairs is another
+        within = [mean * len(rows) / (len(rows) - 1) for mean, rows in zip(within, (real, fake), strict=True)]
+    return 1000 * (sum(within) - 2 * _mean(real, fake, sigma))
 
 
 def _mean(left: NDArray[np.float64], right: NDArray[np.float64], sigma: float) -> float:

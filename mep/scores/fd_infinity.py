@@ -52,8 +52,20 @@ def extrapolate(
     rng: np.random.Generator | np.random.RandomState,
 ) -> float:
     """Intercept of the distances of random subsets of every size over 1/size."""
-    distances = []
-    for size in sizes:
-        drawn = [rows[rng.permutation(len(rows))[:size]] for rows in (real, fake)]
-        distances.append(frechet_distance(*drawn))
-    return float(np.polynomial.polynomial.polyfit(1 / np.asarray(sizes), distances, 1)[0])
+    return line_through(sizes, distances_at(real, fake, sizes, rng))[0]
+
+
+def distances_at(
+    real: NDArray[np.floating],
+    fake: NDArray[np.floating],
+    sizes: Sequence[int],
+    rng: np.random.Generator | np.random.RandomState,
+) -> list[float]:
+    """Fréchet distances of random subsets of every size."""
+    return [frechet_distance(*(rows[rng.permutation(len(rows))[:size]] for rows in (real, fake))) for size in sizes]
+
+
+def line_through(sizes: Sequence[int], distances: Sequence[float]) -> tuple[float, float]:
+    """Intercept and slope of distances over 1/size, by least squares."""
+    intercept, slope = np.polynomial.polynomial.polyfit(1 / np.asarray(sizes), distances, 1)
+    return float(intercept), float(slope)
