@@ -330,7 +330,8 @@ def _numbers(
         elif metric in found.errors and trust_errors:
             numbers |= {"se": found.errors[metric], "method": "jackknife, one image at a time"}
         elif (se := _spread(own)) is not None:
-            numbers |= {"se": se, "method": told}
+            # a share that is 0 or 1 on every half is not certain: nobody knows how far from it the truth may be
+            numbers |= {"se": se, "method": told} if se > 0 else {"flags": ["no_spread"]}
         rows[metric] = numbers, own
     return rows
 

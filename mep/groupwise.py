@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 Keys = Sequence[str | None]
 """The group of every image; None for an image that belongs to none."""
 
+FEWEST_IN_A_GROUP = 11
+"""2 k + 1 of the widest neighbourhoods, k = 5: of fewer images no number is told."""
+
 AGGREGATES = {
     "macro": "mean over groups",
     "weighted": "mean over groups, each by its share of the held-out images",
@@ -118,7 +121,7 @@ def _group(
 
 
 def _refusal(score: Score, space: Space, n: int, n_real: int, n_fake: int) -> str:
-    needed = 2 * space.real.shape[1] if score.kind == "frechet" else score.minimum()
+    needed = 2 * space.real.shape[1] if score.kind == "frechet" else max(score.minimum(), FEWEST_IN_A_GROUP)
     if n >= needed:
         return ""
     return f"{n_real} held-out and {n_fake} generated images, at least {needed} of each are needed"

@@ -45,7 +45,8 @@ def difference_of(own: dict[int, Entry], base: dict[int, Entry], how: dict[str, 
     if mine.value is None or theirs.value is None:
         return mine.protocol.get("reason") or theirs.protocol.get("reason") or "there are too few images"
     if mine.se is None or theirs.se is None:
-        return "there are too few images for halves"
+        same = any("no_spread" in one.protocol["flags"] for one in (mine, theirs))
+        return "one of them is the same on every half" if same else "there are too few images for halves"
     my_halves, their_halves = halves.of(mine), halves.of(theirs)
     if my_halves is None or their_halves is None:
         return "the halves behind them have been deleted since"

@@ -59,7 +59,7 @@ class MetricsConfig(ReferencesConfig):
         return self
 
 
-@stage(version=3)
+@stage(version=4)
 def metrics(
     config: MetricsConfig, references: References, assignment: Assignment, samples: Samples, *, work: Work
 ) -> Scores:
