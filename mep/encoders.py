@@ -79,11 +79,7 @@ def load_transformers(folder: Path, pooling: str, device: str, dtype: Dtype = "f
         processor = AutoImageProcessor.from_pretrained(folder)
         whole = AutoModel.from_pretrained(folder, use_safetensors=True, dtype=getattr(torch, dtype))
     except Exception as error:  # truncated weights, those of another model, no processor: it raises what it comes upon
-        why = next(iter(str(error).splitlines()), "")
-        raise DataError(
-            f"transformers cannot load {folder}: {type(error).__name__}: {why[:200]}",
-            hint="name a whole folder of one model: config.json, preprocessor_config.json and model.safetensors",
-        ) from error
+        raise _unloadable("transformers", folder, error, "preprocessor_config.json") from error
     model = getattr(whole, "vision_model", whole).to(device).eval()
     project = getattr(whole, "visual_projection", None)
     if pooling == "projection":
@@ -159,11 +155,7 @@ def load_timm(folder: Path, device: str, pooling: str = "model", dtype: Dtype = 
     try:
         model = timm.create_model(f"local-dir:{folder.absolute()}", pretrained=True, num_classes=0)
     except Exception as error:  # an unknown architecture or weights of another one: timm raises what it comes upon
-        why = next(iter(str(error).splitlines()), "")
-        raise DataError(
-            f"timm cannot load {folder}: {type(error).__name__}: {why[:200]}",
-            hint="name a whole folder of one model: config.json and model.safetensors",
-        ) from error
+        raise _unloadable("timm", folder, error) from error
     model = model.to(device, getattr(torch, dtype)).eval()
     known = timm.data.resolve_model_data_config(model)
     transform = timm.data.create_transform(**known, is_training=False)
@@ -184,6 +176,15 @@ def load_timm(folder: Path, device: str, pooling: str = "model", dtype: Dtype = 
 
     about = {"mean": list(known["mean"]), "std": list(known["std"]), "size": _short(list(known["input_size"][1:]))}
     return Encoder(prepare, forward, about | {"interpolation": known["interpolation"], "dtype": dtype})
+
+
+def _unloadable(library: str, folder: Path, error: Exception, *more: str) -> DataError:
+    why = next(iter(str(error).splitlines()), "")[:200]
+    files = ", ".join(["config.json", *more])
+    return DataError(
+        f"{library} cannot load {folder}: {type(error).__name__}: {why}",
+        hint=f"name a whole folder of one model: {files} and model.safetensors",
+    )
 
 
 def preprocessing_of(folder: Path) -> dict[str, str]:

@@ -4,9 +4,21 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
+
+from mep.errors import DataError
+
+
+@contextmanager
+def reading_utf8(name: Any, field: str = "") -> Iterator[None]:
+    """DataError where what is read within is not UTF-8."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise DataError(f"{name} is not UTF-8 text ({error.reason})", hint="save it as UTF-8", field=field) from error
 
 
 def sha256_of(path: Path) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from mep.artifacts import HELDOUT, TRAIN
 from mep.scan import near_duplicates, scan
 from mep.split import straddling
-from mep.stages.dataset import DatasetConfig, label_text, records_of
+from mep.stages.dataset import DatasetConfig, label_text, label_texts, records_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +50,7 @@ def lint(config: DatasetConfig, work: Work) -> tuple[int, list[Finding]]:
     """Number of images, and all that is wrong with them, check by check."""
     records, _ = records_of(config)
     found = scan(config.source, records, work)
-    labels = [label_text(record.metadata.get(config.label)) for record in records] if config.label else None
+    labels = label_texts(records, config.label) if config.label else None
     findings = [
         *_unreadable(records, found),
         *_missing_labels(records, labels, config),

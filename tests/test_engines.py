@@ -137,6 +137,7 @@ def test_a_device_that_is_not_there_is_told_before_any_work():
 
 def test_processes_measure_what_one_does_and_only_shards_that_are_missing(imagefolder, tmp_path, monkeypatch):
     from mep import stage
+    from mep.artifacts import Reader
     from mep.detectors.hsv import Measure
     from mep.scan import Scan
     from mep.sources.imagefolder import ImageFolder
@@ -161,7 +162,7 @@ def test_processes_measure_what_one_does_and_only_shards_that_are_missing(imagef
     assert there.measured("scan", ids, Scan(source), size=30).tolist() == one.tolist()
     assert measured == ids[30:]
     whole = [name for name in ids if name != "broken.png"]
-    features = [work.measured("features", whole, Measure(source, None)) for work in (here, there)]
+    features = [work.measured("features", whole, Measure(Reader(source))) for work in (here, there)]
     assert features[0].shape == (40, 9)
     assert np.array_equal(*features)
 
@@ -172,8 +173,7 @@ def test_two_processes_extract_and_embed_as_one_does(imagefolder, tmp_path):
     from mep.extractors.random_conv import RandomConv
     from mep.sources.imagefolder import ImageFolder
     from mep.stages.dataset import DatasetConfig, dataset
-    from mep.stages.embedding import EmbeddingConfig
-    from mep.stages.heldout import EmbedRows, Originals
+    from mep.stages.embedding import Embed, EmbeddingConfig
     from mep.stages.references import Squares
 
     source = ImageFolder(kind="imagefolder", path=imagefolder)
@@ -183,7 +183,7 @@ def test_two_processes_extract_and_embed_as_one_does(imagefolder, tmp_path):
     one, two = (work.in_shards("features", range(len(images)), job, size=8) for work in works)
     assert len(one) == 40
     assert np.array_equal(one, two)
-    embed = EmbedRows(EmbeddingConfig(model=Handcrafted(kind="handcrafted")), Originals(images), 4)
-    one, two = (work.in_shards("vectors", range(len(images)), embed, size=8) for work in works)
+    embed = Embed(EmbeddingConfig(model=Handcrafted(kind="handcrafted")), partial(map, images.reader), 4)
+    one, two = (work.in_shards("vectors", images.ids, embed, size=8) for work in works)
     assert one.shape == (40, 78)
     assert np.array_equal(one, two)

@@ -5,7 +5,7 @@ Shape letters: `n` images, `d` features, `k` clusters, `h w c` pixels.
 
 from mep.artifacts.base import Artifact, InFolder, Table, load_table, save_table
 from mep.artifacts.captions import Members, Prompt, Prompts, TrainingSet
-from mep.artifacts.images import HELDOUT, SPLITS, TRAIN, VALIDATION, Images, Opener
+from mep.artifacts.images import HELDOUT, SPLITS, TRAIN, VALIDATION, Images, Opener, Reader
 from mep.artifacts.models import BaseModel, Guidance, InPipeline, Latents, Model, Samples
 from mep.artifacts.scores import Assignment, Ceiling, References, Scores, Utility
 from mep.artifacts.vectors import Assigner, Clusters, Embeddings, HeldOutEmbeddings, Inliers
@@ -34,6 +34,7 @@ __all__ = [
     "Opener",
     "Prompt",
     "Prompts",
+    "Reader",
     "References",
     "Samples",
     "Scores",

@@ -27,6 +27,22 @@ class Opener(Protocol):
     def path_of(self, image_id: str) -> Path | None: ...
 
 
+@dataclass(frozen=True)
+class Reader:
+    """RGB pixels (h, w, 3) of an image by its id.
+
+    window      values of deep grey that become black and white
+    """
+
+    source: Opener
+    window: tuple[float, float] | None = None
+
+    def __call__(self, image_id: str) -> NDArray[np.uint8]:
+        from mep.pixels import to_rgb
+
+        return to_rgb(self.source.open(image_id), self.window)
+
+
 @dataclass(frozen=True, eq=False)
 class Images(Artifact):
     """The dataset: one row an image, pixels read from the source when asked for.
@@ -115,6 +131,11 @@ class Images(Artifact):
         return np.fromiter(map(position.__getitem__, ids), dtype=np.int64, count=len(ids))
 
     @property
+    def reader(self) -> "Reader":
+        """Reads images by id, wherever a worker runs."""
+        return Reader(self.source, self.window)
+
+    @property
     def window(self) -> tuple[float, float] | None:
         """The values of deep grey that become black and white; None where no image has any."""
         low_and_high = self.pixels.get("window")
@@ -125,9 +146,7 @@ class Images(Artifact):
 
     def read(self, row: int) -> NDArray[np.uint8]:
         """RGB pixels (h, w, 3) of an image."""
-        from mep.pixels import to_rgb
-
-        return to_rgb(self.source.open(self.ids[row]), self.window)
+        return self.reader(self.ids[row])
 
     def read_square(self, row: int, size_px: int) -> NDArray[np.uint8]:
         """RGB pixels (size_px, size_px, 3): shorter side resized, then the centre cropped."""

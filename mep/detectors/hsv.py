@@ -11,14 +11,12 @@ import numpy as np
 from pydantic import Field
 
 from mep.detectors import Detector, Verdict, verdict
-from mep.pixels import to_rgb
 from mep.workers import Job
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mep.artifacts import Images, Opener
-    from mep.pixels import Window
+    from mep.artifacts import Images, Reader
     from mep.stage import Work
 
 BRIGHT = 150
@@ -59,21 +57,17 @@ class Hsv(Detector):
 
 def measure(images: Images, work: Work) -> dict[str, NDArray[np.float64]]:
     """The nine features of n images, float64 (n,) each; resumable."""
-    return dict(zip(NAMES, work.measured("features", images.ids, Measure(images.source, images.window)).T, strict=True))
+    return dict(zip(NAMES, work.measured("features", images.ids, Measure(images.reader)).T, strict=True))
 
 
 @dataclass(frozen=True)
 class Measure(Job[Sequence[str], "NDArray[np.float64]"]):
     """The features of images by id, float64 (n, 9)."""
 
-    source: Opener
-    window: Window | None
+    read: Reader
 
     def prepare(self, device: str) -> Callable[[Sequence[str]], NDArray[np.float64]]:
-        return lambda ids: np.array([tuple(hsv_features(self._read(one)).values()) for one in ids])
-
-    def _read(self, image_id: str) -> NDArray[np.uint8]:
-        return to_rgb(self.source.open(image_id), self.window)
+        return lambda ids: np.array([tuple(hsv_features(self.read(one)).values()) for one in ids])
 
 
 def hsv_features(pixels: NDArray[np.uint8]) -> dict[str, float]:

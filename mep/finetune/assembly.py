@@ -114,7 +114,9 @@ def assemble(
         denoiser=denoiser,
         noise_scheduler=noise_scheduler,
         average=average,
-        step=Step(config, denoiser, noise_scheduler, batches, optimizer, schedule, average, accelerator, work),
+        step=Step(
+            config, denoiser, noise_scheduler, batches, optimizer, schedule, average, accelerator, work, crew.in_parts
+        ),
         watch=Watch(config.watch, config.steps, denoiser, average, seen, trackers),
         crew=crew,
         trackers=trackers,

@@ -41,12 +41,13 @@ class Step:
         average: Average,
         accelerator: Accelerator,
         work: Work,
+        in_parts: bool,
     ):
         self.config, self.noise_scheduler, self.batches, self.work = config, noise_scheduler, batches, work
         self.optimizer, self.schedule, self.average = optimizer, schedule, average
         self.accelerator, self.n, self.rank = accelerator, accelerator.num_processes, accelerator.process_index
         self.parameters = list(denoiser.trained().values())
-        self.in_parts = work.machine.in_parts and self.n > 1
+        self.in_parts = in_parts
         copies = self.n > 1 and not self.in_parts
         self.model: Any = accelerator.prepare_model(denoiser, device_placement=False) if copies else denoiser
         self.share = share_of(config.global_batch_size, self.rank, self.n)

@@ -75,7 +75,8 @@ def forecast(plan: Plan, store: Store) -> Forecast:
         found.arms.append(counts)
         if repeat_of(arm)[1] == 1:
             found.notes += _caption_notes(prompts, experiment.training.base.caption_tokens)
-            found.notes += getattr(load(tasks["balancing"]), "shortage", ())
+            balanced = load(tasks["balancing"])
+            found.notes += balanced.shortage if balanced else []
         disk |= _disk(experiment, tasks, counts)
     found.notes = list(dict.fromkeys(found.notes))
     found.disk_bytes = sum(disk.values())

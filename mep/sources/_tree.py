@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
 
 from mep.errors import DataError
+from mep.files import reading_utf8
 from mep.sources import Record
 
 if TYPE_CHECKING:
@@ -60,16 +61,13 @@ def _join(
     """Image -> its row in a metadata file."""
     rows: dict[str, dict[str, Any]] = {}
     for table in tables:
-        try:
-            with open_text(table) as file:
-                for number, row in _rows(table, file, place):
-                    where = f"{place}/{table}:{number}"
-                    name = _named(row, table, where, images)
-                    if name in rows:
-                        raise DataError(f"{where}: {name} has a row already", hint="keep one row an image")
-                    rows[name] = row
-        except UnicodeDecodeError as error:
-            raise DataError(f"{place}/{table} is not UTF-8 text ({error.reason})", hint="save it as UTF-8") from error
+        with reading_utf8(f"{place}/{table}"), open_text(table) as file:
+            for number, row in _rows(table, file, place):
+                where = f"{place}/{table}:{number}"
+                name = _named(row, table, where, images)
+                if name in rows:
+                    raise DataError(f"{where}: {name} has a row already", hint="keep one row an image")
+                rows[name] = row
     return rows
 
 
@@ -109,13 +107,21 @@ def _named(row: dict[str, Any], table: str, where: str, images: set[str]) -> str
     return found
 
 
+def csv_rows(file: IO[str], name: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(line number, row) of a CSV file.
+
+    DataError   a row that is longer than the first
+    """
+    for number, row in enumerate(csv.DictReader(file), 2):
+        if None in row:
+            raise DataError(f"{name}:{number}: more values than columns", hint="quote values with commas")
+        yield number, dict(row)
+
+
 def _rows(table: str, file: IO[str], place: str) -> Iterator[tuple[int, dict[str, Any]]]:
     """(line number, row) of a metadata file."""
     if table.endswith(".csv"):
-        for number, row in enumerate(csv.DictReader(file), 2):
-            if None in row:
-                raise DataError(f"{place}/{table}:{number}: more values than columns", hint="quote values with commas")
-            yield number, dict(row)
+        yield from csv_rows(file, f"{place}/{table}")
         return
     for number, line in enumerate(file, 1):
         if not line.strip():

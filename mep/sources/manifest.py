@@ -1,14 +1,14 @@
 """A table of paths."""
 
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mep.config import HashFile, LocalPath, fold
 from mep.errors import DataError
+from mep.files import reading_utf8
 from mep.sources import Record, Source
-from mep.sources._tree import inside
+from mep.sources._tree import csv_rows, inside
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -90,13 +90,5 @@ class Manifest(Source):
             rows = (row for batch in file.iter_batches() for row in batch.to_pylist())
             yield from enumerate(rows, 1)
             return
-        try:
-            with self.path.open(newline="", encoding="utf-8-sig") as text:
-                for number, row in enumerate(csv.DictReader(text), 2):
-                    if None in row:
-                        raise DataError(
-                            f"{self.path}:{number}: more values than columns", hint="quote values with commas"
-                        )
-                    yield number, dict(row)
-        except UnicodeDecodeError as error:
-            raise DataError(f"{self.path} is not UTF-8 text ({error.reason})", hint="save it as UTF-8") from error
+        with reading_utf8(self.path), self.path.open(newline="", encoding="utf-8-sig") as text:
+            yield from csv_rows(text, str(self.path))

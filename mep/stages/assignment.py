@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,8 +12,7 @@ from mep.artifacts import TRAIN, Assignment, BaseModel, Clusters, Embeddings, He
 from mep.config import digest
 from mep.extraction import SQUARE
 from mep.stage import Work, stage
-from mep.stages.embedding import EmbeddingConfig
-from mep.stages.heldout import EmbedRows, embedded
+from mep.stages.embedding import Embed, EmbeddingConfig, embedded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,8 +39,7 @@ def assignment(
     """
     probe = label_probe(images, embeddings)
     listed = samples.rows
-    read = Drawn(samples, [row["file_name"] for row in listed])
-    made = embedded("samples", EmbedRows(config, read, work.batch_size), len(listed), work)
+    made = embedded("samples", Embed(config, partial(map, samples.read), work.batch_size), listed, work)
 
     def shown(vectors: NDArray[np.float32]) -> NDArray[np.int64]:
         return np.column_stack([clusters.assign(vectors), probe(vectors)])
@@ -56,17 +54,6 @@ def assignment(
         label_names=images.label_names,
         protocol=_protocol(config, embeddings, clusters, base.resolution),
     )
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """Reads samples by their rows."""
-
-    samples: Samples
-    names: list[str]
-
-    def __call__(self, rows: Sequence[int]) -> list[NDArray[np.uint8]]:
-        return [self.samples.read({"file_name": self.names[row]}) for row in rows]
 
 
 def _protocol(config: EmbeddingConfig, embeddings: Embeddings, clusters: Clusters, side: int) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from pydantic import Field, model_validator
 from mep.artifacts import HELDOUT, TRAIN, VALIDATION, Images
 from mep.config import Config, HashFile, LocalPath
 from mep.errors import DataError
+from mep.files import reading_utf8
 from mep.registry import OneOf
 from mep.scan import near_duplicates, scan, window
 from mep.sources import Record, Source
@@ -109,7 +109,8 @@ def records_of(config: DatasetConfig) -> tuple[list[Record], int]:
     records = config.source.records()
     n_excluded = 0
     if config.exclude is not None:
-        out = set(_lines_of(config.exclude))
+        with reading_utf8(config.exclude, field="dataset.exclude"):
+            out = set(config.exclude.read_text(encoding="utf-8-sig").splitlines())
         n_excluded = sum(record.id in out for record in records)
         records = [record for record in records if record.id not in out]
     if len(records) < 2:
@@ -118,35 +119,35 @@ def records_of(config: DatasetConfig) -> tuple[list[Record], int]:
     return records, n_excluded
 
 
-def _lines_of(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path} is not UTF-8 text ({error.reason})", hint="save it as UTF-8", field="dataset.exclude"
-        ) from error
-
-
 def label_text(value: Any) -> str | None:
     """The name of a label; None where there is none."""
     if value is None or value != value or (isinstance(value, str) and value.strip().lower() in ("", "nan")):
         return None
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, list | dict):
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def label_texts(records: list[Record], column: str) -> list[str | None]:
+    """The label of every record; None where it has none.
+
+    DataError   one has several
+    """
+    values = [record.metadata.get(column) for record in records]
+    if several := [value for value in values if isinstance(value, list | dict)]:
         raise DataError(
-            f"a label is {str(value)[:60]}, not one name",
+            f"a label is {str(several[0])[:60]}, not one name",
             hint="give every image one label, or name another column",
             field="dataset.label",
         )
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    return [label_text(value) for value in values]
 
 
 def _labels(records: list[Record], column: str | None) -> tuple[NDArray[np.int64], list[str]]:
     if column is None:
         return np.full(len(records), -1, dtype=np.int64), []
     _check_column(records, column, "dataset.label", hint="none; add a metadata.jsonl beside the images")
-    texts = [label_text(record.metadata.get(column)) for record in records]
+    texts = label_texts(records, column)
     missing = [record.id for record, text in zip(records, texts, strict=True) if text is None]
     if missing:
         more = f" ({len(missing)} images)" if len(missing) > 1 else ""
@@ -195,14 +196,14 @@ def split(
     groups = joined(named, twins)
     if config.holdout.splits:
         heldout = _in_splits(records, config.holdout.splits, "dataset.holdout.splits")
-    else:
-        heldout = draw_groups(labels, groups, config.holdout.fraction or 0.2, work.rng("holdout"))
-    if not config.holdout.splits and len(np.unique(groups)) == 1:
+    elif groups.max() == 0:
         raise DataError(
             f"all {len(records)} images are near duplicates of each other or of one group: none can be set aside",
             hint="look at the images; near_duplicate_bits: null ignores how like they are",
             field="dataset.near_duplicate_bits",
         )
+    else:
+        heldout = draw_groups(labels, groups, config.holdout.fraction or 0.2, work.rng("holdout"))
     _refuse_empty_side(heldout, "held-out", "dataset.holdout")
     splits = np.where(heldout, HELDOUT, TRAIN).astype(np.int8)
     rest = np.flatnonzero(~heldout)

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from mep.artifacts import Embeddings, Images, Opener
+from mep.artifacts import Embeddings, Images
 from mep.config import Config
 from mep.edges import edges
 from mep.embedders import Embedder
 from mep.encoders import Encoder
 from mep.errors import DataError
-from mep.pixels import to_rgb
 from mep.registry import OneOf
 from mep.stage import Work, stage
 from mep.workers import Job, ahead
@@ -56,33 +56,53 @@ def embedding(config: EmbeddingConfig, images: Images, *, work: Work) -> Embeddi
     seen = images.seen
     places = np.unique(np.linspace(0, len(seen) - 1, N_TESTED).astype(int))
     about = self_test(config.load(work.device), [seen.read(int(row)) for row in places], config.view)
-    job = Embed(config, images.source, images.window, work.batch_size)
-    vectors = work.in_shards("vectors", seen.ids, job, size=SHARD)
+    job = Embed(config, partial(map, images.reader), work.batch_size)
+    return Embeddings(seen.ids, embedded("vectors", job, seen.ids, work), about)
+
+
+def embedded(name: str, job: Embed, items: Sequence[Any], work: Work) -> NDArray[np.float32]:
+    """float32 (n, d): vectors of the images that items stand for, in resumable shards.
+
+    DataError   some are not finite
+    """
+    vectors = work.in_shards(name, items, job, size=SHARD)
     if not np.isfinite(vectors).all():
-        raise DataError("the embedder gave values that are not finite", field="embedding.model")
-    return Embeddings(seen.ids, vectors, about)
+        raise DataError(
+            "the embedder gave values that are not finite",
+            hint="try it with dtype: float32, or another embedder",
+            field="embedding.model",
+        )
+    return vectors
 
 
 @dataclass(frozen=True)
-class Embed(Job[Sequence[str], "NDArray[np.float32]"]):
-    """Embeds images by id; threads read and prepare the next batches while the model computes."""
+class Embed(Job[Sequence[Any], "NDArray[np.float32]"]):
+    """Embeds the images that items stand for; threads read and prepare the next batches while the model computes.
+
+    read    items -> uint8 RGB images (h, w, 3) of any size; it can be pickled
+    change  device -> what a model there makes of a batch of squares, uint8 (b, h, w, 3), before they are embedded
+    """
 
     config: EmbeddingConfig
-    source: Opener
-    window: tuple[float, float] | None
+    read: Callable[[Sequence[Any]], Iterable[NDArray[np.uint8]]]
     batch_size: int
+    change: Callable[[str], Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] | None = None
 
-    def prepare(self, device: str) -> Callable[[Sequence[str]], NDArray[np.float32]]:
+    def prepare(self, device: str) -> Callable[[Sequence[Any]], NDArray[np.float32]]:
         encoder = self.config.load(device)
-        threads = max(2, min(16, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4))
+        change = self.change(device) if self.change else None
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4
+        threads = 1 if change else max(2, min(16, cores))
 
-        def read(ids: Sequence[str]) -> Any:
-            return encoder.prepare([to_rgb(self.source.open(image_id), self.window) for image_id in ids])
+        def ready(items: Sequence[Any]) -> Any:
+            images = list(self.read(items))
+            return encoder.prepare(list(change(np.stack(images))) if change else images)
 
-        def compute(ids: Sequence[str]) -> NDArray[np.float32]:
-            batches = [ids[start : start + self.batch_size] for start in range(0, len(ids), self.batch_size)]
+        def compute(items: Sequence[Any]) -> NDArray[np.float32]:
+            batches = [items[start : start + self.batch_size] for start in range(0, len(items), self.batch_size)]
             with ThreadPoolExecutor(threads, thread_name_prefix="read") as pool:
-                return np.concatenate([encoder.forward(batch) for batch in ahead(pool, read, batches, threads)])
+                ahead_of_it = ahead(pool, ready, batches, max(2, threads))
+                return np.concatenate([encoder.forward(batch) for batch in ahead_of_it])
 
         return compute
 

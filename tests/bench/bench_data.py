@@ -63,6 +63,7 @@ def embedding(tiles):
     declare_missing_operators()
     from transformers import ViTConfig, ViTImageProcessor, ViTModel
 
+    from mep.artifacts import Reader
     from mep.embedders.transformers import Transformers
     from mep.sources.imagefolder import ImageFolder
     from mep.stages.embedding import Embed, EmbeddingConfig
@@ -80,7 +81,7 @@ def embedding(tiles):
         ids = [record.id for record in source.records()]
         for dtype in ("float32", "bfloat16"):
             config = EmbeddingConfig(model=Transformers(kind="transformers", path=root / "vit", dtype=dtype))
-            compute = Embed(config, source, None, batch).prepare("cpu")
+            compute = Embed(config, partial(map, Reader(source)), batch).prepare("cpu")
             encoder = config.load("cpu")
             ready = [
                 encoder.prepare([np.asarray(source.open(one).convert("RGB")) for one in ids[start : start + batch]])
