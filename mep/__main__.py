@@ -1,5 +1,5 @@
 """`python -m mep` is `mep`."""
 
-from mep.cli import main
+from mep.cli.main import main
 
 main(prog_name="mep")

@@ -68,18 +68,6 @@ def members(family: type[Method]) -> dict[str, type[Method]]:
     return {kind: one for kind, one in found.items() if one is not None}
 
 
-@cache
-def families() -> dict[str, type[Method]]:
-    """Every family by the name of its folder."""
-    import mep
-
-    for module in pkgutil.iter_modules(mep.__path__):
-        if module.ispkg:
-            importlib.import_module(f"mep.{module.name}")
-    found = [family for family in Method.__subclasses__() if family.__module__.startswith("mep.")]
-    return {family.__module__.removeprefix("mep."): family for family in sorted(found, key=lambda f: f.__module__)}
-
-
 @dataclass(frozen=True)
 class _OneOf:
     """Picks the member by `kind`. A union of pydantic would do the same, but import and build every member first."""

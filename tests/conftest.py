@@ -1,32 +1,16 @@
-"""What the tests share: small drawn datasets, a recipe that runs end to end in seconds, the real data where it lies."""
+"""Fixtures that all tests share; what they draw is in support/small_data.py."""
 
 import os
 import shutil
-from pathlib import Path
-from types import SimpleNamespace
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the models of the tests are too small to be shared by threads
 
-import numpy as np
 import pytest
-import yaml
-from PIL import Image
+from small_data import draw_imagefolder, real_data, tiny_settings, write_recipe
 
-from mep.artifacts import Images
-from mep.torchvision_ops import declare_missing_operators
+from mep.machine.torchvision_ops import declare_missing_operators
 
 declare_missing_operators()
-
-REPOSITORY = Path(__file__).parents[1]
-SHARED = REPOSITORY.parent / "shared" / "data"
-
-
-def real_data(name):
-    """A folder of real images outside the repository; the test is skipped where it is absent."""
-    folder = SHARED / name
-    if not folder.is_dir():
-        pytest.skip(f"the real images are not here: {folder} does not exist")
-    return folder
 
 
 @pytest.fixture
@@ -39,83 +23,9 @@ def cxr():
     return real_data("rsna-cxr")
 
 
-def draw(rng, brown, size=32):
-    """A picture with some structure: blobs of one of two colours on a pale ground."""
-    y, x = np.mgrid[:size, :size]
-    pixels = np.full((size, size, 3), 230.0)
-    for _ in range(6):
-        cy, cx, r = [*rng.uniform(0, size, 2), rng.uniform(2, 7)]
-        pixels[(y - cy) ** 2 + (x - cx) ** 2 < r**2] = (120, 70, 30) if brown else (80, 90, 160)
-    return np.clip(pixels + rng.normal(0, 8, pixels.shape), 0, 255).astype(np.uint8)
-
-
 @pytest.fixture
 def imagefolder(tmp_path):
     return draw_imagefolder(tmp_path / "images")
-
-
-def draw_imagefolder(folder, n=40):
-    """Images of 32 pixels, half `cancer` and half `healthy`, four from each slide, with a metadata.jsonl."""
-    folder.mkdir()
-    rng = np.random.default_rng(0)
-    lines = []
-    for number in range(n):
-        label = ("healthy", "cancer")[number % 2]
-        Image.fromarray(draw(rng, label == "cancer")).save(folder / f"{number:02d}.png")
-        slide = f"s{number // 4}"
-        lines.append(f'{{"file_name": "{number:02d}.png", "label": "{label}", "slide": "{slide}"}}')
-    (folder / "metadata.jsonl").write_text("\n".join(lines) + "\n")
-    return folder
-
-
-def in_memory(pictures):
-    """Images whose pixels are in memory."""
-    n = len(pictures)
-    source = SimpleNamespace(open=lambda name: Image.fromarray(pictures[int(name)]))
-    none = np.full(n, -1, dtype=np.int64)
-    sizes = np.array([picture.shape[1::-1] for picture in pictures])
-    return Images([str(row) for row in range(n)], none, [], np.zeros(n, np.int8), [""] * n, sizes, {}, source)
-
-
-def tiny_settings(folder, *, training_steps=6, autoencoder_steps=6):
-    """A complete recipe with a model small enough to train in a second or two."""
-    return {
-        "mep": 2,
-        "name": "tiny",
-        "seed": 7,
-        "dataset": {
-            "source": {"kind": "imagefolder", "path": str(folder)},
-            "label": "label",
-            "holdout": {"fraction": 0.25},
-        },
-        "clustering": {"method": {"kind": "kmeans", "k": 2}},
-        "prompts": {"template": "Histology image of {label} tissue, morphology type {cluster:words}"},
-        "training": {
-            "base": {
-                "kind": "scratch",
-                "resolution": 32,
-                "autoencoder": {"channels": [8, 8], "latent_channels": 4, "steps": autoencoder_steps, "batch_size": 4},
-                "unet": {"channels": [16, 16], "attention": [False, True], "head_channels": 8},
-                "text": {"width": 16, "layers": 1},
-            },
-            "steps": training_steps,
-            "global_batch_size": 4,
-            "learning_rate": 1e-3,
-            "watch": {"looks": 1, "steps": 2, "prompts": 1},
-        },
-        "generation": {
-            "allocation": {"kind": "per_label", "images": 5},
-            "sampler": {"kind": "dpmsolver++", "steps": 2},
-            "guidance": 1.5,
-        },
-        "arms": {"label-only": {"prompts": {"template": "Histology image of {label} tissue"}}, "mep": {}},
-        "machine": {"device": "cpu", "batch_size": 8, "engine": {"kind": "local", "workers": 1}},
-    }
-
-
-def write_recipe(path, settings):
-    path.write_text(yaml.safe_dump(settings, sort_keys=False))
-    return path
 
 
 @pytest.fixture

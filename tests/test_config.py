@@ -3,14 +3,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY
 from pydantic import ValidationError
+from small_data import REPOSITORY
 
-from mep.clusterers import Clusterer
-from mep.clusterers.kmeans import KMeans
 from mep.config import Config, LocalPath, canonical_json, digest, field_descriptions, fold, folder_digest, parts
-from mep.files import sha256_of
-from mep.registry import OneOf, families, kinds, members
+from mep.machine.files import sha256_of
+from mep.methods import families
+from mep.methods.clusterers import Clusterer
+from mep.methods.clusterers.kmeans import KMeans
+from mep.registry import OneOf, kinds, members
 
 
 class Model(Config):
@@ -74,7 +75,7 @@ def test_configs_are_frozen_and_refuse_unknown_keys():
 
 
 def test_a_new_file_in_a_method_folder_is_a_new_kind():
-    folder = Path(__import__("mep.clusterers").__file__).parent / "clusterers"
+    folder = Path(__import__("mep.methods.clusterers").__file__).parent / "clusterers"
     assert set(members(Clusterer)) == {path.stem for path in folder.glob("[a-z]*.py")}
 
 
@@ -95,7 +96,7 @@ def test_a_file_is_called_like_the_kind_that_it_defines():
 def test_a_recipe_loads_the_methods_that_it_names_and_no_others():
     code = (
         "import sys; from mep.recipe import load_recipe; load_recipe('recipes/quickstart.yaml');"
-        "print([name for name in sys.modules if name.startswith('mep.clusterers.') and '._' not in name])"
+        "print([name for name in sys.modules if name.startswith('mep.methods.clusterers.') and '._' not in name])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY, check=True)
-    assert done.stdout.strip() == "['mep.clusterers.kmeans']"
+    assert done.stdout.strip() == "['mep.methods.clusterers.kmeans']"

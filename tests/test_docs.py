@@ -5,10 +5,11 @@ import shlex
 
 import click
 import pytest
-from conftest import REPOSITORY
+from small_data import REPOSITORY
 
-from mep.cli import main
-from mep.registry import families, members
+from mep.cli.main import main
+from mep.methods import families
+from mep.registry import members
 from mep.stages import stages
 from mep.store.database import Database
 

@@ -4,10 +4,10 @@ import json
 
 import pytest
 from click.testing import CliRunner
-from conftest import tiny_settings, write_recipe
+from small_data import tiny_settings, write_recipe
 
 from mep.artifacts import Samples
-from mep.cli import main
+from mep.cli.main import main
 
 
 def run(settings, tmp_path):

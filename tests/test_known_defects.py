@@ -9,29 +9,29 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import draw_imagefolder, in_memory, tiny_settings, write_recipe
 from PIL import Image
+from small_data import draw_imagefolder, in_memory, tiny_settings, write_recipe
 
 import mep
 from mep.artifacts import Clusters, Embeddings, Inliers, Prompt, Prompts, TrainingSet
-from mep.balancers import Groups
-from mep.balancers.uniform_per_prompt import UniformPerPrompt
-from mep.captions import Writer, identity
-from mep.clusterers import ChooseK
-from mep.clusterers.kmeans import KMeans
-from mep.detectors.hsv import measure
-from mep.detectors.quantile import Quantile
-from mep.embedders.transformers import Transformers
-from mep.encoders import Encoder
+from mep.artifacts.imagefolder import write_imagefolder
 from mep.errors import DataError, RecipeError
-from mep.imagefolder import write_imagefolder
+from mep.imaging.encoders import Encoder
+from mep.machine.work import Work
+from mep.methods.balancers import Groups
+from mep.methods.balancers.uniform_per_prompt import UniformPerPrompt
+from mep.methods.clusterers import ChooseK
+from mep.methods.clusterers.kmeans import KMeans
+from mep.methods.detectors.hsv import measure
+from mep.methods.detectors.quantile import Quantile
+from mep.methods.embedders.transformers import Transformers
+from mep.methods.sources.imagefolder import ImageFolder
 from mep.recipe import load_recipe
-from mep.sources.imagefolder import ImageFolder
-from mep.stage import Work
 from mep.stages.clustering import ClusteringConfig, clustering
-from mep.stages.dataset import DatasetConfig, dataset
+from mep.stages.dataset.stage import DatasetConfig, dataset
 from mep.stages.embedding import self_test
 from mep.stages.outliers import OutliersConfig, outliers
+from mep.stages.prompts.template import Writer, identity
 
 PLAIN = {"mean": [0.5] * 3, "std": [0.5] * 3, "size": "32x32"}
 
@@ -85,7 +85,7 @@ def test_defect_3_the_effective_preprocessing_is_kept():
 
 
 def test_defect_4_importing_the_embedders_touches_no_gpu():
-    code = "import sys, mep.embedders.transformers, mep.stages.embedding; print('torch' in sys.modules)"
+    code = "import sys, mep.methods.embedders.transformers, mep.stages.embedding; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "False"
 

@@ -5,12 +5,12 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from test_scores import golden
+from golden_sets import golden
 
-from mep.scores.frechet import frechet_distance
-from mep.scores.kid import kernel_distance
-from mep.scores.kid_subsets import KidSubsets
-from mep.scores.prdc import prdc
+from mep.methods.scores.frechet import frechet_distance
+from mep.methods.scores.kid import kernel_distance
+from mep.methods.scores.kid_subsets import KidSubsets
+from mep.methods.scores.prdc import prdc
 
 
 def fidelity(module):

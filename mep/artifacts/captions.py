@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mep.artifacts.base import Artifact, load_table, save_table
 from mep.config import Config
-from mep.files import read_json, write_json
+from mep.machine.files import read_json, write_json
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mep.artifacts.base import Artifact, Table, load_table, save_table
 from mep.config import Config
-from mep.files import read_json, write_json
+from mep.machine.files import read_json, write_json
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -38,7 +38,7 @@ class Reader:
     window: tuple[float, float] | None = None
 
     def __call__(self, image_id: str) -> NDArray[np.uint8]:
-        from mep.pixels import to_rgb
+        from mep.imaging.pixels import to_rgb
 
         return to_rgb(self.source.open(image_id), self.window)
 
@@ -150,7 +150,7 @@ class Images(Artifact):
 
     def read_square(self, row: int, size_px: int) -> NDArray[np.uint8]:
         """RGB pixels (size_px, size_px, 3): shorter side resized, then the centre cropped."""
-        from mep.pixels import square
+        from mep.imaging.pixels import square
 
         return square(self.read(row), size_px)
 

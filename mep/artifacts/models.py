@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mep.artifacts.base import Artifact, InFolder, Table, load_table
 from mep.config import Config
-from mep.files import read_json, read_json_lines, write_json
+from mep.machine.files import read_json, read_json_lines, write_json
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,8 +78,9 @@ class Latents(InFolder):
 class Model(InPipeline):
     """The fine-tuned pipeline in `pipeline/`, which StableDiffusionPipeline.from_pretrained loads, and its losses.
 
-    With LoRA `pipeline/` is the base, and `lora/` holds what load_lora_weights reads; `mep.pipelines.load_pipeline`
-    fuses the two. `raw/` holds the last weights where those of generation are their moving average.
+    With LoRA `pipeline/` is the base, and `lora/` holds what load_lora_weights reads;
+    `mep.diffusion.pipelines.load_pipeline` fuses the two. `raw/` holds the last weights where those of generation are
+    their moving average.
     """
 
     @property

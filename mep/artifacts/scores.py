@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mep.artifacts.base import Artifact, Table, load_table, save_table
 from mep.config import Config
-from mep.files import read_json, write_json
+from mep.machine.files import read_json, write_json
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +98,7 @@ class Assignment(Artifact):
 class Scores(Artifact):
     """Numbers with their protocol, one row a number, and what stands behind them.
 
-    rows        metric, subject, value, se, ... as `mep.evaluation` documents
+    rows        metric, subject, value, se, ... as `mep.evaluation.evaluate` documents
     halves      float64 (len(rows), s)          the statistic on s random halves; nan where a row has none
     features    extractor -> float32 (m, d)     of the samples as they were scored, to compare arms by permutation
     closest     extractor -> the samples that come nearest to a training image: file_name, train (image id), distance,

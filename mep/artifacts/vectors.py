@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mep.artifacts.base import Artifact, Table, load_table, mapped, save_table
 from mep.config import Config
-from mep.files import read_json, write_json
+from mep.machine.files import read_json, write_json
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +117,7 @@ class Clusters(Artifact):
     state         arrays that `ClusteringConfig.assign` reads
     memberships   float32 (n, k)  how far an image belongs to each cluster, where the method says so
     cards         a row a cluster: cluster, size, share, labels, medoids, compactness, stability, nearest, distance, as
-                  `mep.clusterers._cards.cards` documents
+                  `mep.methods.clusterers._cards.cards` documents
     curve         a row for each number of clusters that was tried: k, index, value, chosen
     assigner      the config that made it, which knows how to assign new vectors
     """

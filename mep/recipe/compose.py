@@ -19,7 +19,7 @@ from mep.recipe.model import NAME, Experiment, RecipeFile
 from mep.recipe.reader import Node, parse, parse_recipe, without
 from mep.recipe.source import Source
 from mep.recipe.variables import substituted, variables_of
-from mep.recipe.words import find_near, inside, is_config, is_family, show
+from mep.recipe.wording import find_near, inside, is_config, is_family, show
 from mep.registry import member
 
 SHAPING = ("arms", "matrix", "vars")

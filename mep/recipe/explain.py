@@ -15,7 +15,7 @@ from mep.recipe.migrations import new_name
 from mep.recipe.model import FORMAT, RecipeFile
 from mep.recipe.reader import Node
 from mep.recipe.source import Source
-from mep.recipe.words import (
+from mep.recipe.wording import (
     a,
     choices,
     dotted,

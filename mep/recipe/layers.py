@@ -11,7 +11,7 @@ from mep.recipe.compose import merge
 from mep.recipe.migrations import migrated
 from mep.recipe.reader import Node, parse_recipe, without
 from mep.recipe.source import Source, read_file
-from mep.recipe.words import show
+from mep.recipe.wording import show
 
 MAX_FILES = 32
 """Files that a recipe and those that it extends may be, each counted as often as it is named."""

@@ -12,7 +12,7 @@ from mep.recipe.explain import validate
 from mep.recipe.layers import read_layers
 from mep.recipe.model import Experiment, MachineConfig, RecipeFile, repeat_name
 from mep.recipe.reader import Node
-from mep.recipe.words import dotted
+from mep.recipe.wording import dotted
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 from mep.errors import Mistake
 from mep.recipe.reader import Node
 from mep.recipe.source import Source
-from mep.recipe.words import find_near, show
+from mep.recipe.wording import find_near, show
 
 MAX_ARMS = 256
 """Arms of a recipe, whether written or made by its matrix."""

@@ -5,25 +5,25 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
-from mep.captions import FORMATS
 from mep.config import Config
-from mep.engines import Engine
-from mep.engines.local import Local
 from mep.errors import DataError
-from mep.machine import TrainingMachine
-from mep.recipe.words import find_near
+from mep.machine.engines import Engine
+from mep.machine.engines.local import Local
+from mep.machine.settings import TrainingMachine
+from mep.recipe.wording import find_near
 from mep.registry import OneOf
 from mep.stages.balancing import BalancingConfig
 from mep.stages.clustering import ClusteringConfig
-from mep.stages.dataset import DatasetConfig
+from mep.stages.dataset.stage import DatasetConfig
 from mep.stages.embedding import EmbeddingConfig
-from mep.stages.generation import GenerationConfig
+from mep.stages.generation.stage import GenerationConfig
 from mep.stages.guidance import GuidanceChoice
 from mep.stages.metrics import MetricsConfig
 from mep.stages.outliers import OutliersConfig
-from mep.stages.prompts import PromptsConfig
-from mep.stages.training import TrainingConfig
-from mep.stages.utility import UtilityConfig
+from mep.stages.prompts.stage import PromptsConfig
+from mep.stages.prompts.template import FORMATS
+from mep.stages.training.config import TrainingConfig
+from mep.stages.utility.stage import UtilityConfig
 
 FORMAT = 2
 """The recipe format that this version of mep writes; it reads the earlier ones too. Format n came with mep 0.n."""

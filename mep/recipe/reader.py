@@ -17,7 +17,7 @@ from yaml.scanner import Scanner
 
 from mep.errors import Mistake, Place, RecipeError
 from mep.recipe.source import Source
-from mep.recipe.words import show
+from mep.recipe.wording import show
 
 MAX_NESTING = 64
 MAX_VALUES = 10_000  # about a second of reading

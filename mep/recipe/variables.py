@@ -7,7 +7,7 @@ from typing import Any
 from mep.errors import Mistake
 from mep.recipe.reader import Node, without
 from mep.recipe.source import Source
-from mep.recipe.words import dotted, find_near, show
+from mep.recipe.wording import dotted, find_near, show
 
 SLOT = re.compile(r"\$\{([^{}]*)\}")
 MAX_CHARACTERS = 10_000

@@ -5,11 +5,11 @@ import statistics
 from typing import Any
 
 from mep.config import canonical_json
-from mep.protocol import COMPARED
+from mep.evaluation.protocol import COMPARED
+from mep.evaluation.uncertainty import difference, paired_by_seed
 from mep.report.scores import Entry, Halves
 from mep.report.table import Delta
 from mep.report.text import listed
-from mep.uncertainty import difference, paired_by_seed
 
 
 def unlike_of(own: Entry, measure: Entry) -> dict[str, str]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from mep.evaluation.uncertainty import Difference
 from mep.report.text import interval_text, plain, rounded, rounded_error
-from mep.uncertainty import Difference
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from mep.folders import Evaluation, Folder
+    from mep.evaluation.folders import Evaluation, Folder
 
 FEW = 2000
 """Images below which a Fréchet distance of Inception says more about the number of images than most readers expect."""

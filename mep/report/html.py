@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 import mep
 from mep.artifacts import Images, TrainingSet
-from mep.files import write_text
+from mep.machine.files import write_text
 from mep.report.compare import comparison
 from mep.report.curves import charts
 from mep.report.data import Report
@@ -24,7 +24,7 @@ from mep.report.sentences import is_better, is_clear, verdict
 from mep.report.table import Comparison, Metric
 from mep.report.text import clipped, difference_text, interval_text, listed, p_text, plain, rounded
 from mep.report.view import View, select
-from mep.uncertainty import Z_95
+from mep.statistics.intervals import Z_95
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -125,7 +125,7 @@ def _measured(
 
 def _of_samples(own: Drawn, extractor: str) -> _Set | None:
     """Samples that were scored, with the features that they were scored by."""
-    from mep.evaluation import drawn
+    from mep.evaluation.evaluate import drawn
 
     scores = own.arm.get(Scores)
     features = scores.features.get(extractor) if scores else None
@@ -208,7 +208,7 @@ def _in_unit_square(places: "NDArray[np.float64]") -> "NDArray[np.float64]":
 def _sprite(reads: list[Any]) -> str:
     from PIL import Image
 
-    from mep.pixels import square
+    from mep.imaging.pixels import square
 
     sheet = np.full((-(-len(reads) // TILES_ACROSS) * TILE_PX, TILES_ACROSS * TILE_PX, 3), 128, np.uint8)
     there = 0

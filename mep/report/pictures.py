@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mep.pixels import square
+from mep.imaging.pixels import square
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

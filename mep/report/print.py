@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mep.artifacts import BaseModel, Model
-from mep.files import write_atomically, write_text
+from mep.machine.files import write_atomically, write_text
 from mep.report.data import Report
 from mep.report.figures import running_mean, window_for
 from mep.report.formats import csv_cell, csv_text

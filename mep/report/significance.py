@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from mep.evaluation.uncertainty import holm
 from mep.report.scores import Entry
 from mep.store import Store
-from mep.uncertainty import holm
 
 if TYPE_CHECKING:
     from mep.report.table import Metric
@@ -55,8 +55,8 @@ def permutation_p(store: Store, mine: Entry, theirs: Entry) -> float | None:
     """p of the difference of two kernel distances by dealing the images of both arms out again; None without files."""
     import numpy as np
 
-    from mep.evaluation import drawn
-    from mep.scores.kid import permutation_p as by_permutation
+    from mep.evaluation.evaluate import drawn
+    from mep.methods.scores.kid import permutation_p as by_permutation
 
     extractor, root = mine.extractor, store.root / "store"
     paths = [root / one.artifact_id / "features" / f"{extractor}.npy" for one in (mine, theirs)]

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mep.artifacts import Artifact, Prompt
-from mep.captions import Writer
 from mep.config import Download, parts
 from mep.errors import DataError
-from mep.pixels import SYMMETRIES
+from mep.imaging.pixels import SYMMETRIES
 from mep.recipe.model import Experiment, repeat_of
 from mep.runner.plan import Plan, Task
+from mep.stages.prompts.template import Writer
 from mep.store import Store
 
 PIECE = re.compile(r"[^\W\d_]+|\d|[^\s\w]+", re.UNICODE)

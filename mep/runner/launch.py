@@ -16,10 +16,10 @@ from typing import Any
 from mep import errors
 from mep.artifacts import Artifact
 from mep.errors import DataError, EnvironmentLacks, Interrupted, MepError
-from mep.files import write_json, write_text
-from mep.machine import TrainingMachine, accelerate_settings
+from mep.machine.files import write_json, write_text
+from mep.machine.settings import TrainingMachine, accelerate_settings
+from mep.machine.work import Work
 from mep.runner.plan import Task
-from mep.stage import Work
 from mep.store import Store
 
 SPEC, STOP, PROGRESS, FAILURE, LOG = "launch.json", "stop", "progress.json", "failure.json", "processes.txt"
@@ -60,7 +60,7 @@ def command_of(config: Path, folder: Path) -> list[str]:
             hint="for a model whose training one device cannot hold, set distributed_type: FSDP there",
         )
     # accelerate starts several CPU processes by MPI only; torchrun, which it uses for GPUs, does it without. A model in
-    # parts needs nothing else of it either: the parts are cut in `mep.finetune.sharding`.
+    # parts needs nothing else of it either: the parts are cut in `mep.stages.training.fsdp`.
     torchrun = kind == "FSDP" or (kind == "MULTI_CPU" and not settings.get("mpirun_config"))
     by_torchrun = ["--multi_gpu"] if torchrun else []
     port = [] if "main_process_port" in settings else ["--main_process_port", "0"]

@@ -9,7 +9,7 @@ from typing import Any
 import mep
 from mep.config import Config, HashFile, leaves
 from mep.errors import IntegrityError
-from mep.files import write_text
+from mep.machine.files import write_text
 from mep.recipe import Recipe, lock_text
 from mep.recipe.model import Experiment, repeat_of
 from mep.runner.plan import Plan

@@ -1,9 +1,10 @@
 """What a run needs of the machine, asked before its first stage and not hours later."""
 
 from mep.config import parts
+from mep.machine.workers import resolve
 from mep.runner.plan import Plan
-from mep.stages.training import TrainingConfig, check_machine
-from mep.workers import resolve
+from mep.stages.training.config import TrainingConfig
+from mep.stages.training.stage import check_machine
 
 
 def check(plan: Plan) -> None:

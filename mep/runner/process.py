@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from mep.errors import Interrupted, MepError
-from mep.files import write_json
-from mep.machine import TrainingMachine
+from mep.machine.files import write_json
+from mep.machine.settings import TrainingMachine
+from mep.machine.work import Silent, Work
 from mep.runner.launch import FAILURE, PROGRESS, SPEC, STOP, failure_of
-from mep.stage import Silent, Work
 from mep.stages import stages
 
 PARENT_S = 1.0

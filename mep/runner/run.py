@@ -10,7 +10,7 @@ from typing import Any
 
 from mep.config import leaves
 from mep.errors import DataError, Mistake, RecipeError, UsageError
-from mep.files import write_text
+from mep.machine.files import write_text
 from mep.recipe import Recipe, load_recipe
 from mep.runner import environment
 from mep.runner.faults import told

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from mep.artifacts import Guidance, Model, Prompt, Prompts, Samples
 from mep.config import Config
-from mep.drawing.plan import SamplePlan, file_name
-from mep.drawing.sheets import labelled
 from mep.errors import UsageError
-from mep.files import read_json, write_bytes
+from mep.machine.files import read_json, write_bytes
+from mep.machine.work import Work
+from mep.machine.workers import in_process, resolve
+from mep.methods.samplers import Sampler
 from mep.recipe import load_recipe
 from mep.recipe.model import Experiment, MachineConfig, repeat_of
 from mep.registry import members
 from mep.runner.fingerprint import seed_of
-from mep.samplers import Sampler
-from mep.stage import Work
-from mep.stages.generation import GenerationConfig, drawing_job
+from mep.stages.generation.contact_sheets import labelled
+from mep.stages.generation.schedule import SamplePlan, file_name
+from mep.stages.generation.stage import GenerationConfig, drawing_job
 from mep.store import Store
-from mep.workers import in_process, resolve
 
 if TYPE_CHECKING:
     from PIL.Image import Image

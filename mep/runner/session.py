@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from functools import partial
 
 from mep.errors import Interrupted, MepError, StageFailed
-from mep.killpoints import reach
-from mep.machine import peak_memory_mb
+from mep.machine.settings import peak_memory_mb
+from mep.machine.work import Work
+from mep.machine.workers import resolve
 from mep.recipe.model import MachineConfig
 from mep.runner import environment
 from mep.runner.attempt import continued, drop_empty, first_error_first
@@ -20,11 +21,10 @@ from mep.runner.launch import launch
 from mep.runner.plan import Plan, Task, lineage_of
 from mep.runner.signals import Signals, listening
 from mep.runner.watch import Log, Noted, Watcher
-from mep.stage import Work
 from mep.store import Store, now
+from mep.store.crash_points import reach
 from mep.store.database import Entry, Row
 from mep.store.ledger import Ledger
-from mep.workers import resolve
 
 
 class Session:

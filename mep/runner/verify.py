@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from mep.errors import MepError
-from mep.files import sha256_of, write_json
+from mep.machine.files import sha256_of, write_json
 from mep.recipe import load_recipe
 from mep.runner.fingerprint import fingerprint_of
 from mep.runner.lock import inputs_of, unlike, versions

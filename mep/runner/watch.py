@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from mep.killpoints import reach
+from mep.machine.work import Progress, Silent
 from mep.runner.plan import Plan, Task
-from mep.stage import Progress, Silent
 from mep.store import now
+from mep.store.crash_points import reach
 
 LOG = "log.txt"
 LOG_EVERY_S = 10.0

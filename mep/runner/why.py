@@ -9,7 +9,7 @@ from typing import Any
 from mep.artifacts import Clusters, Prompts, Samples
 from mep.config import Config
 from mep.errors import UsageError
-from mep.files import read_json_lines, sha256_of
+from mep.machine.files import read_json_lines, sha256_of
 from mep.stages import stages
 from mep.store import Store, manifest
 from mep.store.manifest import Manifest

@@ -1,4 +1,4 @@
-"""Stages: one file each, named like its function and its artifact folder; their types give the order."""
+"""Stages: a file each, or a folder with `stage.py`, named like the function; their types give the order."""
 
 import importlib
 import pkgutil
@@ -13,7 +13,8 @@ def stages() -> dict[str, Stage]:
     """Every stage by name, each after the stages whose output it reads."""
     found: dict[str, Stage] = {}
     for module in pkgutil.iter_modules(__path__):
-        for value in vars(importlib.import_module(f"{__name__}.{module.name}")).values():
+        name = f"{__name__}.{module.name}" + (".stage" if module.ispkg else "")
+        for value in vars(importlib.import_module(name)).values():
             if isinstance(value, Stage):
                 found[value.name] = value
     maker = {one.output: one.name for one in found.values()}

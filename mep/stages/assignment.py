@@ -10,8 +10,9 @@ import numpy as np
 
 from mep.artifacts import TRAIN, Assignment, BaseModel, Clusters, Embeddings, HeldOutEmbeddings, Images, Samples
 from mep.config import digest
-from mep.extraction import SQUARE
-from mep.stage import Work, stage
+from mep.evaluation.features import SQUARE
+from mep.machine.work import Work
+from mep.stage import stage
 from mep.stages.embedding import Embed, EmbeddingConfig, embedded
 
 if TYPE_CHECKING:
@@ -96,5 +97,5 @@ def label_probe(images: Images, embeddings: Embeddings) -> Callable[[NDArray[np.
 
 
 def _side_by_side(wanted: NDArray[np.int64], found: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Columns as `mep.scores.adherence` reads them: wanted and found cluster, wanted and found label."""
+    """Columns as `mep.methods.scores.adherence` reads them: wanted and found cluster, wanted and found label."""
     return np.column_stack([wanted[:, 0], found[:, 0], wanted[:, 1], found[:, 1]])

@@ -8,11 +8,12 @@ import numpy as np
 from pydantic import Field
 
 from mep.artifacts import TRAIN, VALIDATION, Clusters, Images, Members, TrainingSet
-from mep.balancers import Balancer, Choice, Groups
 from mep.config import Config
 from mep.errors import DataError
+from mep.machine.work import Work
+from mep.methods.balancers import Balancer, Choice, Groups
 from mep.registry import OneOf
-from mep.stage import Work, stage
+from mep.stage import stage
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

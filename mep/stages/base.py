@@ -1,11 +1,12 @@
 """Base: the latent diffusion model to start from, shared by all arms."""
 
 from mep.artifacts import BaseModel, Images
-from mep.bases import Base
 from mep.config import Config
-from mep.files import write_json
+from mep.machine.files import write_json
+from mep.machine.work import Work
+from mep.methods.bases import Base
 from mep.registry import OneOf
-from mep.stage import Work, stage
+from mep.stage import stage
 
 
 class BaseConfig(Config):

@@ -10,15 +10,16 @@ from pydantic import Field, field_validator
 
 from mep.artifacts import TRAIN, VALIDATION, BaseModel, Ceiling, Images
 from mep.config import Config
-from mep.extraction import SQUARE, features_of, protocol_of
-from mep.extractors import Extractor
-from mep.extractors.random_conv import RandomConv
-from mep.probes import Examples, Inputs, Probe
-from mep.probes.linear import Linear
-from mep.probing import Subset, nested_order, shortage, train_and_predict
+from mep.evaluation.features import SQUARE, features_of, protocol_of
+from mep.machine.work import Work
+from mep.methods.extractors import Extractor
+from mep.methods.extractors.random_conv import RandomConv
+from mep.methods.probes import Examples, Inputs, Probe
+from mep.methods.probes.linear import Linear
 from mep.registry import OneOf
-from mep.stage import Work, stage
+from mep.stage import stage
 from mep.stages.references import Squares
+from mep.stages.utility.probing import Subset, nested_order, shortage, train_and_predict
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

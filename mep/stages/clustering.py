@@ -8,19 +8,20 @@ import numpy as np
 from pydantic import Field
 
 from mep.artifacts import TRAIN, Clusters, Embeddings, Images, Inliers
-from mep.clusterers import Clusterer
-from mep.clusterers._cards import cards, stability_of
-from mep.clusterers._choice import draw_curve, settle_k
-from mep.clusterers._reduction import Reduction
 from mep.config import HashFile, LocalPath, folder_digest
 from mep.errors import DataError
+from mep.machine.work import Work
+from mep.methods.clusterers import Clusterer
+from mep.methods.clusterers._cards import cards, stability_of
+from mep.methods.clusterers._choice import draw_curve, settle_k
+from mep.methods.clusterers._reduction import Reduction
 from mep.registry import OneOf
-from mep.stage import Work, stage
+from mep.stage import stage
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mep.clusterers import Partition
+    from mep.methods.clusterers import Partition
 
 
 class ClusteringConfig(Reduction):

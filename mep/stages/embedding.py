@@ -13,13 +13,14 @@ import numpy as np
 
 from mep.artifacts import Embeddings, Images
 from mep.config import Config
-from mep.edges import edges
-from mep.embedders import Embedder
-from mep.encoders import Encoder
 from mep.errors import DataError
+from mep.imaging.edges import edges
+from mep.imaging.encoders import Encoder
+from mep.machine.work import Work
+from mep.machine.workers import Job, ahead
+from mep.methods.embedders import Embedder
 from mep.registry import OneOf
-from mep.stage import Work, stage
-from mep.workers import Job, ahead
+from mep.stage import stage
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

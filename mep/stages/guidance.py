@@ -12,16 +12,17 @@ from pydantic import Discriminator, Field, Tag
 
 from mep.artifacts import Guidance, Images, Model, Prompts, TrainingSet
 from mep.config import Config, by_shape
-from mep.drawing.job import Draw, Drawing
-from mep.drawing.plan import Sample, SamplePlan
 from mep.errors import DataError
-from mep.extractors import Extractor
-from mep.extractors.random_conv import RandomConv
+from mep.machine.work import Work
+from mep.methods.extractors import Extractor
+from mep.methods.extractors.random_conv import RandomConv
+from mep.methods.samplers import Sampler
+from mep.methods.scores.frechet import frechet_distance
+from mep.methods.scores.kid import kernel_distance, kernel_distance_error
 from mep.registry import OneOf
-from mep.samplers import Sampler
-from mep.scores.frechet import frechet_distance
-from mep.scores.kid import kernel_distance, kernel_distance_error
-from mep.stage import Work, stage
+from mep.stage import stage
+from mep.stages.generation.schedule import Sample, SamplePlan
+from mep.stages.generation.worker_job import Draw, Drawing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

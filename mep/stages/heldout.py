@@ -3,7 +3,8 @@
 from functools import partial
 
 from mep.artifacts import BaseModel, HeldOutEmbeddings, Images
-from mep.stage import Work, stage
+from mep.machine.work import Work
+from mep.stage import stage
 from mep.stages.embedding import Embed, EmbeddingConfig, embedded
 from mep.stages.references import Squares, reconstructor
 

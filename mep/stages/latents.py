@@ -7,12 +7,13 @@ import numpy as np
 from pydantic import Field
 
 from mep.artifacts import BaseModel, Images, Latents, TrainingSet, save_table
-from mep.cache import ArrayCache
 from mep.config import Config, digest, folder_digest
-from mep.files import link_or_copy, sha256_of, write_json
-from mep.finetune.encoding import Encoder, Scaling
-from mep.pixels import SYMMETRIES
-from mep.stage import Work, stage
+from mep.diffusion.encoding import Encoder, Scaling
+from mep.imaging.pixels import SYMMETRIES
+from mep.machine.array_cache import ArrayCache
+from mep.machine.files import link_or_copy, sha256_of, write_json
+from mep.machine.work import Work
+from mep.stage import stage
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -10,19 +10,20 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from mep.artifacts import Assignment, References, Samples, Scores
-from mep.evaluation import N_HALVES, Row, Space, complete, drawn, evaluate, measured_rows
-from mep.extraction import features_of, file_formats
-from mep.files import read_json
-from mep.groupwise import Keys, evaluate_groups
-from mep.pixels import square
+from mep.evaluation.evaluate import N_HALVES, Row, Space, complete, drawn, evaluate, measured_rows
+from mep.evaluation.features import features_of, file_formats
+from mep.evaluation.groups import Keys, evaluate_groups
+from mep.imaging.pixels import square
+from mep.machine.files import read_json
+from mep.machine.work import Work
+from mep.methods.scores import Score
+from mep.methods.scores.adherence import Adherence
+from mep.methods.scores.frechet import Frechet
+from mep.methods.scores.kid import Kid
+from mep.methods.scores.memorisation import Memorisation, closest, neighbourhood
+from mep.methods.scores.prdc import Prdc
 from mep.registry import OneOf
-from mep.scores import Score
-from mep.scores.adherence import Adherence
-from mep.scores.frechet import Frechet
-from mep.scores.kid import Kid
-from mep.scores.memorisation import Memorisation, closest, neighbourhood
-from mep.scores.prdc import Prdc
-from mep.stage import Work, stage
+from mep.stage import stage
 from mep.stages.references import ReferencesConfig
 
 if TYPE_CHECKING:
@@ -65,8 +66,8 @@ def metrics(
 ) -> Scores:
     """Score generated against held-out images, beside what real images and reconstructions reach.
 
-    Rows are as `mep.evaluation` documents. Subjects: samples; train: real training images in their place; floor:
-    reconstructions of the held-out images; of adherence also heldout: real images at the resolution of the model.
+    Rows are as `mep.evaluation.evaluate` documents. Subjects: samples; train: real training images in their place;
+    floor: reconstructions of the held-out images; of adherence also heldout: real images at the model's resolution.
     """
     listed = samples.rows
     keys = group_keys(references, assignment, listed)

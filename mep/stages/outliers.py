@@ -2,10 +2,11 @@
 
 from mep.artifacts import TRAIN, Embeddings, Images, Inliers
 from mep.config import Config
-from mep.detectors import Detector
 from mep.errors import DataError
+from mep.machine.work import Work
+from mep.methods.detectors import Detector
 from mep.registry import OneOf
-from mep.stage import Work, stage
+from mep.stage import stage
 
 
 class OutliersConfig(Config):

@@ -11,14 +11,15 @@ from pydantic import Field, field_validator
 
 from mep.artifacts import BaseModel, Images, References
 from mep.config import Config
-from mep.evaluation import drawn
-from mep.extraction import ReadBatch, features_of, protocol_of
-from mep.extractors import Extractor
-from mep.extractors.random_conv import RandomConv
-from mep.pipelines import load_pipeline, to_pixels, to_tensor
-from mep.pixels import square
+from mep.diffusion.pipelines import load_pipeline, to_pixels, to_tensor
+from mep.evaluation.evaluate import drawn
+from mep.evaluation.features import ReadBatch, features_of, protocol_of
+from mep.imaging.pixels import square
+from mep.machine.work import Work
+from mep.methods.extractors import Extractor
+from mep.methods.extractors.random_conv import RandomConv
 from mep.registry import OneOf
-from mep.stage import Work, stage
+from mep.stage import stage
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -17,10 +17,10 @@ from typing import Any
 from mep.artifacts import Artifact, Scores
 from mep.config import Config
 from mep.errors import IntegrityError
-from mep.files import fsync_folder, fsync_tree, sha256_of
-from mep.killpoints import reach
+from mep.machine.files import fsync_folder, fsync_tree, sha256_of
 from mep.stage import Stage
 from mep.store import locks, manifest
+from mep.store.crash_points import reach
 from mep.store.database import Database, Entry
 from mep.store.ledger import JOURNAL, now
 from mep.store.manifest import Manifest

@@ -12,7 +12,7 @@ from typing import Any
 import mep
 from mep.artifacts import BaseModel, Model, Prompts, Samples, Scores
 from mep.errors import DataError, UsageError
-from mep.files import write_json
+from mep.machine.files import write_json
 from mep.store import Store, manifest, now
 from mep.store.ledger import JOURNAL, read_journal
 from mep.store.scrub import folders_in, scrub, scrub_html, scrub_json

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mep.errors import UsageError
-from mep.files import write_json
+from mep.machine.files import write_json
 from mep.store import Store, locks, manifest, now, scores_kind
 from mep.store.ledger import JOURNAL, append
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from mep.config import digest
-from mep.files import sha256_of
+from mep.machine.files import sha256_of
 
 NAME = "manifest.json"
 DAMAGED = "damaged.json"

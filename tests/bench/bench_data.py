@@ -24,8 +24,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 from PIL import Image
 
-from mep.engines.local import Local
-from mep.stage import Work
+from mep.machine.engines.local import Local
+from mep.machine.work import Work
 
 TILES = Path(__file__).parents[3] / "shared" / "data" / "pcam"
 
@@ -58,14 +58,14 @@ def embedding(tiles):
     """The job of the stage against forward passes on tensors that are ready."""
     import torch
 
-    from mep.torchvision_ops import declare_missing_operators
+    from mep.machine.torchvision_ops import declare_missing_operators
 
     declare_missing_operators()
     from transformers import ViTConfig, ViTImageProcessor, ViTModel
 
     from mep.artifacts import Reader
-    from mep.embedders.transformers import Transformers
-    from mep.sources.imagefolder import ImageFolder
+    from mep.methods.embedders.transformers import Transformers
+    from mep.methods.sources.imagefolder import ImageFolder
     from mep.stages.embedding import Embed, EmbeddingConfig
 
     torch.set_num_threads(1)
@@ -104,8 +104,8 @@ def hsv(tiles, workers=2):
     import pandas as pd
 
     from mep.artifacts import Images
-    from mep.detectors.hsv import NAMES, Hsv
-    from mep.sources.imagefolder import ImageFolder
+    from mep.methods.detectors.hsv import NAMES, Hsv
+    from mep.methods.sources.imagefolder import ImageFolder
 
     n, engine, detector = 20_000, Local(kind="local", workers=workers), Hsv(kind="hsv")
     rules = {name: getattr(detector, f"min_{name}") for name in NAMES if hasattr(detector, f"min_{name}")}
@@ -135,8 +135,8 @@ def hsv(tiles, workers=2):
 
 def features(tiles):
     """The features alone with decoding, one after the other in this process."""
-    from mep.detectors.hsv import hsv_features
-    from mep.pixels import to_rgb
+    from mep.imaging.pixels import to_rgb
+    from mep.methods.detectors.hsv import hsv_features
 
     paths = [str(path) for path in sorted(tiles.rglob("*.jpg"))] * 6
 
@@ -158,8 +158,8 @@ def edges(tiles):
     """The edge view against OpenCV's Otsu and Canny, value by value, on every JPEG beside the tiles."""
     import cv2
 
-    from mep.edges import edges as view
-    from mep.pixels import to_rgb
+    from mep.imaging.edges import edges as view
+    from mep.imaging.pixels import to_rgb
 
     different = total = 0
     for path in sorted(tiles.parent.rglob("*.jpg")):
@@ -189,7 +189,7 @@ def kmeans(tiles):
     """200,000 x 768 vectors of 60 overlapping groups, k = 33."""
     from sklearn.cluster import KMeans as Reference
 
-    from mep.clusterers.kmeans import KMeans
+    from mep.methods.clusterers.kmeans import KMeans
 
     rng = np.random.default_rng(0)
     n, d, rows = (40_000, 128, 4_000) if CLOCK["small"] else (200_000, 768, 20_000)
@@ -214,10 +214,10 @@ def captions(tiles, n=1_000_000):
     from num2words import num2words
 
     from mep.artifacts import BaseModel, Clusters, Images
-    from mep.balancers.uniform_per_prompt import UniformPerPrompt
+    from mep.methods.balancers.uniform_per_prompt import UniformPerPrompt
+    from mep.methods.bases._tokenizer import build_tokenizer
     from mep.stages.balancing import BalancingConfig, balancing
-    from mep.stages.prompts import PromptsConfig, prompts
-    from mep.tokenizer import build_tokenizer
+    from mep.stages.prompts.stage import PromptsConfig, prompts
 
     rng = np.random.default_rng(3)
     labels, frequency = rng.integers(0, 2, n), np.arange(1, 34) ** -0.3
@@ -273,9 +273,9 @@ def captions(tiles, n=1_000_000):
 
 def scan(tiles, n=60_000, workers=2):
     """mep lint against opening and decoding the same files."""
-    from mep.lint import lint
-    from mep.sources.imagefolder import ImageFolder
-    from mep.stages.dataset import DatasetConfig
+    from mep.methods.sources.imagefolder import ImageFolder
+    from mep.stages.dataset.lint import lint
+    from mep.stages.dataset.stage import DatasetConfig
 
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
@@ -307,10 +307,10 @@ def scan(tiles, n=60_000, workers=2):
 def million(tiles, n=1_000_000):
     """A million small files: list, decode, hash, split, store, load, balance."""
     from mep.artifacts import Clusters, Images
-    from mep.balancers.weighted import Weighted
-    from mep.sources.imagefolder import ImageFolder
+    from mep.methods.balancers.weighted import Weighted
+    from mep.methods.sources.imagefolder import ImageFolder
     from mep.stages.balancing import BalancingConfig, balancing
-    from mep.stages.dataset import DatasetConfig, dataset
+    from mep.stages.dataset.stage import DatasetConfig, dataset
 
     root = Path(tempfile.mkdtemp())
     try:

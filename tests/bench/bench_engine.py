@@ -17,7 +17,7 @@ sys.path[:0] = [str(HERE.parents[1] / "crash"), str(HERE.parents[2])]
 from trivial import N_STAGES, run_trivial  # noqa: E402
 
 from mep.artifacts import Samples  # noqa: E402
-from mep.files import fsync_folder  # noqa: E402
+from mep.machine.files import fsync_folder  # noqa: E402
 from mep.stages import stages  # noqa: E402
 from mep.store import Store  # noqa: E402
 

@@ -17,14 +17,14 @@ import numpy as np
 import torch
 from PIL import Image
 
-from mep.encoders import load_transformers
-from mep.extraction import features_of
-from mep.extractors import Network
-from mep.extractors.inception import FILE, Inception
-from mep.files import sha256_of
-from mep.folders import open_folder
-from mep.stage import Work
-from mep.torchvision_ops import declare_missing_operators
+from mep.evaluation.features import features_of
+from mep.evaluation.folders import open_folder
+from mep.imaging.encoders import load_transformers
+from mep.machine.files import sha256_of
+from mep.machine.torchvision_ops import declare_missing_operators
+from mep.machine.work import Work
+from mep.methods.extractors import Network
+from mep.methods.extractors.inception import FILE, Inception
 
 N, BATCH = 64, 16
 

@@ -35,17 +35,18 @@ import numpy as np
 
 from mep.artifacts import Images, Model, Prompt, Prompts
 from mep.config import Config
-from mep.drawing.job import Draw
-from mep.drawing.ledger import DRAWN, Ledger
-from mep.drawing.plan import SamplePlan
-from mep.engines.local import _in_processes
-from mep.pipelines import NO_CHECKER, load_pipeline, prepare_libraries
-from mep.samplers.ddim import Ddim
-from mep.samplers.dpmsolverpp import DpmSolverPlusPlus
-from mep.samplers.pndm import Pndm
-from mep.stage import Work
-from mep.tokenizer import build_tokenizer
-from mep.workers import Job, Place, in_process, share_cores
+from mep.diffusion.pipelines import NO_CHECKER, load_pipeline
+from mep.machine.engines.local import _in_processes
+from mep.machine.libraries import prepare_libraries
+from mep.machine.work import Work
+from mep.machine.workers import Job, Place, in_process, share_cores
+from mep.methods.bases._tokenizer import build_tokenizer
+from mep.methods.samplers.ddim import Ddim
+from mep.methods.samplers.dpmsolverpp import DpmSolverPlusPlus
+from mep.methods.samplers.pndm import Pndm
+from mep.stages.generation.progress import DRAWN, Ledger
+from mep.stages.generation.schedule import SamplePlan
+from mep.stages.generation.worker_job import Draw
 
 PROMPTS = [Prompt(f"p{n}", f"histology image of type {n}", None, n, 1) for n in range(5)]
 
@@ -183,11 +184,11 @@ def original(root: Path, runs: Path | None) -> None:
 
 def _trained(runs: Path) -> Any:
     """Pipeline folder, side and prompts of the last run, images of each prompt, and KID to its held-out images."""
-    from mep.extractors.random_conv import RandomConv
-    from mep.pixels import square
+    from mep.imaging.pixels import square
+    from mep.methods.extractors.random_conv import RandomConv
+    from mep.methods.scores.kid import kernel_distance, kernel_distance_error
     from mep.recipe import load_recipe
     from mep.runner.samples import arms_of
-    from mep.scores.kid import kernel_distance, kernel_distance_error
     from mep.store import Store
 
     store = Store(runs)
@@ -234,7 +235,7 @@ class OneSecond(Job):
 def ray_overhead(n: int = 30) -> None:
     from bench_generation import OneSecond  # not from __main__, which workers have another of
 
-    from mep.engines.ray import Ray
+    from mep.machine.engines.ray import Ray
 
     def taken(found: Any) -> float:
         times = [time.monotonic() for _ in found]

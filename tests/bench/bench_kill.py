@@ -12,10 +12,10 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__)
-sys.path[:0] = [str(HERE.parents[1]), str(HERE.parents[1] / "crash"), str(HERE.parents[2])]
+sys.path[:0] = [str(HERE.parents[1] / "support"), str(HERE.parents[1] / "crash"), str(HERE.parents[2])]
 
-from conftest import draw_imagefolder, tiny_settings, write_recipe  # noqa: E402
 from forkserver import ForkServer  # noqa: E402
+from small_data import draw_imagefolder, tiny_settings, write_recipe  # noqa: E402
 
 from mep.store import Store  # noqa: E402
 

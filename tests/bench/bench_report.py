@@ -19,11 +19,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from test_report import RUN, Drawn, leaves, scores  # type: ignore[import-not-found]
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+from drawn_run import RUN, Drawn, leaves, scores  # type: ignore[import-not-found]
 
 from mep.artifacts import Prompt, Prompts, Samples
-from mep.files import append_json_line
+from mep.machine.files import append_json_line
 from mep.report import gather, write_html
 from mep.store import now
 

@@ -26,11 +26,11 @@ from pathlib import Path
 
 import numpy as np
 
-from mep.pairwise import compare
-from mep.scores.frechet import frechet_distance
-from mep.scores.kid import distance_of, error_of
-from mep.scores.prdc import shares
-from mep.torchvision_ops import declare_missing_operators
+from mep.machine.torchvision_ops import declare_missing_operators
+from mep.methods.scores.frechet import frechet_distance
+from mep.methods.scores.kid import distance_of, error_of
+from mep.methods.scores.prdc import shares
+from mep.statistics.pairwise import compare
 
 WIDTH = 2048
 

@@ -26,8 +26,9 @@ import torch
 from PIL import Image
 from sd_like import build, draw_images, peak_gb
 
-from mep.checkpoints import STALL, Checkpoints
-from mep.pipelines import load_part, prepare_libraries
+from mep.diffusion.checkpoints import STALL, Checkpoints
+from mep.diffusion.pipelines import load_part
+from mep.machine.libraries import prepare_libraries
 
 N_IMAGES = 32
 
@@ -35,11 +36,11 @@ N_IMAGES = 32
 def prepare(root: Path, options: argparse.Namespace):
     """Inputs of the stage `training`, with caches filled, and its config."""
     from mep.artifacts import BaseModel, Prompt, Prompts, TrainingSet
-    from mep.sources.imagefolder import ImageFolder
-    from mep.stage import Work
-    from mep.stages.dataset import DatasetConfig, dataset
+    from mep.machine.work import Work
+    from mep.methods.sources.imagefolder import ImageFolder
+    from mep.stages.dataset.stage import DatasetConfig, dataset
     from mep.stages.latents import LatentsConfig, latents
-    from mep.stages.training import TrainingConfig
+    from mep.stages.training.config import TrainingConfig
 
     source = ImageFolder(kind="imagefolder", path=root / "images")
     images = dataset.function(
@@ -61,7 +62,7 @@ def prepare(root: Path, options: argparse.Namespace):
 
 
 def ours(root: Path, options: argparse.Namespace) -> Callable[[int], object]:
-    from mep.finetune.assembly import assemble
+    from mep.stages.training.build import assemble
 
     config, parts, work = prepare(root, options)
     assembled = assemble(config, *parts, work)

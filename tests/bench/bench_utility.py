@@ -9,8 +9,8 @@ import time
 import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from mep.classification import auprc, auroc, delong_variance, influence, resamples
-from mep.readers.proportions import over_readers
+from mep.statistics.classification import auprc, auroc, delong_variance, influence, resamples
+from mep.statistics.proportions import over_readers
 
 N_RESAMPLES = 200
 

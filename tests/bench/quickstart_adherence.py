@@ -13,7 +13,7 @@ from skimage.color import rgb2hed
 from sklearn.metrics import roc_auc_score
 
 from mep.artifacts import Samples
-from mep.sources.sample import Sample
+from mep.methods.sources.sample import Sample
 
 
 def dab(pixels):

@@ -30,9 +30,9 @@ def inputs(root: Path):
     import numpy as np
 
     from mep.artifacts import BaseModel, Latents, Prompt, Prompts, TrainingSet
-    from mep.sources.imagefolder import ImageFolder
-    from mep.stage import Work
-    from mep.stages.dataset import DatasetConfig, dataset
+    from mep.machine.work import Work
+    from mep.methods.sources.imagefolder import ImageFolder
+    from mep.stages.dataset.stage import DatasetConfig, dataset
 
     source = ImageFolder(kind="imagefolder", path=root / "images")
     config = DatasetConfig(source=source, label="label", near_duplicate_bits=None)
@@ -46,8 +46,8 @@ def inputs(root: Path):
 
 
 def base(root: Path) -> str:
-    from mep.bases.pretrained import Pretrained
-    from mep.stage import Work
+    from mep.machine.work import Work
+    from mep.methods.bases.pretrained import Pretrained
     from mep.stages.base import BaseConfig, base
     from mep.stages.latents import LatentsConfig, latents
 
@@ -60,9 +60,10 @@ def base(root: Path) -> str:
 
 def train(root: Path, name: str, stop_after: int | None) -> str:
     from mep.errors import Interrupted
-    from mep.machine import TrainingMachine
-    from mep.stage import Work
-    from mep.stages.training import TrainingConfig, training
+    from mep.machine.settings import TrainingMachine
+    from mep.machine.work import Work
+    from mep.stages.training.config import TrainingConfig
+    from mep.stages.training.stage import training
 
     looks = iter(range(10**6))
     images, chosen, prompts, made, encoded = inputs(root)
@@ -85,7 +86,7 @@ def train(root: Path, name: str, stop_after: int | None) -> str:
 def generate(root: Path, name: str) -> str:
     import torch
 
-    from mep.pipelines import load_pipeline
+    from mep.diffusion.pipelines import load_pipeline
 
     pipeline = load_pipeline(root / f"work-{name}" / "out" / "pipeline", "cpu").to(torch.bfloat16)
     noise = torch.Generator().manual_seed(0)

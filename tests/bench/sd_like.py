@@ -9,8 +9,9 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from mep.pipelines import NO_CHECKER, prepare_libraries
-from mep.tokenizer import build_tokenizer
+from mep.diffusion.pipelines import NO_CHECKER
+from mep.machine.libraries import prepare_libraries
+from mep.methods.bases._tokenizer import build_tokenizer
 
 SD15_PARAMETERS = 859_520_964
 """Of the UNet at width 1: the published model's number, which `build` checks."""

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from devtools import FLAGS
+from drawn_run import HOSTILE, RUN, Drawn, finished
 from PIL import Image
-from test_report import HOSTILE, RUN, Drawn, finished
 
 from mep.report import gather, write_html
 

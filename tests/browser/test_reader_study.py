@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 from devtools import Page
-from test_readers import RUN, mep, study_run
+from drawn_run import RUN
+from study_run import mep, study_run
 
 
 @pytest.fixture(scope="module")

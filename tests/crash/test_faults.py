@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 from trivial import FAILS, plan_trivial, run_trivial
 
-from mep.cli import main
+from mep.cli.main import main
 from mep.errors import EnvironmentLacks, IntegrityError, Interrupted, Locked
 from mep.runner.run import find_run, state_of
 from mep.runner.verify import check_artifacts, check_database

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from trivial import N_STAGES, run_trivial
 
-from mep.cli import main
+from mep.cli.main import main
 from mep.errors import Interrupted, Locked
 from mep.runner.run import state_of
 from mep.runner.verify import check_artifacts, check_database

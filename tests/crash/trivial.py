@@ -15,13 +15,14 @@ import numpy as np
 
 from mep.artifacts import Artifact
 from mep.config import Config
-from mep.files import read_json, write_json, write_text
+from mep.machine.files import read_json, write_json, write_text
+from mep.machine.work import Work
 from mep.recipe.model import MachineConfig
 from mep.runner.faults import told
 from mep.runner.plan import make_plan
 from mep.runner.session import Session
 from mep.runner.watch import Unwatched
-from mep.stage import Work, stage
+from mep.stage import stage
 from mep.store import Store, locks
 
 N_STAGES = 10

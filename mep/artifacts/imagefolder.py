@@ -1,0 +1,83 @@
+"""The training set as other programs want it: a Hugging Face imagefolder with captions."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections import Counter, defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mep.machine.files import write_text
+
+if TYPE_CHECKING:
+    from mep.artifacts import Images, Prompts, TrainingSet
+
+PLAIN = ("RGB", "L")
+"""Modes that every program reads as mep does; a file of another mode, or one to be rotated, is written anew as PNG."""
+ORIENTATION = 0x0112
+"""EXIF tag; 1 is upright."""
+
+
+def write_imagefolder(images: Images, training_set: TrainingSet, prompts: Prompts, folder: Path) -> Counter[str]:
+    """train/ and, where there are validation images, validation/, each with a metadata.jsonl; how files got there.
+
+    Rows hold file_name, text, label, prompt_id, cluster, weight (0 for validation) and the dataset's other columns, but
+    for those that are empty in a whole part: the datasets library wants the same columns and types in all.
+    A file keeps its folders, so that two of one name stay two. It is linked where the file system can, else copied.
+    """
+    how: Counter[str] = Counter()
+    watched = training_set.validation
+    parts = {
+        "train": (training_set.ids, training_set.clusters.tolist(), training_set.weights.tolist()),
+        "validation": (watched.ids, watched.clusters.tolist(), [0.0] * len(watched)),
+    }
+    rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for split, (ids, clusters, weights) in parts.items():
+        for image_id, row, cluster, weight in zip(ids, images.rows(ids).tolist(), clusters, weights, strict=True):
+            if image_id not in prompts.of_image:
+                continue  # a validation image whose record no training image has
+            prompt = prompts.prompts[prompts.of_image[image_id]]
+            name = _place(images, row, folder / split, how)
+            record: dict[str, Any] = {"file_name": name, "text": prompt.text, "label": images.label_of(row)}
+            record |= {"prompt_id": prompt.id, "cluster": cluster} | {"weight": weight}
+            others = {column: values[row] for column, values in images.metadata.items() if column not in record}
+            rows[split].append(record | others)
+    empty = {name for part in rows.values() for name in part[0] if all(row[name] is None for row in part)}
+    for split, part in rows.items():
+        lines = [{name: value for name, value in row.items() if name not in empty} for row in part]
+        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        write_text(folder / split / "metadata.jsonl", text)
+    return how
+
+
+def _place(images: Images, row: int, folder: Path, how: Counter[str]) -> str:
+    """Put an image under a folder; its path there."""
+    image_id = images.ids[row]
+    path = images.source.path_of(image_id)
+    if path is not None and _is_plain(path):
+        target = folder / image_id
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(path.resolve(), target)
+            how["linked"] += 1
+        except OSError:  # another file system, or one without links
+            shutil.copyfile(path, target)
+            how["copied"] += 1
+        return image_id
+    from PIL import Image
+
+    target = folder / f"{image_id}.png"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(images.read(row)).save(target)
+    how["converted"] += 1
+    return f"{image_id}.png"
+
+
+def _is_plain(path: Path) -> bool:
+    from PIL import Image
+
+    with Image.open(path) as image:
+        plain = image.mode in PLAIN and "transparency" not in image.info
+        return plain and image.getexif().get(ORIENTATION, 1) == 1

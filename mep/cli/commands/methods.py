@@ -1,0 +1,24 @@
+import json
+
+import click
+
+from mep.cli.commands._shared import JSON
+
+
+@click.command()
+@JSON
+def command(as_json: bool) -> None:
+    """List every method that a recipe can name, by folder."""
+    from mep.cli.console import show, show_rows
+    from mep.methods import families
+    from mep.registry import members
+
+    rows = [
+        {"folder": folder, "kind": kind, "does": (member.__doc__ or "").strip().split("\n")[0]}
+        for folder, family in families().items()
+        for kind, member in members(family).items()
+    ]
+    if as_json:
+        show(json.dumps(rows, indent=1))
+    else:
+        show_rows(rows, ["folder", "kind", "does"])

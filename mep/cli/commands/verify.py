@@ -1,0 +1,36 @@
+from pathlib import Path
+
+import click
+
+from mep.cli.commands._shared import JSON, RUN, open_store
+
+
+@click.command()
+@RUN
+@JSON
+@click.pass_obj
+@click.pass_context
+def command(ctx: click.Context, runs: Path, run_id: str | None, as_json: bool) -> None:
+    """Read every byte again, of a run or of the whole store, and say what has changed.
+
+    With RUN also what the run was locked with and is otherwise now: data, models, versions of packages.
+    Ends with 5 where something is not. What is damaged is made anew by the next run.
+    """
+    from mep.cli.console import listing_or_json, tell
+    from mep.runner.run import find_run
+    from mep.runner.verify import artifacts_of, check_artifacts, check_database, check_lock
+
+    store = open_store(runs, must_exist=True)
+    found = check_database(store)
+    if run_id is None:
+        n, bad = len(store.committed()), check_artifacts(store)
+    else:
+        run_id = find_run(store, run_id)["run_id"]
+        names = artifacts_of(store, run_id)
+        n, bad = len(names), check_artifacts(store, names)
+        found += check_lock(store, run_id)
+    found += bad
+    listing_or_json([vars(one) for one in found], ["place", "problem", "hint"], as_json)
+    tell(f"{n} artifact{'s' * (n != 1)} read, {len(found) or 'nothing'} bad")
+    if found:
+        ctx.exit(5)

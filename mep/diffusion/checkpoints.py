@@ -1,0 +1,136 @@
+"""Checkpoints of a training loop: whole or absent, the newest that can be read is taken, and cheap in time."""
+
+from __future__ import annotations
+
+import errno
+import json
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from mep.errors import EnvironmentLacks
+from mep.machine.files import write_atomically, write_text
+
+if TYPE_CHECKING:
+    from torch import nn
+
+KEPT = 2
+"""Checkpoints kept: the newest, and the one before in case the newest cannot be read."""
+STALL = 0.01
+"""Share of the time that saving may take: where a checkpoint takes long to write, they are made less often."""
+
+STATE_BYTES = {"adamw": 8, "adamw_8bit": 2, "adafactor": 3}
+"""What an optimizer remembers of a weight. Adafactor keeps rows and columns of the last two dimensions: of a kernel of
+3 x 3 six float32 numbers, 2.7 bytes a weight; of a matrix next to nothing; of Stable Diffusion's UNet 2.1."""
+
+
+class Stateful(Protocol):
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state: dict[str, Any]) -> Any: ...
+
+
+class Checkpoints:
+    """Numbered files in a folder, each holding the state after so many steps.
+
+    every_s     seconds between two of them, more where saving would take over 1 % of the time; 0: after every step
+    """
+
+    def __init__(self, folder: Path, *, every_s: float):
+        self.folder, self.every_s = folder, every_s
+        self.interval_s = every_s
+        self.saved_at = time.monotonic()
+        self.saving_s = 0.0
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def due(self) -> bool:
+        return time.monotonic() - self.saved_at > self.interval_s
+
+    def save(self, done: int, state: dict[str, Stateful], *, write: bool = True) -> None:
+        """Write the state, then remove all but the newest ones.
+
+        write   whether this process does so; the others only take part in putting the state together
+
+        EnvironmentLacks    the disk is full; the checkpoints before it stand
+        """
+        import torch
+
+        started = time.monotonic()
+        content = {"step": done} | {name: part.state_dict() for name, part in state.items()}
+        if not write:
+            return
+        try:
+            write_atomically(self._path(done), lambda file: torch.save(content, file))
+        except (OSError, RuntimeError) as error:  # torch's writer wraps the system's error
+            if _is_full(error):
+                raise EnvironmentLacks(
+                    f"the disk is full: no checkpoint can be written to {self.folder}",
+                    hint="free some space and run the same command again: the checkpoint before it is kept",
+                ) from error
+            raise
+        for old in sorted(self.folder.glob("*.pt"))[:-KEPT]:
+            old.unlink()
+        self.saved_at = time.monotonic()
+        self.saving_s = self.saved_at - started
+        if self.every_s:
+            self.interval_s = max(self.every_s, self.saving_s * (1 - STALL) / STALL)
+
+    def resume(self, state: dict[str, Stateful]) -> int:
+        """Load the newest checkpoint that can be read; the number of steps done, 0 where there is none."""
+        import torch
+
+        for path in sorted(self.folder.glob("*.pt"), reverse=True):
+            try:
+                with path.open("rb") as file:  # read through a file, every record against its checksum
+                    content = torch.load(file, weights_only=True, map_location="cpu")
+            except (RuntimeError, EOFError, ValueError, OSError):
+                path.unlink(missing_ok=True)  # torn by a failing disk, seen by every process: the one before it stands
+                continue
+            for name, part in state.items():
+                part.load_state_dict(content.pop(name))
+            return int(content["step"])
+        return 0
+
+    def newest(self, before: int) -> Path | None:
+        """The newest checkpoint after at most so many steps."""
+        found = [path for path in sorted(self.folder.glob("*.pt")) if int(path.stem) <= before]
+        return found[-1] if found else None
+
+    def _path(self, done: int) -> Path:
+        return self.folder / f"{done:09d}.pt"
+
+
+def keep_lines(log: Path, wanted: Callable[[dict[str, Any]], bool]) -> None:
+    """Drop the lines of a JSONL file that are not wanted, and what a kill left of a last one."""
+    if log.exists():
+        lines = [line for line in log.read_text().splitlines(keepends=True) if line.endswith("\n")]
+        write_text(log, "".join(line for line in lines if wanted(json.loads(line))))
+
+
+def _is_full(error: BaseException | None) -> bool:
+    while error is not None:
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def room_for(folder: Path, parameters: Sequence[nn.Parameter], optimizer: str, *, averaged: bool) -> None:
+    """Whether the disk holds the checkpoints of a training and its result, asked before the first step.
+
+    EnvironmentLacks    it does not
+    """
+    n = sum(one.numel() for one in parameters)
+    weights = sum(one.numel() * one.element_size() for one in parameters)
+    checkpoint = weights + n * STATE_BYTES[optimizer] + 4 * n * averaged
+    result = weights * (2 if averaged else 1)
+    needed = (KEPT + 1) * checkpoint + result  # a new checkpoint is whole before an old one goes
+    folder.mkdir(parents=True, exist_ok=True)
+    already = sum(path.stat().st_size for path in folder.rglob("*.pt"))
+    free = shutil.disk_usage(folder).free + already
+    if needed > free:
+        raise EnvironmentLacks(
+            f"training needs {needed / 1e9:.3g} GB of disk for checkpoints and weights, {folder} has {free / 1e9:.3g}",
+            hint="free some space, or keep everything on another disk: mep --runs DIR run ...",
+        )

@@ -1,0 +1,122 @@
+"""Pixels to latents and captions to hidden states, each item in a pass of its own.
+
+A value then depends on the item alone, not on what shares its batch: caches filled in any order hold the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mep.config import digest, folder_digest
+from mep.diffusion.pipelines import load_part, to_tensor
+from mep.errors import DataError
+from mep.imaging.pixels import symmetry
+from mep.machine.array_cache import ArrayCache
+from mep.machine.files import read_json, sha256_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from mep.artifacts import BaseModel
+    from mep.machine.work import Work
+
+
+class Encoder:
+    """The autoencoder of a base."""
+
+    def __init__(self, base: BaseModel, work: Work):
+        self.folder, self.device = base.pipeline, work.device
+
+    @cached_property
+    def vae(self) -> Any:
+        """Loaded when the first image needs it: a full cache needs none."""
+        return load_part(self.folder, "vae", self.device)
+
+    def posterior(self, pixels: NDArray[np.uint8], turns: Sequence[int]) -> NDArray[np.float32]:
+        """Mean and standard deviation, float32 (s, 2, c, h, w), of an image (h, w, 3) under s symmetries."""
+        import torch
+
+        views = np.stack([symmetry(pixels, turn) for turn in turns])
+        with torch.inference_mode():
+            found = self.vae.encode(to_tensor(views, self.device)).latent_dist
+            both: NDArray[np.float32] = torch.stack([found.mean, found.std], 1).float().cpu().numpy()
+        return both
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """From the autoencoder's latents to those that the UNet sees.
+
+    shape   channels, height and width
+    """
+
+    shape: tuple[int, int, int]
+    scale: float
+    shift: float
+
+    @classmethod
+    def of(cls, base: BaseModel) -> Scaling:
+        settings = read_json(base.pipeline / "vae" / "config.json")
+        side = base.resolution // 2 ** (len(settings["block_out_channels"]) - 1)
+        return cls(
+            (int(settings["latent_channels"]), side, side),
+            float(settings.get("scaling_factor", 0.18215)),  # of Stable Diffusion, and the default of diffusers
+            float(settings.get("shift_factor") or 0.0),
+        )
+
+    def __call__(self, latents: Tensor) -> Tensor:
+        return (latents - self.shift) * self.scale
+
+
+def tokenize(tokenizer: Any, texts: Sequence[str]) -> Any:
+    """Token numbers int64 (n, tokens), padded to the tokenizer's full length as in training of Stable Diffusion.
+
+    DataError   a prompt is longer than that
+    """
+    longest = int(tokenizer.model_max_length)
+    for text in texts:
+        n = len(tokenizer(text).input_ids)
+        if n > longest:
+            raise DataError(
+                f"the prompt {text!r} has {n} tokens, the text encoder reads {longest}",
+                hint="shorten the template or the names in it; the rest would be cut off without a word",
+                field="prompts.template",
+            )
+    return tokenizer(list(texts), padding="max_length", max_length=longest, return_tensors="pt").input_ids
+
+
+class Captions:
+    """Hidden states of captions from a frozen text encoder, memory-mapped; each distinct one is computed once."""
+
+    def __init__(self, base: BaseModel, texts: Sequence[str], work: Work):
+        import torch
+
+        tokens = tokenize(load_part(base.pipeline, "tokenizer", work.device), texts)
+        parts = {part: folder_digest(base.pipeline / part, sha256_of) for part in ("text_encoder", "tokenizer")}
+        cache = ArrayCache(work.cache_for("captions") / digest(parts | {"dtype": "float32", "format": 1})[:32])
+        keys = [digest(row) for row in tokens.tolist()]
+        encoder: Any = None
+
+        def compute(rows: Sequence[int]) -> NDArray[np.float32]:
+            nonlocal encoder
+            encoder = encoder or load_part(base.pipeline, "text_encoder", work.device)
+            with torch.inference_mode():
+                states = [encoder(tokens[row : row + 1].to(work.device))[0].float().cpu() for row in rows]
+            return torch.cat(states).numpy()
+
+        places = cache.fill(keys, compute, work)
+        self.places = [places[key] for key in keys]
+        self.shards = {place.shard: cache.read(place.shard) for place in self.places}
+
+    def __call__(self, rows: NDArray[np.int64]) -> Any:
+        """float32 (b, tokens, d) of captions by their number."""
+        import torch
+
+        places = [self.places[row] for row in rows]
+        return torch.from_numpy(np.stack([self.shards[place.shard][place.row] for place in places]))

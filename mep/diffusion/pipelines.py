@@ -1,0 +1,117 @@
+"""Loading a StableDiffusionPipeline, and the way pixels and captions enter it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mep.errors import DataError
+from mep.machine.files import read_json, write_json
+from mep.machine.libraries import prepare_libraries
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+NO_CHECKER: dict[str, Any] = {
+    "safety_checker": None,  # it judges photographs, not tissue
+    "feature_extractor": None,
+    "requires_safety_checker": False,
+}
+
+
+LORA_FILE = "pytorch_lora_weights.safetensors"
+
+
+def check_pipeline(folder: Path) -> None:
+    """DataError where a folder does not hold a StableDiffusionPipeline, but another architecture or nothing."""
+    index = folder / "model_index.json"
+    if not index.is_file():
+        raise DataError(
+            f"{folder} holds no model: it has no model_index.json",
+            hint="name one that StableDiffusionPipeline.save_pretrained wrote; on several hosts, one that all share",
+        )
+    found = read_json(index).get("_class_name")
+    if found != "StableDiffusionPipeline":
+        raise DataError(
+            f"{folder} holds a {found}, wanted a StableDiffusionPipeline",
+            hint="Stable Diffusion 1.x and 2.x and models of their architecture can be used; others cannot",
+        )
+
+
+def load_pipeline(folder: Path, device: str, *, lora_scale: float = 1.0) -> Any:
+    """The diffusers pipeline in a folder, silent and on the device, in float32 and evaluation mode.
+
+    lora_scale      how strongly the LoRA weights that lie in `lora/` beside the folder, if any, change the model
+
+    DataError   the folder holds another architecture, or nothing
+    """
+    check_pipeline(folder)
+    prepare_libraries()
+    from diffusers import StableDiffusionPipeline
+
+    pipeline = StableDiffusionPipeline.from_pretrained(folder, use_safetensors=True, **NO_CHECKER)
+    pipeline.set_progress_bar_config(disable=True)
+    if (folder.parent / "lora" / LORA_FILE).exists() and lora_scale:
+        pipeline.load_lora_weights(folder.parent / "lora", weight_name=LORA_FILE)
+        pipeline.fuse_lora(lora_scale=lora_scale)
+        pipeline.unload_lora_weights()
+    for part in (pipeline.vae, pipeline.text_encoder, pipeline.unet):
+        part.eval()
+    return pipeline.to(device)
+
+
+def load_part(folder: Path, part: str, device: str, *, dtype: str = "float32") -> Any:
+    """One part of a pipeline folder by the class that `model_index.json` names; models in evaluation mode.
+
+    dtype       of a model's weights, as torch calls it
+    """
+    prepare_libraries()
+    import diffusers
+    import torch
+    import transformers
+
+    library, name = read_json(folder / "model_index.json")[part]
+    kind = getattr({"diffusers": diffusers, "transformers": transformers}[library], name)
+    if not issubclass(kind, torch.nn.Module):
+        return kind.from_pretrained(folder / part)
+    wanted = {"torch_dtype" if library == "diffusers" else "dtype": getattr(torch, dtype)}
+    return kind.from_pretrained(folder / part, use_safetensors=True, **wanted).to(device).eval()
+
+
+def forget_places(folder: Path) -> None:
+    """Take the folder that a model was loaded from out of the JSON files that diffusers and transformers write: the
+    same model has the same bytes wherever it was made, and nobody's paths travel with it."""
+    for path in folder.rglob("*.json"):
+        content = read_json(path)
+        if isinstance(content, dict) and {"_name_or_path", "name_or_path"} & content.keys():
+            write_json(path, {name: value for name, value in content.items() if not name.endswith("name_or_path")})
+
+
+def to_tensor(pixels: NDArray[np.uint8], device: str = "cpu") -> "Tensor":
+    """uint8 (n, h, w, 3) -> float32 (n, 3, h, w) in [-1, 1]."""
+    import torch
+
+    return torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def to_pixels(tensor: "Tensor") -> NDArray[np.uint8]:
+    """float (n, 3, h, w) in [-1, 1] -> uint8 (n, h, w, 3)."""
+    scaled = ((tensor.float() + 1) * 127.5).round().clamp(0, 255)
+    return scaled.permute(0, 2, 3, 1).cpu().numpy().astype(np.uint8)
+
+
+def encode_prompts(pipeline: Any, texts: list[str]) -> "Tensor":
+    """float32 (n, tokens, d): hidden states of captions, padded to the tokenizer's full length as in training of SD."""
+    import torch
+
+    tokens = pipeline.tokenizer(
+        texts,
+        padding="max_length",
+        truncation=True,
+        max_length=pipeline.tokenizer.model_max_length,
+        return_tensors="pt",
+    )
+    with torch.inference_mode():
+        return pipeline.text_encoder(tokens.input_ids.to(pipeline.text_encoder.device))[0].float()

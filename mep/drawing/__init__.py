@@ -1,1 +1,0 @@
-"""Drawing samples: which (plan), how (job), what is done already (ledger), and a look at them (sheets)."""

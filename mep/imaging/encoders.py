@@ -1,0 +1,218 @@
+"""Pretrained vision models in two steps, for embedders and extractors alike: prepare images, then run the network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from mep.errors import DataError, EnvironmentLacks
+from mep.machine.files import read_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+TRANSFORMERS_FILES = ["config.json", "preprocessor_config.json", "*.safetensors", "*.safetensors.index.json"]
+TIMM_FILES = ["config.json", "*.safetensors"]
+"""What is fetched of a hub model: no pickles, no code."""
+
+Pooling = Literal["cls", "mean", "cls+mean"]
+Dtype = Literal["float32", "bfloat16"]
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A pretrained vision model.
+
+    prepare     b images, each uint8 RGB (h, w, 3) of any size -> what the network takes; runs on the CPU
+    forward     that -> float32 (b, d)
+    about       effective preprocessing: mean, std, size, interpolation; dtype
+    """
+
+    prepare: Callable[[Sequence[NDArray[np.uint8]]], Any]
+    forward: Callable[[Any], NDArray[np.float32]]
+    about: dict[str, Any] = field(default_factory=dict)
+
+    def __call__(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        return self.forward(self.prepare(images))
+
+
+@contextmanager
+def exact_arithmetic(device: str) -> Iterator[None]:
+    """Full float32: no TF32, no autocast, no kernels picked by timing, so that a feature is the same in any batch."""
+    import torch
+
+    with (
+        torch.inference_mode(),
+        torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),
+        torch.autocast(torch.device(device).type, enabled=False),
+    ):
+        before = torch.get_float32_matmul_precision()
+        torch.set_float32_matmul_precision("highest")
+        try:
+            yield
+        finally:
+            torch.set_float32_matmul_precision(before)
+
+
+def load_transformers(folder: Path, pooling: str, device: str, dtype: Dtype = "float32") -> Encoder:
+    """A vision model of the transformers library with the image processor that belongs to it.
+
+    pooling     cls, mean, cls+mean: tokens of the last hidden state; projection: the image embedding of a CLIP
+
+    DataError   the processor flattens the images, or a projection is asked of a model that has none
+    """
+    from mep.machine.libraries import prepare_libraries
+
+    prepare_libraries()
+    import torch
+    from PIL import Image
+    from transformers import AutoImageProcessor, AutoModel
+
+    try:
+        processor = AutoImageProcessor.from_pretrained(folder)
+        whole = AutoModel.from_pretrained(folder, use_safetensors=True, dtype=getattr(torch, dtype))
+    except Exception as error:  # truncated weights, those of another model, no processor: it raises what it comes upon
+        raise _unloadable("transformers", folder, error, "preprocessor_config.json") from error
+    model = getattr(whole, "vision_model", whole).to(device).eval()
+    project = getattr(whole, "visual_projection", None)
+    if pooling == "projection":
+        if project is None:
+            raise DataError(f"the model in {folder} has no image projection", hint="choose pooling: cls or mean")
+        project = project.to(device).eval()
+
+    def prepare(images: Sequence[NDArray[np.uint8]]) -> Any:
+        # The processor gets uint8 images, so that it scales them exactly once.
+        pixels = processor(images=list(images), return_tensors="pt")["pixel_values"]
+        if float(pixels.std()) < 1e-2 and float(np.std(images[0])) > 5:
+            raise DataError(
+                "the image processor flattened the images: their contrast is gone before the model sees them",
+                hint="check do_rescale and rescale_factor in preprocessor_config.json",
+                field="embedding.model",
+            )
+        return pixels
+
+    def forward(pixels: Any) -> NDArray[np.float32]:
+        with exact_arithmetic(device):
+            found = model(pixels.to(device, model.dtype))
+            if pooling == "projection" and project is not None:
+                return np.asarray(project(found.pooler_output).float().cpu())
+            return np.asarray(_pool(found.last_hidden_state, pooling, n_prefix).float().cpu())
+
+    n_prefix = 1 + int(getattr(model.config, "num_register_tokens", 0) or 0)
+    known = processor.to_dict()
+    size = known.get("crop_size") if known.get("do_center_crop") else known.get("size")
+    about = {"mean": _listed(known.get("image_mean")), "std": _listed(known.get("image_std")), "size": _short(size)}
+    way = Image.Resampling(known["resample"]).name.lower() if known.get("resample") is not None else None
+    return Encoder(prepare, forward, about | {"interpolation": way, "dtype": dtype})
+
+
+def _pool(hidden: Any, pooling: str, n_prefix: int = 1) -> Any:
+    """(b, tokens, d) -> (b, d) or (b, 2 d); the class token and the registers (Darcet et al. 2024) are no patches.
+
+    DataError   the model gives no sequence of tokens
+    """
+    import torch
+
+    if hidden.ndim != 3:
+        raise DataError(
+            f"the model gives features of {hidden.ndim} dimensions, not tokens of an image",
+            hint="choose a vision transformer, or {kind: timm}, which pools as the model does",
+            field="embedding.model",
+        )
+    cls, mean = hidden[:, 0], hidden[:, n_prefix:].mean(1)
+    return {"cls": cls, "mean": mean, "cls+mean": torch.cat([cls, mean], 1)}[pooling]
+
+
+def load_timm(folder: Path, device: str, pooling: str = "model", dtype: Dtype = "float32") -> Encoder:
+    """A model of the timm library without its classifier, with the transform that belongs to it.
+
+    folder              config.json and model.safetensors, as timm saves to the hub
+    pooling             model: as the model pools its features; cls, mean, cls+mean: tokens before that
+
+    EnvironmentLacks    timm is not installed
+    DataError           the folder holds no weights as safetensors, or an architecture that timm does not know
+    """
+    from mep.machine.torchvision_ops import declare_missing_operators
+
+    declare_missing_operators()
+    try:
+        import timm
+        import timm.data
+    except ImportError as error:
+        raise EnvironmentLacks("this model needs timm", hint="pip install timm") from error
+    import torch
+    from PIL import Image
+
+    if not any(folder.glob("*.safetensors")):
+        raise DataError(f"{folder} holds no weights as safetensors", hint="convert them: pickles are not read")
+    try:
+        model = timm.create_model(f"local-dir:{folder.absolute()}", pretrained=True, num_classes=0)
+    except Exception as error:  # an unknown architecture or weights of another one: timm raises what it comes upon
+        raise _unloadable("timm", folder, error) from error
+    model = model.to(device, getattr(torch, dtype)).eval()
+    known = timm.data.resolve_model_data_config(model)
+    transform = timm.data.create_transform(**known, is_training=False)
+    tokens: Any = model.forward_features
+    n_prefix = int(getattr(model, "num_prefix_tokens", 0))
+    if pooling != "model" and n_prefix == 0 and pooling != "mean":
+        raise DataError(f"the model in {folder} has no class token", hint="choose pooling: model or mean")
+
+    def prepare(images: Sequence[NDArray[np.uint8]]) -> Any:
+        return torch.stack([transform(Image.fromarray(pixels)) for pixels in images])
+
+    def forward(pixels: Any) -> NDArray[np.float32]:
+        with exact_arithmetic(device):
+            pixels = pixels.to(device, getattr(torch, dtype))
+            if pooling == "model":
+                return np.asarray(model(pixels).float().cpu())
+            return np.asarray(_pool(tokens(pixels), pooling, n_prefix).float().cpu())
+
+    about = {"mean": list(known["mean"]), "std": list(known["std"]), "size": _short(list(known["input_size"][1:]))}
+    return Encoder(prepare, forward, about | {"interpolation": known["interpolation"], "dtype": dtype})
+
+
+def _unloadable(library: str, folder: Path, error: Exception, *more: str) -> DataError:
+    why = next(iter(str(error).splitlines()), "")[:200]
+    files = ", ".join(["config.json", *more])
+    return DataError(
+        f"{library} cannot load {folder}: {type(error).__name__}: {why}",
+        hint=f"name a whole folder of one model: {files} and model.safetensors",
+    )
+
+
+def preprocessing_of(folder: Path) -> dict[str, str]:
+    """How a model's own files say that images are resized and scaled: resize and preprocessing, in words."""
+    path = folder / "preprocessor_config.json"
+    if path.exists():
+        known = read_json(path)
+        size = known.get("crop_size") or known.get("size")
+        return {
+            "resize": f"image processor @{_short(size)}",
+            "preprocessing": _scaled(known, "image_mean", "image_std"),
+        }
+    if not (folder / "config.json").exists():
+        raise DataError(f"{folder} holds no config.json", hint="name the folder of a model")
+    known = read_json(folder / "config.json").get("pretrained_cfg", {})
+    size, way = known.get("input_size"), known.get("interpolation", "")
+    return {"resize": f"timm transform {way} @{_short(size)}", "preprocessing": _scaled(known, "mean", "std")}
+
+
+def _listed(values: Any) -> list[float] | None:
+    return None if values is None else [float(value) for value in np.atleast_1d(values)]
+
+
+def _short(size: Any) -> str:
+    if isinstance(size, dict):
+        size = list(size.values())
+    return "x".join(str(side) for side in size) if isinstance(size, list) else str(size)
+
+
+def _scaled(known: dict[str, Any], mean: str, std: str) -> str:
+    return f"mean {known.get(mean)}, std {known.get(std)}"

@@ -1,0 +1,58 @@
+"""Engines: where work on many items runs. One file, one engine; none changes a result."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import ClassVar, TypeVar
+
+from pydantic import Field
+
+from mep.machine.workers import Job, Stop, ahead
+from mep.registry import Method
+
+ItemT = TypeVar("ItemT")
+ResultT = TypeVar("ResultT")
+FEWEST = 4
+"""Pieces of measuring that are worth a worker of their own, which takes 0.2 s to begin."""
+
+
+class Engine(Method):
+    """Maps functions over items on threads, and jobs over items on workers that have loaded a model."""
+
+    noun: ClassVar[str] = "engine"
+    usual: ClassVar[str] = "local"
+
+    workers: int = Field(2, ge=1, le=1024)
+    """Threads that decode images for a model, and, where no cluster does it, processes that measure images."""
+
+    def map(self, function: Callable[[ItemT], ResultT], items: Iterable[ItemT]) -> Iterator[ResultT]:
+        """Results in the order of the items, computed by threads of this process, only a few of them in advance.
+
+        Decoding, resizing and most array work release the interpreter lock.
+        """
+        if self.workers == 1:
+            yield from map(function, items)
+            return
+        with ThreadPoolExecutor(self.workers) as pool:
+            yield from ahead(pool, function, items, 4 * self.workers)
+
+    def require(self) -> None:
+        """EnvironmentLacks: what it needs is not there; asked before the first stage."""
+
+    def measure(self, job: Job[ItemT, ResultT], items: Sequence[ItemT], *, stop: Stop) -> Iterator[tuple[int, ResultT]]:
+        """As `spread`, of a job that needs no device and comes in small pieces.
+
+        Measuring an image takes many small steps in Python, between which threads would wait for each other.
+        """
+        raise NotImplementedError
+
+    def spread(
+        self, job: Job[ItemT, ResultT], items: Iterable[ItemT], *, device: str, stop: Stop
+    ) -> Iterator[tuple[int, ResultT]]:
+        """(position, result) of every item exactly once, as the workers finish; only a few items are in flight.
+
+        device  `machine.device` of the recipe
+        stop    called at least once a second; raises Interrupted where a signal asked for a stop
+
+        EnvironmentLacks    a worker runs other versions, dies repeatedly, or none can be started
+        """
+        raise NotImplementedError

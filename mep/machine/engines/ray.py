@@ -1,0 +1,221 @@
+"""A Ray cluster: one worker for each GPU, or for a number of CPU cores, on any number of hosts."""
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Literal
+
+from pydantic import Field
+
+from mep.errors import EnvironmentLacks, MepError
+from mep.machine.engines import FEWEST, Engine, ItemT, ResultT
+from mep.machine.workers import LIVES, Job, Leases, Stop, check_versions, in_process, versions
+
+START = "start a cluster with: ray start --head --port=6379, and on every other host: ray start --address=HOST:6379"
+
+
+_connected_to: str | None = None
+"""What this process has connected itself to."""
+
+
+class Ray(Engine):
+    """Actors on a Ray cluster (Moritz et al. 2018, arXiv:1712.05889); install it with: pip install 'mep[ray]'.
+
+    Workers read models and images by their paths, so that these and the folder of runs lie on a file system that all
+    hosts share. Results come back to the driver, which alone writes them.
+    """
+
+    kind: Literal["ray"]
+    address: str | None = Field(None, pattern=r"^(auto|[^:/\s]+:\d{1,5})$")
+    """HOST:PORT of a running cluster, or auto for the one on this machine. Default: one is started for the run."""
+    actors: int | None = Field(None, ge=1, le=100_000)
+    """Workers. Default: as many as the cluster has GPUs; without GPUs, as many as its cores allow."""
+    cpus_per_actor: int = Field(1, ge=1, le=1024)
+    """Cores of a worker."""
+    connect_timeout_s: float = Field(30, gt=0, le=3600)
+    """Seconds that the cluster may take to answer, and then to make room for the first worker."""
+
+    def require(self) -> None:
+        """EnvironmentLacks: Ray is not installed, or nothing answers at the address."""
+        _import()
+        if self.address not in (None, "auto"):
+            _wait_for(str(self.address), self.connect_timeout_s)
+
+    def spread(
+        self, job: Job[ItemT, ResultT], items: Iterable[ItemT], *, device: str, stop: Stop
+    ) -> Iterator[tuple[int, ResultT]]:
+        yield from _Spread(self, self._connected(), job, Leases(items), device).results(stop)
+
+    def measure(self, job: Job[ItemT, ResultT], items: Sequence[ItemT], *, stop: Stop) -> Iterator[tuple[int, ResultT]]:
+        if len(items) < FEWEST:
+            return in_process(job, items, "cpu", stop)
+        return _Spread(self, self._connected(), job, Leases(items), "cpu", most=len(items) // FEWEST).results(stop)
+
+    def _connected(self) -> Any:
+        """The module `ray`, connected for as long as this process lives: starting a cluster takes seconds.
+
+        A connection that somebody else made is used as it is.
+
+        EnvironmentLacks    ray is not installed, or the cluster does not answer in time
+        """
+        global _connected_to
+        ray = _import()
+        wanted = self.address or "local"
+        if ray.is_initialized() and _connected_to in (None, wanted):
+            return ray
+        if wanted not in ("local", "auto"):
+            _wait_for(wanted, self.connect_timeout_s)
+        ray.shutdown()
+        quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
+        own: dict[str, Any] = {"include_dashboard": False} if wanted == "local" else {}
+        try:
+            ray.init(address=wanted, **own, **quiet)
+        except (ConnectionError, RuntimeError) as error:
+            raise EnvironmentLacks(f"no Ray cluster at {wanted}: {error}", hint=START) from error
+        _connected_to = wanted
+        return ray
+
+
+class _Actor:
+    """A worker. Two calls may run at once, of which one computes while the other finishes."""
+
+    def __init__(self) -> None:
+        self.job: Job[Any, Any]
+        self.compute: Callable[[Any], Any]
+        self.computing = threading.Lock()
+
+    def begin(self) -> tuple[dict[str, str], str]:
+        return versions(), socket.gethostname()
+
+    def prepare(self, job: Job[Any, Any], device: str) -> None:
+        self.job, self.compute = job, job.prepare(device)
+
+    def run(self, item: Any) -> Any:
+        with self.computing:
+            computed = self.compute(item)
+        return self.job.finish(computed)
+
+
+class _Spread:
+    """One map over the cluster: its actors, and what each has been asked."""
+
+    def __init__(
+        self, engine: Ray, ray: Any, job: Job[Any, Any], leases: Leases[Any], device: str, most: int | None = None
+    ):
+        resources = ray.cluster_resources()
+        n_gpus = 0 if device == "cpu" else int(resources.get("GPU", 0))
+        self.engine, self.ray, self.job, self.leases = engine, ray, job, leases
+        self.device = "cuda" if n_gpus else "cpu"
+        self.needs = {"num_cpus": engine.cpus_per_actor} | ({"num_gpus": 1} if n_gpus else {})
+        n_actors = engine.actors or n_gpus or max(1, int(resources.get("CPU", 1)) // engine.cpus_per_actor)
+        self.n_actors = min(n_actors, most or n_actors)
+        self.asked: dict[Any, tuple[Any, str, int]] = {}  # reference -> actor, what for, number of the item
+        self.ready: list[Any] = []
+        self.n_failed = 0
+
+    def results(self, stop: Stop) -> Iterator[tuple[int, Any]]:
+        given_up_at = time.monotonic() + self.engine.connect_timeout_s
+        try:
+            for _ in range(self.n_actors):
+                self._start()
+            while True:
+                for actor in self.ready:
+                    while lease := self.leases.take(actor):
+                        self.asked[actor.run.remote(lease[1])] = actor, "run", lease[0]
+                if self.leases.finished:
+                    return
+                stop()
+                done, _ = self.ray.wait(list(self.asked), num_returns=1, timeout=1)
+                for reference in done:
+                    yield from self._settle(reference)
+                if self.ready or any(what == "prepare" for _, what, _ in self.asked.values()):
+                    given_up_at = time.monotonic() + self.engine.connect_timeout_s
+                elif time.monotonic() > given_up_at:
+                    raise EnvironmentLacks(
+                        f"the cluster had no room for a worker for {self.engine.connect_timeout_s:.0f} s: each wants "
+                        f"{self.needs}, the cluster has {self.ray.available_resources()} free",
+                        hint="lower machine.engine.cpus_per_actor, wait for other work, or add a host",
+                    )
+        finally:
+            for actor in {actor for actor, _, _ in self.asked.values()} | set(self.ready):
+                self.ray.kill(actor)
+
+    def _start(self) -> None:
+        actor = self.ray.remote(max_concurrency=2, max_restarts=0, **self.needs)(_Actor).remote()
+        self.asked[actor.begin.remote()] = actor, "begin", -1
+
+    def _settle(self, reference: Any) -> Iterator[tuple[int, Any]]:
+        """Take an answer in; (position, result) where it was one of an item."""
+        from ray.exceptions import RayError, RayTaskError
+
+        actor, what, number = self.asked.pop(reference)
+        try:
+            answer = self.ray.get(reference)
+        except RayTaskError as error:
+            cause = error.cause
+            raise cause if isinstance(cause, MepError) else RuntimeError(str(error)) from error
+        except RayError as error:  # the worker, its node, or the node that kept the result is gone
+            self._lost(actor, what, error)
+            return
+        if what == "run":
+            self.leases.done(actor, number)
+            yield number, answer
+        elif what == "begin":
+            check_versions(*answer)
+            self.asked[actor.prepare.remote(self.job, self.device)] = actor, "prepare", -1
+        else:
+            self.ready.append(actor)
+
+    def _lost(self, actor: Any, what: str, error: Exception) -> None:
+        self.asked = {reference: asked for reference, asked in self.asked.items() if asked[0] is not actor}
+        if actor in self.ready:
+            self.ready.remove(actor)
+        self.ray.kill(actor)  # where it was only unreachable: it must not go on with what another now does
+        self.leases.lost(actor, f"was lost: {type(error).__name__}")
+        self.n_failed += what != "run"
+        if self.n_failed >= LIVES:
+            raise EnvironmentLacks(
+                f"{LIVES} workers could not begin; the last one: {error}",
+                hint=f"every host needs the same mep: pip install mep=={versions()['mep']}",
+            )
+        self._start()
+
+
+def _import() -> Any:
+    try:
+        import ray
+    except ImportError as error:
+        raise EnvironmentLacks("the engine 'ray' needs Ray", hint="pip install 'mep[ray]'") from error
+    return ray
+
+
+def _wait_for(address: str, timeout_s: float) -> None:
+    """Try to reach HOST:PORT until a gRPC server, as a cluster's head is one, answers there.
+
+    EnvironmentLacks    none did in timeout_s seconds; `ray.init` itself would try for many minutes
+    """
+    host, port = address.rsplit(":", 1)
+    until = time.monotonic() + timeout_s
+    while True:
+        try:
+            with socket.create_connection((host, int(port)), timeout=max(0.1, until - time.monotonic())) as connection:
+                _greet(connection)
+                return
+        except OSError as error:
+            if time.monotonic() + 1 > until:
+                raise EnvironmentLacks(
+                    f"no Ray cluster answers at {address}: tried for {timeout_s:.0f} s ({error})", hint=START
+                ) from error
+        time.sleep(1)
+
+
+def _greet(connection: socket.socket) -> None:
+    """OSError where the other side does not answer an HTTP/2 greeting (RFC 9113, 3.4) with its settings."""
+    if os.environ.get("RAY_USE_TLS") == "1":
+        return  # it speaks only after a handshake that Ray itself makes
+    connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0")
+    answer = connection.recv(9)
+    if answer[3:4] != b"\4":
+        raise ConnectionError("something else listens there")

@@ -1,0 +1,20 @@
+"""As many as the model was trained on."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import Field
+
+from mep.artifacts import Prompt
+from mep.methods.allocations import Allocation
+
+
+class MatchTraining(Allocation):
+    """For every prompt as many images as it captions in the training set, or a multiple of that."""
+
+    kind: Literal["match_training"]
+    times: float = Field(1.0, gt=0, le=10_000)
+    """Generated images for every training image, rounded to whole images per prompt, at least one."""
+
+    def counts(self, prompts: Sequence[Prompt], real: Sequence[int] = ()) -> list[int]:
+        return [max(1, round(prompt.n_images * self.times)) for prompt in prompts]

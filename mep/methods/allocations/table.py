@@ -1,0 +1,48 @@
+"""An explicit table."""
+
+import difflib
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from mep.artifacts import Prompt
+from mep.errors import DataError
+from mep.methods.allocations import Allocation
+
+
+class Table(Allocation):
+    """A number for each prompt that is named, by its id (such as cancer_c03) or its text.
+
+    Prompts that the table does not name get none. Since prompts differ between arms, it usually stands within an arm.
+    """
+
+    kind: Literal["table"]
+    images: dict[str, Annotated[int, Field(ge=0)]] = Field(min_length=1)
+    """Prompt -> number of images."""
+
+    @field_validator("images")
+    @classmethod
+    def _some(cls, images: dict[str, int]) -> dict[str, int]:
+        if not any(images.values()):
+            raise ValueError("every number is 0: no image would be made")
+        return images
+
+    def counts(self, prompts: Sequence[Prompt], real: Sequence[int] = ()) -> list[int]:
+        known = {prompt.id for prompt in prompts} | {prompt.text for prompt in prompts}
+        for name in self.images:
+            if name not in known:
+                raise unknown_prompt(name, prompts, field="generation.allocation")
+        return [self.images.get(prompt.id, self.images.get(prompt.text, 0)) for prompt in prompts]
+
+
+def unknown_prompt(name: str, prompts: Sequence[Prompt], field: str = "") -> DataError:
+    """The error for a prompt that is not there, with the nearest one that is."""
+    ids = [prompt.id for prompt in prompts]
+    near = difflib.get_close_matches(name, [*ids, *(prompt.text for prompt in prompts)], n=1)
+    shown = ", ".join(ids[:12]) + (", ..." if len(ids) > 12 else "")
+    return DataError(
+        f"there is no prompt '{name}'",
+        hint=(f"did you mean '{near[0]}'?  " if near else "") + f"known: {shown}",
+        field=field,
+    )

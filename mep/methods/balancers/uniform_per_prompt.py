@@ -1,0 +1,48 @@
+"""The same number of images for every group, and the same number of groups for every label."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from mep.errors import DataError
+from mep.methods.balancers import Balancer, Choice, Groups, draw
+
+
+class UniformPerPrompt(Balancer):
+    """Each label keeps its p most populated clusters, each cluster the same number of images.
+
+    The aim of Osorio et al. 2024, for any number of images and labels. Of all p the one that keeps most images wins;
+    among equals the largest p.
+    """
+
+    kind: Literal["uniform_per_prompt"]
+    min_prompts_per_label: int = Field(1, ge=1)
+    """Fewest clusters that a label may be left with."""
+    max_images_per_prompt: int | None = Field(None, ge=1)
+    """Cap on the images of a group."""
+
+    def pick(self, groups: Groups, *, seed: int) -> Choice:
+        counts = groups.counts
+        order = np.argsort(-counts, axis=1, kind="stable")
+        ranked = np.take_along_axis(counts, order, axis=1)
+        sizes = np.minimum(ranked.min(axis=0), self.max_images_per_prompt or ranked.max())
+        kept = sizes * np.arange(1, len(sizes) + 1)
+        kept[: self.min_prompts_per_label - 1] = 0
+        if kept.max(initial=0) == 0:
+            raise DataError(
+                f"no label keeps {self.min_prompts_per_label} clusters that every label can fill",
+                hint="lower min_prompts_per_label or the number of clusters",
+                field="balancing.method.min_prompts_per_label",
+            )
+        n_prompts = len(kept) - int(kept[::-1].argmax())
+        quota = np.zeros_like(counts)
+        np.put_along_axis(quota, order[:, :n_prompts], sizes[n_prompts - 1], axis=1)
+        rows = draw(groups.flat, quota.ravel(), seed)
+        lost = [outer * counts.shape[1] + inner for outer, ranks in enumerate(order) for inner in ranks[n_prompts:]]
+        shortage = [
+            f"{groups.name(group)}: {counts.ravel()[group]} images left out" for group in lost if counts.ravel()[group]
+        ]
+        return Choice(rows, np.ones(len(rows)), shortage)

@@ -1,0 +1,106 @@
+"""A published latent diffusion model."""
+
+import re
+import shutil
+from pathlib import Path
+from typing import Literal
+
+from pydantic import model_validator
+from pydantic_core import PydanticCustomError
+
+from mep.artifacts import Images
+from mep.diffusion.pipelines import forget_places, load_pipeline
+from mep.errors import DataError
+from mep.machine.files import read_json
+from mep.machine.hub import ModelReference
+from mep.machine.work import Work
+from mep.methods.bases import Base
+
+PARTS = ("vae", "text_encoder", "tokenizer", "unet", "scheduler")
+MODELS = ("vae", "text_encoder", "unet")
+PATTERNS = ["model_index.json", "README.md", "LICENSE*"] + [
+    f"{part}/{name}" for part in PARTS for name in ("*.json", "*.txt", "*.safetensors")
+]
+VARIANTS = ["*.fp16.safetensors", "*.fp16-*.safetensors", "*.non_ema.safetensors", "*.non_ema-*.safetensors"]
+"""Second copies of the weights that many repositories hold; they are not fetched."""
+PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
+FACTOR = 8
+"""Pixels of a side that become one latent element in every published Stable Diffusion."""
+
+
+class Pretrained(ModelReference, Base):
+    """Stable Diffusion 1.5, 2.1 or any model that StableDiffusionPipeline loads, from the hub or a folder.
+
+    Only safetensors are read; the safety checker is left out.
+    """
+
+    kind: Literal["pretrained"]
+
+    @model_validator(mode="after")
+    def _side_fits(self) -> "Pretrained":
+        if self.resolution % FACTOR:
+            raise PydanticCustomError(
+                "cross_field",
+                "{size} pixels cannot be divided by the autoencoder's factor, {factor}",
+                {"size": self.resolution, "factor": FACTOR, "field": "resolution"}
+                | {"hint": f"take {round(self.resolution / FACTOR) * FACTOR or FACTOR}"},
+            )
+        return self
+
+    def build(self, images: Images, work: Work) -> dict[str, str]:
+        folder = self.folder(PATTERNS, VARIANTS)
+        check_folder(folder, self.resolution)
+        pipeline = load_pipeline(folder, "cpu")
+        shutil.rmtree(work.out / "pipeline", ignore_errors=True)
+        pipeline.save_pretrained(work.out / "pipeline", safe_serialization=True)
+        forget_places(work.out / "pipeline")
+        for path in folder.glob("LICENSE*"):
+            shutil.copyfile(path, work.out / "pipeline" / path.name)
+        found = {"license": license_of(folder)}
+        return found if self.id is None else found | {"id": self.id, "revision": self.commit}
+
+
+def check_folder(folder: Path, resolution: int) -> None:
+    """Whether a folder holds a Stable Diffusion pipeline in safetensors that takes images of a side.
+
+    DataError   it does not, and what it lacks
+    """
+    missing = [part for part in PARTS if not (folder / part).is_dir()]
+    if (folder / "tokenizer").is_dir() and not any((folder / "tokenizer").glob("*.json")):
+        missing.append("tokenizer files (vocab.json and merges.txt, or tokenizer.json)")
+    if not (folder / "model_index.json").is_file():
+        missing.append("model_index.json")
+    if missing:
+        raise DataError(
+            f"{folder} is no Stable Diffusion pipeline: it has no {', '.join(missing)}",
+            hint="name a folder written by StableDiffusionPipeline.save_pretrained",
+            field="training.base",
+        )
+    for part in MODELS:
+        if not any((folder / part).glob("*.safetensors")):
+            pickles = sorted(path.name for path in (folder / part).iterdir() if path.suffix in PICKLES)
+            held = f"only {', '.join(pickles)}, a pickle, which can run code" if pickles else "no weights"
+            raise DataError(
+                f"{folder / part} holds {held}: mep reads safetensors",
+                hint="where you trust it, convert it once: StableDiffusionPipeline.from_pretrained(old)"
+                ".save_pretrained(new, safe_serialization=True)"
+                if pickles
+                else "fetch the model again, or name another folder",
+                field="training.base",
+            )
+    factor = 2 ** (len(read_json(folder / "vae" / "config.json")["block_out_channels"]) - 1)
+    if resolution % factor:
+        raise DataError(
+            f"{resolution} pixels cannot be divided by the autoencoder's factor, {factor}",
+            hint=f"take a multiple of {factor}",
+            field="training.base.resolution",
+        )
+
+
+def license_of(folder: Path) -> str:
+    """The licence that a model card names in its front matter; empty where it names none."""
+    card = folder / "README.md"
+    if not card.is_file():
+        return ""
+    found = re.match(r"---\n.*?^license: *['\"]?([\w.-]+)", card.read_text("utf-8", errors="replace"), re.S | re.M)
+    return found[1] if found else ""

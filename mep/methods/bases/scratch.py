@@ -1,0 +1,240 @@
+"""A small latent diffusion model of the Stable Diffusion family, built from its sizes."""
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from mep.artifacts import Images
+from mep.config import Config
+from mep.diffusion.pipelines import NO_CHECKER, forget_places
+from mep.machine.libraries import prepare_libraries
+from mep.machine.work import Work
+from mep.methods.bases import Base
+from mep.methods.bases._autoencoder import AutoencoderTraining, train_autoencoder
+from mep.methods.bases._tokenizer import build_tokenizer
+
+
+class AutoencoderSizes(AutoencoderTraining):
+    """An AutoencoderKL, and how it is trained on the images before anything else."""
+
+    channels: tuple[int, ...] = Field((16, 32, 64), min_length=1, max_length=6)
+    """Channels of each level; every level after the first halves the side."""
+    layers: int = Field(1, ge=1, le=4)
+    """Residual blocks in a level."""
+    latent_channels: int = Field(4, ge=1, le=64)
+    """Channels of the latent; Stable Diffusion has 4 at an eighth of the side."""
+
+    @property
+    def factor(self) -> int:
+        """Pixels of a side that become one latent element."""
+        return 2 ** (len(self.channels) - 1)
+
+
+class UnetSizes(Config):
+    """A UNet2DConditionModel."""
+
+    channels: tuple[int, ...] = Field((48, 96, 128), min_length=1, max_length=6)
+    """Channels of each level; every level after the first halves the side."""
+    attention: tuple[bool, ...] = (False, False, True)
+    """Whether a level attends to the caption, as the middle block always does."""
+    layers: int = Field(1, ge=1, le=4)
+    """Residual blocks in a level."""
+    head_channels: int = Field(32, ge=4, le=128)
+    """Channels of an attention head."""
+
+
+class TextSizes(Config):
+    """A CLIPTextModel with random weights; it stays frozen and gives every caption a fixed, distinct code."""
+
+    width: int = Field(64, ge=16, le=1024)
+    """Channels."""
+    layers: int = Field(2, ge=1, le=24)
+    """Transformer blocks."""
+    tokens: int = Field(32, ge=8, le=77)
+    """Longest caption in tokens; Stable Diffusion has 77."""
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "tiny": {
+        "resolution": 128,
+        "autoencoder": {"channels": [64, 128, 256], "steps": 10_000, "batch_size": 32, "crop_px": 64},
+        "unet": {"channels": [128, 256, 384], "attention": [False, True, True], "layers": 2, "head_channels": 64},
+        "text": {"width": 256, "layers": 4, "tokens": 77},
+    },
+    "small": {
+        "resolution": 256,
+        "autoencoder": {
+            "channels": [96, 192, 384, 384],
+            "layers": 2,
+            "steps": 40_000,
+            "batch_size": 32,
+            "crop_px": 128,
+        },
+        "unet": {"channels": [192, 384, 576, 768], "attention": [True, True, True, False], "layers": 2}
+        | {"head_channels": 64},
+        "text": {"width": 512, "layers": 8, "tokens": 77},
+    },
+}
+"""What a preset changes of the defaults, which are `nano`."""
+
+
+def over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Values of `above` where it has them, mappings field by field."""
+    merged = below | above
+    for name in below.keys() & above.keys():
+        if isinstance(below[name], dict) and isinstance(above[name], dict):
+            merged[name] = over(below[name], above[name])
+    return merged
+
+
+class Scratch(Base):
+    """Autoencoder, text encoder and UNet drawn from the recipe's seed; the autoencoder is trained on the images.
+
+    A genuine StableDiffusionPipeline, only small: training, generation and the saved folder are the same as for
+    Stable Diffusion (Rombach et al. 2022, arXiv:2112.10752).
+    """
+
+    kind: Literal["scratch"]
+    preset: Literal["nano", "tiny", "small"] = "nano"
+    """Sizes to start from: nano for two CPU cores (a UNet of 4.6 million parameters), tiny for a small GPU, small for a
+    GPU of 24 GB. Every field below overrides it."""
+    resolution: int = Field(64, ge=8, le=1024)
+    """Side in pixels of the squares that the model is trained on and generates."""
+    autoencoder: AutoencoderSizes = AutoencoderSizes()
+    unet: UnetSizes = UnetSizes()
+    text: TextSizes = TextSizes()
+    prediction: Literal["epsilon", "v_prediction"] = "v_prediction"
+    """What the UNet predicts. Velocity keeps the mean colour right at high noise, with few steps of training."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_preset(cls, given: Any) -> Any:
+        named = given.get("preset", "nano") if isinstance(given, dict) else None
+        preset = PRESETS.get(named, {}) if isinstance(named, str) else {}
+        return over(preset, given) if preset else given
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> "Scratch":
+        if len(self.unet.attention) != len(self.unet.channels):
+            raise PydanticCustomError(
+                "cross_field",
+                "{n} levels have channels, {m} have attention",
+                {"n": len(self.unet.channels), "m": len(self.unet.attention), "field": "unet.attention"}
+                | {"hint": "give one true or false for each number of channels"},
+            )
+        total = self.autoencoder.factor * 2 ** (len(self.unet.channels) - 1)
+        if self.resolution % total:
+            raise PydanticCustomError(
+                "cross_field",
+                "{size} pixels cannot be halved as often as autoencoder and UNet do",
+                {"size": self.resolution, "field": "resolution", "hint": f"take a multiple of {total}"},
+            )
+        return self
+
+    @property
+    def caption_tokens(self) -> int:
+        return self.text.tokens
+
+    @property
+    def latent_factor(self) -> int:
+        return self.autoencoder.factor
+
+    @property
+    def latent_channels(self) -> int:
+        return self.autoencoder.latent_channels
+
+    def build(self, images: Images, work: Work) -> dict[str, str]:
+        prepare_libraries()
+        import torch
+        from diffusers import AutoencoderKL, DDPMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+        from transformers import CLIPTextConfig, CLIPTextModel
+
+        tokenizer = build_tokenizer(self.text.tokens)
+        torch.manual_seed(work.seed_for("text encoder"))
+        text_encoder = CLIPTextModel(CLIPTextConfig(**self._text_settings(tokenizer)))
+        torch.manual_seed(work.seed_for("unet"))
+        unet = UNet2DConditionModel(**self._unet_settings())
+        torch.manual_seed(work.seed_for("autoencoder"))
+        vae: Any = AutoencoderKL(**self._vae_settings()).to(work.device)  # type: ignore[attr-defined]
+        log = train_autoencoder(vae, self.autoencoder, images, self.resolution, work)
+        scheduler = DDPMScheduler(
+            num_train_timesteps=1000,
+            beta_schedule="scaled_linear",
+            beta_start=0.00085,  # Stable Diffusion's schedule
+            beta_end=0.012,
+            prediction_type=self.prediction,
+            rescale_betas_zero_snr=self.prediction == "v_prediction",  # Lin et al. 2024, arXiv:2305.08891
+            timestep_spacing="trailing",
+            clip_sample=False,
+            steps_offset=1,
+        )
+        pipeline: Any = StableDiffusionPipeline(
+            vae=vae.cpu(),
+            text_encoder=text_encoder,
+            tokenizer=tokenizer,
+            unet=unet,
+            scheduler=scheduler,
+            **NO_CHECKER,
+        )
+        pipeline.save_pretrained(work.out / "pipeline", safe_serialization=True)
+        forget_places(work.out / "pipeline")
+        (work.out / "losses.jsonl").write_bytes(log.read_bytes())
+        return {}
+
+    def _vae_settings(self) -> dict[str, Any]:
+        sizes = self.autoencoder
+        n = len(sizes.channels)
+        return {
+            "in_channels": 3,
+            "out_channels": 3,
+            "down_block_types": ("DownEncoderBlock2D",) * n,
+            "up_block_types": ("UpDecoderBlock2D",) * n,
+            "block_out_channels": sizes.channels,
+            "layers_per_block": sizes.layers,
+            "latent_channels": sizes.latent_channels,
+            "norm_num_groups": _groups(sizes.channels),
+            "sample_size": self.resolution,
+            "mid_block_add_attention": False,
+            "scaling_factor": 1.0,  # training ends by giving every latent channel mean 0 and variance 1
+        }
+
+    def _unet_settings(self) -> dict[str, Any]:
+        sizes, latent_channels = self.unet, self.autoencoder.latent_channels
+        return {
+            "sample_size": self.resolution // self.autoencoder.factor,
+            "in_channels": latent_channels,
+            "out_channels": latent_channels,
+            "block_out_channels": sizes.channels,
+            "layers_per_block": sizes.layers,
+            "down_block_types": tuple("CrossAttnDownBlock2D" if on else "DownBlock2D" for on in sizes.attention),
+            "up_block_types": tuple("CrossAttnUpBlock2D" if on else "UpBlock2D" for on in reversed(sizes.attention)),
+            "cross_attention_dim": self.text.width,
+            # diffusers calls the number of heads of each level attention_head_dim
+            "attention_head_dim": tuple(max(1, width // sizes.head_channels) for width in sizes.channels),
+            "norm_num_groups": _groups(sizes.channels),
+        }
+
+    def _text_settings(self, tokenizer: Any) -> dict[str, Any]:
+        return {
+            "vocab_size": len(tokenizer),
+            "hidden_size": self.text.width,
+            "projection_dim": self.text.width,
+            "intermediate_size": 4 * self.text.width,
+            "num_hidden_layers": self.text.layers,
+            "num_attention_heads": max(1, self.text.width // 16),
+            "max_position_embeddings": self.text.tokens,
+            "bos_token_id": tokenizer.bos_token_id,
+            "eos_token_id": tokenizer.eos_token_id,
+            "pad_token_id": tokenizer.pad_token_id,
+            # At the usual scale a random encoder gives all captions nearly one code: 4 % of the variance is between
+            # captions, at ten times that scale 40 %, and a short training learns to tell them apart.
+            "initializer_factor": 10.0,
+        }
+
+
+def _groups(channels: tuple[int, ...]) -> int:
+    """Groups of the group norms: at most 8, and a divisor of every level's channels."""
+    import math
+
+    return math.gcd(8, *channels)

@@ -1,0 +1,41 @@
+"""Agglomerative clustering."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from mep.errors import DataError
+from mep.methods.clusterers import KClusterer, Partition, nearest, to_own_centre
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MOST = 20_000
+"""Exact; 20,000 images need 1.6 GB for their float64 distances."""
+
+
+class Agglomerative(KClusterer):
+    """Joins the two nearest groups until k are left (Ward 1963); new vectors go where their nearest neighbour is."""
+
+    kind: Literal["agglomerative"]
+    linkage: Literal["ward", "average", "complete", "single"] = "ward"
+    """What the distance of two groups is."""
+
+    def fit(self, vectors: NDArray[np.float32], *, seed: int) -> Partition:
+        from sklearn.cluster import AgglomerativeClustering
+
+        if len(vectors) > MOST:
+            raise DataError(
+                f"agglomerative clustering takes at most {MOST} images, here are {len(vectors)}",
+                hint="use {kind: kmeans} or {kind: hdbscan}",
+                field="clustering.method",
+            )
+        model = AgglomerativeClustering(self.n_clusters(len(vectors)), linkage=self.linkage)
+        labels = model.fit_predict(vectors).astype(np.int64)
+        state = {"vectors": np.asarray(vectors), "owners": labels}
+        return Partition(labels, to_own_centre(vectors, labels), state)
+
+    def assign(self, state: dict[str, NDArray[Any]], vectors: NDArray[np.float32]) -> NDArray[np.int64]:
+        return state["owners"][nearest(state["vectors"], vectors)[0]]

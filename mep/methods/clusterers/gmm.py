@@ -1,0 +1,50 @@
+"""A mixture of Gaussians."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from mep.methods.clusterers import KClusterer, Partition, to_own_centre
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class GaussianMixture(KClusterer):
+    """Gaussians fitted by expectation-maximisation (Dempster et al. 1977), with a soft membership for every image.
+
+    In many dimensions reduce first (`pca: 50`): a Gaussian needs several images a dimension.
+    """
+
+    kind: Literal["gmm"]
+    covariance: Literal["diag", "spherical"] = "diag"
+    """Axis-parallel ellipsoids, or balls."""
+    n_init: int = Field(3, ge=1)
+    """Starts, of which the likeliest is kept."""
+
+    def fit(self, vectors: NDArray[np.float32], *, seed: int) -> Partition:
+        from sklearn.mixture import GaussianMixture
+
+        wide = np.asarray(vectors, dtype=np.float64)
+        fitted = GaussianMixture(
+            self.n_clusters(len(vectors)),
+            covariance_type=self.covariance,
+            n_init=self.n_init,
+            random_state=seed % 2**32,
+            reg_covar=1e-6 * max(float(wide.var(0).mean()), 1e-12),
+        ).fit(wide)
+        memberships = fitted.predict_proba(wide)
+        labels = memberships.argmax(1).astype(np.int64)
+        state = {"weights": fitted.weights_, "means": fitted.means_, "precisions": fitted.precisions_cholesky_}
+        return Partition(labels, to_own_centre(vectors, labels), state, memberships.astype(np.float32))
+
+    def assign(self, state: dict[str, NDArray[Any]], vectors: NDArray[np.float32]) -> NDArray[np.int64]:
+        from sklearn.mixture import GaussianMixture
+
+        fitted = GaussianMixture(len(state["weights"]), covariance_type=self.covariance)
+        fitted.weights_, fitted.means_ = state["weights"], state["means"]
+        fitted.precisions_cholesky_ = state["precisions"]
+        return fitted.predict(np.asarray(vectors, dtype=np.float64)).astype(np.int64)

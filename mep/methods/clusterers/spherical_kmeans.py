@@ -1,0 +1,46 @@
+"""k-means by direction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from mep.methods.clusterers import KClusterer, Partition
+from mep.methods.clusterers._lloyd import label_all, lloyd, to_unit
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class SphericalKMeans(KClusterer):
+    """k-means on the unit sphere (Dhillon & Modha 2001): vectors count by direction, as cosine similarity compares.
+
+    For embeddings whose length says little, such as CLIP's. Distances are chords: sqrt(2 - 2 cos).
+    """
+
+    kind: Literal["spherical_kmeans"]
+    n_init: int = Field(10, ge=1)
+    """Starts, of which the one with the least inertia is kept."""
+
+    def fit(self, vectors: NDArray[np.float32], *, seed: int) -> Partition:
+        from sklearn.cluster import kmeans_plusplus
+
+        k = self.n_clusters(len(vectors))
+        rng = np.random.default_rng(seed)
+        rows = rng.choice(len(vectors), min(len(vectors), max(20_000, k)), replace=False)
+        sample = to_unit(np.asarray(vectors[np.sort(rows)], dtype=np.float32))
+        best, least = None, np.inf
+        for _ in range(self.n_init):
+            start = kmeans_plusplus(sample, k, random_state=int(rng.integers(2**32)))[0]
+            centers = lloyd(sample, to_unit(start), spherical=True)
+            inertia = float((label_all(centers, sample)[1].astype(np.float64) ** 2).sum())
+            if inertia < least:
+                best, least = centers, inertia
+        assert best is not None
+        centers = best if len(sample) == len(vectors) else lloyd(vectors, best, spherical=True)
+        return Partition(*label_all(centers, vectors, spherical=True), {"centers": centers})
+
+    def assign(self, state: dict[str, NDArray[Any]], vectors: NDArray[np.float32]) -> NDArray[np.int64]:
+        return label_all(state["centers"], vectors, spherical=True)[0]

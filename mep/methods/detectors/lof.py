@@ -1,0 +1,34 @@
+"""Local outlier factor."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from mep.methods.detectors import ByScore
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class LocalOutlierFactor(ByScore):
+    """Removes embeddings in places much thinner than their neighbours' (Breunig et al. 2000): rare groups stay."""
+
+    score: ClassVar[str] = "lof"
+
+    kind: Literal["lof"]
+    neighbours: int = Field(20, ge=1)
+    """Neighbours that make a neighbourhood."""
+
+    def scores(
+        self, known: NDArray[np.float32], vectors: NDArray[np.float32], rows: NDArray[np.int64], seed: int
+    ) -> NDArray[np.float64]:
+        from sklearn.neighbors import LocalOutlierFactor
+
+        n = min(self.neighbours, len(known) - 1)
+        fitted = LocalOutlierFactor(n_neighbors=n, novelty=True).fit(known)
+        scores = -fitted.score_samples(vectors)
+        scores[rows] = -fitted.negative_outlier_factor_  # here an image is not its own neighbour
+        return scores

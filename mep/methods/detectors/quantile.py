@@ -1,0 +1,40 @@
+"""Limits that the dataset itself sets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from pydantic import Field
+
+from mep.methods.detectors import Detector, Verdict, verdict
+from mep.methods.detectors.hsv import measure
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mep.artifacts import Images
+    from mep.machine.work import Work
+
+
+class Quantile(Detector):
+    """Removes images at the ends of the dataset's own distribution of the nine features of `hsv`.
+
+    For any stain, scanner or modality: no threshold has to be known. Every feature removes its share, so that up to
+    nine times as many may go.
+    """
+
+    kind: Literal["quantile"]
+    low: float = Field(0.005, ge=0, lt=0.5)
+    """Share of the training images with the lowest values that each feature removes; 0: none."""
+    high: float = Field(0.005, ge=0, lt=0.5)
+    """Share with the highest values; 0: none."""
+
+    def inspect(self, images: Images, vectors: NDArray[np.float32], train: NDArray[np.bool_], work: Work) -> Verdict:
+        features = measure(images, work)
+        limits = {name: np.quantile(values[train], [self.low, 1 - self.high]) for name, values in features.items()}
+        return verdict(
+            features,
+            {name: float(low) for name, (low, _) in limits.items()},
+            {name: float(high) for name, (_, high) in limits.items()},
+        )

@@ -1,0 +1,35 @@
+"""The nearest neighbours in frozen features."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from mep.machine.work import Work
+from mep.methods.probes import Examples, Fitted, Probe
+
+
+class NearestNeighbours(Probe):
+    """Share of each class among the k nearest training images (Fix & Hodges 1951), in standardised features.
+
+    Nothing is fitted, so that wrong labels among synthetic images show at once.
+    """
+
+    kind: Literal["knn"]
+    k: int = Field(5, ge=1, le=1000)
+    """Number of neighbours."""
+
+    def fit(self, train: Examples, validation: Examples, n_classes: int, *, seed: int, work: Work) -> Fitted:
+        from sklearn.neighbors import KNeighborsClassifier
+        from sklearn.preprocessing import StandardScaler
+
+        scaler, k = StandardScaler(), min(self.k, len(train))
+        model = KNeighborsClassifier(k, algorithm="brute")
+        model.fit(scaler.fit_transform(train.all().astype(np.float64)), train.labels)
+
+        def predict(examples: Examples) -> np.ndarray:
+            return np.asarray(model.predict_proba(scaler.transform(examples.all().astype(np.float64))))
+
+        return Fitted(predict, {"k": k})

@@ -1,0 +1,17 @@
+"""Euler's method with ancestral noise."""
+
+from typing import Any, ClassVar, Literal
+
+from mep.methods.samplers import Sampler
+
+
+class EulerAncestral(Sampler):
+    """Euler's method that adds fresh noise in every step, from the image's own seed; more steps give other images."""
+
+    kind: Literal["euler_a"]
+    predictions: ClassVar[tuple[str, ...]] = ("epsilon", "v_prediction")
+
+    def scheduler(self, config: Any) -> Any:
+        from diffusers import EulerAncestralDiscreteScheduler
+
+        return EulerAncestralDiscreteScheduler.from_config(config)

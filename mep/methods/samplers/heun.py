@@ -1,0 +1,18 @@
+"""Heun's method."""
+
+from typing import Any, ClassVar, Literal
+
+from mep.methods.samplers import Sampler
+
+
+class Heun(Sampler):
+    """Second-order method with two UNet passes a step (Karras et al. 2022, arXiv:2206.00364, algorithm 1)."""
+
+    kind: Literal["heun"]
+    predictions: ClassVar[tuple[str, ...]] = ("epsilon", "v_prediction")
+    zero_snr: ClassVar[bool] = False
+
+    def scheduler(self, config: Any) -> Any:
+        from diffusers import HeunDiscreteScheduler
+
+        return HeunDiscreteScheduler.from_config(config)

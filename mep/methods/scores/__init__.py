@@ -1,0 +1,200 @@
+"""Scores: how far generated features lie from real ones. One file, one score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+
+from mep.errors import DataError
+from mep.registry import Method
+from mep.statistics.pairwise import Pairs, compare
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class Score(Method):
+    """A comparison of two sets of features; `real` and `fake` always come in that order."""
+
+    noun: ClassVar[str] = "score"
+
+    better: ClassVar[dict[str, Literal["lower", "higher"]]] = {}
+    """Every metric that the score gives, and which way is better."""
+
+    reads: ClassVar[Literal["features", "assignments"]] = "features"
+    """What its rows are: features of an extractor, or (wanted, found) pairs of the stage `assignment`."""
+
+    needs_train: ClassVar[bool] = False
+    """Whether it looks for generated images among the training images."""
+
+    halved: ClassVar[bool] = True
+    """Whether its value on random halves tells how certain it is."""
+
+    excess: ClassVar[tuple[str, ...]] = ()
+    """Metrics of which tables also show what real images reach, and by how much the generated ones exceed it."""
+
+    gap: ClassVar[bool] = False
+    """Whether it is measured against training images too: much nearer to those than to held-out ones is memorised."""
+
+    grouped: ClassVar[bool] = False
+    """Whether it is measured label by label, cluster by cluster and prompt by prompt as well."""
+
+    def minimum(self) -> int:
+        """Rows that each set needs for the numbers to mean anything."""
+        return 2
+
+    def describe(
+        self,
+        real: NDArray[np.floating],
+        fake: NDArray[np.floating],
+        train: NDArray[np.floating] | None,
+        *,
+        seed: int,
+        device: str = "cpu",
+    ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+        """What `measure` reads of every image, one row each; the features themselves where a score does not say."""
+        return real, fake
+
+    def measure(self, real: NDArray[np.floating], fake: NDArray[np.floating]) -> dict[str, float]:
+        """Metric -> value.
+
+        real    float32 or float64 (n, d)   feature units, or what `describe` made of them
+        fake    float32 or float64 (m, d)
+
+        DataError   unlike widths, non-finite features, fewer rows than `minimum`
+        """
+        raise NotImplementedError
+
+    def null(
+        self,
+        real: NDArray[np.floating],
+        fake: NDArray[np.floating],
+        train: NDArray[np.floating] | None,
+        *,
+        seed: int,
+    ) -> dict[str, float]:
+        """What real images would reach in the place of the fakes; metrics without such a value are absent.
+
+        real, fake  what `describe` made of them
+        train       features of training images, other real ones
+
+        DataError   there are too few real images to know
+        """
+        return {}
+
+    def protocol(self, metric: str) -> dict[str, Any]:
+        """What else a metric depends on, such as the `k` of neighbourhoods or the `kernel`."""
+        return {}
+
+
+class PairScore(Score):
+    """A score that is read off the distances of all pairs, so that one pass serves all of them."""
+
+    kernel: ClassVar[bool] = False
+
+    def neighbourhoods(self) -> tuple[int, ...]:
+        """The k of every neighbourhood that it reads."""
+        return ()
+
+    def read(self, pairs: Pairs) -> dict[str, float]:
+        """Metric -> value."""
+        raise NotImplementedError
+
+    def errors(self, pairs: Pairs) -> dict[str, float]:
+        """Metric -> standard error, where it has a closed form."""
+        return {}
+
+    def measure(self, real: NDArray[np.floating], fake: NDArray[np.floating]) -> dict[str, float]:
+        check_sets(real, fake, self.minimum())
+        return self.read(compare(real, fake, ks=self.neighbourhoods(), kernel=self.kernel))
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one score says of two sets.
+
+    errors      standard errors in closed form, where there are some
+    refusal     why there are no values; empty where there are
+    """
+
+    values: dict[str, float]
+    errors: dict[str, float] = field(default_factory=dict)
+    refusal: str = ""
+
+
+def measure_all(
+    scores: Sequence[Score], real: NDArray[np.floating], fake: NDArray[np.floating], *, device: str = "cpu"
+) -> list[Measured]:
+    """All scores of two sets of features, in the order of the scores; what needs pairs shares one pass.
+
+    real    float (n, d)
+    fake    float (m, d)
+
+    A score that refuses these sets has no values, and says why.
+    """
+    refusals = [_refusal(score, real, fake) for score in scores]
+    able = [s for s, why in zip(scores, refusals, strict=True) if isinstance(s, PairScore) and not why]
+    ks = sorted({k for score in able for k in score.neighbourhoods()})
+    pairs = compare(real, fake, ks=ks, kernel=any(score.kernel for score in able), device=device) if able else None
+    found = []
+    for score, refusal in zip(scores, refusals, strict=True):
+        if refusal:
+            found.append(Measured({}, refusal=refusal))
+        elif isinstance(score, PairScore) and pairs is not None:
+            found.append(Measured(score.read(pairs), score.errors(pairs)))
+        else:
+            found.append(_measured(score, real, fake))
+    return found
+
+
+def _refusal(score: Score, real: NDArray[np.floating], fake: NDArray[np.floating]) -> str:
+    try:
+        check_sets(real, fake, score.minimum())
+    except DataError as error:
+        return error.message
+    return ""
+
+
+def _measured(score: Score, real: NDArray[np.floating], fake: NDArray[np.floating]) -> Measured:
+    try:
+        return Measured(score.measure(real, fake))
+    except DataError as error:
+        return Measured({}, refusal=error.message)
+
+
+def check_sets(real: NDArray[Any], fake: NDArray[Any], minimum: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Both sets, after the checks that every score needs.
+
+    DataError   not a table, unlike widths, non-finite features, fewer rows than `minimum`
+    """
+    for name, features in (("real", real), ("fake", fake)):
+        if features.ndim != 2 or features.shape[1] == 0:
+            raise DataError(
+                f"{name} features have shape {features.shape}, not (images, dimensions)",
+                hint="give one row of features per image",
+            )
+        if len(features) < minimum:
+            raise DataError(
+                f"{len(features)} {name} rows of features, at least {minimum} are needed",
+                hint="give this set more images, or leave this score out",
+            )
+        check_finite(features, name)
+    if real.shape[1] != fake.shape[1]:
+        raise DataError(
+            f"real features have {real.shape[1]} dimensions, fake have {fake.shape[1]}",
+            hint="extract both sets with the same extractor",
+        )
+    return real, fake
+
+
+def check_finite(features: NDArray[Any], name: str) -> None:
+    """DataError with the number of rows that hold nan or infinity."""
+    broken = int((~np.isfinite(features).all(axis=1)).sum())
+    if broken:
+        raise DataError(
+            f"{broken} of {len(features)} {name} rows of features hold nan or infinity",
+            hint="look at the images behind these rows, or try another extractor",
+        )

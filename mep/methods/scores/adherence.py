@@ -1,0 +1,77 @@
+"""Prompt adherence: does an image show the cluster and the label that its prompt asked for?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+
+from mep.errors import DataError
+from mep.methods.scores import Score
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+WANTED_CLUSTER, FOUND_CLUSTER, WANTED_LABEL, FOUND_LABEL = range(4)
+"""Columns of an assigned image; -1 where nothing was wanted or found."""
+
+
+class Adherence(Score):
+    """Share of generated images that the clusterer which made the captions puts where their caption says.
+
+    The embedder and the clusterer are those of the recipe. Beside it stand what chance gives, and what is left of
+    real held-out images: at the resolution of the model, and after a pass through its autoencoder. Label adherence is
+    the same for the label, judged by a logistic regression on the embeddings of the training images; what it says of
+    the labels of real held-out images stands beside it. A caption without a cluster, or without a label, has none.
+    """
+
+    kind: Literal["adherence"]
+
+    reads: ClassVar[Literal["features", "assignments"]] = "assignments"
+    better: ClassVar[dict[str, Literal["lower", "higher"]]] = {
+        "cluster_adherence": "higher",
+        "label_adherence": "higher",
+    }
+
+    def minimum(self) -> int:
+        return 1
+
+    def measure(self, real: NDArray[np.floating], fake: NDArray[np.floating]) -> dict[str, float]:
+        """From assigned images, (n, 4) and (m, 4); the first are not looked at."""
+        found = {"cluster_adherence": agreement(fake, WANTED_CLUSTER), "label_adherence": agreement(fake, WANTED_LABEL)}
+        known = {metric: value for metric, value in found.items() if value is not None}
+        if not known:
+            raise DataError("the captions name neither cluster nor label")
+        return known
+
+    def null(self, real: Any, fake: Any, train: Any, *, seed: int) -> dict[str, float]:
+        """By chance: if what is shown had nothing to do with what was asked for."""
+        found = {"cluster_adherence": chance(fake, WANTED_CLUSTER), "label_adherence": chance(fake, WANTED_LABEL)}
+        return {metric: value for metric, value in found.items() if value is not None}
+
+
+def agreement(assigned: NDArray[Any], wanted: int) -> float | None:
+    """Share of images in which the column `wanted` and the one after it agree; None where nothing was wanted."""
+    asked = assigned[assigned[:, wanted] >= 0]
+    return float((asked[:, wanted] == asked[:, wanted + 1]).mean()) if len(asked) else None
+
+
+def chance(assigned: NDArray[Any], wanted: int) -> float | None:
+    """Agreement to expect of two columns with these frequencies that know nothing of each other."""
+    asked = assigned[assigned[:, wanted] >= 0]
+    if not len(asked):
+        return None
+    values = np.unique(asked[:, wanted])
+    shares = [[float((asked[:, column] == value).mean()) for column in (wanted, wanted + 1)] for value in values]
+    return float(sum(one * other for one, other in shares))
+
+
+def confusion(assigned: NDArray[Any], wanted: int, n_kinds: int) -> NDArray[np.int64]:
+    """Images by what was wanted (rows) and what is shown (columns), int64 (n_kinds, n_kinds + 1).
+
+    The last column holds those that are shown as nothing known, such as noise.
+    """
+    table = np.zeros((n_kinds, n_kinds + 1), dtype=np.int64)
+    asked = assigned[assigned[:, wanted] >= 0]
+    np.add.at(table, (asked[:, wanted], np.where(asked[:, wanted + 1] < 0, n_kinds, asked[:, wanted + 1])), 1)
+    return table

@@ -1,0 +1,60 @@
+"""A Hugging Face imagefolder: images with a metadata.jsonl or metadata.csv, in class folders, or just images."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from mep.config import HashFile, LocalPath, fold
+from mep.errors import DataError
+from mep.methods.sources import Record, Source
+from mep.methods.sources._tree import LABEL, class_of, is_image, is_metadata, records_of
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+class ImageFolder(Source):
+    """Images under a folder; metadata.jsonl or metadata.csv gives further columns by `file_name`.
+
+    Without such a file the column `label` is the folder that an image lies in; a flat folder has no columns.
+    """
+
+    kind: Literal["imagefolder"]
+    path: LocalPath
+    """Folder, relative to the recipe file. Sub-folders train, validation and test are splits."""
+
+    def records(self) -> list[Record]:
+        if not self.path.is_dir():
+            raise DataError(f"{self.path} is not a folder", hint="give the folder that holds the images")
+        return records_of(self._names(), str(self.path), lambda name: (self.path / name).open(encoding="utf-8-sig"))
+
+    def open(self, image_id: str) -> "Image":
+        from PIL import Image
+
+        return Image.open(os.path.join(self.path, image_id))  # in a third of the time of Path
+
+    def path_of(self, image_id: str) -> Path:
+        return self.path / image_id
+
+    def classes(self, column: str) -> list[str]:
+        """Class folders, those without an image among them."""
+        if column != LABEL or any(is_metadata(name) for name in self._names()):
+            return []
+        root = str(self.path)
+        leaves = (os.path.relpath(folder, root) for folder, folders, _ in os.walk(root) if not folders)
+        return sorted(filter(None, {class_of(f"{leaf.replace(os.sep, '/')}/x") for leaf in leaves if leaf != "."}))
+
+    def externals(self, hash_file: HashFile) -> dict[str, str]:
+        try:
+            return {"content": fold([(name, hash_file(self.path / name)) for name in self._names()])}
+        except FileNotFoundError as error:
+            raise DataError(f"{error.filename} is a link to nothing", hint="remove it, or restore the file") from error
+
+    def _names(self) -> Iterator[str]:
+        """Images and metadata files, as POSIX paths below the folder."""
+        root = str(self.path)
+        for folder, _, files in os.walk(root):
+            below = os.path.relpath(folder, root).replace(os.sep, "/")
+            prefix = "" if below == "." else f"{below}/"
+            yield from (prefix + name for name in files if is_image(name) or is_metadata(name))

@@ -1,0 +1,93 @@
+"""The builtin sample: real tissue that ships inside scikit-image."""
+
+from functools import cache
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from mep.config import HashFile
+from mep.errors import DataError
+from mep.methods.sources import Record, Source
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+class Sample(Source):
+    """Overlapping tiles of one slide of human colon, stained by immunohistochemistry (brown DAB, blue haematoxylin).
+
+    The label `stain` says whether a tile's mean DAB optical density, after colour deconvolution (Ruifrok & Johnston
+    2001), lies above the median of the training tiles. Training and held-out tiles share no pixel: a band in the
+    middle of the slide, from top to bottom, is held out, and no tile crosses its edges. Image:
+    skimage.data.immunohistochemistry(), public domain.
+    """
+
+    kind: Literal["sample"]
+    tile_px: int = Field(64, ge=16, le=256)
+    """Side of a tile."""
+    stride_px: int = Field(8, ge=1, le=256)
+    """Distance between neighbouring tiles; smaller than the tile means that they overlap."""
+    heldout_fraction: float = Field(0.25, ge=0.1, le=0.8)
+    """Share of the slide's width, in the middle, that is held out."""
+
+    def records(self) -> list[Record]:
+        size = _slide().shape[0]
+        left = round(size * (1 - self.heldout_fraction) / 2)
+        corners = {
+            "train": self._corners(size, 0, left) + self._corners(size, size - left, size),
+            "heldout": self._corners(size, left, size - left),
+        }
+        if not all(corners.values()):
+            raise DataError(
+                f"no {self.tile_px} px tile fits into the {left} px beside the held-out band, or into the band",
+                hint="take smaller tiles",
+                field="dataset.source",
+            )
+        density = {split: [self._dab_density(y, x) for y, x in places] for split, places in corners.items()}
+        threshold = float(np.median(density["train"]))
+        return sorted(
+            (
+                Record(f"{split}/y{y:03d}x{x:03d}", split, {"stain": "stained" if dab > threshold else "unstained"})
+                for split, places in corners.items()
+                for (y, x), dab in zip(places, density[split], strict=True)
+            ),
+            key=lambda record: record.id,
+        )
+
+    def open(self, image_id: str) -> "Image":
+        from PIL import Image
+
+        y, x = int(image_id[-7:-4]), int(image_id[-3:])
+        return Image.fromarray(_slide()[y : y + self.tile_px, x : x + self.tile_px])
+
+    def externals(self, hash_file: HashFile) -> dict[str, str]:
+        from pathlib import Path
+
+        import skimage.data
+
+        return {"content": hash_file(Path(skimage.data.__file__).parent / "ihc.png")}
+
+    def _corners(self, height: int, left: int, right: int) -> list[tuple[int, int]]:
+        """(y, x) of every tile between two columns."""
+        rows = range(0, height - self.tile_px + 1, self.stride_px)
+        return [(y, x) for y in rows for x in range(left, right - self.tile_px + 1, self.stride_px)]
+
+    def _dab_density(self, y: int, x: int) -> float:
+        return float(_dab()[y : y + self.tile_px, x : x + self.tile_px].mean())
+
+
+@cache
+def _slide() -> NDArray[np.uint8]:
+    import skimage.data
+
+    return np.ascontiguousarray(skimage.data.immunohistochemistry())
+
+
+@cache
+def _dab() -> NDArray[np.float64]:
+    """Optical density of the DAB stain in every pixel."""
+    from skimage.color import rgb2hed
+
+    return np.asarray(rgb2hed(_slide())[..., 2])

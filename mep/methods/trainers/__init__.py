@@ -1,0 +1,30 @@
+"""Trainers: which weights are fine-tuned. One file, one way."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from mep.registry import Method
+
+if TYPE_CHECKING:
+    from mep.diffusion.denoiser import Denoiser
+
+
+class Trainer(Method):
+    """Chooses the trained weights, and writes them."""
+
+    noun: ClassVar[str] = "trainer"
+    replaces: ClassVar[tuple[str, ...]] = ()
+    """Parts of the pipeline folder that `save` writes anew; the others are those of the base."""
+
+    def prepare(self, unet: Any, text_encoder: Any) -> None:
+        """Let exactly the trained parameters require gradients.
+
+        text_encoder    None where the recipe leaves it as it is
+
+        DataError       nothing would be trained
+        """
+        raise NotImplementedError
+
+    def save(self, denoiser: "Denoiser", folder: Path) -> None:
+        """Write the weights as they are now below a folder."""
+        raise NotImplementedError

@@ -1,0 +1,105 @@
+"""Low-rank adaptation."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from mep.diffusion.pipelines import LORA_FILE
+from mep.errors import DataError
+from mep.methods.trainers import Trainer
+
+if TYPE_CHECKING:
+    from mep.diffusion.denoiser import Denoiser
+
+TEXT_TARGETS = ["q_proj", "k_proj", "v_proj", "out_proj"]
+"""The attention of a CLIP text encoder."""
+
+
+class Lora(Trainer):
+    """Trains a low-rank change of some layers (Hu et al. 2022, arXiv:2106.09685): less memory, a file of megabytes.
+
+    The result is what `load_lora_weights` of diffusers reads; the base stays as it is.
+    """
+
+    kind: Literal["lora"]
+    rank: int = Field(16, ge=1, le=1024)
+    """Rank of the change."""
+    alpha: float | None = Field(None, gt=0)
+    """The change is scaled by alpha / rank. Default: the rank."""
+    targets: tuple[str, ...] = Field(("to_q", "to_k", "to_v", "to_out.0"), min_length=1)
+    """Ends of the names of the UNet's layers that are changed; the default is all attention. Add ff.net.0.proj,
+    ff.net.2, conv1, conv2, proj_in and proj_out to change nearly all."""
+    dropout: float = Field(0.0, ge=0, lt=1)
+    """Share of the inputs of the change that are left out while training."""
+
+    def prepare(self, unet: Any, text_encoder: Any) -> None:
+        from peft import LoraConfig
+
+        def settings(targets: list[str]) -> LoraConfig:
+            return LoraConfig(
+                r=self.rank,
+                lora_alpha=self.alpha or self.rank,  # type: ignore[arg-type]  # peft scales by any number
+                target_modules=targets,
+                lora_dropout=self.dropout,
+                init_lora_weights="gaussian",
+            )
+
+        self._check(unet)
+        unet.requires_grad_(False)
+        unet.add_adapter(settings(list(self.targets)))
+        parts = [unet]
+        if text_encoder is not None:
+            text_encoder.requires_grad_(False)
+            text_encoder.add_adapter(settings(TEXT_TARGETS))
+            parts.append(text_encoder)
+        for part in parts:
+            for parameter in part.parameters():
+                if parameter.requires_grad:
+                    parameter.data = parameter.data.float()  # the base may be held in bfloat16, the change never
+
+    def _check(self, unet: Any) -> None:
+        """peft passes over a name that matches nothing as long as another one does, and cannot change a norm."""
+        import torch
+
+        fit = (torch.nn.Linear, torch.nn.Conv2d)
+        names = [name for name, module in unet.named_modules() if isinstance(module, fit)]
+        for target in self.targets:
+            if not any(name == target or name.endswith(f".{target}") for name in names):
+                known = sorted({name.split(".")[-1] for name in names} - {str(n) for n in range(10)})
+                raise DataError(
+                    f"no linear or convolution layer of the UNet is called {target!r}",
+                    hint=f"its layers end in {', '.join(known)}",
+                    field="training.method.targets",
+                )
+
+    def save(self, denoiser: "Denoiser", folder: Path) -> None:
+        from diffusers import StableDiffusionPipeline
+        from diffusers.utils import convert_state_dict_to_diffusers
+        from peft.utils import get_peft_model_state_dict
+
+        layers: dict[str, Any] = {}
+        for name, part in denoiser.named_children():
+            found = convert_state_dict_to_diffusers(get_peft_model_state_dict(part))
+            layers |= {f"{name}_lora_layers": found, f"{name}_lora_adapter_metadata": _settings_of(part)}
+        StableDiffusionPipeline.save_lora_weights(folder / "lora", weight_name=LORA_FILE, **layers)
+        _one_order(folder / "lora" / LORA_FILE)
+
+
+def _one_order(path: Path) -> None:
+    """Keep only the settings in the file's header: safetensors writes several entries in an order that changes."""
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  it is no mapping
+        settings = file.metadata()["lora_adapter_metadata"]
+    save_file(tensors, path, metadata={"lora_adapter_metadata": settings})
+
+
+def _settings_of(part: Any) -> dict[str, Any]:
+    """Rank and alpha, which the file carries so that whoever loads it scales the change alike."""
+    return {
+        name: sorted(value) if isinstance(value, set) else value
+        for name, value in part.peft_config["default"].to_dict().items()
+    }

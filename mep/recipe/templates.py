@@ -1,0 +1,62 @@
+"""The recipes that come with mep, and a copy of one to begin with."""
+
+import sys
+from pathlib import Path
+
+import mep
+from mep.errors import UsageError
+from mep.machine.files import write_text
+from mep.recipe.model import FORMAT
+from mep.recipe.reader import parse_recipe
+from mep.recipe.schema import schema_text
+from mep.recipe.source import read_file
+from mep.recipe.wording import find_near
+
+SCHEMA = "recipe.schema.json"
+"""The schema beside a recipe that was begun from the gallery."""
+SCHEMA_LINE = "# yaml-language-server: $schema="
+
+
+def gallery() -> dict[str, Path]:
+    """Every recipe of the gallery by its name."""
+    beside, installed = Path(mep.__file__).parents[1] / "recipes", Path(sys.prefix) / "share" / "mep" / "recipes"
+    folder = beside if (beside / "quickstart.yaml").exists() else installed
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def question_of(path: Path) -> str:
+    """What a recipe asks: the first sentence of the comment at its top."""
+    lines = [line.removeprefix("#").strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    text = " ".join(line for line in lines[1 : lines.index(f"mep: {FORMAT}")] if line)
+    return text.partition("? ")[0] + "?" if "? " in text else text.partition(". ")[0]
+
+
+def start(name: str, target: Path) -> list[Path]:
+    """Copy a recipe of the gallery, with those that it extends and the schema for editors; what was written.
+
+    UsageError      no such recipe, or a file is there already
+    """
+    known = gallery()
+    if name not in known:
+        raise UsageError(f"'{name}' is not in the gallery", hint=find_near(name, list(known)))
+    files = {target: known[name]}
+    extends = parse_recipe(read_file(known[name])).child("extends")
+    if extends:
+        for base in extends.plain() if isinstance(extends.value, list) else [extends.value]:
+            files[target.parent / base] = known[name].parent / base
+    for path, source in files.items():
+        if path.exists() and (path == target or path.read_text(encoding="utf-8") != _copied(source)):
+            raise UsageError(f"{path} is there already", hint="give another name: mep init FILE")
+    schema = target.absolute().parent / SCHEMA
+    if not schema.exists():
+        write_text(schema, schema_text())
+    for path, source in files.items():
+        write_text(path, _copied(source))
+    return [*files, schema]
+
+
+def _copied(source: Path) -> str:
+    """The text of a recipe with the schema line of its new place."""
+    text = source.read_text(encoding="utf-8")
+    first, rest = text.split("\n", 1)
+    return f"{SCHEMA_LINE}{SCHEMA}\n{rest if first.startswith(SCHEMA_LINE) else text}"

@@ -1,0 +1,154 @@
+"""Every image read once: does it decode, what is it, and which others is it like?"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mep.imaging.pixels import is_deep, refuse_bomb, to_rgb, upright, window_of
+from mep.machine.workers import Job
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+    from mep.machine.work import Work
+    from mep.methods.sources import Record, Source
+
+SIDE = 32
+"""Of the grey image that a perceptual hash is made of."""
+
+FOUND = np.dtype(
+    {
+        "names": ["sha256", "phash", "width", "height", "mode", "low", "high", "error"],
+        "formats": ["S64", "<u8", "<i4", "<i4", "S8", "<f8", "<f8", "S160"],
+    }
+)
+"""What is known of an image: sha256 of its decoded pixels, perceptual hash, size, Pillow's mode, lowest and highest
+value where it is deep grey, and why it does not decode, empty where it does."""
+
+
+def scan(source: Source, records: Sequence[Record], work: Work) -> NDArray[Any]:
+    """FOUND (n,) of every record; resumable, and never more than a few images in memory."""
+    return work.measured("scan", [record.id for record in records], Scan(source))
+
+
+@dataclass(frozen=True)
+class Scan(Job[Sequence[str], "NDArray[Any]"]):
+    """Examines images by id."""
+
+    source: Source
+
+    def prepare(self, device: str) -> Callable[[Sequence[str]], NDArray[Any]]:
+        return self.examine
+
+    def examine(self, ids: Sequence[str]) -> NDArray[Any]:
+        """FOUND (n,)"""
+        found, small = np.zeros(len(ids), FOUND), np.zeros((len(ids), SIDE, SIDE), np.uint8)
+        for row, image_id in enumerate(ids):
+            try:
+                with self.source.open(image_id) as image:
+                    found[row], small[row] = _examine(image)
+            except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError and more on bad files
+                text = str(error).partition(" '")[0].partition(" <")[0]  # Pillow names the file, which the reader knows
+                found["error"][row] = (text or type(error).__name__).encode()[:160]
+        readable = found["error"] == b""
+        found["phash"][readable] = perceptual_hashes(small[readable])
+        return found
+
+
+def _examine(image: Image) -> tuple[tuple[Any, ...], NDArray[np.uint8]]:
+    """A row of FOUND, of which the perceptual hash is yet to be made, and what it is made of."""
+    from PIL import Image
+
+    refuse_bomb(image)
+    low = high = 0.0
+    mode = image.mode
+    if is_deep(mode):  # the window of the dataset is not known yet: what is stored is hashed, not what will be seen
+        values = np.asarray(upright(image))
+        if not np.isfinite(values).all():
+            raise ValueError("it holds values that are not finite")
+        low, high = float(values.min()), float(values.max())
+        height, width = values.shape
+        content = values.tobytes()
+        rgb = Image.fromarray(((values - low) * (255 / max(high - low, 1e-12))).astype(np.uint8))
+    else:
+        rgb = upright(image) if mode == "RGB" and "transparency" not in image.info else Image.fromarray(to_rgb(image))
+        content = rgb.tobytes()
+        width, height = rgb.size
+    digest = hashlib.sha256(b"%dx%d:" % (width, height))
+    digest.update(content)
+    return (digest.hexdigest(), 0, width, height, mode.encode(), low, high, b""), shrunk(rgb)
+
+
+def shrunk(image: Image) -> NDArray[np.uint8]:
+    """Grey means of 32 x 32 boxes."""
+    from PIL import Image
+
+    grey, (width, height) = image.convert("L"), image.size
+    if width % SIDE or height % SIDE:
+        grey = grey.resize((SIDE, SIDE), Image.Resampling.BOX)
+    else:
+        grey = grey.reduce((width // SIDE, height // SIDE))
+    return np.frombuffer(grey.tobytes(), np.uint8).reshape(SIDE, SIDE)
+
+
+def perceptual_hashes(small: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """64 bits an image that survive resizing, compression and small changes of brightness (Zauner 2010).
+
+    small       (n, 32, 32) as `shrunk` gives them
+
+    returns     uint64 (n,): the 8 x 8 lowest frequencies of the cosine transform, each against their median
+    """
+    basis = _cosines()
+    lowest = (basis @ small.astype(np.float32) @ basis.T).reshape(len(small), 64)
+    bits = lowest > np.sort(lowest, axis=1)[:, 31:33].mean(axis=1, keepdims=True)  # the median
+    return np.packbits(bits, axis=1).view(">u8")[:, 0].astype(np.uint64)
+
+
+@cache
+def _cosines() -> NDArray[np.float32]:
+    """float32 (8, 32), rows 0 to 7 of the orthogonal cosine transform of 32 values."""
+    from scipy.fft import dct
+
+    return np.asarray(dct(np.eye(SIDE), axis=0, norm="ortho")[:8], dtype=np.float32)
+
+
+def window(found: NDArray[Any]) -> tuple[float, float] | None:
+    """The window of a dataset's deep grey that clips nothing; None where no image has any."""
+    deep = found[np.isin(found["mode"], [mode for mode in np.unique(found["mode"]) if is_deep(mode.decode())])]
+    if not len(deep):
+        return None
+    return window_of(float(deep["low"].min()), float(deep["high"].max()), whole=b"F" not in deep["mode"])
+
+
+def near_duplicates(hashes: NDArray[np.uint64], bits: int) -> NDArray[np.int64]:
+    """Number of the group of each image; two whose hashes differ in at most `bits` bits are in one, int64 (n,).
+
+    Two such hashes agree in one of bits + 1 bands, so that only images which share a band are compared.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    unique, place = np.unique(hashes, return_inverse=True)
+    edges = [np.zeros((2, 0), dtype=np.int64)]
+    bounds = np.linspace(0, 64, bits + 2).astype(int)
+    for low, high in itertools.pairwise(bounds.tolist()):
+        band = (unique >> np.uint64(low)) & np.uint64(2 ** (high - low) - 1)
+        order = np.argsort(band, kind="stable")
+        band, ordered = band[order], unique[order]
+        for step in range(1, len(unique)):
+            same = np.flatnonzero(band[step:] == band[:-step])
+            if not len(same):
+                break
+            near = same[np.bitwise_count(ordered[same + step] ^ ordered[same]) <= bits]
+            edges.append(np.stack([order[near], order[near + step]]))
+    rows, columns = np.concatenate(edges, axis=1)
+    graph = coo_array((np.ones(len(rows), dtype=np.int8), (rows, columns)), (len(unique), len(unique)))
+    return np.asarray(connected_components(graph, directed=False)[1][place], dtype=np.int64)

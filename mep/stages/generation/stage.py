@@ -1,0 +1,143 @@
+"""Generation: the synthetic dataset, image by image from a seed of its own."""
+
+import itertools
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from mep.artifacts import Clusters, Guidance, Images, Model, Prompt, Prompts, Samples
+from mep.diffusion.pipelines import check_pipeline
+from mep.errors import DataError
+from mep.machine.files import read_json
+from mep.machine.work import Work
+from mep.methods.allocations import Allocation
+from mep.registry import OneOf
+from mep.stage import stage
+from mep.stages.generation.contact_sheets import Sheets
+from mep.stages.generation.progress import DRAWN, MISSING, Ledger
+from mep.stages.generation.schedule import Sample, SamplePlan
+from mep.stages.generation.worker_job import Draw
+from mep.stages.guidance import GuidanceConfig
+
+
+class GenerationConfig(GuidanceConfig):
+    """How many images of which prompt, and how they are drawn."""
+
+    allocation: OneOf[Allocation]
+    """How many images for each prompt."""
+    unseen_images: int = Field(0, ge=0)
+    """Images for each pair of label and cluster that no training image shows, besides what the allocation gives."""
+    size: Literal["model", "native"] | Annotated[int, Field(ge=8, le=8192)] = "model"
+    """Side of the files: as the model draws; native, the median shorter side of the real training images; or pixels.
+    Resized bicubic with anti-aliasing."""
+    format: Literal["png", "jpeg", "webp"] = "png"
+    """PNG loses nothing. JPEG and WebP are smaller, and their artefacts are measured with the images."""
+    quality: int = Field(95, ge=1, le=100)
+    """Of JPEG and WebP."""
+
+
+@stage(version=2, draws=True, repeats=True, grows=("allocation", "unseen_images"))
+def generation(
+    config: GenerationConfig,
+    images: Images,
+    clusters: Clusters,
+    prompts: Prompts,
+    model: Model,
+    guidance: Guidance,
+    *,
+    work: Work,
+) -> Samples:
+    """Draw the synthetic dataset; only images that are missing are made."""
+    config = config.model_copy(update={"guidance": guidance.scale})
+    check_pipeline(model.pipeline)
+    config.sampler.check(read_json(model.pipeline / "scheduler" / "scheduler_config.json"))
+    counts = config.allocation.counts(prompts.prompts, real_counts(prompts.prompts, images.train, clusters))
+    unseen = prompts.unseen if config.unseen_images else []
+    counts += [config.unseen_images] * len(unseen)
+    plan = SamplePlan([*prompts.prompts, *unseen], counts, work.seed_for, config.format)
+    if len(plan) == 0:
+        raise DataError("no image is asked for: every prompt gets 0", field="generation.allocation")
+    job = drawing_job(config, model, work, native_side(images.train), len(plan))
+    ledger = Ledger(plan, work.out, work.folder / "drawn.jsonl")
+    ledger.recover(work.map)
+    for folder in work.earlier:
+        ledger.adopt(folder)
+    _draw(job, ledger, work)
+    if not (ledger.state == DRAWN).any():
+        raise DataError(
+            f"all {len(plan)} images are refused ({', '.join(sorted(set(ledger.refusals.values())))})",
+            hint="the model has diverged: train it more gently, or generate with less guidance or in fp32",
+        )
+    told = {"drawn_px": job.side, "saved_px": job.saved_side, "format": job.form, "guidance": job.guidance}
+    ledger.conclude(told | {"sampler": config.sampler.dump(), "steps": config.sampler.steps})
+    return Samples(work.out)
+
+
+def real_counts(prompts: Sequence[Prompt], train: Images, clusters: Clusters) -> list[int]:
+    """Real training images of each prompt's record before balancing; outliers, which have no cluster, left out."""
+    cluster_of = dict(zip(clusters.ids, clusters.labels.tolist(), strict=True))
+    found = Counter((train.label_of(row), cluster_of.get(image_id, -1)) for row, image_id in enumerate(train.ids))
+    return [
+        sum(
+            n
+            for (label, cluster), n in found.items()
+            if cluster >= 0 and prompt.label in (None, label) and prompt.cluster in (None, cluster)
+        )
+        for prompt in prompts
+    ]
+
+
+def native_side(train: Images) -> int:
+    """Median shorter side of the real images in pixels."""
+    return int(np.median(train.sizes.min(axis=1)))
+
+
+def drawing_job(config: GenerationConfig, model: Model, work: Work, native_px: int, n: int) -> Draw:
+    """What every worker needs to know to draw samples of a model."""
+    sides = {"model": model.resolution, "native": native_px}
+    return Draw(
+        pipeline=model.pipeline,
+        sampler=config.sampler,
+        guidance=config.scale,
+        guidance_rescale=config.guidance_rescale,
+        side=model.resolution,
+        saved_side=config.size if isinstance(config.size, int) else sides[config.size],
+        batch_size=min(work.generation_batch_size or work.batch_size, n),
+        precision=config.precision,
+        tiled=config.decoding == "tiled",
+        decode_at_once=work.decode_batch_size,
+        form=config.format,
+        quality=config.quality,
+        lora_scale=config.lora_scale,
+    )
+
+
+def _draw(job: Draw, ledger: Ledger, work: Work) -> None:
+    """Draw what is missing on the workers of the engine, and commit it here as it comes."""
+    plan, sheets = ledger.plan, Sheets(ledger)
+    done = len(plan) - int((ledger.state == MISSING).sum())
+    began, before = 0.0, 0  # the first batch comes late: weights are loaded before it
+    for _, drawings in work.spread(job, _batches(ledger, job.batch_size)):
+        ledger.commit(drawings)
+        for drawing in drawings:
+            sheets.notice(plan.sample(drawing.number))
+        sheets.update()
+        done += len(drawings)
+        if not began:
+            began, before = time.monotonic(), done
+        note = f"{(done - before) / (time.monotonic() - began):.2f} images/s" if done > before else "begun"
+        if ledger.refusals:
+            note += f", {len(ledger.refusals)} refused"
+        work.progress.update(done, len(plan), note)
+    sheets.update(now=True)
+
+
+def _batches(ledger: Ledger, size: int) -> Iterator[list[Sample]]:
+    """What is missing, in batches that mix prompts; only the very last is shorter, and the job fills it up."""
+    numbers = ledger.missing()
+    while batch := [ledger.plan.sample(number) for number in itertools.islice(numbers, size)]:
+        yield batch

@@ -1,0 +1,134 @@
+"""Drawing a batch: noise of every image from a seed of its own, one sampler, one decoder, one file."""
+
+import hashlib
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from mep.diffusion.pipelines import encode_prompts, load_pipeline, to_pixels
+from mep.errors import EnvironmentLacks
+from mep.imaging.pixels import square
+from mep.machine.workers import Job
+from mep.methods.samplers import Sampler
+from mep.stages.generation.schedule import Sample
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+BLACK = 8
+"""An image whose brightest value is at most this (of 255) is black."""
+CONSTANT = 2
+"""An image whose channels each span at most this many grey levels shows nothing."""
+
+Form = Literal["png", "jpeg", "webp"]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What became of a sample: the bytes of its file, or why it is refused."""
+
+    number: int
+    content: bytes
+    sha256: str
+    refused: str = ""
+
+
+@dataclass(frozen=True)
+class Draw(Job[Sequence[Sample], list[Drawing]]):
+    """Draws batches of samples with a pipeline that lies in a folder.
+
+    side            pixels of a side at which the model draws
+    saved_side      pixels of a side of the files; images are resized to it, bicubic with anti-aliasing
+    batch_size      every batch is filled up to this many, so that an image never depends on how many were left
+    decode_at_once  latents that the autoencoder decodes together
+    """
+
+    pipeline: Path
+    sampler: Sampler
+    guidance: float
+    side: int
+    saved_side: int
+    batch_size: int
+    guidance_rescale: float = 0.0
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    tiled: bool = False
+    decode_at_once: int = 8
+    form: Form = "png"
+    quality: int = 95
+    lora_scale: float = 1.0
+
+    def prepare(self, device: str) -> "Callable[[Sequence[Sample]], tuple[Sequence[Sample], Any, Any]]":
+        import torch
+
+        if self.precision == "fp16" and device == "cpu":
+            raise EnvironmentLacks("fp16 needs a GPU", hint="set generation.precision to bf16 or fp32")
+        pipeline = load_pipeline(self.pipeline, device, lora_scale=self.lora_scale)
+        pipeline.scheduler = self.sampler.fitted(pipeline.scheduler.config)
+        captions: dict[str, Any] = {"": encode_prompts(pipeline, [""])}
+        if self.precision != "fp32":
+            pipeline.to(torch.bfloat16 if self.precision == "bf16" else torch.float16)
+        if self.tiled:
+            pipeline.vae.enable_tiling()
+
+        def caption(text: str) -> "Tensor":
+            if text not in captions:
+                captions[text] = encode_prompts(pipeline, [text])  # alone: a row does not depend on its neighbours
+            return captions[text]
+
+        @torch.inference_mode()
+        def draw(batch: Sequence[Sample]) -> tuple[Sequence[Sample], Any, Any]:
+            filled = [*batch, *[batch[-1]] * (self.batch_size - len(batch))]
+            latents = pipeline(
+                prompt_embeds=torch.cat([caption(sample.prompt.text) for sample in filled]),
+                negative_prompt_embeds=captions[""].expand(len(filled), -1, -1),
+                num_inference_steps=self.sampler.steps,
+                guidance_scale=self.guidance,
+                guidance_rescale=self.guidance_rescale,
+                height=self.side,
+                width=self.side,
+                generator=[torch.Generator().manual_seed(sample.seed) for sample in filled],
+                output_type="latent",
+                **self.sampler.extras(),
+            ).images
+            decoded = torch.cat([_decode(pipeline.vae, part) for part in latents.split(self.decode_at_once)])
+            decoded = decoded[: len(batch)]
+            return batch, to_pixels(decoded), torch.isfinite(decoded).flatten(1).all(1).cpu().numpy()
+
+        return draw
+
+    def finish(self, computed: Any) -> list[Drawing]:
+        return [self._save(*one) for one in zip(*computed, strict=True)]
+
+    def _save(self, sample: Sample, pixels: "NDArray[np.uint8]", finite: bool) -> Drawing:
+        refused = "not finite" if not finite else fault_of(pixels)
+        if refused:
+            return Drawing(sample.number, b"", "", refused)
+        content = encode(square(pixels, self.saved_side), self.form, self.quality)
+        return Drawing(sample.number, content, hashlib.sha256(content).hexdigest())
+
+
+def _decode(vae: Any, latents: "Tensor") -> "Tensor":
+    """Latents as training scales them -> (n, 3, h, w) in about [-1, 1]."""
+    return vae.decode(latents / vae.config.scaling_factor + (vae.config.shift_factor or 0.0)).sample
+
+
+def fault_of(pixels: "NDArray[np.uint8]") -> str:
+    """Why an image (h, w, 3) cannot be used; empty where nothing is wrong with it."""
+    if pixels.max() <= BLACK:
+        return "black"
+    return "constant" if np.ptp(pixels, axis=(0, 1)).max() <= CONSTANT else ""
+
+
+def encode(pixels: "NDArray[np.uint8]", form: Form, quality: int) -> bytes:
+    """A file of pixels (h, w, 3): PNG without loss, JPEG with full chroma resolution, or WebP."""
+    from PIL import Image
+
+    settings = {"png": {}, "jpeg": {"quality": quality, "subsampling": 0}, "webp": {"quality": quality, "method": 4}}
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, format=form, **settings[form])
+    return file.getvalue()

@@ -1,0 +1,98 @@
+"""What a recipe says of training."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from mep.config import Config
+from mep.methods.trainers import Trainer
+from mep.methods.trainers.unet import Unet
+from mep.registry import OneOf
+from mep.stages.base import BaseConfig
+from mep.stages.latents import LatentsConfig
+
+
+class WatchConfig(Config):
+    """How a training is looked at. It changes no weight, but what is seen is kept with the model."""
+
+    looks: int = Field(4, ge=0, le=1000)
+    """How often, evenly spaced, the last time at the end; 0: never."""
+    images: int = Field(256, ge=1)
+    """Validation images at most, for the denoising loss by label and cluster; see dataset.validation."""
+    prompts: int = Field(4, ge=0, le=64)
+    """Prompts of which a sample is drawn at each look, from the same noise; 0: none."""
+    steps: int = Field(20, ge=1, le=200)
+    """Denoising steps of these samples, by DPM-Solver++."""
+    guidance: float = Field(3.0, ge=0, le=50)
+    """Guidance of these samples."""
+
+
+class TrainingConfig(BaseConfig, LatentsConfig):
+    """The model to start from, and how it is trained."""
+
+    method: OneOf[Trainer] = Unet(kind="unet")
+    text_encoder: Literal["frozen", "train"] = "frozen"
+    """Leave the text encoder as it is, which lets captions be encoded once; or train it with the rest."""
+    steps: int = Field(ge=1)
+    """Optimizer steps."""
+    global_batch_size: int = Field(16, ge=1)
+    """Images in an optimizer step, over all devices and micro-batches; how many of these there are changes no
+    result."""
+    optimizer: Literal["adamw", "adamw_8bit", "adafactor"] = "adamw"
+    """AdamW (Loshchilov & Hutter 2019); the same with its state in 8 bits (Dettmers et al. 2022; package bitsandbytes,
+    GPU only); or Adafactor (Shazeer & Stern 2018), which keeps one number a row and column and not two a weight."""
+    learning_rate: float = Field(1e-5, gt=0, lt=1)
+    """Peak learning rate. 1e-5 fine-tunes Stable Diffusion, 1e-4 its LoRA; a UNet from scratch wants about 1e-3."""
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    """What the learning rate does after the warm-up."""
+    warmup_steps: int = Field(0, ge=0)
+    """Steps in which the learning rate rises from zero."""
+    weight_decay: float = Field(1e-2, ge=0)
+    """Decoupled weight decay (Loshchilov & Hutter 2019)."""
+    max_grad_norm: float = Field(1.0, gt=0)
+    """Gradients longer than this are shortened to it."""
+    caption_dropout: float = Field(0.1, ge=0, le=1)
+    """Share of images trained with the empty caption, which guidance needs (Ho & Salimans 2022, arXiv:2207.12598)."""
+    prediction: Literal["epsilon", "v_prediction", "sample"] | None = None
+    """What the UNet predicts: the noise (Ho et al. 2020), the velocity (Salimans & Ho 2022) or the clean latent.
+    Default: as the base does; another choice has to be learned anew."""
+    timesteps: Literal["uniform", "stratified"] = "uniform"
+    """How noise levels are drawn. Stratified gives every batch one from each of global_batch_size equal bands, which
+    lowers the variance of the loss (Kingma et al. 2021, arXiv:2107.00630)."""
+    snr_gamma: float | None = Field(None, gt=0)
+    """Min-SNR loss weighting (Hang et al. 2023); its authors use 5. Null weighs all timesteps alike."""
+    noise_offset: float = Field(0.0, ge=0, le=1)
+    """Strength of noise that is constant over a channel, for images much darker or brighter than the average
+    (Guttenberg 2023); 0.05 to 0.1 where it is used."""
+    input_perturbation: float = Field(0.0, ge=0, le=1)
+    """Strength of further noise on the UNet's input that it need not predict (Ning et al. 2023, arXiv:2301.11706, who
+    use 0.1)."""
+    zero_terminal_snr: bool = False
+    """Let the noise schedule end in pure noise (Lin et al. 2024, arXiv:2305.08891); needs prediction: v_prediction."""
+    ema_decay: float = Field(0.999, ge=0, lt=1)
+    """Decay of the moving average of the weights that generation uses; 0 keeps the last weights. It warms up as
+    min(decay, (1 + step) / (10 + step))."""
+    precision: Literal["fp32", "tf32", "bf16", "fp16"] = "fp32"
+    """Arithmetic of forward and backward pass. tf32 rounds the inputs of products to 10 bits on GPUs that can; bf16 and
+    fp16 are autocast, fp16 with a scaled loss and on GPUs only."""
+    weights: Literal["fp32", "bf16"] = "fp32"
+    """Type in which the model is held. bf16 halves its memory: of the frozen part with LoRA; with the whole UNet of the
+    trained weights too, which are then rounded stochastically. Needs precision: bf16."""
+    watch: WatchConfig = WatchConfig()
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> "TrainingConfig":
+        if self.weights == "bf16" and self.precision != "bf16":
+            raise PydanticCustomError(
+                "cross_field",
+                "weights held in bf16 are computed with in bf16, not {precision}",
+                {"precision": self.precision, "field": "weights", "hint": "set precision: bf16 too"},
+            )
+        if self.zero_terminal_snr and self.prediction == "epsilon":
+            raise PydanticCustomError(
+                "cross_field",
+                "a model that predicts the noise cannot learn from a schedule that ends in pure noise",
+                {"field": "zero_terminal_snr", "hint": "set prediction: v_prediction"},
+            )
+        return self

@@ -1,0 +1,107 @@
+"""Optimizers and learning rate schedules by name, and steps of bfloat16 weights that do not round to nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from mep.errors import EnvironmentLacks
+
+if TYPE_CHECKING:
+    from mep.stages.training.config import TrainingConfig
+
+
+def build_optimizer(config: TrainingConfig, parameters: Sequence[nn.Parameter]) -> Any:
+    """The optimizer that a recipe names.
+
+    EnvironmentLacks    8-bit AdamW without bitsandbytes
+    """
+    rounded = any(one.dtype != torch.float32 for one in parameters)
+    groups: Any = [{"params": [one]} for one in parameters] if rounded else list(parameters)
+    common: dict[str, Any] = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
+    if config.optimizer == "adamw":
+        optimizer: Any = torch.optim.AdamW(groups, fused=True, **common)
+    elif config.optimizer == "adamw_8bit":
+        optimizer = bitsandbytes().optim.AdamW8bit(groups, **common)
+    else:
+        from transformers.optimization import Adafactor
+
+        fixed = {"scale_parameter": False, "relative_step": False, "warmup_init": False}  # the schedule sets the rate
+        optimizer = Adafactor(groups, **common, **fixed)
+    return Rounded(optimizer) if rounded else optimizer
+
+
+def bitsandbytes() -> Any:
+    try:
+        import bitsandbytes as package
+    except ImportError as error:
+        raise EnvironmentLacks(
+            "training.optimizer: adamw_8bit needs the package bitsandbytes, which is not installed",
+            hint="pip install 'mep[gpu]', or take optimizer: adafactor, which needs as little memory",
+        ) from error
+    return package
+
+
+class Rounded:
+    """Steps an optimizer on weights of low precision, one tensor at a time in float32, and rounds back at random.
+
+    An update below half a unit in the last place of a bfloat16 weight (a 256th of its value) would be lost when
+    rounded to nearest; rounded up or down in proportion it is kept on average (Zamirai et al. 2020, arXiv:2010.06192).
+    """
+
+    def __init__(self, optimizer: Any):
+        self.inner = optimizer
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        groups: list[dict[str, Any]] = self.inner.param_groups
+        return groups
+
+    @torch.no_grad()
+    def step(self) -> None:
+        groups = self.inner.param_groups
+        generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))  # the step has seeded torch's own
+        for group in groups:
+            (weight,) = group["params"]
+            gradient, dtype = weight.grad, weight.dtype
+            if gradient is None:
+                continue
+            weight.grad, weight.data = None, weight.data.float()
+            weight.grad = gradient.float()
+            self.inner.param_groups = [group]
+            self.inner.step()
+            weight.grad = None
+            weight.data = round_stochastically(weight.data, dtype, generator)
+        self.inner.param_groups = groups
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        self.inner.zero_grad(set_to_none=set_to_none)
+
+    def state_dict(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.inner.state_dict()
+        return found
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """torch casts an optimizer's state to the type of its weights; it is float32, so they look like that now."""
+        weights = [group["params"][0] for group in self.param_groups]
+        kept = [weight.data for weight in weights]
+        for weight in weights:
+            weight.data = torch.empty(0, dtype=torch.float32, device=weight.device)
+        self.inner.load_state_dict(state)
+        for weight, data in zip(weights, kept, strict=True):
+            weight.data = data
+
+
+def round_stochastically(values: Tensor, dtype: torch.dtype, generator: torch.Generator) -> Tensor:
+    """float32 -> bfloat16, up or down with the probability that keeps the mean; others are returned as they are.
+
+    A bfloat16 is the upper half of a float32: a random number below 2^16 is added to the lower half, which is then cut.
+    """
+    if dtype != torch.bfloat16:
+        return values.to(dtype)
+    noise = torch.randint(2**16, values.shape, dtype=torch.int32, generator=generator).to(values.device)
+    bits = values.contiguous().view(torch.int32) + noise
+    return (bits & -65536).view(torch.float32).to(dtype)

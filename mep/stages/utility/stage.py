@@ -1,0 +1,203 @@
+"""Utility: what a classifier that learned from generated images knows about real ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import Field, field_validator
+
+from mep.artifacts import Ceiling, Images, Samples, Utility
+from mep.evaluation.features import features_of, file_formats
+from mep.machine.files import read_json
+from mep.machine.work import Work
+from mep.methods.probes import Examples, Inputs
+from mep.stage import stage
+from mep.stages.ceiling import CeilingConfig
+from mep.stages.metrics import SampleSquares
+from mep.stages.utility.probing import HeldOut, Predictions, Subset, measure, train_and_predict
+from mep.stages.utility.rows import ALONE, Rows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class UtilityConfig(CeilingConfig):
+    """What generated images teach a classifier that is tested on real ones."""
+
+    ratios: tuple[float, ...] = ()
+    """Synthetic images added to every real one. Empty: all that there are."""
+    margin: float = Field(0.05, gt=0, lt=0.5)
+    """AUROC that training on synthetic images instead of real ones may lose and still be called non-inferior; to be
+    named before the result is seen."""
+    resamples: int = Field(1000, ge=100, le=100_000)
+    """Bootstrap resamples of the held-out images, by group where the dataset names groups."""
+
+    @field_validator("ratios")
+    @classmethod
+    def _positive(cls, ratios: tuple[float, ...]) -> tuple[float, ...]:
+        if any(not 0 < ratio <= 1000 for ratio in ratios):
+            raise ValueError("every ratio is above 0 and at most 1000")
+        return tuple(sorted(set(ratios)))
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """A share of the real training images with synthetic ones; `ratio` of them to each real one, None for all."""
+
+    share: float
+    ratio: float | None
+
+    @property
+    def group(self) -> str:
+        added = "all synthetic" if self.ratio is None else f"{self.ratio:g} synthetic to each"
+        return f"{100 * self.share:g} % real + {added}"
+
+
+@stage(version=3)
+def utility(config: UtilityConfig, images: Images, ceiling: Ceiling, samples: Samples, *, work: Work) -> Utility:
+    """Train the probe on synthetic images, alone and beside real ones; test it on real held-out images.
+
+    Rows are as `mep.stages.utility.rows` documents. subject: samples (trained on synthetic images), train (on the
+    real images only), matched (on as many real images: fewer of them, or the same ones again). group: all (synthetic
+    images alone) or the mixture. Beside the metrics of `mep.stages.utility.probing`, auroc_gap is synthetic
+    minus real training, auroc_gain a mixture minus as many real images.
+    """
+    rows = Rows(_protocol(config, images, ceiling, samples), config.resamples, config.margin)
+    if ceiling.reason:
+        if config.probe.sees != "nothing":  # where nothing was asked for there is no gap to tell of
+            rows.add("auroc", "samples", ALONE, ceiling.reason)
+        return Utility(rows.rows, rows.halves())
+    heldout = np.flatnonzero(images.heldout)
+    tested = HeldOut(images.labels[heldout], images.groups[heldout])
+    found, refusals = _train(config, images, ceiling, samples, replace(work, seed=ceiling.about["seed"]))
+    estimates = measure(found, tested, config.resamples, ceiling.about["seed"])
+    for group in (ALONE, *(one.group for one in _mixtures(config))):
+        rows.add_group(group, found, estimates, refusals, tested)
+    return Utility(rows.rows, rows.halves())
+
+
+def _protocol(config: UtilityConfig, images: Images, ceiling: Ceiling, samples: Samples) -> dict[str, Any]:
+    """What all rows share."""
+    held, path, probe = images.held_out, samples.folder / "generation.json", config.probe
+    drawn = read_json(path) if path.exists() else {}
+    about = dict(ceiling.about.get("protocol", {}))
+    extractor = f"{probe.kind} probe" + (f" on {about['extractor']}" if about.get("extractor") else "")
+    return about | {
+        "n_real": len(held),
+        "n_real_of": len(held),
+        "n_fake_of": len(samples),
+        "n_groups": None if images.group is None else len(np.unique(held.groups)),
+        "grouped_by": images.group,
+        "extractor": extractor,
+        "eval_resolution": ceiling.about["eval_resolution"],
+        "image_format": {
+            "real": file_formats(images.ids),
+            "fake": file_formats(row["file_name"] for row in samples.rows),
+        },
+        "settings": {"probe": probe.dump(), "resamples": config.resamples},
+        "labels": images.label_names,
+        "validation_from": ceiling.about.get("validation_from", ""),
+        "seed": ceiling.about["seed"],
+        **{name: drawn.get(name) for name in ("sampler", "guidance", "steps")},
+        "flags": ["some_refused"] if sum(drawn.get("refused", {}).values()) else [],
+    }
+
+
+def _train(
+    config: UtilityConfig, images: Images, ceiling: Ceiling, samples: Samples, work: Work
+) -> tuple[dict[str, Predictions], dict[str, str]]:
+    """(subject/group -> predictions, subject/group -> why there are none)."""
+    read, labels, made = _pool(config, images, ceiling, samples, work)
+    watched = Examples(read, ceiling.validation, labels[ceiling.validation])
+    heldout = np.flatnonzero(images.heldout)
+    tested = Examples(read, heldout, labels[heldout])
+    found, refusals = dict(_of_real(config, ceiling)), {}
+    planned = list(_planned(config, ceiling, labels, made))
+    for number, (name, subsets) in enumerate(planned):
+        why = subsets if isinstance(subsets, str) else _lacking(subsets, images.label_names)
+        if why or isinstance(subsets, str):
+            refusals[name] = why
+        else:
+            found[name] = train_and_predict(config.probe, name, subsets, read, watched, tested, work)
+        work.progress.update(number + 1, len(planned))
+    return found, refusals
+
+
+def _pool(
+    config: UtilityConfig, images: Images, ceiling: Ceiling, samples: Samples, work: Work
+) -> tuple[Inputs, NDArray[np.int64], NDArray[np.int64]]:
+    """Inputs and labels of real images followed by samples, and the rows of labelled samples in random order."""
+    listed, n, size = samples.rows, len(images), ceiling.about["eval_resolution"]
+    number = {name: place for place, name in enumerate(images.label_names)}
+    labels = np.r_[images.labels, [number.get(row["label"], -1) for row in listed]].astype(np.int64)
+    made = np.flatnonzero(labels[n:] >= 0) + n
+    rng = np.random.default_rng([ceiling.about["seed"], len(made)])
+
+    pixels = SampleSquares(samples, [row["file_name"] for row in listed], size)
+    if config.probe.sees == "features" and listed:
+        drawn = features_of("features", pixels, len(listed), config.extractor, work)
+        table = np.concatenate([ceiling.features, drawn])
+        return lambda rows: table[rows], labels, rng.permutation(made)
+
+    def read(rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+        return np.stack([pixels([row - n])[0] if row >= n else images.read_square(int(row), size) for row in rows])
+
+    return read, labels, rng.permutation(made)
+
+
+def _of_real(config: UtilityConfig, ceiling: Ceiling) -> Iterator[tuple[str, Predictions]]:
+    """Probes trained on real images only, from the stage before."""
+    n = ceiling.order.shape[1]
+    for share, probabilities in ceiling.probabilities.items():
+        chosen = ceiling.about["chosen"][str(share)]
+        one = Predictions(probabilities, ceiling.cuts[share], max(round(share * n), 1), 0, chosen)
+        if share == 1:
+            yield f"train/{ALONE}", one
+        for mixture in _mixtures(config):
+            if mixture.share == share:
+                yield f"train/{mixture.group}", one
+
+
+def _mixtures(config: UtilityConfig) -> list[Mixture]:
+    return [Mixture(share, ratio) for share in config.fractions for ratio in config.ratios or (None,)]
+
+
+def _planned(
+    config: UtilityConfig, ceiling: Ceiling, labels: NDArray[np.int64], made: NDArray[np.int64]
+) -> Iterator[tuple[str, list[Subset] | str]]:
+    """subject/group -> the subsets to train on, or why there are none."""
+    n_all, repeats = ceiling.order.shape[1], len(ceiling.order)
+    once = range(repeats if config.probe.draws else 1)
+    if not len(made):
+        why = "no generated image carries a label: there is none, or captions name none"
+        yield from ((f"samples/{group}", why) for group in (ALONE, *(one.group for one in _mixtures(config))))
+        return
+    yield f"samples/{ALONE}", [Subset(made, labels[made], 0, len(made)) for _ in once]
+    if len(made) < n_all:
+        fewer = ceiling.order[:, : len(made)]
+        yield f"matched/{ALONE}", [Subset(rows, labels[rows], len(made), 0) for rows in fewer]
+    for one in _mixtures(config):
+        n = max(round(one.share * n_all), 1)
+        if one.share not in ceiling.probabilities:
+            yield f"train/{one.group}", f"a draw of {n} real images holds none of some label"
+        m = len(made) if one.ratio is None else round(one.ratio * n)
+        if m > len(made):
+            yield f"samples/{one.group}", f"{m} labelled synthetic images are needed, there are {len(made)}"
+            continue
+        draws = range(repeats) if one.share < 1 or m < len(made) else once
+        mixed = [np.r_[ceiling.order[r][:n], np.roll(made, -r * m)[:m]] for r in draws]
+        again = [np.resize(ceiling.order[r][:n], n + m) for r in draws]
+        yield f"samples/{one.group}", [Subset(rows, labels[rows], n, m) for rows in mixed]
+        yield f"matched/{one.group}", [Subset(rows, labels[rows], n + m, 0) for rows in again]
+
+
+def _lacking(subsets: list[Subset], names: list[str]) -> str:
+    """Which label some subset has no image of; empty where every one has all."""
+    for subset in subsets:
+        for number in sorted(set(range(len(names))) - set(subset.labels.tolist())):
+            kind = "synthetic" if subset.n_real == 0 else "training"
+            return f"among {len(subset.rows)} {kind} images none is labelled '{names[number]}'"
+    return ""

@@ -1,0 +1,205 @@
+"""How well predicted probabilities tell classes apart, and how certain that is.
+
+Every metric takes weights, float64 (s, n), and gives float64 (s,): a row of ones is the metric itself, a row of counts
+is one resample of the test images. Where there are more than two classes, each is held against the others in turn and
+the mean is taken (macro one-vs-rest).
+
+A bootstrap is valid here, unlike for distances between sets of features (see `mep.evaluation.uncertainty`): the probe
+stays as it is, and the test images are only averaged over. Images of one slide or patient are drawn together.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+
+SPECIFICITY = 0.95
+"""Share of negatives that the operating point of `sensitivity` is to call negative."""
+
+N_BINS = 15
+"""Of the calibration error, as in Guo et al. 2017."""
+
+CHUNK = 256
+"""Resamples that are held in memory at once."""
+
+
+def auroc(probabilities: "Floats", labels: "Ints", weights: "Floats") -> "Floats":
+    """Area under the ROC curve, macro one-vs-rest: float64 (s,), chance 0.5, higher is better.
+
+    probabilities   float64 (n, k)   only their order within a class matters; ties count one half
+    labels          int64 (n,)       0 to k - 1
+    weights         float64 (s, n)   nan comes out where a resample lacks a class
+    """
+    classes = [1] if probabilities.shape[1] == 2 else range(probabilities.shape[1])  # of two, both have the same area
+    return np.mean([_area(probabilities[:, c], labels == c, weights) for c in classes], axis=0)
+
+
+def auprc(probabilities: "Floats", labels: "Ints", weights: "Floats") -> "Floats":
+    """Average precision, macro one-vs-rest: float64 (s,), chance is the share of the class, higher is better.
+
+    Source  precision at each threshold, weighted by the rise in recall, without interpolation (as scikit-learn)
+    """
+    classes = range(probabilities.shape[1])
+    return np.mean([_average_precision(probabilities[:, c], labels == c, weights) for c in classes], axis=0)
+
+
+def balanced_accuracy(probabilities: "Floats", labels: "Ints", weights: "Floats") -> "Floats":
+    """Mean over the classes of the share that is called right: float64 (s,), chance 1/k, higher is better."""
+    right = probabilities.argmax(axis=1) == labels
+    return np.mean([_share(right & (labels == c), labels == c, weights) for c in range(probabilities.shape[1])], axis=0)
+
+
+def sensitivity(probabilities: "Floats", labels: "Ints", weights: "Floats", cuts: "Floats") -> "Floats":
+    """Share of each class above its cut, macro: float64 (s,), higher is better.
+
+    cuts    float64 (k,)    from `cuts_at`, on other images than these
+    """
+    above = probabilities > cuts
+    return np.mean(
+        [_share(above[:, c] & (labels == c), labels == c, weights) for c in range(probabilities.shape[1])], axis=0
+    )
+
+
+def specificity(probabilities: "Floats", labels: "Ints", weights: "Floats", cuts: "Floats") -> "Floats":
+    """Share of the other classes not above the cut of a class, macro: float64 (s,), 0.95 if the cuts carry over."""
+    below = probabilities <= cuts
+    return np.mean(
+        [_share(below[:, c] & (labels != c), labels != c, weights) for c in range(probabilities.shape[1])], axis=0
+    )
+
+
+def calibration_error(probabilities: "Floats", labels: "Ints", weights: "Floats") -> "Floats":
+    """Expected calibration error of the predicted class: float64 (s,), 0 is calibrated, lower is better.
+
+    Source  Guo et al. 2017, arXiv:1706.04599, 15 bins of equal width (lower end open, upper end closed)
+    """
+    confidence = probabilities.max(axis=1)
+    surplus = (probabilities.argmax(axis=1) == labels) - confidence
+    bins = np.clip(np.ceil(confidence * N_BINS).astype(np.int64) - 1, 0, N_BINS - 1)
+    gaps = [np.abs(weights[:, bins == one] @ surplus[bins == one]) for one in np.unique(bins)]
+    return np.sum(gaps, axis=0) / weights.sum(axis=1)
+
+
+def cuts_at(probabilities: "Floats", labels: "Ints", level: float = SPECIFICITY) -> "Floats":
+    """The lowest cut of each class that keeps at least `level` of the others at or below it: float64 (k,)."""
+    return np.array(
+        [
+            np.quantile(probabilities[labels != c, c], level, method="inverted_cdf")
+            for c in range(probabilities.shape[1])
+        ]
+    )
+
+
+def influence(probabilities: "Floats", labels: "Ints") -> "Floats":
+    """What every image contributes to `auroc`, from which DeLong's variance follows: float64 (n,).
+
+    Source  the structural components of DeLong, DeLong & Clarke-Pearson 1988, Biometrics 44:837, with midranks
+            (Sun & Xu 2014); the mean of one-vs-rest areas is linear in them
+    """
+    classes = [1] if probabilities.shape[1] == 2 else range(probabilities.shape[1])
+    return np.mean([_components(probabilities[:, c], labels == c) for c in classes], axis=0)
+
+
+def delong_variance(influence: "Floats", labels: "Ints") -> float:
+    """Variance of `auroc`, or of the difference of two on the same images from the difference of their influences.
+
+    influence   float64 (n,)    of independent images
+    labels      int64 (n,)      at least 2 images of every class
+    """
+    parts = [influence[labels == c] for c in np.unique(labels)]
+    return float(sum(len(part) * part.var(ddof=1) for part in parts))
+
+
+def resamples(groups: "Ints", labels: "Ints", n: int, seed: int) -> Iterator["Floats"]:
+    """n bootstrap resamples as counts of every image, float64 (at most 256, images) a time.
+
+    groups      int64 (images,)     drawn whole and with replacement
+    labels      int64 (images,)     groups are drawn within strata of their most frequent label: no class is lost
+    """
+    number = np.unique(groups, return_inverse=True)[1]
+    counts = np.zeros((number.max() + 1, labels.max() + 1))
+    np.add.at(counts, (number, labels), 1)
+    stratum = counts.argmax(axis=1)
+    rng = np.random.default_rng([seed, len(groups)])
+    for start in range(0, n, CHUNK):
+        size = min(CHUNK, n - start)
+        drawn = np.zeros((size, len(counts)))
+        for one in np.unique(stratum):
+            members = np.flatnonzero(stratum == one)
+            picks = rng.integers(len(members), size=(size, len(members))) + np.arange(size)[:, None] * len(members)
+            drawn[:, members] = np.bincount(picks.ravel(), minlength=size * len(members)).reshape(size, -1)
+        yield drawn[:, number]
+
+
+def logit_interval(area: float, se: float, z: float) -> tuple[float, float]:
+    """Interval of an area strictly between 0 and 1, symmetric in its logit and so within 0 and 1."""
+    centre, reach = np.log(area / (1 - area)), z * se / (area * (1 - area))
+    low, high = 1 / (1 + np.exp(-(centre + np.array([-reach, reach]))))
+    return float(low), float(high)
+
+
+def score_interval(area: float, n_positive: float, n_negative: float, z: float) -> tuple[float, float]:
+    """Interval of an area that also holds at 0 and 1, where the variance of DeLong is 0.
+
+    Source  Newcombe 2006, Statistics in Medicine 25:559, method 5: the areas whose distance from the one found is
+            z standard errors, these after Hanley & McNeil 1982 with (n + m) / 2 for both sizes
+    """
+    from scipy.optimize import brentq
+
+    typical = (n_positive + n_negative) / 2 - 1
+
+    def excess(true: float) -> float:
+        spread = 1 + typical * (1 - true) / (2 - true) + typical * true / (1 + true)
+        return float(abs(area - true) - z * np.sqrt(true * (1 - true) * spread / (n_positive * n_negative)))
+
+    edge = 1e-12
+    low = brentq(excess, edge, min(area, 1 - edge)) if excess(edge) > 0 else 0.0
+    high = brentq(excess, max(area, edge), 1 - edge) if excess(1 - edge) > 0 else 1.0
+    return float(low), float(high)
+
+
+def _area(scores: "Floats", positive: "NDArray[np.bool_]", weights: "Floats") -> "Floats":
+    order = np.argsort(scores, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(scores[order]) > 0])
+    weights, positive = weights[:, order], positive[order]
+    of_positive = np.add.reduceat(weights * positive, starts, axis=1)
+    of_negative = np.add.reduceat(weights * ~positive, starts, axis=1)
+    below = np.cumsum(of_negative, axis=1) - of_negative / 2
+    pairs = of_positive.sum(axis=1) * of_negative.sum(axis=1)
+    return _quotient((of_positive * below).sum(axis=1), pairs)
+
+
+def _average_precision(scores: "Floats", positive: "NDArray[np.bool_]", weights: "Floats") -> "Floats":
+    order = np.argsort(-scores, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(scores[order]) < 0])
+    weights, positive = weights[:, order], positive[order]
+    found = np.add.reduceat(weights * positive, starts, axis=1)
+    called = np.cumsum(np.add.reduceat(weights, starts, axis=1), axis=1)
+    precision = np.cumsum(found, axis=1) / np.maximum(called, 1e-300)  # nothing called: nothing found either
+    return _quotient((precision * found).sum(axis=1), found.sum(axis=1))
+
+
+def _components(scores: "Floats", positive: "NDArray[np.bool_]") -> "Floats":
+    from scipy.stats import rankdata
+
+    n_positive, n_negative = int(positive.sum()), int((~positive).sum())
+    among_all = rankdata(scores)
+    wins = np.empty(len(scores))  # share of the other side that an image is on the right side of
+    wins[positive] = (among_all[positive] - rankdata(scores[positive])) / n_negative
+    wins[~positive] = 1 - (among_all[~positive] - rankdata(scores[~positive])) / n_positive
+    return (wins - wins[positive].mean()) / np.where(positive, n_positive, n_negative)
+
+
+def _share(counted: "NDArray[np.bool_]", among: "NDArray[np.bool_]", weights: "Floats") -> "Floats":
+    return _quotient(weights @ counted, weights @ among)
+
+
+def _quotient(above: "Floats", below: "Floats") -> "Floats":
+    """above / below, nan where there is nothing below."""
+    return np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)

@@ -1,0 +1,229 @@
+"""The delete-half jackknife: what it shares between arms, and whether its errors are the true ones."""
+
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from mep.errors import DataError
+from mep.evaluation.uncertainty import FAKE, REAL, difference, half, halves, holm, paired_by_seed, permutation_p
+from mep.methods.scores import Score
+from mep.methods.scores.frechet import Frechet
+from mep.methods.scores.kid import Kid
+from mep.methods.scores.prdc import Prdc
+from mep.statistics.intervals import standard_error
+
+
+class Recorder(Score):
+    """A score that keeps what it was given; the metric is the difference of the means."""
+
+    better: ClassVar = {"shift": "lower"}
+
+    def measure(self, real, fake):
+        seen.append((real, fake))
+        return {"shift": float(fake.mean() - real.mean())}
+
+
+seen: list[tuple[np.ndarray, np.ndarray]] = []
+
+
+def gaussian(seed, n, d=4, shift=0.0):
+    return np.random.default_rng(seed).normal(shift, size=(n, d))
+
+
+def test_a_half_holds_half_of_the_rows_once():
+    for n_rows in (10, 11):
+        rows = half(n_rows, 0, 7, REAL)
+        assert len(set(rows)) == len(rows) == 5
+        assert set(rows) <= set(range(n_rows))
+
+
+def test_halves_differ_from_index_to_index_seed_to_seed_and_set_to_set():
+    drawn = [half(100, 0, 7, REAL), half(100, 1, 7, REAL), half(100, 0, 8, REAL), half(100, 0, 7, FAKE)]
+    assert len({tuple(rows) for rows in drawn}) == 4
+
+
+def test_two_arms_of_one_seed_share_the_real_halves_whatever_their_size():
+    real = gaussian(0, 30)
+    seen.clear()
+    halves(Recorder(), real, gaussian(1, 20), n_halves=3, seed=5)
+    halves(Recorder(), real, gaussian(2, 26), n_halves=3, seed=5)
+    assert len(seen) == 6
+    for (real_a, fake_a), (real_b, fake_b) in zip(seen[:3], seen[3:], strict=True):
+        assert np.array_equal(real_a, real_b)
+        assert (len(real_a), len(fake_a), len(fake_b)) == (15, 10, 13)
+
+
+def test_sets_of_equal_length_are_not_cut_the_same_way():
+    rows = gaussian(0, 30)
+    seen.clear()
+    halves(Recorder(), rows, rows, n_halves=1, seed=5)
+    assert not np.array_equal(*seen[0])
+
+
+def test_the_same_seed_gives_the_same_halves_and_more_of_them_begin_alike():
+    score, real, fake = Prdc(kind="prdc"), gaussian(0, 40), gaussian(1, 40)
+    short = halves(score, real, fake, n_halves=3, seed=1)
+    long = halves(score, real, fake, n_halves=5, seed=1)
+    assert list(long) == ["precision", "recall", "density", "coverage"]
+    for metric in long:
+        assert long[metric].dtype == np.float64
+        assert np.array_equal(long[metric][:3], short[metric])
+
+
+def test_the_error_of_a_mean_is_the_textbook_one():
+    # sd/√n of both sets, added in squares; 4,000 halves leave 1.1 % of noise in a standard deviation
+    real, fake = gaussian(0, 60, d=1), 2 * gaussian(1, 40, d=1)
+    se = standard_error(halves(Recorder(), real, fake, n_halves=4000, seed=0)["shift"])
+    assert se == pytest.approx(np.sqrt(real.var(ddof=1) / 60 + fake.var(ddof=1) / 40), rel=0.05)
+
+
+@pytest.mark.parametrize(("score", "metric"), [(Frechet(kind="frechet"), "fd"), (Kid(kind="kid"), "kid")])
+def test_the_error_is_close_to_the_spread_of_repeated_experiments(score, metric):
+    # 200 experiments know the true spread to 5 %, 20 errors their mean to 5 %; 2,000 and 100 agree within 3 %
+    repeats = [score.measure(gaussian(2 * i, 120), gaussian(2 * i + 1, 120, shift=0.5))[metric] for i in range(200)]
+    errors = [
+        standard_error(
+            halves(score, gaussian(2 * i, 120), gaussian(2 * i + 1, 120, shift=0.5), n_halves=40, seed=i)[metric]
+        )
+        for i in range(20)
+    ]
+    assert np.mean(errors) == pytest.approx(np.std(repeats, ddof=1), rel=0.25)
+
+
+def test_a_bootstrap_would_move_the_score_itself():
+    # Why halves: drawing with replacement doubles rows and shrinks every ball, halves do not
+    score, real, fake = Prdc(kind="prdc"), gaussian(0, 300, d=16), gaussian(1, 300, d=16)
+    rng = np.random.default_rng(0)
+    point = score.measure(real, fake)["coverage"]
+    again = [(real[rng.integers(0, 300, 300)], fake[rng.integers(0, 300, 300)]) for _ in range(10)]
+    bootstrapped = np.array([score.measure(*sets)["coverage"] for sets in again])
+    halved = halves(score, real, fake, n_halves=10, seed=0)["coverage"]
+    assert bootstrapped.max() < point - 0.05  # 0.84 on average, of 0.97
+    assert abs(halved.mean() - point) < 0.02
+
+
+def test_a_difference_is_centred_at_the_whole_sets_and_spreads_as_its_halves():
+    found = difference(np.array([5.0, 7.0, 6.0]), np.array([1.0, 2.0, 3.0]), value_a=3.0, value_b=1.0)
+    # halves differ by 4, 5, 3, whose standard deviation is 1
+    assert (found.value, found.se) == (2.0, pytest.approx(1.0))
+    assert (found.low, found.high) == pytest.approx((2 - 1.96, 2 + 1.96), abs=1e-4)
+
+
+def test_sharing_the_real_halves_makes_a_difference_more_certain():
+    score = Frechet(kind="frechet")
+    real = gaussian(0, 200)
+    arm_a, arm_b = (halves(score, real, gaussian(i, 200, shift=1.0), n_halves=80, seed=3)["fd"] for i in (1, 2))
+    apart = halves(score, real, gaussian(2, 200, shift=1.0), n_halves=80, seed=4)["fd"]
+    assert difference(arm_a, arm_b, 0, 0).se < 0.9 * difference(arm_a, apart, 0, 0).se
+
+
+def test_the_interval_of_a_difference_holds_the_true_one():
+    # Two arms around 0 at distances 0.5 and 0.7: of 95 %, 60 experiments hold 52 or more in 99 of 100 cases
+    score, n = Frechet(kind="frechet"), 80
+    experiments = [
+        tuple(gaussian(1000 + 3 * i + j, n, shift=s) for j, s in enumerate((0, 0.5, 0.7))) for i in range(60)
+    ]
+    values = [(score.measure(r, a)["fd"], score.measure(r, b)["fd"]) for r, a, b in experiments]
+    truth = 4 * (0.5**2 - 0.7**2)  # equal covariances: what finite n adds to both is the same and cancels
+    held = 0
+    for i, ((r, a, b), (value_a, value_b)) in enumerate(zip(experiments, values, strict=True)):
+        halves_a, halves_b = (halves(score, r, fake, n_halves=40, seed=i)["fd"] for fake in (a, b))
+        found = difference(halves_a, halves_b, value_a, value_b)
+        held += found.low <= truth <= found.high
+    assert held >= 52
+
+
+def test_sets_whose_halves_are_too_small_are_refused():
+    score = Prdc(kind="prdc")
+    with pytest.raises(DataError, match="half of 21 real rows of features is 10, at least 11 are needed") as caught:
+        halves(score, gaussian(0, 21), gaussian(1, 30), n_halves=2, seed=0)
+    assert "22 images or more" in caught.value.hint
+    with pytest.raises(DataError, match="half of 5 fake rows"):
+        halves(score, gaussian(0, 30), gaussian(1, 5), n_halves=2, seed=0)
+
+
+def test_arms_with_unlike_numbers_of_halves_are_refused():
+    with pytest.raises(DataError, match="measured on 3 halves, the other on 2"):
+        difference(np.zeros(3), np.zeros(2), 0.0, 0.0)
+
+
+# --- Slides and patients ----------------------------------------------------------------------------------------
+
+
+def test_a_half_of_slides_takes_all_images_of_a_slide_or_none():
+    groups = np.repeat(np.arange(9), 4)
+    rows = half(36, 0, 7, REAL, groups)
+    assert set(np.bincount(groups[rows], minlength=9)) == {0, 4}
+    assert len(rows) == 4 * (9 // 2)
+    assert np.array_equal(half(36, 0, 7, REAL, np.arange(36)), half(36, 0, 7, REAL))  # every image its own slide
+
+
+def test_images_of_one_patient_make_the_error_larger():
+    # 30 patients of 10 images that differ by patient: the mean of 300 is as uncertain as a mean of 30
+    rng = np.random.default_rng(0)
+    patients = np.repeat(np.arange(30), 10)
+    real = rng.normal(size=(30, 1))[patients] + 0.1 * rng.normal(size=(300, 1))
+    fake = np.zeros((300, 1))
+    blind, aware = (
+        standard_error(halves(Recorder(), real, fake, n_halves=400, seed=0, groups=groups)["shift"])
+        for groups in (None, patients)
+    )
+    truth = real.reshape(30, 10).mean(1).std(ddof=1) / np.sqrt(30)
+    assert aware == pytest.approx(truth, rel=0.15)
+    assert blind < 0.5 * truth
+
+
+# --- Tests of no difference -------------------------------------------------------------------------------------
+
+
+def mean_shift(rows_a, rows_b):
+    return float(rows_a.mean() - rows_b.mean())
+
+
+def test_permutations_reject_equal_arms_as_seldom_as_they_promise_and_see_a_real_difference():
+    ps = [
+        permutation_p(mean_shift, gaussian(2 * i, 20), gaussian(2 * i + 1, 12), n_permutations=99, seed=i)
+        for i in range(200)
+    ]
+    # at the level of 0.05, 200 tests of unequal sizes reject 10 on average and 19 or fewer in 99.7 of 100 cases
+    assert 1 <= sum(p <= 0.05 for p in ps) <= 19
+    assert permutation_p(mean_shift, gaussian(0, 20), gaussian(1, 12, shift=1), n_permutations=99, seed=0) == 0.01
+
+
+def test_holm_multiplies_the_smallest_p_by_the_number_of_tests():
+    # 0.01 x 4, 0.02 x 3, 0.03 x 2 (not below the one before), 0.5
+    assert holm([0.03, 0.01, 0.5, 0.02]) == pytest.approx([0.06, 0.04, 0.5, 0.06])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+    assert np.isnan(holm([float("nan"), 0.01])[0])
+    assert holm([float("nan"), 0.01])[1] == pytest.approx(0.01)
+    assert holm([]) == []
+
+
+def test_a_difference_of_two_errors_has_a_p_of_five_percent():
+    spread = np.array([-1.0, 0.0, 1.0])
+    assert difference(spread, np.zeros(3), 1.959964, 0.0).p == pytest.approx(0.05, abs=1e-6)
+    assert difference(np.ones(3), np.ones(3), 2.0, 2.0).p == 1.0
+
+
+# --- Training seeds ---------------------------------------------------------------------------------------------
+
+
+def test_seeds_are_compared_in_pairs():
+    # differences -1, -2, -3: mean -2, sd 1, t of 2 degrees 4.3027, interval -2 -+ 4.3027 / sqrt(3); t = -2 sqrt(3)
+    found = paired_by_seed({1: 10.0, 2: 20.0, 3: 30.0, 9: 5.0}, {1: 11.0, 2: 22.0, 3: 33.0, 8: 5.0})
+    assert found.value == -2
+    assert found.values == {1: -1, 2: -2, 3: -3}
+    assert (found.low, found.high) == pytest.approx((-2 - 4.302653 / 3**0.5, -2 + 4.302653 / 3**0.5), abs=1e-6)
+    assert found.p == pytest.approx(0.074180, abs=1e-6)
+    assert found.supported
+    assert found.sentence == "over 3 training seeds the methods cannot be told apart"
+
+
+def test_one_seed_supports_no_claim_about_the_method_and_says_so():
+    found = paired_by_seed({1: 10.0}, {1: 12.0})
+    assert (found.value, found.low, found.high, found.p, found.supported) == (-2, None, None, None, False)
+    assert "cannot support a claim about the method" in found.sentence
+    assert not paired_by_seed({1: 1.0, 2: 2.0}, {1: 2.0, 2: 3.5}).supported
+    with pytest.raises(DataError, match="no training seed in common"):
+        paired_by_seed({1: 1.0}, {2: 1.0})

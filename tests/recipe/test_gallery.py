@@ -1,0 +1,95 @@
+"""The recipes that come with mep."""
+
+import json
+import re
+import shutil
+
+import pytest
+from click.testing import CliRunner
+from small_data import REPOSITORY, draw_imagefolder
+
+from mep.cli.main import main
+from mep.recipe import load_recipe
+from mep.recipe.templates import gallery, question_of
+from mep.runner.forecast import forecast
+from mep.runner.plan import make_plan
+from mep.store import Store
+
+RECIPES = sorted(REPOSITORY.glob("recipes/*.yaml"))
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_recipe_opens_with_its_schema_its_question_its_command_and_its_cost(path):
+    head = path.read_text().partition("\nmep: 2\n")[0]
+    assert head.startswith("# yaml-language-server: $schema=../schemas/recipe.schema.json\n")
+    assert question_of(path).endswith("?")
+    assert f"mep run recipes/{path.name}" in head
+    assert re.search(r"GB|unknown", head), "says what memory it takes, or that it is not known"
+    assert load_recipe(path, paths_must_exist=False).name == path.stem
+
+
+def test_the_gallery_is_listed_with_what_each_recipe_asks():
+    shown = CliRunner().invoke(main, ["init", "--list"]).stdout
+    assert all(name in shown for name in gallery())
+
+
+def test_a_new_recipe_is_a_copy_that_validates_and_knows_its_schema(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, ["init", "mine.yaml"])
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "mine.yaml").read_text().startswith("# yaml-language-server: $schema=recipe.schema.json\n")
+    assert (tmp_path / "recipe.schema.json").read_text() == (REPOSITORY / "schemas/recipe.schema.json").read_text()
+    assert CliRunner().invoke(main, ["validate", "mine.yaml"]).exit_code == 0
+
+
+def test_a_new_recipe_overwrites_nothing(tmp_path):
+    target = tmp_path / "mine.yaml"
+    target.write_text("mine")
+    done = CliRunner().invoke(main, ["init", str(target)])
+    assert (done.exit_code, target.read_text()) == (2, "mine")
+    assert "is there already" in done.stderr
+
+
+def test_a_recipe_that_is_not_in_the_gallery_is_told_with_those_that_are(tmp_path):
+    done = CliRunner().invoke(main, ["init", str(tmp_path / "a.yaml"), "--from", "quikstart"])
+    assert (done.exit_code, "did you mean 'quickstart'?" in done.stderr) == (2, True)
+
+
+@pytest.fixture(scope="module")
+def copies(tmp_path_factory):
+    """The gallery beside data as its recipes want it, a few drawn images each."""
+    root = tmp_path_factory.mktemp("gallery")
+    shutil.copytree(REPOSITORY / "recipes", root / "recipes")
+    (root / "data").mkdir()
+    for name in ("pcam", "rsna", "photographs"):
+        draw_imagefolder(root / "data" / name)
+        (root / "data" / name / "metadata.jsonl").unlink()
+    for number, path in enumerate(sorted((root / "data" / "pcam").glob("*.png"))):
+        folder = path.parent / ("healthy", "cancer")[number % 2]
+        folder.mkdir(exist_ok=True)
+        path.rename(folder / path.name)
+    return root
+
+
+@pytest.mark.parametrize("name", [path.stem for path in RECIPES])
+def test_every_recipe_validates_and_plans(name, copies, monkeypatch):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(copies / "hub"))
+    path = copies / "recipes" / f"{name}.yaml"
+    plan = CliRunner().invoke(main, ["--runs", str(copies / "runs"), "plan", str(path), "--json"])
+    assert plan.exit_code == 0, plan.output
+    found = json.loads(plan.stdout)
+    assert len(found["arms"]) == len(load_recipe(path).arms) >= 2
+    assert all(arm["images"] for arm in found["arms"])
+    assert all(arm["prompts"] and arm["samples"] for arm in found["arms"]) or name == "pcam-hdbscan"
+    assert found["notes"] == []
+    fetched = {name.partition(": ")[2] for name in found["downloads"]}
+    assert bool(fetched) == (name not in ("quickstart", "starter", "photographs"))
+
+
+def test_the_recipe_of_the_paper_has_66_captions_for_33_clusters_of_two_labels(copies):
+    recipe = load_recipe(copies / "recipes" / "pcam.yaml")
+    store = Store(copies / "runs")
+    prompts = {arm.arm: arm.prompts for arm in forecast(make_plan(recipe, store), store).arms}
+    assert prompts == {"label-only": 2, "mep": 66, "shuffled-clusters": 66}

@@ -1,0 +1,83 @@
+"""What `mep plan` says before anything runs."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+from small_data import REPOSITORY, draw_imagefolder, tiny_settings, write_recipe
+
+from mep.cli.main import main
+from mep.recipe import load_recipe
+from mep.runner.forecast import forecast
+from mep.runner.plan import make_plan
+from mep.runner.run import run
+from mep.store import Store
+
+TINY_ARMS = {"label-only": (2, 10), "mep": (4, 10)}
+"""Arm -> prompts and samples: two labels, two clusters, five images a label."""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    root = tmp_path_factory.mktemp("forecast")
+    return write_recipe(root / "tiny.yaml", tiny_settings(draw_imagefolder(root / "images"))), Store(root / "runs")
+
+
+def ahead(recipe, store, *overrides):
+    return forecast(make_plan(load_recipe(recipe, overrides), store), store)
+
+
+def test_counts_are_told_before_anything_has_run_and_cost_after_a_first_run(place):
+    recipe, store = place
+    before = ahead(recipe, store)
+    assert {arm.arm: (arm.prompts, arm.samples) for arm in before.arms} == TINY_ARMS
+    assert [(arm.images, arm.labels, arm.steps, arm.are_known) for arm in before.arms] == [(40, 2, 6, False)] * 2
+    assert (before.time_s, "training" in before.untimed) == (None, True)
+    assert before.disk_bytes > 20 * 32 * 32
+    run(load_recipe(recipe), store)
+    after = ahead(recipe, store)
+    assert (after.disk_bytes, after.time_s, after.untimed) == (0, 0.0, [])
+    assert all(arm.are_known and arm.training_images for arm in after.arms)
+    longer = ahead(recipe, store, "training.steps=6000")
+    assert longer.time_s > 100 * ahead(recipe, store, "training.steps=6", "training.learning_rate=2e-3").time_s / 10
+    assert longer.memory_mb > 100
+
+
+def test_captions_that_the_text_encoder_cannot_tell_apart_are_named(place):
+    recipe, store = place
+    words = " ".join(["very"] * 40)
+    notes = ahead(recipe, store, f"arms.mep.prompts.template='{words} {{label}}'").notes
+    assert notes[0].startswith("at least 43 tokens, of which 32 are read: very very")
+    folder = recipe.parent / "shouting"
+    folder.mkdir()
+    loud = tiny_settings(draw_imagefolder(folder / "images"))
+    rows = (folder / "images" / "metadata.jsonl").read_text().replace("healthy", "Healthy", 1)
+    (folder / "images" / "metadata.jsonl").write_text(rows)
+    notes = ahead(write_recipe(folder / "shouting.yaml", loud), store).notes
+    assert notes[0] == "2 prompts have the same caption: histology image of healthy tissue"
+
+
+def test_a_model_to_download_is_named_with_its_revision(place, monkeypatch, tmp_path):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    recipe, store = place
+    base = "{kind: pretrained, id: someone/diffusion, revision: main, resolution: 512}"
+    shown = CliRunner().invoke(
+        main, ["--runs", str(store.root), "plan", str(recipe), "--set", f"training.base={base}", "--json"]
+    )
+    found = json.loads(shown.stdout)
+    wanted = {"id": "someone/diffusion", "revision": "main", "bytes": None}
+    assert found["downloads"] == {"training: someone/diffusion": wanted}
+    assert "someone/diffusion" in found["lacks"][0]
+
+
+def test_a_plan_of_many_arms_is_short(tmp_path):
+    values = ", ".join(map(str, range(50)))
+    matrix = ["--set", f"matrix={{axes: {{seed: {{field: seed, values: [{values}]}}}}}}"]
+    recipe = tmp_path / "many.yaml"
+    recipe.write_text((REPOSITORY / "recipes/starter.yaml").read_text().partition("\narms:")[0])
+    shown = CliRunner().invoke(main, ["--runs", str(tmp_path / "runs"), "plan", str(recipe), *matrix])
+    assert shown.exit_code == 0, shown.output
+    assert "seed-0 ... seed-49 (50)" not in shown.stdout  # every arm draws on its own
+    assert shown.stdout.count("seed-49") > 1

@@ -1,0 +1,108 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+import yaml
+from click.testing import CliRunner
+from PIL import Image
+from small_data import draw
+
+from mep.cli.main import main
+from mep.stages.dataset.lint import CHECKS
+
+
+def lint(folder, tmp_path, *options, **dataset):
+    settings = {"source": {"kind": "imagefolder", "path": str(folder)}, "label": "label"} | dataset
+    recipe = {"mep": 2, "name": "x", "dataset": settings, "training": {"base": "scratch", "steps": 1}}
+    (tmp_path / "x.yaml").write_text(yaml.safe_dump(recipe))
+    return CliRunner().invoke(main, ["lint", str(tmp_path / "x.yaml"), *options])
+
+
+def checks_of(done):
+    return {(one["check"], one["image"]) for one in json.loads(done.stdout)}
+
+
+def add_row(folder, name, label="healthy", slide="new"):
+    with (folder / "metadata.jsonl").open("a") as file:
+        file.write(json.dumps({"file_name": name, "label": label, "slide": slide}) + "\n")
+
+
+def test_a_clean_dataset_passes(imagefolder, tmp_path):
+    done = lint(imagefolder, tmp_path)
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert "40 images: nothing to complain about" in done.stderr
+
+
+def test_every_problem_is_found_and_the_exclusion_list_makes_the_dataset_pass(imagefolder, tmp_path):
+    (imagefolder / "more").mkdir()
+    new = draw(np.random.default_rng(9), True, size=80)
+    Image.fromarray(new).save(imagefolder / "more" / "wide.png")
+    add_row(imagefolder, "more/wide.png")
+    shutil.copy(imagefolder / "01.png", imagefolder / "more" / "01.png")  # 01 is cancer
+    add_row(imagefolder, "more/01.png", label="healthy")
+    shutil.copy(imagefolder / "02.png", imagefolder / "twice.png")
+    add_row(imagefolder, "twice.png")
+    Image.fromarray(new[:32, :32]).save(imagefolder / "none.png")
+    (imagefolder / "text.png").write_text("not an image")
+    add_row(imagefolder, "text.png", label="unseen")
+    found = checks_of(lint(imagefolder, tmp_path, "--json"))
+    assert found == {
+        ("unreadable", "text.png"),
+        ("missing_label", "none.png"),
+        ("duplicate", "twice.png"),
+        ("conflicting_labels", "01.png"),
+        ("conflicting_labels", "more/01.png"),
+        ("same_name", "more/01.png"),
+        ("resolution", "more/wide.png"),
+    }
+    assert lint(imagefolder, tmp_path).exit_code == 1
+    lint(imagefolder, tmp_path, "--fix", str(tmp_path / "out.txt"))
+    assert lint(imagefolder, tmp_path, exclude=str(tmp_path / "out.txt")).exit_code == 0
+
+
+def test_what_given_splits_tear_apart_is_found_and_the_training_side_is_left_out(imagefolder, tmp_path):
+    folder = tmp_path / "split"
+    for number, row in enumerate((imagefolder / "metadata.jsonl").read_text().splitlines()):
+        side = folder / ("test" if number in (0, 9) or number >= 32 else "train")
+        side.mkdir(parents=True, exist_ok=True)
+        shutil.copy(imagefolder / f"{number:02d}.png", side)
+        with (side / "metadata.jsonl").open("a") as file:
+            file.write(row + "\n")
+    with Image.open(imagefolder / "33.png") as image:
+        image.resize((28, 28)).save(folder / "train" / "33b.png")
+    add_row(folder / "train", "33b.png", label="cancer", slide="s77")
+    given = {"group": "slide", "holdout": {"splits": ["test"]}}
+    found = checks_of(lint(folder, tmp_path, "--json", **given))
+    torn = {f"train/{number:02d}.png" for number in (1, 2, 3, 8, 10, 11)} | {"test/00.png", "test/09.png"}
+    assert {image for check, image in found if check == "straddling_group"} == torn
+    assert {image for check, image in found if check == "straddling_twin"} == {"train/33b.png", "test/33.png"}
+    lint(folder, tmp_path, "--fix", str(tmp_path / "out.txt"), **given)
+    out = (tmp_path / "out.txt").read_text().splitlines()
+    assert sorted(out) == sorted([one for one in torn if one.startswith("train")] + ["train/33b.png"])
+    assert lint(folder, tmp_path, exclude=str(tmp_path / "out.txt"), **given).exit_code == 0
+
+
+def test_classes_that_cannot_be_learned_are_named_and_may_be_allowed(tmp_path):
+    rng = np.random.default_rng(0)
+    for name in ("a/1.png", "a/2.png", "b/3.png"):
+        (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(draw(rng, True)).save(tmp_path / "set" / name)
+    (tmp_path / "set" / "c").mkdir()
+    done = lint(tmp_path / "set", tmp_path)
+    assert done.exit_code == 1
+    assert "class 'b' has 1 image, 1 to train on" in done.stdout
+    assert "class 'c' has no images, 0 to train on" in done.stdout
+    assert lint(tmp_path / "set", tmp_path, "--allow", "small_class").exit_code == 0
+
+
+def test_an_unknown_check_is_told(imagefolder, tmp_path):
+    done = lint(imagefolder, tmp_path, "--allow", "typo")
+    assert done.exit_code == 2
+    assert all(check in done.stderr for check in CHECKS)
+
+
+@pytest.mark.parametrize("name", ["pcam", "cxr"])
+def test_the_real_images_are_clean(name, request, tmp_path):
+    folder = request.getfixturevalue(name)
+    assert lint(folder, tmp_path, "--set", f"dataset.label={'label' if name == 'pcam' else 'null'}").exit_code == 0

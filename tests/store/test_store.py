@@ -1,0 +1,182 @@
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from mep.artifacts import Embeddings, Scores
+from mep.config import Config
+from mep.errors import IntegrityError, Locked
+from mep.stages import stages
+from mep.store import Store, locks
+from mep.store.database import Database, migrations
+
+INGREDIENTS = {"stage": "embedding", "version": 1, "config": {}, "externals": [], "inputs": {"images": "dataset/d"}}
+
+
+def vectors(n=4):
+    return Embeddings([str(row) for row in range(n)], np.arange(n * 3, dtype=np.float32).reshape(n, 3))
+
+
+def publish(store, fingerprint="f1", artifact=None, stage="embedding"):
+    out = store.work_folder(stage, fingerprint) / "out"
+    out.mkdir(parents=True)
+    artifact = artifact or vectors()
+    artifact.save(out)
+    store.publish(stages()[stage], fingerprint, INGREDIENTS | {"stage": stage}, artifact, out, "run-1")
+
+
+def test_what_is_published_is_loaded_and_recorded(tmp_path):
+    store = Store(tmp_path)
+    publish(store)
+    loaded = store.load(stages()["embedding"], "f1", Config())
+    assert np.array_equal(loaded.vectors, vectors().vectors)
+    row = store.db.query("SELECT * FROM artifacts")[0]
+    assert (row["artifact_id"], row["n_files"], row["made_by"]) == ("embedding/f1", 3, "run-1")
+    assert store.db.query("SELECT role, input_id FROM inputs") == [{"role": "images", "input_id": "dataset/d"}]
+    assert not store.work_folder("embedding", "f1").exists()
+
+
+def test_the_first_committer_wins(tmp_path):
+    store = Store(tmp_path)
+    publish(store)
+    publish(store, artifact=vectors(9))
+    assert len(store.load(stages()["embedding"], "f1", Config()).ids) == 4
+    assert len(store.db.query("SELECT * FROM artifacts")) == 1
+
+
+def test_a_truncated_file_makes_an_artifact_absent_and_a_new_one_replaces_it(tmp_path):
+    store = Store(tmp_path)
+    publish(store)
+    path = store.folder("embedding", "f1") / "vectors.npy"
+    path.write_bytes(path.read_bytes()[:-1])
+    assert not store.has("embedding", "f1")
+    publish(store)
+    assert store.has("embedding", "f1")
+
+
+def test_a_flipped_bit_is_found_by_content(tmp_path):
+    store = Store(tmp_path)
+    publish(store)
+    path = store.folder("embedding", "f1") / "vectors.npy"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    written_at = path.stat().st_mtime_ns
+    path.write_bytes(content)
+    assert not store.has("embedding", "f1")
+    os.utime(path, ns=(written_at, written_at))  # as a failing disk would do it
+    assert store.has("embedding", "f1")
+    assert store.damaged_files("embedding", "f1") == ["vectors.npy"]
+
+
+def test_a_file_with_another_time_and_the_same_content_is_still_good(tmp_path):
+    store = Store(tmp_path)
+    publish(store)
+    os.utime(store.folder("embedding", "f1") / "vectors.npy")
+    assert store.has("embedding", "f1")
+
+
+def test_an_artifact_committed_but_not_recorded_rolls_forward(tmp_path):
+    store = Store(tmp_path)
+    row = {"metric": "fd", "subject": "samples", "value": 1.5, "se": None, "better": "lower", "reference": "heldout"}
+    row |= {"n_real": 2, "n_fake": 2, "extractor": "random_conv", "seed": 0}
+    publish(store, "m1", Scores([row], np.zeros((1, 40))), stage="metrics")
+    with store.db.write() as db:
+        db.table("artifacts").delete_where()
+    assert store.db.query("SELECT * FROM scores") == []
+    assert Store(tmp_path).roll_forward() == ["metrics/m1"]
+    assert store.db.query("SELECT metric, value FROM scores") == [{"metric": "fd", "value": 1.5}]
+    assert Store(tmp_path).roll_forward() == []
+
+
+def test_a_file_is_hashed_once_until_it_changes(tmp_path, monkeypatch):
+    import mep.store
+
+    path = tmp_path / "image.png"
+    path.write_bytes(b"one")
+    store = Store(tmp_path / "runs")
+    first = store.hash_file(path)
+    store.remember_hashes()
+    monkeypatch.setattr(mep.store, "sha256_of", lambda path: "hashed again")
+    assert Store(tmp_path / "runs").hash_file(path) == first
+    path.write_bytes(b"two!")
+    assert Store(tmp_path / "runs").hash_file(path) == "hashed again"
+
+
+def test_a_failed_write_changes_nothing(tmp_path):
+    db = Database(tmp_path / "mep.db")
+    row = {"path": "a", "size": 1, "mtime_ns": 1, "sha256": "x"}
+
+    def write_twice():
+        with db.write() as inside:
+            inside.table("file_hashes").insert(row)
+            inside.table("file_hashes").insert(row)
+
+    with pytest.raises(sqlite3.IntegrityError):
+        write_twice()
+    assert db.query("SELECT * FROM file_hashes") == []
+
+
+def test_a_newer_database_is_refused(tmp_path):
+    Database(tmp_path / "mep.db").close()
+    with sqlite3.connect(tmp_path / "mep.db") as connection:
+        connection.execute(f"PRAGMA user_version = {len(migrations()) + 1}")
+    with pytest.raises(IntegrityError, match="newer mep"):
+        Database(tmp_path / "mep.db")
+
+
+def test_two_processes_can_write_at_once(tmp_path):
+    Database(tmp_path / "mep.db").close()
+    code = (
+        "import sys; from pathlib import Path; from mep.store.database import Database\n"
+        "db = Database(Path(sys.argv[1]))\n"
+        "for n in range(20):\n"
+        "    with db.write() as inside: inside.table('file_hashes').insert("
+        "{'path': sys.argv[2] + str(n), 'size': 1, 'mtime_ns': 1, 'sha256': 'x'})"
+    )
+    writers = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "mep.db"), name]) for name in "abc"]
+    assert [writer.wait(timeout=60) for writer in writers] == [0, 0, 0]
+    assert Database(tmp_path / "mep.db").query("SELECT count(*) AS n FROM file_hashes") == [{"n": 60}]
+
+
+def test_the_schema_file_is_fresh():
+    from small_data import REPOSITORY
+
+    assert (REPOSITORY / "schemas" / "mep.sql").read_text() == "\n".join(migrations())
+
+
+def test_a_lock_is_freed_by_kill_9_and_names_its_holder(tmp_path):
+    code = (
+        "import sys, time; from pathlib import Path; from mep.store import locks\n"
+        "with locks.hold(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
+    )
+    path = tmp_path / "a.lock"
+    process = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"held\n"
+    assert locks.is_held(path)
+    with pytest.raises(Locked, match=f"process {process.pid} on"), locks.hold(path, wait_s=0):
+        pass
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not locks.is_held(path)
+    with locks.hold(path, wait_s=0):
+        assert json.loads(path.read_text())["pid"] == os.getpid()
+
+
+def test_who_waits_for_a_lock_hears_who_holds_it_and_goes_on(tmp_path):
+    code = (
+        "import sys, time; from pathlib import Path; from mep.store import locks\n"
+        "with locks.hold(Path(sys.argv[1])): print('held', flush=True); time.sleep(0.5)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "a.lock")], stdout=subprocess.PIPE)
+    process.stdout.readline()
+    heard, started = [], time.monotonic()
+    with locks.hold(tmp_path / "a.lock", on_wait=heard.append):
+        assert time.monotonic() - started > 0.2
+    assert heard == [f"process {process.pid} on {os.uname().nodename}"]
+    process.wait()

@@ -1,0 +1,83 @@
+"""What the tests of training share: the inputs of the stage, made once from drawn images and a tiny base."""
+
+import numpy as np
+from small_data import draw_imagefolder
+
+from mep.artifacts import BaseModel, Latents, Members, Prompt, Prompts, TrainingSet
+from mep.machine.work import Work
+from mep.methods.bases.scratch import Scratch
+from mep.methods.sources.imagefolder import ImageFolder
+from mep.stages.base import BaseConfig, base
+from mep.stages.dataset.stage import DatasetConfig, dataset
+from mep.stages.latents import LatentsConfig, latents
+from mep.stages.training.config import TrainingConfig
+from mep.stages.training.stage import training
+
+TINY = {
+    "kind": "scratch",
+    "resolution": 16,
+    "autoencoder": {"channels": [8, 8], "latent_channels": 2, "steps": 3, "batch_size": 2, "crop_px": 16},
+    "unet": {"channels": [8, 8], "attention": [False, True], "head_channels": 8},
+    "text": {"width": 16, "layers": 1, "tokens": 20},
+}
+COMMON = {
+    "base": TINY,
+    "steps": 6,
+    "global_batch_size": 5,
+    "learning_rate": 1e-3,
+    "symmetries": "square",
+    "watch": {"looks": 0},
+}
+
+
+class Inputs:
+    """Images, a training set of 16 and validation images of 6 of them, prompts, and the tiny base."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        source = ImageFolder(kind="imagefolder", path=draw_imagefolder(folder / "images"))
+        self.images = dataset.function(
+            DatasetConfig(source=source, label="label"), work=Work(folder=folder / "dataset")
+        )
+        train = self.images.train
+        names = [train.label_of(row) for row in range(22)]
+        clusters = np.arange(22) % 3
+        self.training_set = TrainingSet(
+            train.ids[:16],
+            names[:16],
+            clusters[:16],
+            np.ones(16),
+            [],
+            Members(train.ids[16:22], names[16:], clusters[16:]),
+        )
+        labels = sorted(set(names))
+        self.prompts = Prompts(
+            [Prompt(label, f"Histology image of {label} tissue", label, None, 8) for label in labels],
+            {image_id: labels.index(name) for image_id, name in zip(train.ids[:22], names, strict=True)},
+        )
+        self.base = self.build(Scratch.model_validate(TINY), "base")
+
+    def build(self, config, name) -> BaseModel:
+        return base.function(BaseConfig(base=config), self.images, work=Work(folder=self.folder / name))
+
+    def latents(self, config, base, folder) -> Latents:
+        part = LatentsConfig(symmetries=config.symmetries, cache=config.cache)
+        work = Work(folder=folder / "latents", cache=folder / "cache")
+        return latents.function(part, self.images, self.training_set, base, work=work)
+
+    def train(self, folder, *, base=None, machine=None, device="cpu", work=None, **settings):
+        """The model, and the loss log as a list of losses."""
+        config = TrainingConfig.model_validate(COMMON | settings)
+        base = base or self.base
+        given = {"machine": machine} if machine else {}
+        work = work or Work(folder=folder / "training", cache=folder / "cache", seed=3, device=device, **given)
+        found = training.function(
+            config,
+            self.images,
+            self.training_set,
+            self.prompts,
+            base,
+            self.latents(config, base, folder),
+            work=work,
+        )
+        return found, np.array([row["loss"] for row in found.losses])

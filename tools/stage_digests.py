@@ -1,0 +1,223 @@
+"""Has the source behind a stage moved without its version?
+
+    python tools/stage_digests.py                        say which stages moved
+    python tools/stage_digests.py --write                after raising versions, or adding and removing stages
+            print("python tools/stage_digests.py --same-result WHY")
+
+A digest covers every definition of mep that a stage can reach: followed name by name from its function through the
+modules, all methods of its families included. Comments, docstrings, error classes, runner and store are left out.
+"""
+
+import argparse
+import ast
+import hashlib
+import importlib
+import json
+import sys
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[1]
+COMMITTED = Path(__file__).with_suffix(".json")
+LEFT_OUT = ("mep.errors", "mep.cli", "mep.runner", "mep.store", "mep.report", "mep.recipe")
+"""What cannot change the result of a stage."""
+
+Source = Callable[[str], str]
+"""Module -> its text."""
+Name = tuple[str, str]
+"""A module, and a definition at its top."""
+
+
+def file_of(module: str) -> Path | None:
+    path = REPOSITORY.joinpath(*module.split("."))
+    return next((one for one in (path / "__init__.py", path.with_suffix(".py")) if one.is_file()), None)
+
+
+@cache
+def source_of(module: str) -> str:
+    path = file_of(module)
+    return path.read_text() if path else ""
+
+
+class Sources:
+    """The definitions of all modules, each parsed once."""
+
+    def __init__(self, read: Source = source_of):
+        self.read = read
+        self.trees: dict[str, ast.Module] = {}
+        self.defined: dict[str, dict[str, list[ast.stmt]]] = {}
+        self.used: dict[Name, list[Name]] = {}
+        self.texts: dict[Name, str] = {}
+
+    def tree(self, module: str) -> ast.Module:
+        if module not in self.trees:
+            self.trees[module] = _parsed(self.read(module))
+        return self.trees[module]
+
+    def definitions(self, module: str) -> dict[str, list[ast.stmt]]:
+        if module not in self.defined:
+            self.defined[module] = self._definitions(module)
+        return self.defined[module]
+
+    def _definitions(self, module: str) -> dict[str, list[ast.stmt]]:
+        found: dict[str, list[ast.stmt]] = {}
+        for node in self.tree(module).body:
+            names = []
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                names = [node.name]
+            elif isinstance(node, ast.Assign):
+                names = [name.id for target in node.targets for name in ast.walk(target) if isinstance(name, ast.Name)]
+            elif isinstance(node, ast.AnnAssign | ast.AugAssign) and isinstance(node.target, ast.Name):
+                names = [node.target.id]
+            for name in names:
+                found.setdefault(name, []).append(node)
+        return found
+
+    def reach(self, start: Name) -> set[Name]:
+        """Every definition that one can reach."""
+        seen: set[Name] = set()
+        waiting = [start]
+        while waiting:
+            module, name = waiting.pop()
+            if (module, name) in seen or module == "mep" or module.startswith(LEFT_OUT):
+                continue
+            seen.add((module, name))
+            if (module, name) not in self.used:
+                self.used[module, name] = list(self._used(module, name))
+            waiting += self.used[module, name]
+        return {(module, name) for module, name in seen if name in self.definitions(module)}
+
+    def _used(self, module: str, name: str) -> Iterator[Name]:
+        for node in self.definitions(module).get(name, []):
+            yield from self._used_by(module, node)
+            if isinstance(node, ast.ClassDef) and "Method" in map(ast.unparse, node.bases):
+                yield from self._members(module)
+
+    def _used_by(self, module: str, node: ast.stmt) -> Iterator[Name]:
+        imported = dict(_imports(self.tree(module).body)) | dict(_imports(ast.walk(node)))
+        own = self.definitions(module)
+        for part in ast.walk(node):
+            if isinstance(part, ast.Name) and part.id in imported:
+                yield from self._of_import(*imported[part.id])
+            elif isinstance(part, ast.Name) and part.id in own:
+                yield module, part.id
+            elif isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name) and part.value.id in imported:
+                holder = ".".join(filter(None, imported[part.value.id]))
+                if file_of(holder):
+                    yield holder, part.attr
+
+    def _of_import(self, module: str, name: str) -> Iterator[Name]:
+        """`from module import name`, followed to where the name is defined."""
+        if not module.startswith("mep") or file_of(f"{module}.{name}"):
+            return
+        further = dict(_imports(self.tree(module).body))
+        if name not in self.definitions(module) and name in further:
+            yield from self._of_import(*further[name])
+        else:
+            yield module, name
+
+    def _members(self, package: str) -> Iterator[Name]:
+        """Everything in the files of a method folder: each may be named by a recipe."""
+        path = file_of(package)
+        for file in sorted(path.parent.glob("*.py")) if path and path.name == "__init__.py" else []:
+            module = f"{package}.{file.stem}"
+            if file.stem != "__init__":
+                yield from ((module, name) for name, nodes in self.definitions(module).items() if _is_class(nodes))
+
+    def digest(self, start: Name) -> str:
+        reached = sorted(self.reach(start))
+        return hashlib.sha256("\n\n".join(map(self._text, reached)).encode()).hexdigest()[:16]
+
+    def _text(self, one: Name) -> str:
+        if one not in self.texts:
+            module, name = one
+            code = "\n".join(_text(node) for node in self.definitions(module)[name])
+            self.texts[one] = f"{module}.{name}\n{code}"
+        return self.texts[one]
+
+
+@cache
+def _parsed(text: str) -> ast.Module:
+    return ast.parse(text)
+
+
+def _is_class(nodes: list[ast.stmt]) -> bool:
+    return any(isinstance(node, ast.ClassDef) for node in nodes)
+
+
+def _imports(nodes: "Iterator[ast.AST] | list[ast.stmt]") -> Iterator[tuple[str, Name]]:
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield from ((alias.asname or alias.name, (node.module, alias.name)) for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from ((alias.asname or alias.name, (alias.name, "")) for alias in node.names)
+
+
+@cache
+def _text(node: ast.stmt) -> str:
+    """The code of a definition without comments and docstrings, those under fields included."""
+    copy = ast.parse(ast.unparse(node))
+    for part in ast.walk(copy):
+        body = getattr(part, "body", None)
+        if isinstance(body, list):
+            kept = [one for one in body if not (isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant))]
+            part.body = kept or [ast.Pass()]
+    return ast.unparse(copy)
+
+
+def present(read: Source = source_of) -> dict[str, dict[str, object]]:
+    """Stage -> version and digest, as the source is now."""
+    sys.path.insert(0, str(REPOSITORY))
+    stages = importlib.import_module("mep.stages").stages()
+    sources = Sources(read)
+    return {
+        name: {"version": one.version, "digest": sources.digest((one.function.__module__, name))}
+        for name, one in sorted(stages.items())
+    }
+
+
+def problems(now: dict[str, dict[str, object]], then: dict[str, dict[str, object]]) -> dict[str, str]:
+    """Stage -> what is not as it was committed."""
+    found = {}
+    for name in sorted(now.keys() | then.keys()):
+        if name not in then:
+            found[name] = "is new"
+        elif name not in now:
+            found[name] = "is gone"
+        elif now[name]["version"] != then[name]["version"]:
+            found[name] = f"has version {now[name]['version']} now, {then[name]['version']} before"
+        elif now[name]["digest"] != then[name]["digest"]:
+            found[name] = "moved, and its version did not"
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--same-result", metavar="WHY")
+    asked = parser.parse_args()
+    now = present()
+    then = json.loads(COMMITTED.read_text()) if COMMITTED.exists() else {}
+    found = problems(now, then)
+    moved = [name for name, what in found.items() if what.startswith("moved")]
+    for name, what in found.items():
+        print(f"{name} {what}")
+    if (moved and not asked.same_result) or not (asked.write or asked.same_result):
+        if moved:
+            print("raise @stage(version=...) where results change; else:")
+            print("python tools/stage_digests.py --same-result WHY")
+        elif found:
+            print("commit it: python tools/stage_digests.py --write")
+        return int(bool(found))
+    for name, one in now.items():
+        before = then.get(name, {})
+        notes = before.get("same_result", []) if before.get("version") == one["version"] else []
+        one["same_result"] = notes + [asked.same_result] * (name in moved)
+    COMMITTED.write_text(json.dumps(now, indent=1, ensure_ascii=False) + "\n")
+    print(f"wrote {COMMITTED.relative_to(REPOSITORY)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
