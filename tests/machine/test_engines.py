@@ -109,8 +109,8 @@ def test_a_device_that_is_not_there_is_told_before_any_work():
 
 
 def test_processes_measure_what_one_does_and_only_shards_that_are_missing(imagefolder, tmp_path, monkeypatch):
-    from mep import stage
     from mep.artifacts import Reader
+    from mep.machine import work as work_module
     from mep.methods.detectors.hsv import Measure
     from mep.methods.sources.imagefolder import ImageFolder
     from mep.stages.dataset.scan import Scan
@@ -124,7 +124,7 @@ def test_processes_measure_what_one_does_and_only_shards_that_are_missing(imagef
         measured.extend(one for piece in items for one in piece)
         return Local(kind="local", workers=2).measure(job, items, stop=stop)
 
-    monkeypatch.setattr(stage, "PIECE", 3)
+    monkeypatch.setattr(work_module, "PIECE", 3)
     here, there = Work(folder=tmp_path / "1"), Work(folder=tmp_path / "2", measurer=spy)
     one = here.measured("scan", ids, Scan(source), size=30)
     assert one.tolist() == there.measured("scan", ids, Scan(source), size=30).tolist()

@@ -65,10 +65,10 @@ def test_a_helper_two_modules_away_moves_what_uses_it():
     moved = moved_by("mep.imaging.pixels", "def to_rgb(", "def to_rgb(surprise=1, *, ")
     assert {"embedding", "dataset"} <= moved
     assert "metrics" in moved_by(
-        "mep.evaluation.uncertainty", "def standard_error(", "def standard_error(surprise=1, *, "
+        "mep.statistics.intervals", "def standard_error(", "def standard_error(surprise=1, *, "
     )
     assert "prompts" not in moved_by(
-        "mep.evaluation.uncertainty", "def standard_error(", "def standard_error(surprise=1, *, "
+        "mep.statistics.intervals", "def standard_error(", "def standard_error(surprise=1, *, "
     )
 
 
