@@ -29,7 +29,7 @@ class Stage:
     draws: bool
     repeats: bool
     parallel: bool
-    grows: tuple[str, ...]
+    extendable_fields: tuple[str, ...]
     config: type[Config]
     inputs: dict[str, type[Artifact]]
     output: type[Artifact]
@@ -50,7 +50,7 @@ def stage(
     draws: bool = False,
     repeats: bool = False,
     parallel: bool = False,
-    grows: tuple[str, ...] = (),
+    extendable_fields: tuple[str, ...] = (),
 ) -> Callable[[Callable[..., Any]], Stage]:
     """Make a stage of a typed function.
 
@@ -59,7 +59,7 @@ def stage(
     draws     whether it uses `work.seed`; only then does the recipe's seed enter the fingerprint
     repeats   whether it is done again, from another seed, for every repeat that `seeds:` asks for
     parallel  whether it can run in several processes at once under `accelerate launch`
-    grows     fields that only say which items there are: results that differ in nothing else come as `work.earlier`
+    extendable_fields   that only say which items there are: results that differ in nothing else are `work.earlier`
     """
 
     def decorate(function: Callable[..., Any]) -> Stage:
@@ -72,7 +72,7 @@ def stage(
             draws=draws,
             repeats=repeats,
             parallel=parallel,
-            grows=grows,
+            extendable_fields=extendable_fields,
             config=hints["config"],
             inputs={name: hints[name] for name in names},
             output=hints["return"],

@@ -16,7 +16,7 @@ SECTIONS = {
         *("run", "resume", "status", "watch", "ls", "show"),
         *("report", "evaluate", "generate", "sample-grid", "export-dataset"),
     ],
-    "Recipes": ["init", "validate", "lint", "plan", "diff", "migrate", "methods", "schema", "completion"],
+    "Recipes": ["init", "validate", "lint", "plan", "diff", "methods", "schema"],
     "Reader studies": ["reader-study", "reader-score"],
     "Store": ["verify", "why", "logs", "gc", "rm", "pin", "export", "import", "db", "doctor"],
 }

@@ -43,7 +43,7 @@ class Work:
     seed     the recipe's seed
     cache    folder of what can be computed again at any time, shared by all runs
     lineage  stage -> settings, seed and outside content of this stage and of all before it
-    earlier  folders of results of the same stage that differ only in the fields that it `grows` in
+    earlier  folders of results of the same stage that differ only in its extendable fields
     """
 
     folder: Path

@@ -17,7 +17,7 @@ from mep.errors import Mistake, Place, RecipeError, printable
 from mep.recipe.matrix import MAX_ARMS, arms_of
 from mep.recipe.model import NAME, Experiment, RecipeFile
 from mep.recipe.reader import Node, parse, parse_recipe, without
-from mep.recipe.source import Source
+from mep.recipe.text import RecipeText
 from mep.recipe.variables import substituted, variables_of
 from mep.recipe.wording import find_near, inside, is_config, is_family, show
 from mep.registry import member
@@ -42,7 +42,7 @@ class Composition:
     mistakes: list[Mistake]
 
 
-def compose(recipe: Node, source: Source, overrides: Sequence[str]) -> Composition:
+def compose(recipe: Node, source: RecipeText, overrides: Sequence[str]) -> Composition:
     """All layers merged, arm by arm."""
     overlays, mistakes = _overlays(recipe, overrides)
     for overlay in overlays:
@@ -110,7 +110,7 @@ def _wanted_under(wanted: Any, key: str) -> Any:
 def modality_layer(name: str) -> Node:
     """The base layer of a modality, shipped with mep."""
     text = (Path(mep.__file__).parent / "modalities" / f"{name}.yaml").read_text(encoding="utf-8")
-    return parse_recipe(Source(f"modality {name}", text))
+    return parse_recipe(RecipeText(f"modality {name}", text))
 
 
 def _modality(layers: list[Node]) -> str:
@@ -120,7 +120,7 @@ def _modality(layers: list[Node]) -> str:
     return named[-1] if named and named[-1] in get_args(field.annotation) else str(field.default)
 
 
-def _all_arms(recipe: Node, source: Source) -> tuple[dict[str, list[Node]], list[Mistake]]:
+def _all_arms(recipe: Node, source: RecipeText) -> tuple[dict[str, list[Node]], list[Mistake]]:
     """The layers of every arm, those that are written first and then those of the matrix, and what is wrong."""
     arms, mistakes = _written_arms(recipe.child("arms"), source)
     made, more = arms_of(recipe.child("matrix"), source)
@@ -140,7 +140,7 @@ def _all_arms(recipe: Node, source: Source) -> tuple[dict[str, list[Node]], list
     return arms, list(dict.fromkeys(mistakes))
 
 
-def _written_arms(arms: Node | None, source: Source) -> tuple[dict[str, list[Node]], list[Mistake]]:
+def _written_arms(arms: Node | None, source: RecipeText) -> tuple[dict[str, list[Node]], list[Mistake]]:
     """The arms under `arms:` that can be merged, and what is wrong with the others."""
     if arms is None:
         return {}, []
@@ -170,14 +170,14 @@ def _unfit(name: str) -> str:
     return "up to 64 letters, digits, dots, dashes and underscores, the first a letter or a digit"
 
 
-def _checked(layer: Node, field: str, source: Source, mistakes: list[Mistake]) -> Node:
+def _checked(layer: Node, field: str, source: RecipeText, mistakes: list[Mistake]) -> Node:
     """The layer of an arm without the keys that an arm cannot have, which are noted."""
     wrong = [key for key in layer.value if key not in Experiment.model_fields]
     mistakes += [_not_in_an_arm(f"{field}.{key}", key, layer.value[key].named_at, source) for key in wrong]
     return without(layer, set(wrong))
 
 
-def _not_in_an_arm(field: str, key: str, place: Place, source: Source) -> Mistake:
+def _not_in_an_arm(field: str, key: str, place: Place, source: RecipeText) -> Mistake:
     if key in RecipeFile.model_fields:
         return source.mistake("is the same for all arms", place, field=field, hint="move it to the top of the recipe")
     return source.mistake("unknown key", place, field=field, hint=find_near(key, list(Experiment.model_fields)))
@@ -208,7 +208,7 @@ def _overlay(recipe: Node, override: str) -> Node:
         raise RecipeError(
             [Mistake("", "a list is set as a whole", Place(origin), hint="as in metrics.scores=[kid, prdc]")]
         )
-    node = parse(Source(origin, value))
+    node = parse(RecipeText(origin, value))
     for key in reversed(keys):
         node = Node({key: Node(node.value, node.place, Place(origin))}, Place(origin))
     return node

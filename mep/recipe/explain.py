@@ -11,10 +11,9 @@ from pydantic_core import ErrorDetails
 
 from mep.config import Config, field_descriptions
 from mep.errors import Mistake, Place
-from mep.recipe.migrations import new_name
-from mep.recipe.model import FORMAT, RecipeFile
+from mep.recipe.model import RecipeFile
 from mep.recipe.reader import Node
-from mep.recipe.source import Source
+from mep.recipe.text import RecipeText
 from mep.recipe.wording import (
     a,
     choices,
@@ -99,7 +98,7 @@ def find(loc: Steps, root: Node, *, has_tags: bool = False) -> Spot:
 
 
 def validate(
-    root: Node, source: Source, folder: Path, paths_must_exist: bool
+    root: Node, source: RecipeText, folder: Path, paths_must_exist: bool
 ) -> tuple[RecipeFile | None, list[Mistake]]:
     """The recipe that the values make, and what is wrong with it.
 
@@ -123,7 +122,7 @@ def _follows(detail: ErrorDetails) -> bool:
 class _Explainer:
     """Turns what pydantic says of these values into mistakes."""
 
-    def __init__(self, root: Node, source: Source):
+    def __init__(self, root: Node, source: RecipeText):
         self.root, self.source = root, source
 
     def explain(self, detail: ErrorDetails) -> Mistake:
@@ -204,8 +203,6 @@ def _remedy(spot: Spot) -> str:
 def _where_known(spot: Spot) -> str:
     """The nearest key that the section has, or else who has this one: another kind of method, or another section."""
     key, section = str(spot.path[-1]), dotted(spot.path[:-1])
-    if renamed := new_name(dotted(spot.path)):
-        return f"it is called '{renamed}' in recipe format {FORMAT}"
     hint = find_near(key, list(spot.owner.model_fields))
     if hint.startswith("did you mean"):
         return hint

@@ -8,9 +8,8 @@ from pathlib import Path
 from mep.config import Anchored
 from mep.errors import Mistake
 from mep.recipe.compose import merge
-from mep.recipe.migrations import migrated
 from mep.recipe.reader import Node, parse_recipe, without
-from mep.recipe.source import Source, read_file
+from mep.recipe.text import RecipeText, read_file
 from mep.recipe.wording import show
 
 MAX_FILES = 32
@@ -26,14 +25,14 @@ class Layers:
     """
 
     root: Node
-    source: Source
+    source: RecipeText
     mistakes: list[Mistake]
 
 
 def read_layers(file: Path) -> Layers:
     """The recipe in a file. What it extends has to lie in its folder or below.
 
-    RecipeError     a file is no YAML mapping, or of a newer format
+    RecipeError     a file is no YAML mapping, or of another format
     """
     reader = _Reader(file.parent)
     root = reader.read(file, ())
@@ -44,15 +43,14 @@ def read_layers(file: Path) -> Layers:
 @dataclass
 class _Reader:
     folder: Path
-    sources: list[Source] = field(default_factory=list)
+    sources: list[RecipeText] = field(default_factory=list)
     mistakes: list[Mistake] = field(default_factory=list)
 
     def read(self, file: Path, above: tuple[Path, ...]) -> Node:
         """The file merged over those that it extends."""
         source = read_file(file)
         self.sources.append(source)
-        root, _, mistakes = migrated(parse_recipe(source), source)
-        self.mistakes += mistakes
+        root = parse_recipe(source)
         if above:
             root = _anchored(root, file.parent)
         below: Node | None = None
@@ -69,7 +67,7 @@ class _Reader:
         own = without(root, {"extends"})
         return merge(below, own) if below else own
 
-    def _extended(self, root: Node, source: Source) -> Iterator[tuple[str, Node]]:
+    def _extended(self, root: Node, source: RecipeText) -> Iterator[tuple[str, Node]]:
         extends = root.child("extends")
         if extends is None:
             return

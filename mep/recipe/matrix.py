@@ -7,7 +7,7 @@ from typing import Any
 
 from mep.errors import Mistake
 from mep.recipe.reader import Node
-from mep.recipe.source import Source
+from mep.recipe.text import RecipeText
 from mep.recipe.wording import find_near, show
 
 MAX_ARMS = 256
@@ -17,7 +17,7 @@ Point = dict[str, Node]
 """One combination: the layer that each axis puts on, by the label of its value."""
 
 
-def arms_of(matrix: Node | None, source: Source) -> tuple[dict[str, list[Node]], list[Mistake]]:
+def arms_of(matrix: Node | None, source: RecipeText) -> tuple[dict[str, list[Node]], list[Mistake]]:
     """Arm -> the layers that make it, and what is wrong with the combinations.
 
     What is not shaped like a matrix at all is left to validation.
@@ -51,7 +51,7 @@ def overlay(field: list[str], node: Node) -> Node:
     return node
 
 
-def _choices(name: str, axis: Node, source: Source, mistakes: list[Mistake]) -> dict[str, Node]:
+def _choices(name: str, axis: Node, source: RecipeText, mistakes: list[Mistake]) -> dict[str, Node]:
     """What an arm is called after each value of the axis, and the layer that it puts on."""
     field, values, variants = axis.child("field"), axis.child("values"), axis.child("variants")
     if variants and isinstance(variants.value, dict):
@@ -81,7 +81,7 @@ def _items(node: Node | None) -> list[Node]:
 
 
 def _labels(
-    point: Node, choices: dict[str, dict[str, Node]], source: Source, mistakes: list[Mistake]
+    point: Node, choices: dict[str, dict[str, Node]], source: RecipeText, mistakes: list[Mistake]
 ) -> dict[str, str] | None:
     """The labels that an excluded combination names; None where it names something that is not there."""
     labels = {}
@@ -101,7 +101,7 @@ def _labels(
 
 
 def _included(
-    point: Node, axes: Node, choices: dict[str, dict[str, Node]], source: Source, mistakes: list[Mistake]
+    point: Node, axes: Node, choices: dict[str, dict[str, Node]], source: RecipeText, mistakes: list[Mistake]
 ) -> Point | None:
     """Label -> layer of a combination that is added."""
     layers: Point = {}
@@ -122,6 +122,6 @@ def _included(
     return layers
 
 
-def _no_axis(axis: str, node: Node, choices: dict[str, Any], source: Source, where: str) -> Mistake:
+def _no_axis(axis: str, node: Node, choices: dict[str, Any], source: RecipeText, where: str) -> Mistake:
     hint = find_near(axis, list(choices))
     return source.mistake(f"{show(axis)} is not an axis", node.named_at, field=f"matrix.{where}", hint=hint)

@@ -25,9 +25,6 @@ from mep.stages.prompts.template import FORMATS
 from mep.stages.training.config import TrainingConfig
 from mep.stages.utility.stage import UtilityConfig
 
-FORMAT = 2
-"""The recipe format that this version of mep writes; it reads the earlier ones too. Format n came with mep 0.n."""
-
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 """What a recipe and an arm may be called."""
 
@@ -223,7 +220,7 @@ class LockedConfig(Config):
 class RecipeFile(Experiment):
     """A recipe as it is written."""
 
-    mep: Literal[1, 2] = 2
+    mep: Literal[2] = 2
     """Version of the recipe format."""
     name: str = Field(pattern=NAME)
     """Name of the experiment: letters, digits, dots, dashes and underscores."""

@@ -15,9 +15,13 @@ from yaml.parser import Parser
 from yaml.reader import Reader, ReaderError
 from yaml.scanner import Scanner
 
+import mep
 from mep.errors import Mistake, Place, RecipeError
-from mep.recipe.source import Source
+from mep.recipe.text import RecipeText
 from mep.recipe.wording import show
+
+FORMAT = 2
+"""The recipe format that this version of mep reads and writes. Format n came with mep 0.n."""
 
 MAX_NESTING = 64
 MAX_VALUES = 10_000  # about a second of reading
@@ -92,20 +96,26 @@ def without(node: Node, keys: set[str]) -> Node:
     return replace(node, value={key: value for key, value in node.value.items() if key not in keys})
 
 
-def parse_recipe(source: Source) -> Node:
+def parse_recipe(source: RecipeText) -> Node:
     """The top level of a recipe, a mapping.
 
-    RecipeError     as `parse`, or something other than a mapping
+    RecipeError     as `parse`; something other than a mapping; another recipe format
     """
     root = parse(source)
     if not isinstance(root.value, dict):
         message = "the recipe is empty" if root.value is None else "the recipe is not a mapping"
         hint = "it reads  key: value  line by line, beginning with name, dataset and training"
         raise RecipeError([source.mistake(message, root.place, hint=hint)])
+    written = root.child("mep")
+    if written is not None and (type(written.value) is not int or written.value != FORMAT):
+        message = f"found {show(written.value)}, wanted {FORMAT}: the recipe format that mep {mep.__version__} reads"
+        is_newer = type(written.value) is int and written.value > FORMAT
+        hint = "pip install --upgrade mep" if is_newer else f"write mep: {FORMAT}"
+        raise RecipeError([source.mistake(message, written.place, field="mep", hint=hint)])
     return root
 
 
-def parse(source: Source) -> Node:
+def parse(source: RecipeText) -> Node:
     """One YAML document as a tree.
 
     RecipeError     not YAML, or YAML that a recipe may not use: tags, duplicate keys, several documents, past a cap
@@ -158,7 +168,7 @@ class _Builder:
 
     events: Any
 
-    def __init__(self, source: Source):
+    def __init__(self, source: RecipeText):
         self.source = source
         self.anchors: dict[str, Node] = {}
         self.n_values = 0

@@ -13,7 +13,8 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from mep.config import Config
 from mep.recipe.compose import modality_layer
-from mep.recipe.model import FORMAT, NAME, Experiment, RecipeFile
+from mep.recipe.model import NAME, Experiment, RecipeFile
+from mep.recipe.reader import FORMAT
 from mep.recipe.wording import inside, is_config, is_family, plain_or_section
 from mep.registry import members
 

@@ -6,19 +6,18 @@ from pathlib import Path
 import mep
 from mep.errors import UsageError
 from mep.machine.files import write_text
-from mep.recipe.model import FORMAT
-from mep.recipe.reader import parse_recipe
+from mep.recipe.reader import FORMAT, parse_recipe
 from mep.recipe.schema import schema_text
-from mep.recipe.source import read_file
+from mep.recipe.text import read_file
 from mep.recipe.wording import find_near
 
 SCHEMA = "recipe.schema.json"
-"""The schema beside a recipe that was begun from the gallery."""
+"""The schema beside a recipe that was begun from a template."""
 SCHEMA_LINE = "# yaml-language-server: $schema="
 
 
-def gallery() -> dict[str, Path]:
-    """Every recipe of the gallery by its name."""
+def templates() -> dict[str, Path]:
+    """The path of every template by its name."""
     beside, installed = Path(mep.__file__).parents[1] / "recipes", Path(sys.prefix) / "share" / "mep" / "recipes"
     folder = beside if (beside / "quickstart.yaml").exists() else installed
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
@@ -32,13 +31,13 @@ def question_of(path: Path) -> str:
 
 
 def start(name: str, target: Path) -> list[Path]:
-    """Copy a recipe of the gallery, with those that it extends and the schema for editors; what was written.
+    """Copy a template, with those that it extends and the schema for editors; what was written.
 
     UsageError      no such recipe, or a file is there already
     """
-    known = gallery()
+    known = templates()
     if name not in known:
-        raise UsageError(f"'{name}' is not in the gallery", hint=find_near(name, list(known)))
+        raise UsageError(f"there is no template '{name}'", hint=find_near(name, list(known)))
     files = {target: known[name]}
     extends = parse_recipe(read_file(known[name])).child("extends")
     if extends:

@@ -6,7 +6,7 @@ from typing import Any
 
 from mep.errors import Mistake
 from mep.recipe.reader import Node, without
-from mep.recipe.source import Source
+from mep.recipe.text import RecipeText
 from mep.recipe.wording import dotted, find_near, show
 
 SLOT = re.compile(r"\$\{([^{}]*)\}")
@@ -14,7 +14,7 @@ MAX_CHARACTERS = 10_000
 """Characters that a text may have once its variables are filled in."""
 
 
-def substituted(root: Node, variables: dict[str, Any], source: Source) -> tuple[Node, list[Mistake]]:
+def substituted(root: Node, variables: dict[str, Any], source: RecipeText) -> tuple[Node, list[Mistake]]:
     """The tree with every variable filled in, and what cannot be.
 
     A text that is one slot takes the value with its type; inside other text the value is written out.
@@ -37,7 +37,7 @@ def variables_of(root: Node) -> dict[str, Any]:
     return {name: one.value for name, one in found.items() if isinstance(one.value, str | bool | int | float)}
 
 
-def _filled(node: Node, variables: dict[str, Any], source: Source, mistakes: list[Mistake]) -> Node:
+def _filled(node: Node, variables: dict[str, Any], source: RecipeText, mistakes: list[Mistake]) -> Node:
     value = node.value
     if isinstance(value, dict):
         return replace(node, value={key: _filled(one, variables, source, mistakes) for key, one in value.items()})

@@ -180,7 +180,7 @@ class Session:
             mapper=self.machine.engine.map,
             spreader=partial(self.machine.engine.spread, device=self.machine.device),
             measurer=self.machine.engine.measure,
-            earlier=self.store.relatives(task.stage, task.ingredients) if task.stage.grows else (),
+            earlier=self.store.relatives(task.stage, task.ingredients) if task.stage.extendable_fields else (),
             generation_batch_size=self.machine.generation_batch_size,
             decode_batch_size=self.machine.decode_batch_size,
         )

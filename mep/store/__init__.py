@@ -154,10 +154,11 @@ class Store:
         shutil.rmtree(self.work_folder(stage.name, fingerprint), ignore_errors=True)
 
     def relatives(self, stage: Stage, ingredients: dict[str, Any]) -> list[Path]:
-        """Folders of artifacts whose ingredients differ only in the fields that the stage grows in, newest first."""
+        """Folders of artifacts whose ingredients differ only in the extendable fields of the stage, newest first."""
 
         def core(one: dict[str, Any]) -> dict[str, Any]:
-            return one | {"config": {name: v for name, v in one["config"].items() if name not in stage.grows}}
+            fixed = {name: value for name, value in one["config"].items() if name not in stage.extendable_fields}
+            return one | {"config": fixed}
 
         rows = self.db.query(
             "SELECT fingerprint, ingredients FROM artifacts WHERE stage = ? ORDER BY made_at DESC", stage.name

@@ -7,7 +7,7 @@ from small_data import draw_imagefolder
 
 from mep.errors import RecipeError
 from mep.recipe import load_recipe, lock_text
-from mep.recipe.resolved import fields_of, resolved_text
+from mep.recipe.writer import fields_of, resolved_text
 
 BASE = """\
 name: base

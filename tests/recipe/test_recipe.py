@@ -19,7 +19,7 @@ from mep.recipe import Recipe, load_recipe, lock_text
 from mep.recipe.model import Experiment, MachineConfig, RecipeFile
 from mep.recipe.reader import parse, scalar
 from mep.recipe.schema import recipe_schema, schema_text
-from mep.recipe.source import Source
+from mep.recipe.text import RecipeText
 from mep.recipe.wording import inside, is_config, is_family
 from mep.registry import members
 from mep.stages import stages
@@ -285,7 +285,7 @@ def test_the_schema_accepts_what_loads_and_what_it_locks_to(write, text):
     validator = jsonschema.Draft202012Validator(recipe_schema())
     lock = lock_text(load_recipe(write(text)), Path.cwd())
     for written in (text, lock):
-        assert [error.message for error in validator.iter_errors(parse(Source("", written)).plain())] == []
+        assert [error.message for error in validator.iter_errors(parse(RecipeText("", written)).plain())] == []
 
 
 def test_the_schema_flags_what_does_not_load(write):
@@ -293,8 +293,8 @@ def test_the_schema_flags_what_does_not_load(write):
 
     validator = jsonschema.Draft202012Validator(recipe_schema())
     for good, bad in [("steps: 100", "stesp: 100"), ("kind: scratch", "kind: scrach"), ("name: chest\n", "")]:
-        assert not validator.is_valid(parse(Source("", PLAIN.replace(good, bad))).plain())
-    assert not validator.is_valid(parse(Source("", PLAIN + "arms: {a: {name: b}}")).plain())
+        assert not validator.is_valid(parse(RecipeText("", PLAIN.replace(good, bad))).plain())
+    assert not validator.is_valid(parse(RecipeText("", PLAIN + "arms: {a: {name: b}}")).plain())
 
 
 def test_reading_a_recipe_loads_no_heavy_library(write):

@@ -17,7 +17,7 @@ def command(recipe: Path, overrides: tuple[str, ...], resolved: bool, as_json: b
 
     loaded = load(recipe, overrides)
     if resolved:
-        from mep.recipe.resolved import fields_of, resolved_text
+        from mep.recipe.writer import fields_of, resolved_text
 
         show(json.dumps(fields_of(loaded), indent=1) if as_json else resolved_text(loaded))
     elif as_json:

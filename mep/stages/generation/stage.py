@@ -40,7 +40,7 @@ class GenerationConfig(GuidanceConfig):
     """Of JPEG and WebP."""
 
 
-@stage(version=2, draws=True, repeats=True, grows=("allocation", "unseen_images"))
+@stage(version=2, draws=True, repeats=True, extendable_fields=("allocation", "unseen_images"))
 def generation(
     config: GenerationConfig,
     images: Images,

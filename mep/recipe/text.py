@@ -15,7 +15,7 @@ LINE_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")  # what PyYAML counts as 
 
 
 @dataclass(frozen=True)
-class Source:
+class RecipeText:
     """A text and its name in messages: a file, whose places have lines, or another origin, which has none.
 
     beside      other texts whose places may be in the same tree: the files that a recipe extends
@@ -24,7 +24,7 @@ class Source:
     name: str
     text: str
     is_file: bool = False
-    beside: "tuple[Source, ...]" = ()
+    beside: "tuple[RecipeText, ...]" = ()
 
     @cached_property
     def lines(self) -> list[str]:
@@ -57,7 +57,7 @@ class Source:
         return Mistake(printable(field), printable(message), place, line, hint)
 
 
-def read_file(path: Path) -> Source:
+def read_file(path: Path) -> RecipeText:
     """The text of a recipe.
 
     RecipeError     it is not there, too large, not UTF-8, or begins with a byte order mark
@@ -77,9 +77,9 @@ def read_file(path: Path) -> Source:
     if content.startswith(b"\xef\xbb\xbf"):
         refuse("begins with a byte order mark", "save it as UTF-8 without BOM")
     try:
-        return Source(name, content.decode("utf-8"), is_file=True)
+        return RecipeText(name, content.decode("utf-8"), is_file=True)
     except UnicodeDecodeError as error:
-        before = Source(name, content[: error.start].decode("utf-8"), is_file=True)
+        before = RecipeText(name, content[: error.start].decode("utf-8"), is_file=True)
         byte, place = content[error.start], before.place_at(len(before.text))
         mistake = Mistake("", f"is not UTF-8: byte 0x{byte:02x}", place, hint="save it as UTF-8")
         raise RecipeError([mistake]) from error

@@ -10,7 +10,7 @@ from small_data import REPOSITORY, draw_imagefolder
 
 from mep.cli.main import main
 from mep.recipe import load_recipe
-from mep.recipe.templates import gallery, question_of
+from mep.recipe.templates import question_of, templates
 from mep.runner.forecast import forecast
 from mep.runner.plan import make_plan
 from mep.store import Store
@@ -28,9 +28,9 @@ def test_every_recipe_opens_with_its_schema_its_question_its_command_and_its_cos
     assert load_recipe(path, paths_must_exist=False).name == path.stem
 
 
-def test_the_gallery_is_listed_with_what_each_recipe_asks():
+def test_the_templates_are_listed_with_what_each_recipe_asks():
     shown = CliRunner().invoke(main, ["init", "--list"]).stdout
-    assert all(name in shown for name in gallery())
+    assert all(name in shown for name in templates())
 
 
 def test_a_new_recipe_is_a_copy_that_validates_and_knows_its_schema(tmp_path, monkeypatch):
@@ -50,7 +50,7 @@ def test_a_new_recipe_overwrites_nothing(tmp_path):
     assert "is there already" in done.stderr
 
 
-def test_a_recipe_that_is_not_in_the_gallery_is_told_with_those_that_are(tmp_path):
+def test_a_template_that_is_not_there_is_answered_with_those_that_are(tmp_path):
     done = CliRunner().invoke(main, ["init", str(tmp_path / "a.yaml"), "--from", "quikstart"])
     assert (done.exit_code, "did you mean 'quickstart'?" in done.stderr) == (2, True)
 
