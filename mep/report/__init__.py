@@ -1,13 +1,13 @@
 """The report: the arms of a run side by side, as a table, as Markdown, as JSON and as one HTML page.
 
-    find_runs(store, names)        -> run ids           scores.py    by name, beginning or pattern
-    comparison(store, run_ids)     -> Comparison        compare.py   numbers, differences, notes: from the provenance
-    select(comparison, View(...))  -> Comparison        view.py      rows and columns to show
-    verdict(comparison)            -> sentences         sentences.py
-    as_rich, as_markdown, as_latex, as_csv, as_json     terminal.py, formats.py
-    gather(store, run_ids)         -> Report            data.py      what the page shows, from the artifacts
-    write_html(report, path)                            html.py
-    write_figures(report, folder)                       print.py     SVG, PDF, PNG and CSV for papers
+    find_runs(store, names)        -> run ids           data/arms.py          by name, beginning or pattern
+    comparison(store, run_ids)     -> Comparison        tables/compare.py     numbers, differences, notes
+    select(comparison, View(...))  -> Comparison        tables/view.py        rows and columns to show
+    verdict(comparison)            -> sentences         tables/verdict.py
+    as_rich, as_markdown, as_latex, as_csv, as_json     tables/terminal.py, formats.py
+    gather(store, run_ids)         -> Report            data/runs.py          what the page shows, from the artifacts
+    write_figures(report, folder)                       figures/paper.py      SVG, PDF, PNG and CSV for papers
+    write_html(report, path)                            page/html.py
 
 Nothing heavy is imported until one of these is asked for.
 """
@@ -16,16 +16,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mep.report.compare import comparison
-    from mep.report.data import Report, gather
-    from mep.report.formats import as_csv, as_json, as_latex, as_markdown, long_csv, long_rows
-    from mep.report.html import write_html
-    from mep.report.print import write_figures
-    from mep.report.scores import find_runs
-    from mep.report.sentences import verdict
-    from mep.report.table import Comparison
-    from mep.report.terminal import as_rich
-    from mep.report.view import View, select
+    from mep.report.data.arms import find_runs
+    from mep.report.data.runs import Report, gather
+    from mep.report.figures.paper import write_figures
+    from mep.report.page.html import write_html
+    from mep.report.tables.compare import comparison
+    from mep.report.tables.comparison import Comparison
+    from mep.report.tables.formats import as_csv, as_json, as_latex, as_markdown, long_csv, long_rows
+    from mep.report.tables.terminal import as_rich
+    from mep.report.tables.verdict import verdict
+    from mep.report.tables.view import View, select
 
 __all__ = [
     "Comparison",
@@ -48,16 +48,16 @@ __all__ = [
 ]
 
 HOMES = {
-    "compare": ("comparison",),
-    "data": ("Report", "gather"),
-    "formats": ("as_csv", "as_json", "as_latex", "as_markdown", "long_csv", "long_rows"),
-    "html": ("write_html",),
-    "print": ("write_figures",),
-    "scores": ("find_runs",),
-    "sentences": ("verdict",),
-    "table": ("Comparison",),
-    "terminal": ("as_rich",),
-    "view": ("View", "select"),
+    "data.arms": ("find_runs",),
+    "data.runs": ("Report", "gather"),
+    "figures.paper": ("write_figures",),
+    "page.html": ("write_html",),
+    "tables.compare": ("comparison",),
+    "tables.comparison": ("Comparison",),
+    "tables.formats": ("as_csv", "as_json", "as_latex", "as_markdown", "long_csv", "long_rows"),
+    "tables.terminal": ("as_rich",),
+    "tables.verdict": ("verdict",),
+    "tables.view": ("View", "select"),
 }
 """Module -> the names that it is home to."""
 

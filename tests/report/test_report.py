@@ -43,8 +43,6 @@ from mep.report import (
     as_markdown,
     as_rich,
     find_runs,
-    findings,
-    gallery,
     gather,
     live,
     long_csv,
@@ -55,9 +53,11 @@ from mep.report import (
     write_html,
 )
 from mep.report import comparison as compare
-from mep.report.figures import line_chart, running_mean, smoothed
-from mep.report.gallery import rules_of
-from mep.report.pictures import Pictures, spread
+from mep.report.figures import gallery
+from mep.report.figures.charts import line_chart, running_mean, smoothed
+from mep.report.figures.gallery import rules_of
+from mep.report.figures.pictures import Pictures, spread
+from mep.report.page import sections
 from mep.report.text import in_markdown, p_text, plain, rounded, rounded_error, shortened
 from mep.stages import stages
 from mep.store import locks
@@ -718,13 +718,13 @@ def test_a_reused_artifact_tells_who_made_it_and_how_long_that_took(report, draw
 
 
 def test_the_confusion_matrix_has_shares_of_what_was_asked_for(report):
-    cluster, label = findings.confusions(report)[:2]
+    cluster, label = sections.confusions(report)[:2]
     assert [(name, shares[:2], n) for name, shares, n in cluster.rows] == [("0", [1, 0], 2), ("1", [0.5, 0.5], 2)]
     assert (cluster.share, cluster.ceiling, label.share) == (0.75, 1.0, 1.0)
 
 
 def test_usefulness_is_drawn_over_the_number_of_real_images(tmp_path):
-    chart = findings.usefulness(finished(Drawn(tmp_path, useful=True)))[0]
+    chart = sections.usefulness(finished(Drawn(tmp_path, useful=True)))[0]
     curves = {curve.name: (curve.steps.tolist(), curve.values.tolist()) for curve in chart.curves}
     assert curves["mep beside real"] == ([0, 100], [0.7, 0.9])
     assert curves["real alone"] == ([50, 100], [0.75, 0.8])
@@ -732,7 +732,7 @@ def test_usefulness_is_drawn_over_the_number_of_real_images(tmp_path):
 
 
 def test_a_near_copy_stands_beside_the_training_image_that_it_is_near_to(report):
-    pair = findings.near_copies(report, gallery.drawn(report))[0].pairs[0]
+    pair = sections.near_copies(report, gallery.drawn(report))[0].pairs[0]
     assert [picture.alt.split(",")[0] for picture in pair[:2]] == [
         "generated image 1 of Image of benign",
         "real image 00.png",

@@ -5,9 +5,9 @@ import pytest
 
 from mep.evaluation.evaluate import drawn
 from mep.methods.scores.kid import permutation_p as by_hand
-from mep.report.scores import Entry
-from mep.report.significance import adjusted, holm_note, permutation_p
-from mep.report.table import Delta, Metric
+from mep.report.data.arms import Entry
+from mep.report.tables.comparison import Delta, Metric
+from mep.report.tables.significance import adjusted, holm_note, permutation_p
 from mep.store import Store
 
 

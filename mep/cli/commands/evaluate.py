@@ -66,7 +66,7 @@ def command(
     from mep.methods.extractors import Extractor
     from mep.methods.scores import Score
     from mep.recipe.model import DEVICES
-    from mep.report.folders import as_table, notes
+    from mep.report.tables.folders import as_table, notes
 
     chosen = _methods(Extractor, extractors or ("inception",), "--extractor")
     default = ("frechet", "kid", "prdc", *(("memorisation",) if train else ()))

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from mep.config import canonical_json
-from mep.report.grid import Cell, Heading, Line, footnotes, grid
-from mep.report.sentences import verdict
-from mep.report.table import Comparison, Metric, Number
+from mep.report.tables.comparison import Comparison, Metric, Number
+from mep.report.tables.grid import Cell, Heading, Line, footnotes, grid
+from mep.report.tables.verdict import verdict
 from mep.report.text import MINUS, difference_text, in_markdown, interval_text, plain
 
 LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}"}

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mep.artifacts import Clusters, Embeddings, Images, References, Scores
-from mep.report.data import ArmReport, Report, load
-from mep.report.gallery import NO_LABEL, Drawn
-from mep.report.pictures import spread
+from mep.report.data.runs import ArmReport, Report, load
+from mep.report.figures.gallery import NO_LABEL, Drawn
+from mep.report.figures.pictures import spread
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -12,18 +12,18 @@ from markupsafe import Markup
 import mep
 from mep.artifacts import Images, TrainingSet
 from mep.machine.files import write_text
-from mep.report.compare import comparison
-from mep.report.curves import charts
-from mep.report.data import Report
-from mep.report.figures import N_COLOURS, interval_mark
-from mep.report.findings import choices_of_k, confusions, looks, near_copies, usefulness
-from mep.report.gallery import NO_LABEL, cluster_tiles, drawn, label_blocks, outlier_tiles, prompt_blocks
-from mep.report.grid import footnotes, grid
-from mep.report.maps import TILE_PX, TILES_ACROSS, embedding_maps
-from mep.report.sentences import is_better, is_clear, verdict
-from mep.report.table import Comparison, Metric
+from mep.report.data.runs import Report
+from mep.report.figures.charts import N_COLOURS, interval_mark
+from mep.report.figures.curves import charts
+from mep.report.figures.gallery import NO_LABEL, cluster_tiles, drawn, label_blocks, outlier_tiles, prompt_blocks
+from mep.report.figures.maps import TILE_PX, TILES_ACROSS, embedding_maps
+from mep.report.page.sections import choices_of_k, confusions, looks, near_copies, usefulness
+from mep.report.tables.compare import comparison
+from mep.report.tables.comparison import Comparison, Metric
+from mep.report.tables.grid import footnotes, grid
+from mep.report.tables.verdict import is_better, is_clear, verdict
+from mep.report.tables.view import View, select
 from mep.report.text import clipped, difference_text, interval_text, listed, p_text, plain, rounded
-from mep.report.view import View, select
 from mep.statistics.intervals import Z_95
 
 if TYPE_CHECKING:
@@ -115,14 +115,14 @@ def _sections(context: dict[str, Any]) -> Iterator[tuple[str, str, bool]]:
 def environment() -> "Environment":
     from jinja2 import Environment, PackageLoader
 
-    found = Environment(loader=PackageLoader("mep.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    found = Environment(loader=PackageLoader("mep.report.page"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
     found.filters |= {"plain": plain, "clipped": lambda text, n: clipped(plain(text), n), "listed": listed}
     found.filters |= {"seconds": seconds, "memory": memory, "lines": _lines, "fact": fact, "rounded": rounded}
     return found
 
 
 def _resource(name: str) -> str:
-    return (resources.files("mep.report") / "templates" / name).read_text(encoding="utf-8")
+    return (resources.files("mep.report.page") / "templates" / name).read_text(encoding="utf-8")
 
 
 def _label_colours(report: Report) -> dict[str, int]:

@@ -13,14 +13,14 @@ import numpy as np
 
 from mep.artifacts import BaseModel, Model
 from mep.machine.files import write_atomically, write_text
-from mep.report.data import Report
-from mep.report.figures import running_mean, window_for
-from mep.report.formats import csv_cell, csv_text
-from mep.report.gallery import Block, drawn, label_blocks
-from mep.report.maps import embedding_maps
-from mep.report.pictures import pixels_of
-from mep.report.sentences import is_clear
-from mep.report.table import Comparison
+from mep.report.data.runs import Report
+from mep.report.figures.charts import running_mean, window_for
+from mep.report.figures.gallery import Block, drawn, label_blocks
+from mep.report.figures.maps import embedding_maps
+from mep.report.figures.pictures import pixels_of
+from mep.report.tables.comparison import Comparison
+from mep.report.tables.formats import csv_cell, csv_text
+from mep.report.tables.verdict import is_clear
 from mep.report.text import clipped, listed, p_text, plain
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import Any
 from mep.config import canonical_json
 from mep.evaluation.protocol import COMPARED
 from mep.evaluation.uncertainty import difference, paired_by_seed
-from mep.report.scores import Entry, Halves
-from mep.report.table import Delta
+from mep.report.data.arms import Entry, Halves
+from mep.report.tables.comparison import Delta
 from mep.report.text import listed
 
 

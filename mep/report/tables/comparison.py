@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from mep.report.names import ARROWS, NAMES, OVERVIEW, UNTOLD
-from mep.report.scores import Entry, Key
+from mep.report.data.arms import Entry, Key
 from mep.report.text import plain
+from mep.report.wording import ARROWS, NAMES, OVERVIEW, UNTOLD
 
 MISSING, FAILED = "-", "!"
 """What stands in place of a number: there is none; the run failed before there was one."""

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from mep.artifacts import HELDOUT, TRAIN, VALIDATION, Clusters, Images, Inliers, Prompts, Samples, TrainingSet
-from mep.report.data import ArmReport, Report
-from mep.report.pictures import Picture, Pictures, affordable_px, spread
+from mep.report.data.runs import ArmReport, Report
+from mep.report.figures.pictures import Picture, Pictures, affordable_px, spread
 from mep.report.text import clipped, plain, rounded
 
 MB = 1_000_000

@@ -1,8 +1,8 @@
 """What the numbers say, in a few plain sentences."""
 
-from mep.report.names import REFERENCES
-from mep.report.table import Comparison, Delta, Metric
+from mep.report.tables.comparison import Comparison, Delta, Metric
 from mep.report.text import difference_text, interval_text, listed, p_text, plain
+from mep.report.wording import REFERENCES
 
 HEADLINE = ("fid", "fd")
 

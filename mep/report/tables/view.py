@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mep.errors import UsageError
-from mep.report.notes import notes_of
-from mep.report.table import Comparison, Metric
+from mep.report.tables.comparison import Comparison, Metric
+from mep.report.tables.notes import notes_of
 from mep.report.text import plain
 
 CONDITION = re.compile(r"^(?P<name>.+?)\s*(?P<sign>!=|<=|>=|=|<|>|~)\s*(?P<value>.*)$", re.DOTALL)

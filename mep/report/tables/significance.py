@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mep.evaluation.uncertainty import holm
-from mep.report.scores import Entry
+from mep.report.data.arms import Entry
 from mep.store import Store
 
 if TYPE_CHECKING:
-    from mep.report.table import Metric
+    from mep.report.tables.comparison import Metric
 
 LEVEL = 0.05
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from mep.report.table import MISSING, Comparison, Metric, Number
+from mep.report.tables.comparison import MISSING, Comparison, Metric, Number
 from mep.report.text import difference_text, interval_text, p_text, plain, shortened
 
 FIELD_WIDTH = 40

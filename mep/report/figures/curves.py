@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from mep.artifacts import BaseModel, Model
-from mep.report.data import Report
-from mep.report.figures import Curve, line_chart, smoothed, window_for
+from mep.report.data.runs import Report
+from mep.report.figures.charts import Curve, line_chart, smoothed, window_for
 from mep.report.text import listed
 
 Logs = list[tuple[list[str], list[dict[str, Any]]]]

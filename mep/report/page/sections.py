@@ -9,10 +9,10 @@ import numpy as np
 from markupsafe import Markup
 
 from mep.artifacts import Assignment, Clusters, Images, Model, Scores, Utility
-from mep.report.data import Report
-from mep.report.figures import Curve, line_chart
-from mep.report.gallery import Drawn, RealImages
-from mep.report.pictures import Picture, Pictures, data_uri
+from mep.report.data.runs import Report
+from mep.report.figures.charts import Curve, line_chart
+from mep.report.figures.gallery import Drawn, RealImages
+from mep.report.figures.pictures import Picture, Pictures, data_uri
 from mep.report.text import clipped, listed, plain
 
 PAIR_BUDGET, LOOK_BUDGET = 600_000, 1_200_000

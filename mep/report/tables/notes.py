@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mep.report.names import ARROWS, EXTRACTORS, FLAGS, REFERENCES
-from mep.report.significance import holm_note
+from mep.report.tables.significance import holm_note
 from mep.report.text import listed, plain
+from mep.report.wording import ARROWS, EXTRACTORS, FLAGS, REFERENCES
 
 if TYPE_CHECKING:
-    from mep.report.table import Comparison, Metric
+    from mep.report.tables.comparison import Comparison, Metric
 
 
 def notes_of(found: "Comparison") -> Iterator[str]:

@@ -6,10 +6,10 @@ from typing import Any
 
 from mep.config import canonical_json
 from mep.errors import UsageError
-from mep.report.names import MEASURED, REFERENCES
-from mep.report.scores import Arm, Entry, Key
-from mep.report.table import MISSING
+from mep.report.data.arms import Arm, Entry, Key
+from mep.report.tables.comparison import MISSING
 from mep.report.text import plain
+from mep.report.wording import MEASURED, REFERENCES
 
 
 @dataclass(frozen=True, eq=False)

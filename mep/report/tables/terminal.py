@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mep.report.grid import Cell, Grid, Line, footnotes, grid
-from mep.report.sentences import verdict
-from mep.report.table import MISSING, Comparison
+from mep.report.tables.comparison import MISSING, Comparison
+from mep.report.tables.grid import Cell, Grid, Line, footnotes, grid
+from mep.report.tables.verdict import verdict
 from mep.report.text import plain
 
 if TYPE_CHECKING:

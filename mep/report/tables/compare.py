@@ -4,14 +4,14 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from mep.report.differences import difference_of, unlike_of
-from mep.report.footnotes import Footnotes
-from mep.report.names import MEASURED, SCALES
-from mep.report.rows import Group, baseline_of, fields_of_rows, grouped, references_of, state_of
-from mep.report.scores import Arm, Entry, Halves, Key, differing_fields, read_arms
-from mep.report.significance import MOST_ARMS, adjusted, permutation_p
-from mep.report.table import MISSING, Comparison, Delta, Metric, Number, id_of, in_overview
+from mep.report.data.arms import Arm, Entry, Halves, Key, differing_fields, read_arms
+from mep.report.tables.comparison import MISSING, Comparison, Delta, Metric, Number, id_of, in_overview
+from mep.report.tables.differences import difference_of, unlike_of
+from mep.report.tables.footnotes import Footnotes
+from mep.report.tables.rows import Group, baseline_of, fields_of_rows, grouped, references_of, state_of
+from mep.report.tables.significance import MOST_ARMS, adjusted, permutation_p
 from mep.report.text import rounded, rounded_error
+from mep.report.wording import MEASURED, SCALES
 from mep.store import Store
 
 HEADLINE_KERNEL = ("kid", "all", "heldout")
@@ -39,7 +39,7 @@ def comparison(
 
     UsageError  no such run, baseline or field
     """
-    from mep.report.notes import notes_of
+    from mep.report.tables.notes import notes_of
 
     arms = read_arms(store, run_ids)
     fields = differing_fields(store, arms)
