@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Protocol, cast
 
 from pydantic import (
     BaseModel,
@@ -35,6 +35,18 @@ class Download:
     id: str
     revision: str
     bytes: int | None
+
+
+class Machine(Protocol):
+    """What a part of a recipe may ask about the machine that it will run on."""
+
+    @property
+    def device(self) -> str: ...
+
+    @property
+    def sharded(self) -> bool:
+        """Whether each process holds a part of the model (FSDP) and not the whole."""
+        ...
 
 
 class Config(BaseModel):
@@ -62,6 +74,9 @@ class Config(BaseModel):
 
     def require(self) -> None:
         """Make sure that what is missing can be had: EnvironmentLacks where it cannot."""
+
+    def check_machine(self, machine: Machine) -> None:
+        """EnvironmentLacks where the machine cannot do what this part asks for."""
 
     def dump(self) -> dict[str, Any]:
         """JSON-ready values of every field that can change a result, defaults filled in."""

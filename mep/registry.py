@@ -26,6 +26,9 @@ class Method(Config):
     usual: ClassVar[str] = ""
     """The kind of a family that is meant where none is given."""
 
+    file_names: ClassVar[dict[str, str]] = {}
+    """Kinds of a family that cannot be the name of a module, and the file that each has instead."""
+
     if TYPE_CHECKING:
         kind: str  # every member narrows it to a literal; a family has none
 
@@ -55,10 +58,11 @@ def member(family: type[Method], kind: str) -> type[Method] | None:
 
 @cache
 def _modules(family: type[Method]) -> dict[str, str]:
-    """Kind -> module. A file is called like the kind, as far as a module can be: `+` is a `p` there."""
+    """Kind -> module. A file is called like its kind, unless the family says otherwise in `file_names`."""
     package = importlib.import_module(family.__module__)
     files = [module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_")]
-    return {"dpmsolver++" if name == "dpmsolverpp" else name: f"{package.__name__}.{name}" for name in files}
+    kind_of_file = {file: kind for kind, file in family.file_names.items()}
+    return {kind_of_file.get(file, file): f"{package.__name__}.{file}" for file in files}
 
 
 @cache

@@ -33,7 +33,7 @@ class Crew(Protocol):
     """The processes that train together; each calls every method at the same point."""
 
     is_main: bool
-    in_parts: bool
+    sharded: bool
     """Whether each process has a part of the state, which all of them put together."""
 
     def agree(self, number: int) -> int:
@@ -45,7 +45,7 @@ class Alone:
     """One process."""
 
     is_main = True
-    in_parts = False
+    sharded = False
 
     def agree(self, number: int) -> int:
         return number
@@ -111,7 +111,7 @@ def optimise(
     if log:
         log.rewind(first)
         observer.rewind(first)
-    has_state = crew.is_main or crew.in_parts
+    has_state = crew.is_main or crew.sharded
     pace = _Pace(work, steps, n_images, first)
     for number in range(first, steps):
         scalars = step(number)

@@ -30,7 +30,7 @@ class TrainingMachine(Config):
     """Where losses are also written; the loss log is always written."""
 
     @property
-    def in_parts(self) -> bool:
+    def sharded(self) -> bool:
         """Whether each process holds a part of the model (FSDP) and not the whole."""
         return self.accelerate is not None and accelerate_settings(self.accelerate)["distributed_type"] == "FSDP"
 

@@ -64,6 +64,11 @@ class Work:
     decode_batch_size: int = 8
 
     @property
+    def sharded(self) -> bool:
+        """Whether each process holds a part of the model that is trained, and not the whole."""
+        return self.machine.sharded
+
+    @property
     def out(self) -> Path:
         folder = self.folder / "out"
         folder.mkdir(parents=True, exist_ok=True)

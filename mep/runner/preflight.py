@@ -1,10 +1,7 @@
 """What a run needs of the machine, asked before its first stage and not hours later."""
 
 from mep.config import parts
-from mep.machine.workers import resolve
 from mep.runner.plan import Plan
-from mep.stages.training.config import TrainingConfig
-from mep.stages.training.stage import check_machine
 
 
 def check(plan: Plan) -> None:
@@ -20,6 +17,4 @@ def check(plan: Plan) -> None:
     for task in missing:
         for part in parts(task.config):
             part.require()
-        if isinstance(task.config, TrainingConfig):
-            machine = plan.recipe.machine  # its device is looked for only here: that takes PyTorch, and a second
-            check_machine(task.config, resolve(machine.device), in_parts=machine.in_parts)
+        task.config.check_machine(plan.recipe.machine)

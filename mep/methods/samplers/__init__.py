@@ -12,6 +12,7 @@ class Sampler(Method):
     """Solves the reverse diffusion."""
 
     noun: ClassVar[str] = "sampler"
+    file_names: ClassVar[dict[str, str]] = {"dpmsolver++": "dpmsolverpp"}
     predictions: ClassVar[tuple[str, ...]] = ("epsilon", "v_prediction", "sample")
     """What a model may predict for this sampler to fit it."""
     zero_snr: ClassVar[bool] = True

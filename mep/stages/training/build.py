@@ -49,26 +49,26 @@ class Parts:
     def state(self) -> dict[str, Stateful]:
         """All that determines what the next step does."""
         step, weights = self.step, TrainedWeights(self.denoiser.trained())
-        in_parts = self.crew.in_parts
+        sharded = self.crew.sharded
         return {
-            "weights": Whole(weights) if in_parts else weights,
-            "optimizer": WholeOptimizer(step.optimizer) if in_parts else step.optimizer,
+            "weights": Whole(weights) if sharded else weights,
+            "optimizer": WholeOptimizer(step.optimizer) if sharded else step.optimizer,
             "schedule": step.schedule,
-            "average": Whole(self.average) if in_parts else self.average,
+            "average": Whole(self.average) if sharded else self.average,
             "micro-batch": step.micro,
             "scaler": step.scaler,
         }
 
     @property
     def observer(self) -> Observer:
-        return WatchWhole(self.watch, self.whole, self.crew.device) if self.crew.in_parts else self.watch
+        return WatchWhole(self.watch, self.whole, self.crew.device) if self.crew.sharded else self.watch
 
     def whole(self) -> tuple[Denoiser, Average] | None:
         """The module with its weights and their average, as the main process has it; on the CPU where it was in parts.
 
         All processes call this alike; None for the others.
         """
-        if not self.crew.in_parts:
+        if not self.crew.sharded:
             return (self.denoiser, self.average) if self.crew.is_main else None
         weights, average = (self.state[name].state_dict() for name in ("weights", "average"))
         if not self.crew.is_main:
@@ -97,13 +97,13 @@ def assemble(
     scaling = Scaling.of(base)
     scheduler_config = load_part(base.pipeline, "scheduler", work.device).config
     noise_scheduler = noise_scheduler_of(scheduler_config, config.prediction, config.zero_terminal_snr)
-    crew = Team(accelerator, work.device, in_parts=work.machine.in_parts)
-    denoiser = _denoiser(config, base, work, "cpu" if crew.in_parts else work.device)
-    if crew.in_parts:
+    crew = Team(accelerator, work.device, sharded=work.machine.sharded)
+    denoiser = _denoiser(config, base, work, "cpu" if crew.sharded else work.device)
+    if crew.sharded:
         shard(denoiser, work.device)
     parameters = list(denoiser.trained().values())
     optimizer = build_optimizer(config, parameters)
-    average = Average(parameters, config.ema_decay if crew.is_main or crew.in_parts else 0.0)
+    average = Average(parameters, config.ema_decay if crew.is_main or crew.sharded else 0.0)
     room_for(work.folder, parameters, config.optimizer, averaged=bool(config.ema_decay))
     batches = Batches(config, training_set, prompts, posterior, captions, scaling, work)
     schedule = _schedule(config, optimizer)
@@ -115,7 +115,7 @@ def assemble(
         noise_scheduler=noise_scheduler,
         average=average,
         step=Step(
-            config, denoiser, noise_scheduler, batches, optimizer, schedule, average, accelerator, work, crew.in_parts
+            config, denoiser, noise_scheduler, batches, optimizer, schedule, average, accelerator, work, crew.sharded
         ),
         watch=Watch(config.watch, config.steps, denoiser, average, seen, trackers),
         crew=crew,

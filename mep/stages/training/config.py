@@ -5,12 +5,17 @@ from typing import Literal
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from mep.config import Config
+from mep.config import Config, Machine
+from mep.errors import EnvironmentLacks
+from mep.machine.workers import resolve
 from mep.methods.trainers import Trainer
 from mep.methods.trainers.unet import Unet
 from mep.registry import OneOf
 from mep.stages.base import BaseConfig
 from mep.stages.latents import LatentsConfig
+
+SHARDED_CHOICES = {"optimizer": ("adamw",), "weights": ("fp32",), "precision": ("fp32", "tf32", "bf16")}
+"""What each field may say where the model is split over processes."""
 
 
 class WatchConfig(Config):
@@ -96,3 +101,31 @@ class TrainingConfig(BaseConfig, LatentsConfig):
                 {"field": "zero_terminal_snr", "hint": "set prediction: v_prediction"},
             )
         return self
+
+    def check_machine(self, machine: Machine) -> None:
+        device = resolve(machine.device)  # only here: finding it takes PyTorch, and a second
+        if machine.sharded:
+            self._check_sharded()
+        if self.precision == "fp16" and not device.startswith("cuda"):
+            raise EnvironmentLacks(
+                f"training.precision: fp16 needs a GPU, this machine would train on {device}",
+                hint="set training.precision to bf16 or fp32",
+            )
+        if self.optimizer == "adamw_8bit":
+            from mep.stages.training.optimizers import bitsandbytes
+
+            bitsandbytes()
+            if not device.startswith("cuda"):
+                raise EnvironmentLacks(
+                    f"training.optimizer: adamw_8bit needs a GPU, this machine would train on {device}",
+                    hint="set training.optimizer to adafactor, which needs as little memory",
+                )
+
+    def _check_sharded(self) -> None:
+        """EnvironmentLacks where a setting needs whole tensors, which no process of a sharded model has."""
+        for field, choices in SHARDED_CHOICES.items():
+            if getattr(self, field) not in choices:
+                raise EnvironmentLacks(
+                    f"training.{field}: {getattr(self, field)} does not work on a model in parts (FSDP)",
+                    hint=f"set it to {' or '.join(choices)}, or distributed_type: MULTI_GPU in machine.accelerate",
+                )

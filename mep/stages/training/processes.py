@@ -37,10 +37,10 @@ def accelerator_of(work: Work, images: int) -> Accelerator:
 class Team:
     """Agrees by asking the main process."""
 
-    def __init__(self, accelerator: Accelerator, device: str, *, in_parts: bool):
+    def __init__(self, accelerator: Accelerator, device: str, *, sharded: bool):
         self.several, self.device = accelerator.num_processes > 1, device
         self.is_main = bool(accelerator.is_main_process)
-        self.in_parts = in_parts and self.several
+        self.sharded = sharded and self.several
 
     def agree(self, number: int) -> int:
         if not self.several:

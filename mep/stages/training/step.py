@@ -41,14 +41,14 @@ class Step:
         average: Average,
         accelerator: Accelerator,
         work: Work,
-        in_parts: bool,
+        sharded: bool,
     ):
         self.config, self.noise_scheduler, self.batches, self.work = config, noise_scheduler, batches, work
         self.optimizer, self.schedule, self.average = optimizer, schedule, average
         self.accelerator, self.n, self.rank = accelerator, accelerator.num_processes, accelerator.process_index
         self.parameters = list(denoiser.trained().values())
-        self.in_parts = in_parts
-        copies = self.n > 1 and not self.in_parts
+        self.sharded = sharded
+        copies = self.n > 1 and not self.sharded
         self.model: Any = accelerator.prepare_model(denoiser, device_placement=False) if copies else denoiser
         self.share = share_of(config.global_batch_size, self.rank, self.n)
         self.largest_share = -(-config.global_batch_size // self.n)
@@ -63,7 +63,7 @@ class Step:
         loss = self._backward(batch)
         self.scaler.unscale_(self.optimizer)
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, config.max_grad_norm)
-        norm = norm.full_tensor() if self.in_parts else norm  # type: ignore[attr-defined]
+        norm = norm.full_tensor() if self.sharded else norm  # type: ignore[attr-defined]
         learning_rate = self.optimizer.param_groups[0]["lr"]
         if self.scaler.is_enabled():
             self.scaler.step(self.optimizer)
@@ -97,7 +97,7 @@ class Step:
 
     def _passes(self, n: int) -> list[tuple[slice, float]]:
         """What to take of a batch of n images pass by pass, and how much it counts."""
-        if not self.in_parts:
+        if not self.sharded:
             return [(slice(start, start + self.micro.size), 1.0) for start in range(0, n, self.micro.size)]
         # all processes put the model together in every pass, so that each makes as many, perhaps one for nothing
         n_passes = -(-self.largest_share // self.micro.size)
@@ -106,7 +106,7 @@ class Step:
 
     def _exchanging(self, last: bool) -> contextlib.AbstractContextManager[None]:
         """Processes exchange gradients once a step, with the last part."""
-        if self.in_parts:
+        if self.sharded:
             self.model.set_requires_gradient_sync(last)
         elif self.n > 1 and not last:
             return self.accelerator.no_sync(self.model)
