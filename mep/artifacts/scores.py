@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mep.artifacts.base import Artifact, Table, load_table, save_table
+from mep.artifacts.score_row import ScoreRow
 from mep.config import Config
 from mep.machine.files import read_json, write_json
 
@@ -98,20 +99,19 @@ class Assignment(Artifact):
 class Scores(Artifact):
     """Numbers with their protocol, one row a number, and what stands behind them.
 
-    rows        metric, subject, value, se, ... as `mep.evaluation.evaluate` documents
     halves      float64 (len(rows), s)          the statistic on s random halves; nan where a row has none
     features    extractor -> float32 (m, d)     of the samples as they were scored, to compare arms by permutation
     closest     extractor -> the samples that come nearest to a training image: file_name, train (image id), distance,
                 ratio to the second-nearest
     """
 
-    rows: list[dict[str, Any]]
+    rows: list[ScoreRow]
     halves: NDArray[np.float64]
     features: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     closest: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     def save(self, folder: Path) -> None:
-        write_json(folder / "scores.json", self.rows)
+        write_json(folder / "scores.json", [row.to_json() for row in self.rows])
         write_json(folder / "closest.json", self.closest)
         np.save(folder / "halves.npy", self.halves, allow_pickle=False)
         (folder / "features").mkdir(exist_ok=True)
@@ -121,7 +121,7 @@ class Scores(Artifact):
     @classmethod
     def load(cls, folder: Path, config: Config) -> Self:
         return cls(
-            rows=read_json(folder / "scores.json"),
+            rows=[ScoreRow.from_json(row) for row in read_json(folder / "scores.json")],
             halves=np.load(folder / "halves.npy", allow_pickle=False),
             features={
                 path.stem: np.load(path, mmap_mode="r", allow_pickle=False)

@@ -1,22 +1,4 @@
-"""Scores as rows: every number with its uncertainty, what real images reach, and all that it depends on.
-
-A row holds
-
-    metric, subject, value      the number; None where there is none, and then `reason` says why
-    se, low, high, method       standard error and 95 % interval of the value at this n, and how they were found
-    null, null_reason           what real images reach in the place of the generated ones (of adherence: what chance
-                                does), or why nobody knows
-    better, reference, group    lower or higher; heldout or train; all, label=..., cluster=..., prompt=..., or an
-                                aggregate over such groups, label:macro, label:weighted, label:worst
-    n_real, n_fake              images compared, after both sets were brought to equal size by a seeded draw
-    n_real_of, n_fake_of        images there were
-    n_groups                    slides or patients behind the real ones, None where they are not known
-    extractor, digest, layer, d, preprocessing, eval_resolution, resize, image_format, dtype
-    settings, k, kernel         of the score
-    seed                        of draws and halves
-    sampler, guidance, steps    of the generated images, None where they are not known
-    version, flags
-"""
+"""Scores as rows: every number with its uncertainty, what real images reach, and all that it depends on."""
 
 from __future__ import annotations
 
@@ -27,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import mep
+from mep.artifacts.score_row import COLUMNS, ScoreRow
 from mep.errors import DataError
 from mep.evaluation.uncertainty import halves_of_all
 from mep.methods.scores import Measured, Score, measure_all
@@ -44,23 +27,15 @@ PLANE = 64
 FEWEST_GROUPS = 10
 """Slides or patients below which an uncertainty over them is itself a guess."""
 
-ROW_FIELDS = (
-    *("metric", "subject", "value", "se", "low", "high", "method", "null", "null_reason", "better", "reference"),
-    *("group", "n_real", "n_fake", "n_real_of", "n_fake_of", "n_groups", "extractor", "digest", "layer", "d"),
-    *("preprocessing", "eval_resolution", "resize", "image_format", "dtype", "settings", "k", "kernel", "seed"),
-    *("sampler", "guidance", "steps", "version", "flags", "reason"),
-)
-"""Every field of a row, in the order in which they are written."""
-
 MetricName = Callable[[str, int, dict[str, Any]], str]
 """A metric, the number of images and the score's settings -> what it is called in this feature space."""
 
 
 @dataclass(frozen=True, eq=False)
-class Row:
-    """A number with its protocol, and its values on random halves; nan where there are none."""
+class Scored:
+    """A score, and its values on random halves; nan where there are none."""
 
-    fields: dict[str, Any]
+    row: ScoreRow
     halves: NDArray[np.float64]
 
 
@@ -93,7 +68,7 @@ def evaluate(
     n_halves: int = N_HALVES,
     most: int | None = None,
     device: str = "cpu",
-) -> list[Row]:
+) -> list[Scored]:
     """Every score of every subject against held-out images, and of the samples against training images.
 
     All sets are first brought to the size of the smallest, and of `most`, by a draw that depends on the seed and their
@@ -127,7 +102,7 @@ class _Sets:
         self.against_heldout: dict[int, dict[str, Numbers]] = {}
         self.nulls: dict[int, Nulls] = {}
 
-    def row(self, score: Score, metric: str, subject: str, **fields: Any) -> dict[str, Any]:
+    def row(self, score: Score, metric: str, subject: str, **fields: Any) -> ScoreRow:
         n = len(self.real)
         available = {"train": self.space.train, **self.space.fakes}[subject]
         known = {
@@ -150,9 +125,9 @@ def drawn(n_rows: int, n: int, seed: int, stream: int) -> NDArray[np.int64]:
     return np.random.default_rng([seed, 17, stream, n_rows]).permutation(n_rows)[:n]
 
 
-def complete(protocol: Mapping[str, Any], score: Score, metric: str, known: Mapping[str, Any]) -> dict[str, Any]:
+def complete(protocol: Mapping[str, Any], score: Score, metric: str, known: Mapping[str, Any]) -> ScoreRow:
     """A row with every field, in order, and its flags."""
-    fields: dict[str, Any] = dict.fromkeys(ROW_FIELDS)
+    fields: dict[str, Any] = dict.fromkeys(COLUMNS)
     fields |= {"version": mep.__version__, "flags": [], "dtype": "float32"} | dict(protocol)
     fields |= {"settings": score.dump(), **score.protocol(metric)}
     fields |= {name: value for name, value in known.items() if name != "flags"}
@@ -160,7 +135,7 @@ def complete(protocol: Mapping[str, Any], score: Score, metric: str, known: Mapp
         reach = Z_95 * fields["se"]
         fields |= {"low": fields["value"] - reach, "high": fields["value"] + reach}
     fields["flags"] = [*fields["flags"], *known.get("flags", ()), *_flags(fields, metric)]
-    return fields
+    return ScoreRow.from_json(fields)
 
 
 def _flags(fields: Mapping[str, Any], metric: str) -> Iterator[str]:
@@ -176,7 +151,7 @@ def _flags(fields: Mapping[str, Any], metric: str) -> Iterator[str]:
         yield "unlike_formats"
 
 
-def _heldout_rows(sets: _Sets, scores: Sequence[Score], n_halves: int, device: str) -> Iterator[Row]:
+def _heldout_rows(sets: _Sets, scores: Sequence[Score], n_halves: int, device: str) -> Iterator[Scored]:
     scores = [score for score in scores if not score.needs_train]
     measured = {subject: measured_rows(scores, sets.real, fake, sets.groups, n_halves=n_halves, seed=sets.seed,
                                        device=device) for subject, fake in sets.fakes.items()}  # fmt: skip
@@ -186,7 +161,7 @@ def _heldout_rows(sets: _Sets, scores: Sequence[Score], n_halves: int, device: s
         for subject, found in measured.items():
             for metric, (numbers, halves) in found[place].items():
                 null = nulls[metric]
-                yield Row(sets.row(score, metric, subject, better=score.better[metric], **null, **numbers), halves)
+                yield Scored(sets.row(score, metric, subject, better=score.better[metric], **null, **numbers), halves)
                 if metric in score.excess:
                     yield from _excess_rows(sets, score, metric, subject, numbers | null, halves)
 
@@ -210,22 +185,22 @@ def _nulls(score: Score, sets: _Sets, of_train: dict[str, Numbers]) -> Nulls:
 
 def _excess_rows(
     sets: _Sets, score: Score, metric: str, subject: str, numbers: dict[str, Any], halves: NDArray[np.float64]
-) -> Iterator[Row]:
+) -> Iterator[Scored]:
     """What real images reach at this n, as a row of its own, and what the subject exceeds it by."""
     null, unknown = numbers["null"], np.full(len(halves), np.nan)
     better = score.better[metric]
     if subject == "samples":
         known = {"value": null, "null": null, "better": better}
         known |= {"reason": numbers["null_reason"], "null_reason": numbers["null_reason"]}
-        yield Row(sets.row(score, f"{metric}_null", subject, **known), unknown)
+        yield Scored(sets.row(score, f"{metric}_null", subject, **known), unknown)
     value = None if null is None or numbers["value"] is None else numbers["value"] - null
     reason = numbers["null_reason"] or numbers.get("reason")
     known = {"value": value, "se": None if value is None else numbers["se"], "method": numbers["method"], "null": 0.0}
     known |= {"reason": reason, "better": better}
-    yield Row(sets.row(score, f"{metric}_excess", subject, **known), unknown if null is None else halves - null)
+    yield Scored(sets.row(score, f"{metric}_excess", subject, **known), unknown if null is None else halves - null)
 
 
-def _gap_rows(sets: _Sets, scores: Sequence[Score], n_halves: int, device: str) -> Iterator[Row]:
+def _gap_rows(sets: _Sets, scores: Sequence[Score], n_halves: int, device: str) -> Iterator[Scored]:
     """Distances to training images, and how much farther the held-out ones are: 0 for a model that generalises."""
     scores = [score for score in scores if score.gap]
     if sets.train is None or not scores:
@@ -237,16 +212,16 @@ def _gap_rows(sets: _Sets, scores: Sequence[Score], n_halves: int, device: str) 
         for metric, (numbers, halves) in to_train.items():
             known = {"better": score.better[metric]}
             null = sets.nulls[id(score)][metric]
-            yield Row(sets.row(score, metric, "samples", reference="train", **known, **null, **numbers), halves)
+            yield Scored(sets.row(score, metric, "samples", reference="train", **known, **null, **numbers), halves)
             own, own_halves = to_heldout[metric]
             gap: dict[str, Any] = {"reason": own.get("reason") or numbers.get("reason"), "value": None, "null": 0.0}
             if own["value"] is not None and numbers["value"] is not None:
                 gap |= {"value": own["value"] - numbers["value"], "se": _spread(own_halves - halves)}
                 gap["method"] = own["method"] if gap["se"] is not None else None
-            yield Row(sets.row(score, f"{metric}_gap", "samples", **known, **gap), own_halves - halves)
+            yield Scored(sets.row(score, f"{metric}_gap", "samples", **known, **gap), own_halves - halves)
 
 
-def _train_rows(sets: _Sets, scores: Sequence[Score], n_halves: int, device: str) -> Iterator[Row]:
+def _train_rows(sets: _Sets, scores: Sequence[Score], n_halves: int, device: str) -> Iterator[Scored]:
     """Scores that look for the samples among all training images, beside what held-out images reach."""
     for score in scores:
         if not score.needs_train:
@@ -264,7 +239,7 @@ def _train_rows(sets: _Sets, scores: Sequence[Score], n_halves: int, device: str
             numbers = numbers | {"null": null.get(metric), "better": score.better[metric]}
             if numbers["null"] is None:
                 numbers["null_reason"] = numbers.get("reason", "held-out images have no such value")
-            yield Row(sets.row(score, metric, "samples", **known, **numbers), halves)
+            yield Scored(sets.row(score, metric, "samples", **known, **numbers), halves)
 
 
 Numbers = tuple[dict[str, Any], "NDArray[np.float64]"]

@@ -17,7 +17,7 @@ import numpy as np
 
 from mep.config import digest
 from mep.errors import DataError
-from mep.evaluation.evaluate import N_HALVES, Row, Space, drawn, evaluate
+from mep.evaluation.evaluate import N_HALVES, Scored, Space, drawn, evaluate
 from mep.evaluation.features import features_of, file_formats, protocol_of
 from mep.evaluation.groups import evaluate_groups
 from mep.evaluation.protocol import unlike
@@ -154,7 +154,7 @@ class Evaluation:
                     (among all but the first metric), p_permutation (of kid), or the reason why there is none
     """
 
-    rows: dict[str, list[Row]]
+    rows: dict[str, list[Scored]]
     comparisons: list[dict[str, Any]]
 
 
@@ -181,7 +181,7 @@ def evaluate_folders(
     DataError   unlike folders, a column that is not there, features that are not finite
     """
     size = size_px or common_resolution([real, *synthetic, *([train] if train else [])])
-    rows: dict[str, list[Row]] = {str(folder.path): [] for folder in synthetic}
+    rows: dict[str, list[Scored]] = {str(folder.path): [] for folder in synthetic}
     ps: dict[tuple[str, str], float] = {}
     most = min(map(len, [real, *synthetic]))
     groups = None if group is None else np.unique(_column(real, group), return_inverse=True)[1]
@@ -215,7 +215,7 @@ def _column(folder: Folder, name: str) -> list[str]:
     return [str(value) for value in folder.columns[name]]
 
 
-def _comparisons(rows: dict[str, list[Row]], ps: dict[tuple[str, str], float]) -> list[dict[str, Any]]:
+def _comparisons(rows: dict[str, list[Scored]], ps: dict[tuple[str, str], float]) -> list[dict[str, Any]]:
     (first, baseline), *others = rows.items()
     found = []
     for name, own in others:
@@ -223,9 +223,7 @@ def _comparisons(rows: dict[str, list[Row]], ps: dict[tuple[str, str], float]) -
         compared = [
             _compared(row, named[_place(row)]) | {"folder": name, "baseline": first}
             for row in baseline
-            if _place(row) in named
-            and row.fields["subject"] == "samples"
-            and not row.fields["metric"].endswith("_null")
+            if _place(row) in named and row.row.subject == "samples" and not row.row.metric.endswith("_null")
         ]
         secondary = [one for one in compared[1:] if "p" in one]  # the first metric is the one that was named beforehand
         for one, p in zip(secondary, holm([one["p"] for one in secondary]), strict=True):
@@ -237,23 +235,21 @@ def _comparisons(rows: dict[str, list[Row]], ps: dict[tuple[str, str], float]) -
     return found
 
 
-def _is_of_samples(row: Row) -> bool:
-    return row.fields["subject"] == "samples" and not row.fields["metric"].endswith("_null")
+def _place(row: Scored) -> tuple[str, ...]:
+    fields = row.row.to_json()
+    return tuple(str(fields[name]) for name in ("extractor", "metric", "subject", "reference", "group"))
 
 
-def _place(row: Row) -> tuple[str, ...]:
-    return tuple(str(row.fields[name]) for name in ("extractor", "metric", "subject", "reference", "group"))
-
-
-def _compared(first: Row, other: Row) -> dict[str, Any]:
+def _compared(first: Scored, other: Scored) -> dict[str, Any]:
     """Other minus first, or why that is not given."""
-    known = {name: first.fields[name] for name in ("extractor", "metric", "reference", "group", "better")}
-    reasons = unlike(first.fields, other.fields)
+    fields = first.row.to_json()
+    known = {name: fields[name] for name in ("extractor", "metric", "reference", "group", "better")}
+    reasons = unlike(fields, other.row.to_json())
     if reasons:
         return known | {"unlike": reasons, "reason": f"they differ in {', '.join(reasons)}"}
-    values = first.fields["value"], other.fields["value"]
-    if None in values:
-        return known | {"reason": first.fields["reason"] or other.fields["reason"]}
+    values = first.row.estimate.value, other.row.estimate.value
+    if values[0] is None or values[1] is None:
+        return known | {"reason": first.row.reason or other.row.reason}
     if not (np.isfinite(first.halves).all() and np.isfinite(other.halves).all() and len(first.halves) > 1):
         return known | {"difference": values[1] - values[0], "reason": "there are no halves to tell how certain it is"}
     delta = difference(other.halves, first.halves, values[1], values[0])

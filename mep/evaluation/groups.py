@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mep.evaluation.evaluate import PLANE, Numbers, Row, Space, complete, drawn, measured_rows
+from mep.evaluation.evaluate import PLANE, Numbers, Scored, Space, complete, drawn, measured_rows
 from mep.methods.scores import Score
 from mep.statistics.intervals import standard_error
 
@@ -41,7 +41,7 @@ def evaluate_groups(
     seed: int,
     n_halves: int,
     device: str = "cpu",
-) -> list[Row]:
+) -> list[Scored]:
     """Rows of every group of one kind, `label=healthy` and so on, and of the aggregates over them.
 
     kind        label, cluster or prompt
@@ -50,14 +50,14 @@ def evaluate_groups(
     """
     names = sorted({name for name in of_fake if name is not None})
     scores = [score for score in scores if score.grouped]
-    found: dict[tuple[int, str], list[tuple[Row, int]]] = {}
+    found: dict[tuple[int, str], list[tuple[Scored, int]]] = {}
     rows = []
     plane = _plane(space)
     for name in names:
         real = np.flatnonzero([key == name for key in of_real])
         fake = np.flatnonzero([key == name for key in of_fake])
         for place, row in _group(space, plane, scores, f"{kind}={name}", real, fake, seed, n_halves, device):
-            found.setdefault((place, row.fields["metric"]), []).append((row, len(real)))
+            found.setdefault((place, row.row.metric), []).append((row, len(real)))
             rows.append(row)
     for (place, metric), members in found.items():
         rows += _aggregates(scores[place], metric, kind, members)
@@ -94,7 +94,7 @@ def _group(
     seed: int,
     n_halves: int,
     device: str,
-) -> Iterator[tuple[int, Row]]:
+) -> Iterator[tuple[int, Scored]]:
     """(place of the score, row) of one group at equal numbers."""
     n = min(len(real), len(fake))
     kept_real, kept_fake = real[drawn(len(real), n, seed, 3)], fake[drawn(len(fake), n, seed, 4)]
@@ -117,7 +117,7 @@ def _group(
             about = {"metric": name, "better": score.better[metric], "null": nulls.get(metric)}
             if about["null"] is None:
                 about["null_reason"] = refusal or "told for all images together only"
-            yield place, Row(complete(own.protocol, score, metric, known | about | values), halves)
+            yield place, Scored(complete(own.protocol, score, metric, known | about | values), halves)
 
 
 def _refusal(score: Score, space: Space, n: int, n_real: int, n_fake: int) -> str:
@@ -127,10 +127,10 @@ def _refusal(score: Score, space: Space, n: int, n_real: int, n_fake: int) -> st
     return f"{n_real} held-out and {n_fake} generated images, at least {needed} of each are needed"
 
 
-def _aggregates(score: Score, metric: str, kind: str, members: list[tuple[Row, int]]) -> Iterator[Row]:
+def _aggregates(score: Score, metric: str, kind: str, members: list[tuple[Scored, int]]) -> Iterator[Scored]:
     """Macro mean, mean by real frequency, and the worst group, over the groups that have a number."""
-    first = members[0][0].fields
-    known = [(row, size) for row, size in members if row.fields["value"] is not None]
+    first = members[0][0].row.to_json()
+    known = [(row, size) for row, size in members if row.row.estimate.value is not None]
     missing = len(members) - len(known)
     told = f"{missing} of {len(members)} groups are too small and left out" if missing else None
     for aggregate in AGGREGATES:
@@ -138,28 +138,28 @@ def _aggregates(score: Score, metric: str, kind: str, members: list[tuple[Row, i
         fields |= dict.fromkeys(("value", "se", "low", "high", "method", "null", "null_reason", "n_groups"))
         fields |= {"group": f"{kind}:{aggregate}", "reason": told}
         for name in ("n_real", "n_fake", "n_real_of", "n_fake_of"):
-            fields[name] = sum(row.fields[name] for row, _ in known)
+            fields[name] = sum(getattr(row.row.counts, name) for row, _ in known)
         halves = np.full(len(members[0][0].halves), np.nan)
         if known:
-            values = np.array([row.fields["value"] for row, _ in known])
+            values = np.array([row.row.estimate.value for row, _ in known])
             weights = _weights(aggregate, values, np.array([size for _, size in known], dtype=float), first["better"])
             halves = weights @ np.stack([row.halves for row, _ in known])
-            errors = [row.fields["se"] for row, _ in known]
+            errors = [row.row.estimate.se for row, _ in known if row.row.estimate.se is not None]
             fields["value"] = float(weights @ values)
-            nulls = [row.fields["null"] for row, _ in known]
-            if None not in nulls:
+            nulls = [row.row.null.value for row, _ in known if row.row.null.value is not None]
+            if len(nulls) == len(known):
                 fields["null"] = float(weights @ np.array(nulls))
             if np.isfinite(halves).all() and len(halves) > 1:
-                fields |= {"se": standard_error(halves), "method": known[0][0].fields["method"]}
-            elif all(error is not None for error in errors):
+                fields |= {"se": standard_error(halves), "method": known[0][0].row.estimate.method}
+            elif len(errors) == len(known):
                 fields |= {"se": float(np.sqrt(np.square(weights) @ np.square(errors))), "method": "groups added up"}
         else:
             fields["reason"] = f"all {len(members)} groups are too small"
         if fields["null"] is None:
-            reasons = [row.fields["null_reason"] for row, _ in known if row.fields["null"] is None]
+            reasons = [row.row.null.reason for row, _ in known if row.row.null.value is None]
             fields["null_reason"] = reasons[0] if reasons else fields["reason"]
         fields["flags"] = ["groups_left_out"] if missing else []
-        yield Row(complete({}, score, metric.split("_pca")[0], fields), halves)
+        yield Scored(complete({}, score, metric.split("_pca")[0], fields), halves)
 
 
 def _weights(

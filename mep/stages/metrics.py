@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from mep.artifacts import Assignment, References, Samples, Scores
-from mep.evaluation.evaluate import N_HALVES, Row, Space, complete, drawn, evaluate, measured_rows
+from mep.evaluation.evaluate import N_HALVES, Scored, Space, complete, drawn, evaluate, measured_rows
 from mep.evaluation.features import features_of, file_formats
 from mep.evaluation.groups import Keys, evaluate_groups
 from mep.imaging.pixels import square
@@ -66,14 +66,14 @@ def metrics(
 ) -> Scores:
     """Score generated against held-out images, beside what real images and reconstructions reach.
 
-    Rows are as `mep.evaluation.evaluate` documents. Subjects: samples; train: real training images in their place;
+    Subjects: samples; train: real training images in their place;
     floor: reconstructions of the held-out images; of adherence also heldout: real images at the model's resolution.
     """
     listed = samples.rows
     keys = group_keys(references, assignment, listed)
     features: dict[str, NDArray[np.float32]] = {}
     nearest: dict[str, list[dict[str, Any]]] = {}
-    rows: list[Row] = []
+    rows: list[Scored] = []
     for extractor in config.extractors:
         own = references.protocol[extractor.name]
         name = f"{extractor.name}-samples"
@@ -89,7 +89,7 @@ def metrics(
         features[extractor.name] = made[drawn(len(made), min(len(space.real), len(made)), config.seed, 1)]
         nearest[extractor.name] = _closest(config, space, references.tables["train"]["id"], listed)
     rows += _adherence(config, assignment, _of_samples(samples, listed, references))
-    scores = [row.fields for row in rows]
+    scores = [row.row for row in rows]
     return Scores(scores, np.stack([row.halves for row in rows]), features, nearest)
 
 
@@ -171,7 +171,7 @@ def _closest(
     ]
 
 
-def _adherence(config: MetricsConfig, assignment: Assignment, protocol: dict[str, Any]) -> Iterator[Row]:
+def _adherence(config: MetricsConfig, assignment: Assignment, protocol: dict[str, Any]) -> Iterator[Scored]:
     """Rows of the samples, of real images at the model's resolution, and of the autoencoder floor."""
     score = next((score for score in config.scores if isinstance(score, Adherence)), None)
     if score is None:
@@ -190,4 +190,4 @@ def _adherence(config: MetricsConfig, assignment: Assignment, protocol: dict[str
                 asked = "cluster" if metric.startswith("cluster") else "label"
                 whose = "captions of these samples name" if subject == "samples" else "real images have"
                 known["reason"] = known["null_reason"] = f"the {whose} no {asked}"
-            yield Row(complete(about, score, metric, known), halves)
+            yield Scored(complete(about, score, metric, known), halves)

@@ -243,7 +243,8 @@ def rows_of(found: Manifest, artifact: Artifact | None = None) -> list[Entry]:
     for role, source in found["ingredients"]["inputs"].items():
         entries.append(("inputs", {"artifact_id": artifact_id, "role": role, "input_id": source}))
     if isinstance(artifact, Scores):
-        entries += [("scores", score) for score in _score_rows(artifact_id, artifact.rows)]
+        place = {"artifact_id": artifact_id}
+        entries += [("scores", place | {"row": n} | row.to_sql()) for n, row in enumerate(artifact.rows)]
     return entries
 
 
@@ -253,13 +254,3 @@ def scores_kind(stage: str) -> type[Scores] | None:
 
     known = stages().get(stage)
     return known.output if known and issubclass(known.output, Scores) else None
-
-
-def _score_rows(artifact_id: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    columns = ("metric", "subject", "value", "se", "better", "reference", "n_real", "n_fake", "extractor")
-    return [
-        {"artifact_id": artifact_id, "row": number}
-        | {name: row[name] for name in columns}
-        | {"protocol": json.dumps({name: value for name, value in row.items() if name not in columns})}
-        for number, row in enumerate(rows)
-    ]

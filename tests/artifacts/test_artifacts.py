@@ -27,6 +27,7 @@ from mep.artifacts import (
     TrainingSet,
     Utility,
 )
+from mep.artifacts.score_row import Estimate, ScoreRow
 from mep.config import Config
 from mep.methods.sources.imagefolder import ImageFolder
 from mep.stages import stages
@@ -100,9 +101,9 @@ def example(kind, tmp_path):
             {0.1: np.zeros((2, 2)), 1.0: np.zeros((1, 2))},
             {"digest": "d", "seed": 1},
         ),
-        Utility: Utility([{"metric": "auroc", "value": None}], np.array([[1.0, np.nan]])),
+        Utility: Utility([ScoreRow("auroc", "samples")], np.array([[1.0, np.nan]])),
         Scores: Scores(
-            [{"metric": "fd", "value": 0.1}],
+            [ScoreRow("fd", "samples", Estimate(0.1))],
             np.array([[1.0, np.nan]]),
             {"random_conv": np.ones((2, 3), np.float32)},
             {"random_conv": [{"file_name": "a.png", "train": "b", "distance": 0.5, "ratio": 0.9}]},

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 from drawn_run import RUN, Drawn, leaves, scores  # type: ignore[import-not-found]
 
 from mep.artifacts import Prompt, Prompts, Samples
+from mep.artifacts.score_row import Estimate
 from mep.machine.files import append_json_line
 from mep.report import gather, write_html
 from mep.store import now
@@ -62,7 +64,6 @@ def fill(drawn: Drawn) -> None:
     names = ["fd", "kid", "precision"] + [f"metric_{number}" for number in range(N_METRICS - 3)]
     fields = dict(leaves(next(iter(drawn.recipe.arms.values())).model_dump(mode="json")))
     base = drawn.store.db.query("SELECT * FROM runs")[0]
-    known = ("metric", "subject", "value", "se", "better", "reference", "n_real", "n_fake", "extractor")
     with drawn.store.db.write() as db:
         for number in range(N_RUNS):
             run_id, artifact_id = f"run-{number:03d}", f"metrics/{number:032x}"
@@ -88,10 +89,9 @@ def fill(drawn: Drawn) -> None:
             rows = []
             for place, name in enumerate(names):
                 for row in template.rows[:3]:
-                    value = 40 + rng.normal() if row["subject"] == "samples" else row["value"]
-                    row = row | {"metric": name, "value": value, "settings": {"place": place}}
-                    protocol = json.dumps({key: one for key, one in row.items() if key not in known})
-                    rows.append({key: row[key] for key in known} | {"protocol": protocol})
+                    estimate = Estimate(40 + rng.normal()) if row.subject == "samples" else row.estimate
+                    protocol = replace(row.protocol, settings={"place": place})
+                    rows.append(replace(row, metric=name, estimate=estimate, protocol=protocol).to_sql())
             db.table("scores").insert_all(
                 [row | {"artifact_id": artifact_id, "row": place} for place, row in enumerate(rows)]
             )

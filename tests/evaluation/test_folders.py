@@ -10,8 +10,9 @@ from click.testing import CliRunner
 from PIL import Image
 from small_data import draw
 
+from mep.artifacts.score_row import COLUMNS
 from mep.cli.main import main
-from mep.evaluation.evaluate import ROW_FIELDS, drawn
+from mep.evaluation.evaluate import drawn
 from mep.methods.extractors.random_conv import RandomConv
 from mep.methods.scores.frechet import frechet_distance
 
@@ -67,7 +68,7 @@ def test_the_number_is_that_of_the_features_and_carries_its_protocol(evaluate, f
     result = evaluate("--json")
     assert result.exit_code == 0
     (row,) = rows_of(result, metric="fd", reference="heldout", group="all")
-    assert set(row) == {"synthetic", *ROW_FIELDS}
+    assert set(row) == {"synthetic", *COLUMNS}
     sets = [features(folders / name)[drawn(40, 40, 0, place)] for place, name in enumerate(("real", "good"))]
     assert row["value"] == pytest.approx(frechet_distance(*sets), rel=1e-4)
     assert (row["n_real"], row["n_fake"], row["d"], row["eval_resolution"]) == (40, 40, 64, None)

@@ -9,8 +9,9 @@ from PIL import Image
 from small_data import draw
 
 from mep.artifacts import HELDOUT, TRAIN, Assignment, Clusters, Embeddings, Images, References, Samples
+from mep.artifacts.score_row import COLUMNS
 from mep.errors import DataError
-from mep.evaluation.evaluate import ROW_FIELDS, Space, evaluate
+from mep.evaluation.evaluate import Space, evaluate
 from mep.evaluation.features import features_of
 from mep.evaluation.groups import evaluate_groups
 from mep.machine.work import Work
@@ -41,9 +42,15 @@ def space(n=120, m=100, d=4, shift=0.3, **fields):
     return Space(PROTOCOL | {"d": d}, normal(0, n, d), {"samples": normal(1, m, d, shift)}, **fields)
 
 
+def json_rows(scores):
+    return [row.to_json() for row in scores.rows]
+
+
 def find(rows, metric, **wanted):
     wanted = {"subject": "samples", "reference": "heldout", "group": "all"} | wanted
-    (found,) = [row for row in rows if row.fields["metric"] == metric and wanted.items() <= row.fields.items()]
+    (found,) = [
+        row for row in rows if row.row.to_json()["metric"] == metric and wanted.items() <= row.row.to_json().items()
+    ]
     return found
 
 
@@ -56,41 +63,41 @@ def rows():
 
 
 def test_every_row_says_everything_in_one_order(rows):
-    assert all(tuple(row.fields) == ROW_FIELDS for row in rows)
-    json.dumps([row.fields for row in rows], allow_nan=False)
+    assert all(tuple(row.row.to_json()) == COLUMNS for row in rows)
+    json.dumps([row.row.to_json() for row in rows], allow_nan=False)
     assert all(row.halves.shape == (20,) for row in rows)
 
 
 def test_sets_are_brought_to_one_size_and_the_row_says_what_there_was(rows):
-    fields = find(rows, "fd").fields
+    fields = find(rows, "fd").row.to_json()
     assert (fields["n_real"], fields["n_fake"], fields["n_real_of"], fields["n_fake_of"]) == (100, 100, 120, 100)
-    assert find(rows, "fd", reference="train").fields["n_real"] == 100
+    assert find(rows, "fd", reference="train").row.to_json()["n_real"] == 100
     fewer = evaluate(space(), SCORES[:1], seed=0, n_halves=0, most=50)
-    assert find(fewer, "fd").fields["n_real"] == 50
+    assert find(fewer, "fd").row.to_json()["n_real"] == 50
 
 
 def test_an_interval_is_two_errors_around_the_value(rows):
-    fields = find(rows, "fd").fields
+    fields = find(rows, "fd").row.to_json()
     assert fields["low"] == pytest.approx(fields["value"] - 1.96 * fields["se"], rel=1e-3)
     assert fields["method"] == "delete-half jackknife, 20 halves"
-    assert find(rows, "kid").fields["method"] == "jackknife, one image at a time"
-    assert find(evaluate(space(), SCORES[:1], seed=0, n_halves=0), "fd").fields["se"] is None
+    assert find(rows, "kid").row.to_json()["method"] == "jackknife, one image at a time"
+    assert find(evaluate(space(), SCORES[:1], seed=0, n_halves=0), "fd").row.to_json()["se"] is None
 
 
 def test_what_real_images_reach_stands_beside_and_is_taken_off(rows):
-    fields, null, excess = (find(rows, name).fields for name in ("fd", "fd_null", "fd_excess"))
+    fields, null, excess = (find(rows, name).row.to_json() for name in ("fd", "fd_null", "fd_excess"))
     assert null["value"] == fields["null"] > 0
     assert excess["value"] == pytest.approx(fields["value"] - null["value"])
     assert excess["se"] == fields["se"]
     # real training images in the place of the samples exceed it by what chance allows
-    training = find(rows, "fd_excess", subject="train").fields
+    training = find(rows, "fd_excess", subject="train").row.to_json()
     assert abs(training["value"]) < 3 * training["se"]
-    assert find(rows, "density").fields["null"] == 1
+    assert find(rows, "density").row.to_json()["null"] == 1
 
 
 def test_the_gap_is_held_out_minus_training_on_the_same_samples(rows):
     far, near, gap = find(rows, "fd"), find(rows, "fd", reference="train"), find(rows, "fd_gap")
-    assert gap.fields["value"] == pytest.approx(far.fields["value"] - near.fields["value"])
+    assert gap.row.to_json()["value"] == pytest.approx(far.row.to_json()["value"] - near.row.to_json()["value"])
     assert gap.halves == pytest.approx(far.halves - near.halves)
 
 
@@ -98,10 +105,10 @@ def test_a_model_that_copies_its_training_images_shows_in_the_gap_and_the_copy_r
     train = normal(2, 300)
     copied = Space(PROTOCOL, normal(0, 120), {"samples": train[:120] + 0.01}, train=train)
     rows = evaluate(copied, SCORES, seed=0, n_halves=20)
-    assert find(rows, "copy_rate", reference="train").fields["value"] > 0.9
-    assert find(rows, "ct", reference="train").fields["value"] < -5
+    assert find(rows, "copy_rate", reference="train").row.to_json()["value"] > 0.9
+    assert find(rows, "ct", reference="train").row.to_json()["value"] < -5
     generalised = evaluate(space(shift=0.0, train=train), SCORES, seed=0, n_halves=20)
-    assert find(generalised, "copy_rate", reference="train").fields["value"] < 0.1
+    assert find(generalised, "copy_rate", reference="train").row.to_json()["value"] < 0.1
 
 
 def test_two_arms_share_the_real_images_and_their_halves():
@@ -115,30 +122,30 @@ def test_slides_widen_the_interval_and_are_counted():
     slides = np.repeat(np.arange(12), 10)
     shifted = Space(PROTOCOL, normal(0, 120) + normal(5, 12)[slides], {"samples": normal(1, 120)})
     known = Space(PROTOCOL, shifted.real, shifted.fakes, groups=slides)
-    blind, aware = (find(evaluate(one, SCORES[:2], seed=0), "kid").fields for one in (shifted, known))
+    blind, aware = (find(evaluate(one, SCORES[:2], seed=0), "kid").row.to_json() for one in (shifted, known))
     assert aware["n_groups"] == 12
     assert aware["method"].endswith("of whole slides or patients")
     assert aware["se"] > 1.5 * blind["se"]
     few = find(evaluate(Space(PROTOCOL, shifted.real, shifted.fakes, groups=slides // 3), SCORES[:2], seed=0), "kid")
-    assert "few_groups" in few.fields["flags"]
+    assert "few_groups" in few.row.to_json()["flags"]
 
 
 def test_a_score_that_cannot_be_has_a_reason_and_the_others_their_numbers():
     rows = evaluate(space(n=15, m=15), SCORES, seed=0, n_halves=20)
-    memorised = find(rows, "copy_rate", reference="train").fields
+    memorised = find(rows, "copy_rate", reference="train").row.to_json()
     assert (memorised["value"], memorised["reason"]) == (None, "there are no training images to compare with")
-    assert find(rows, "fd").fields["value"] is not None
+    assert find(rows, "fd").row.to_json()["value"] is not None
     wide = evaluate(space(n=15, m=15, d=30), SCORES[:1], seed=0, n_halves=0)
-    assert "do not tell what 15 against 15" in find(wide, "fd_null").fields["reason"]
-    assert find(wide, "fd_excess").fields["value"] is None
-    assert "rank_deficient" in find(wide, "fd").fields["flags"]
+    assert "do not tell what 15 against 15" in find(wide, "fd_null").row.to_json()["reason"]
+    assert find(wide, "fd_excess").row.to_json()["value"] is None
+    assert "rank_deficient" in find(wide, "fd").row.to_json()["flags"]
 
 
 def test_an_extractor_may_give_a_metric_the_name_that_papers_use():
     named = space(metric_name=lambda metric, n, settings: "fid" if metric == "fd" and n >= 100 else metric)
     rows = evaluate(named, SCORES[:1], seed=0, n_halves=0)
-    assert find(rows, "fid").fields["value"] > 0
-    assert find(evaluate(named, SCORES[:1], seed=0, n_halves=0, most=99), "fd").fields["value"] > 0
+    assert find(rows, "fid").row.to_json()["value"] > 0
+    assert find(evaluate(named, SCORES[:1], seed=0, n_halves=0, most=99), "fd").row.to_json()["value"] > 0
 
 
 # --- Groups -----------------------------------------------------------------------------------------------------
@@ -155,20 +162,20 @@ def test_what_is_right_as_a_whole_and_wrong_in_each_part_is_seen_in_the_parts():
     real[np.array(of_real) == "b"] += 4
     fake[np.array(of_fake) == "a"] += 4
     both = Space(PROTOCOL, real, {"samples": fake})
-    whole = find(evaluate(both, SCORES[:1], seed=0, n_halves=0), "fd").fields["value"]
+    whole = find(evaluate(both, SCORES[:1], seed=0, n_halves=0), "fd").row.to_json()["value"]
     parts = evaluate_groups(both, SCORES[:1], "label", of_real, of_fake, seed=0, n_halves=0)
     assert whole < 1
-    assert find(parts, "fd", group="label:macro").fields["value"] == pytest.approx(4 * 4**2, rel=0.2)
+    assert find(parts, "fd", group="label:macro").row.to_json()["value"] == pytest.approx(4 * 4**2, rel=0.2)
 
 
 def test_aggregates_are_the_mean_the_mean_by_real_frequency_and_the_worst():
     of_real, of_fake = ["a"] * 90 + ["b"] * 30, ["a"] * 50 + ["b"] * 50
     parts = evaluate_groups(space(), SCORES[2:3], "label", of_real, of_fake, seed=0, n_halves=10)
-    a, b = (find(parts, "density", group=f"label={name}").fields["value"] for name in "ab")
-    assert find(parts, "density", group="label:macro").fields["value"] == pytest.approx((a + b) / 2)
-    assert find(parts, "density", group="label:weighted").fields["value"] == pytest.approx(0.75 * a + 0.25 * b)
-    assert find(parts, "density", group="label:worst").fields["value"] == min(a, b)
-    assert find(parts, "density", group="label=b").fields["n_real"] == 30
+    a, b = (find(parts, "density", group=f"label={name}").row.to_json()["value"] for name in "ab")
+    assert find(parts, "density", group="label:macro").row.to_json()["value"] == pytest.approx((a + b) / 2)
+    assert find(parts, "density", group="label:weighted").row.to_json()["value"] == pytest.approx(0.75 * a + 0.25 * b)
+    assert find(parts, "density", group="label:worst").row.to_json()["value"] == min(a, b)
+    assert find(parts, "density", group="label=b").row.to_json()["n_real"] == 30
     halves = [find(parts, "density", group=f"label={name}").halves for name in "ab"]
     assert find(parts, "density", group="label:macro").halves == pytest.approx(np.mean(halves, axis=0))
 
@@ -176,10 +183,10 @@ def test_aggregates_are_the_mean_the_mean_by_real_frequency_and_the_worst():
 def test_a_group_that_is_too_small_has_no_number_and_is_left_out_of_the_mean():
     of_real, of_fake = ["a"] * 114 + ["b"] * 6, keys(100, "ab")
     parts = evaluate_groups(space(), SCORES[2:3], "label", of_real, of_fake, seed=0, n_halves=0)
-    small, macro = (find(parts, "recall", group=group).fields for group in ("label=b", "label:macro"))
+    small, macro = (find(parts, "recall", group=group).row.to_json() for group in ("label=b", "label:macro"))
     assert small["value"] is None
     assert small["reason"] == "6 held-out and 50 generated images, at least 11 of each are needed"
-    assert macro["value"] == find(parts, "recall", group="label=a").fields["value"]
+    assert macro["value"] == find(parts, "recall", group="label=a").row.to_json()["value"]
     assert macro["reason"] == "1 of 2 groups are too small and left out"
     assert macro["flags"] == ["groups_left_out"]
 
@@ -187,12 +194,12 @@ def test_a_group_that_is_too_small_has_no_number_and_is_left_out_of_the_mean():
 def test_a_wide_space_is_narrowed_for_the_frechet_distance_of_groups_and_the_metric_says_so():
     wide = space(n=300, m=300, d=80)
     parts = evaluate_groups(wide, SCORES[:1], "label", keys(300, "ab"), keys(300, "ab"), seed=0, n_halves=0)
-    found = find(parts, "fd_pca64", group="label=a").fields
+    found = find(parts, "fd_pca64", group="label=a").row.to_json()
     assert (found["d"], found["n_real"]) == (64, 150)
     assert "64 principal components" in found["preprocessing"]
-    assert find(parts, "fd_pca64", group="label:macro").fields["value"] > 0
+    assert find(parts, "fd_pca64", group="label:macro").row.to_json()["value"] > 0
     narrow = evaluate_groups(space(), SCORES[:1], "label", keys(120, "ab"), keys(100, "ab"), seed=0, n_halves=0)
-    assert find(narrow, "fd", group="label=b").fields["value"] > 0
+    assert find(narrow, "fd", group="label=b").row.to_json()["value"] > 0
 
 
 # --- Adherence --------------------------------------------------------------------------------------------------
@@ -290,7 +297,7 @@ def score(world, assigned, tmp_path, **config):
 
 def test_the_stage_scores_subjects_groups_copies_and_adherence(world, assigned, tmp_path):
     found = score(world, assigned, tmp_path)
-    rows = {(row["subject"], row["metric"], row["reference"], row["group"]): row for row in found.rows}
+    rows = {(row["subject"], row["metric"], row["reference"], row["group"]): row for row in json_rows(found)}
     assert len(rows) == len(found.rows) == len(found.halves)
     assert rows["floor", "fd", "heldout", "all"]["value"] == pytest.approx(0, abs=1e-6)
     assert rows["samples", "fd", "heldout", "all"]["n_groups"] > 1
@@ -298,7 +305,7 @@ def test_the_stage_scores_subjects_groups_copies_and_adherence(world, assigned, 
     assert (adherence["value"], adherence["null"]) == (0.8, pytest.approx(0.5, abs=0.02))
     assert rows["heldout", "cluster_adherence", "heldout", "all"]["value"] == 1.0
     assert rows["samples", "kid", "heldout", "label=brown"]["n_fake"] == 10
-    assert {"cluster:macro", "prompt:worst", "label:weighted"} <= {row["group"] for row in found.rows}
+    assert {"cluster:macro", "prompt:worst", "label:weighted"} <= {row.group for row in found.rows}
     assert len(found.features["random_conv"]) == 20
     pairs = found.closest["random_conv"]
     assert len(pairs) == 20
@@ -307,7 +314,7 @@ def test_the_stage_scores_subjects_groups_copies_and_adherence(world, assigned, 
 
 
 def test_every_row_says_what_real_images_reach_or_why_nobody_knows_and_where_it_was_measured(world, assigned, tmp_path):
-    rows = score(world, assigned, tmp_path).rows
+    rows = json_rows(score(world, assigned, tmp_path))
     assert [row["metric"] for row in rows if row["null"] is None and not row["null_reason"]] == []
     known = {(row["subject"], row["metric"], row["reference"], row["group"]): row for row in rows}
     of_train, of_samples = (known[subject, "precision", "heldout", "all"] for subject in ("train", "samples"))
@@ -330,7 +337,7 @@ def test_captions_without_clusters_have_an_honest_gap(world, assigned, tmp_path)
     path.write_text("\n".join(map(json.dumps, lines)) + "\n")
     asked = np.column_stack([np.full(20, -1), assigned.parts["samples"][:, 1:]])
     bare = Assignment(assigned.ids, assigned.parts | {"samples": asked}, 2, ["brown", "blue"], assigned.protocol)
-    rows = {(row["subject"], row["metric"], row["group"]): row for row in score(world, bare, tmp_path).rows}
+    rows = {(row["subject"], row["metric"], row["group"]): row for row in json_rows(score(world, bare, tmp_path))}
     missing = rows["samples", "cluster_adherence", "all"]
     assert (missing["value"], missing["reason"]) == (None, "the captions of these samples name no cluster")
     assert rows["samples", "label_adherence", "all"]["value"] == 0.8
@@ -340,7 +347,7 @@ def test_captions_without_clusters_have_an_honest_gap(world, assigned, tmp_path)
 def test_generated_images_in_other_files_than_real_ones_are_flagged(world, assigned, tmp_path):
     world.images.ids[:] = [f"{name}.jpg" for name in world.images.ids]
     world.images.source.open = lambda name, read=world.images.source.open: read(name.removesuffix(".jpg"))
-    rows = score(world, assigned, tmp_path, scores=["kid"], groups=[]).rows
+    rows = json_rows(score(world, assigned, tmp_path, scores=["kid"], groups=[]))
     assert rows[0]["image_format"] == {"real": "jpeg", "fake": "png"}
     assert "unlike_formats" in rows[0]["flags"]
 
@@ -378,7 +385,7 @@ def test_the_number_in_the_row_is_that_of_the_sets(rows):
 
     real, fake = normal(0, 120)[drawn(120, 100, 0, 0)], normal(1, 100, shift=0.3)[drawn(100, 100, 0, 1)]
     expected = frechet_distance(real.astype(np.float64), fake.astype(np.float64))
-    assert find(rows, "fd").fields["value"] == pytest.approx(expected, rel=1e-9)
+    assert find(rows, "fd").row.to_json()["value"] == pytest.approx(expected, rel=1e-9)
 
 
 def test_the_model_that_made_the_clusters_is_refused_whatever_it_pools(tmp_path):

@@ -9,8 +9,8 @@ from sklearn.metrics import roc_auc_score
 from small_data import draw, draw_imagefolder
 
 from mep.artifacts import BaseModel, Samples
+from mep.artifacts.score_row import COLUMNS
 from mep.errors import Interrupted
-from mep.evaluation.evaluate import ROW_FIELDS
 from mep.machine.work import Work
 from mep.methods.probes import Examples
 from mep.methods.probes.cnn import Cnn
@@ -57,7 +57,7 @@ class Lab:
         self.top = ceiling.function(real, self.images, base, work=self.work(f"{name}-ceiling"))
         found = utility.function(config, self.images, self.top, samples, work=self.work(name))
         self.artifact = found
-        return {(row["metric"], row["subject"], row["group"]): row for row in found.rows}
+        return {(row.metric, row.subject, row.group): row.to_json() for row in found.rows}
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,7 @@ def test_synthetic_images_are_tested_beside_as_many_real_ones(rows):
 
 def test_every_row_has_its_protocol_and_every_interval_holds_its_value(lab, rows):
     for row in rows.values():
-        assert row.keys() >= {*ROW_FIELDS, "n_train_real", "trainings", "chosen", "labels", "validation_from"}
+        assert row.keys() >= {*COLUMNS, "n_train_real", "trainings", "chosen", "labels", "validation_from"}
         told = ("value", "method", "digest", "d", "eval_resolution", "resize", "preprocessing", "settings", "version")
         assert all(row[name] is not None for name in told)
         assert row["null"] is not None or row["null_reason"]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from mep.artifacts import Embeddings, Scores
+from mep.artifacts.score_row import ScoreRow
 from mep.config import Config
 from mep.errors import IntegrityError, Locked
 from mep.stages import stages
@@ -85,7 +86,7 @@ def test_an_artifact_committed_but_not_recorded_rolls_forward(tmp_path):
     store = Store(tmp_path)
     row = {"metric": "fd", "subject": "samples", "value": 1.5, "se": None, "better": "lower", "reference": "heldout"}
     row |= {"n_real": 2, "n_fake": 2, "extractor": "random_conv", "seed": 0}
-    publish(store, "m1", Scores([row], np.zeros((1, 40))), stage="metrics")
+    publish(store, "m1", Scores([ScoreRow.from_json(row)], np.zeros((1, 40))), stage="metrics")
     with store.db.write() as db:
         db.table("artifacts").delete_where()
     assert store.db.query("SELECT * FROM scores") == []

@@ -26,6 +26,7 @@ from mep.artifacts import (
     TrainingSet,
     Utility,
 )
+from mep.artifacts.score_row import ScoreRow
 from mep.machine.files import append_json_line, write_json
 from mep.recipe import load_recipe, lock_text
 from mep.report import (
@@ -259,7 +260,8 @@ def utility():
     ):
         row = {"metric": metric, "subject": subject, "group": group, "value": value, "se": 0.02, "better": "higher"}
         row |= {"reference": "heldout", "n_real": 4, "n_fake": 4, "extractor": "linear probe", "n_train_real": n}
-        rows.append(row | {"flags": [], "seed": 1} | ({"statement": "Not told apart."} if "gap" in metric else {}))
+        statement = {"statement": "Not told apart."} if "gap" in metric else {}
+        rows.append(ScoreRow.from_json(row | {"flags": [], "seed": 1} | statement))
     return Utility(rows, np.random.default_rng(0).normal(size=(len(rows), 100)))
 
 
@@ -298,7 +300,7 @@ def scores(fd, halves, *, n=32, seed=1, digest="ab" * 32, flags=(), se=2.0, too_
             row |= {"seed": seed, "version": "0.1.0", "flags": list(flags)}
             if metric in too_few:
                 row |= {"value": None, "se": None, "flags": [*flags, "too_few_images"]}
-            rows.append(row)
+            rows.append(ScoreRow.from_json(row))
             spread_of_rows.append(halves * factor)
     return Scores(rows, np.stack(spread_of_rows))
 

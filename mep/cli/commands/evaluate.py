@@ -82,7 +82,7 @@ def command(
         by=by, group=group, size_px=resolution, seed=seed, n_halves=halves,
     )  # fmt: skip
     if as_json:
-        rows = [{"synthetic": name} | row.fields for name, own in found.rows.items() for row in own]
+        rows = [{"synthetic": name} | row.row.to_json() for name, own in found.rows.items() for row in own]
         show(json.dumps({"rows": rows, "comparisons": found.comparisons}, indent=1, ensure_ascii=False))
     else:
         listing().print(as_table(found))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from mep.artifacts.score_row import SQL_COLUMNS
 from mep.errors import UsageError
 from mep.runner.run import state_of
 from mep.stages import stages
@@ -45,10 +46,8 @@ class Entry:
     @property
     def row(self) -> dict[str, Any]:
         """Everything that was stored, by name."""
-        return {name: getattr(self, name) for name in COLUMNS} | self.protocol
+        return {name: getattr(self, name) for name in SQL_COLUMNS} | self.protocol
 
-
-COLUMNS = ("metric", "subject", "value", "se", "better", "reference", "n_real", "n_fake", "extractor")
 
 Key = tuple[str, str, str, str]
 """Extractor, metric, group, reference."""
@@ -123,7 +122,7 @@ def _add_entries(store: Store, run_ids: list[str], arms: dict[tuple[str, str], A
     # straight from the cursor: a dictionary for each of 100,000 rows would take longer than all the rest
     marks = ", ".join("?" * len(run_ids))
     cursor = store.db._db.execute(
-        f"SELECT artifact_id, row, {', '.join(COLUMNS)}, protocol FROM scores"
+        f"SELECT artifact_id, row, {', '.join(SQL_COLUMNS)}, protocol FROM scores"
         f" WHERE artifact_id IN (SELECT artifact_id FROM uses WHERE run_id IN ({marks}))"
         " ORDER BY artifact_id, row",
         run_ids,

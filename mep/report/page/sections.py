@@ -169,7 +169,9 @@ class Usefulness:
 def usefulness(report: Report) -> list[Usefulness]:
     """AUROC on held-out images over the number of real images trained on, with and without synthetic ones."""
     places = {arm.name: place for place, arm in enumerate(report.arms)}
-    shared = [(arms, one) for arms, one in report.sharing(Utility) if any(row["value"] is not None for row in one.rows)]
+    shared = [
+        (arms, one) for arms, one in report.sharing(Utility) if any(row.estimate.value is not None for row in one.rows)
+    ]
     if not shared:
         return []
     curves = [
@@ -179,19 +181,21 @@ def usefulness(report: Report) -> list[Usefulness]:
     ]
     real = _curve("real alone", [point for _, one in shared for point in _auroc(one, "train")], 7)
     curves += [real] if real else []
-    statements = [(arms, row["statement"]) for arms, one in shared for row in one.rows if row.get("statement")]
+    statements = [
+        (arms, row.non_inferiority.statement) for arms, one in shared for row in one.rows if row.non_inferiority
+    ]
     if not curves:
         return [Usefulness("", Markup(""), [], statements)] if statements else []
     about = f"AUROC of {listed([curve.name for curve in curves])}"
     svg = line_chart(curves, label="AUROC", over="real training images", description=about)
-    return [Usefulness(shared[0][1].rows[0]["extractor"], svg, curves, statements)]
+    return [Usefulness(shared[0][1].rows[0].protocol.extractor or "", svg, curves, statements)]
 
 
 def _auroc(utility: Utility, subject: str) -> Iterator[tuple[float, float]]:
     """(real images trained on, AUROC); of several mixtures with as many real images the largest."""
     for row in utility.rows:
-        if row["metric"] == "auroc" and row["subject"] == subject and row["value"] is not None:
-            yield float(row.get("n_train_real", 0)), float(row["value"])
+        if row.metric == "auroc" and row.subject == subject and row.estimate.value is not None:
+            yield float(row.training.n_train_real if row.training else 0), row.estimate.value
 
 
 def _curve(name: str, points: Any, colour: int) -> Curve | None:

@@ -36,11 +36,14 @@ def as_table(found: Evaluation) -> Table:
     named = {(*_key(one), one["folder"]): one for one in found.comparisons}
     first, *others = found.rows.values()
     for place, row in enumerate(first):
-        fields = row.fields
+        fields = row.row.to_json()
         if fields["subject"] != "samples":
             continue
         scale = SCALES.get(fields["metric"].split("_pca")[0], 1)
-        cells = [_number(fields, scale), *(_number(own[place].fields, scale) for own in others if place < len(own))]
+        cells = [
+            _number(fields, scale),
+            *(_number(own[place].row.to_json(), scale) for own in others if place < len(own)),
+        ]
         cells += ["" if fields["null"] is None else rounded(fields["null"] * scale)]
         for name in list(found.rows)[1:]:
             cells += _difference(named.get((*_key(fields), name)), scale)
@@ -80,7 +83,7 @@ def _difference(one: dict[str, Any] | None, scale: float) -> list[str]:
 
 def notes(found: Evaluation, folders: Sequence[Folder], train: Folder | None) -> Iterator[str]:
     """What the numbers rest on, and what keeps them from meaning what they seem to."""
-    rows = [row.fields for own in found.rows.values() for row in own]
+    rows = [row.row.to_json() for own in found.rows.values() for row in own]
     first = rows[0]
     size = "as they are" if first["eval_resolution"] is None else f"brought to {first['eval_resolution']} px first"
     yield f"{first['n_real']} real against {first['n_fake']} synthetic images, {size}; ± is one standard error."

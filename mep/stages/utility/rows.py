@@ -1,15 +1,6 @@
 """Rows of the stage `utility`: every number of a probe with its interval and its whole protocol.
 
-A row has the fields that `mep.evaluation.evaluate` documents, n_real counting held-out images and n_fake
-synthetic training images, and beside them
-
-    n_train_real        real images that the probe was trained on
-    trainings, chosen   how many probes the number is the mean of, and what validation images chose for each
-    grouped_by          column of the slides or patients, None where images are independent
-    labels              of the dataset, in their order
-    validation_from     where validation images came from
-    p                   of no difference; only of auroc_gap and auroc_gain
-    margin, verdict, statement      of non-inferiority; only of auroc_gap
+n_real counts held-out images and n_fake synthetic training images.
 """
 
 from __future__ import annotations
@@ -20,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import mep
-from mep.evaluation.evaluate import FEWEST_GROUPS, ROW_FIELDS
+from mep.artifacts.score_row import COLUMNS, ScoreRow
+from mep.evaluation.evaluate import FEWEST_GROUPS
 from mep.stages.utility.probing import BETTER, Estimate, HeldOut, Predictions, difference
 
 if TYPE_CHECKING:
@@ -40,9 +32,9 @@ class Rows:
     """
 
     def __init__(self, common: Mapping[str, Any], n_resamples: int, margin: float):
-        self.common = dict.fromkeys(ROW_FIELDS) | {"version": mep.__version__, "reference": "heldout"} | dict(common)
+        self.common = dict.fromkeys(COLUMNS) | {"version": mep.__version__, "reference": "heldout"} | dict(common)
         self.n_resamples, self.margin = n_resamples, margin
-        self.rows: list[dict[str, Any]] = []
+        self.rows: list[ScoreRow] = []
         self.resampled: list[NDArray[np.float64]] = []
 
     def add(self, metric: str, subject: str, group: str, found: Estimate | str, **more: Any) -> None:
@@ -60,7 +52,7 @@ class Rows:
             self.resampled.append(found.resampled)
         if row["n_groups"] is not None and row["n_groups"] < FEWEST_GROUPS:
             flags.append("few_groups")
-        self.rows.append(row | more | {"flags": flags})
+        self.rows.append(ScoreRow.from_json(row | more | {"flags": flags}))
 
     def add_group(
         self,

@@ -1,0 +1,257 @@
+"""A score: one number with its uncertainty, what real images reach, and everything that the number depends on.
+
+`ScoreRow` is the one place that lists the columns of a score. A row of scores.json, a row of the table `scores` and the
+header of a CSV file are derived from it. The parts of a row lie flat and in this order in the JSON.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import Field as DataclassField
+from dataclasses import dataclass, field, fields, is_dataclass
+from enum import Enum
+from functools import cache
+from typing import Any, NamedTuple, Self, TypeAlias, get_args
+
+JsonObject: TypeAlias = dict[str, Any]
+
+
+class Reason(Enum):
+    """Why there is no number, or why it speaks of less than it seems to; the value is the flag of the row."""
+
+    TOO_FEW = "too_few_images"
+    NO_VALUE = "no_value"
+    NO_UTILITY = "no_utility"
+    GROUPS_LEFT_OUT = "groups_left_out"
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A reason, and what to tell the reader."""
+
+    reason: Reason
+    text: str
+
+
+IN_SQL = {"sql": True}
+"""Metadata of a field that has a column of its own in the table `scores`; the others share the column `protocol`."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its standard error and 95 % interval.
+
+    value       None where there is none; `reason` of the row then says why
+    method      how the error and the interval were found
+    """
+
+    value: float | None = field(default=None, metadata=IN_SQL)
+    se: float | None = field(default=None, metadata=IN_SQL)
+    low: float | None = None
+    high: float | None = None
+    method: str | None = None
+
+
+@dataclass(frozen=True)
+class Null:
+    """What real images reach in the place of the generated ones (for adherence: chance), or why it is unknown."""
+
+    value: float | None = field(default=None, metadata={"column": "null"})
+    reason: str | None = field(default=None, metadata={"column": "null_reason"})
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many images were compared.
+
+    n_real, n_fake          images compared, after both sets were brought to equal size by a seeded draw
+    n_real_of, n_fake_of    images that there were
+    n_groups                slides or patients behind the real ones; None where they are not known
+    """
+
+    n_real: int = field(default=0, metadata=IN_SQL)
+    n_fake: int = field(default=0, metadata=IN_SQL)
+    n_real_of: int | None = None
+    n_fake_of: int | None = None
+    n_groups: int | None = None
+
+
+@dataclass(frozen=True)
+class ScoreProtocol:
+    """How the number was made.
+
+    extractor to dtype          the feature space, and how images reached it
+    settings, k, kernel         of the score
+    seed                        of draws and halves
+    sampler, guidance, steps    of the generated images; None where they are not known
+    """
+
+    extractor: str | None = field(default=None, metadata=IN_SQL)
+    digest: str | None = None
+    layer: str | None = None
+    d: int | None = None
+    preprocessing: str | None = None
+    eval_resolution: int | None = None
+    resize: str | None = None
+    image_format: dict[str, str] | None = None
+    dtype: str | None = None
+    settings: JsonObject | None = None
+    k: int | None = None
+    kernel: str | None = None
+    seed: int | None = None
+    sampler: JsonObject | None = None
+    guidance: float | None = None
+    steps: int | None = None
+
+
+@dataclass(frozen=True)
+class ProbeProtocol:
+    """What the rows of the stage `utility` say beside the rest.
+
+    grouped_by          column of the slides or patients; None where images are independent
+    labels              of the dataset, in their order
+    validation_from     where validation images came from
+    """
+
+    grouped_by: str | None = None
+    labels: list[str] = field(default_factory=list)
+    validation_from: str = ""
+
+
+@dataclass(frozen=True)
+class ProbeTraining:
+    """The trainings of a probe that a number is the mean of.
+
+    n_train_real    real images that each was trained on
+    chosen          what validation images chose for each
+    """
+
+    n_train_real: int = 0
+    trainings: int = 0
+    chosen: list[JsonObject] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class DifferenceTest:
+    """p of no difference; only of auroc_gap and auroc_gain."""
+
+    p: float | None = None
+
+
+@dataclass(frozen=True)
+class NonInferiority:
+    """Whether synthetic images may replace real ones; only of auroc_gap."""
+
+    margin: float = 0.0
+    verdict: str = ""
+    statement: str = ""
+
+
+@dataclass(frozen=True)
+class ScoreRow:
+    """One number of one subject under one protocol.
+
+    subject     samples; train: real training images in their place; floor: reconstructions of held-out images; of
+                adherence heldout; of utility matched: as many real images
+    better      lower or higher
+    reference   heldout or train
+    group       all, label=..., cluster=..., prompt=..., or an aggregate over such groups: label:macro, label:weighted,
+                label:worst; of utility the mixture of real and synthetic images
+    reason      why there is no value, or what it leaves out
+    probe, ...  only of utility
+    """
+
+    metric: str = field(metadata=IN_SQL)
+    subject: str = field(metadata=IN_SQL)
+    estimate: Estimate = Estimate()
+    null: Null = Null()
+    better: str | None = field(default=None, metadata=IN_SQL)
+    reference: str = field(default="heldout", metadata=IN_SQL)
+    group: str = "all"
+    counts: Counts = Counts()
+    protocol: ScoreProtocol = ScoreProtocol()
+    version: str | None = None
+    flags: list[str] = field(default_factory=list)
+    reason: str | None = None
+    probe: ProbeProtocol | None = None
+    training: ProbeTraining | None = None
+    test: DifferenceTest | None = None
+    non_inferiority: NonInferiority | None = None
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Self:
+        """Read a row of scores.json; a column that an older version did not write has its default."""
+        return _read(cls, row)
+
+    def to_json(self) -> JsonObject:
+        """The row as scores.json holds it."""
+        return dict(_flat(self))
+
+    @classmethod
+    def from_sql(cls, columns: Mapping[str, Any], protocol: Mapping[str, Any]) -> Self:
+        """Read a row of the table `scores`, its column `protocol` parsed."""
+        return cls.from_json({**protocol, **{name: columns[name] for name in SQL_COLUMNS}})
+
+    def to_sql(self) -> JsonObject:
+        """The columns of the table `scores` that speak of the score."""
+        row = self.to_json()
+        columns = {name: row.pop(name) for name in SQL_COLUMNS}
+        return columns | {"protocol": json.dumps(row)}
+
+
+class Column(NamedTuple):
+    """A field of a row or of one of its parts. `part` is the class of a part, None for a field with one value."""
+
+    attribute: str
+    name: str
+    in_sql: bool
+    part: type | None
+    optional: bool
+
+
+@cache
+def columns_of(kind: type) -> tuple[Column, ...]:
+    """The fields of a row or of a part, in their order."""
+    return tuple(_column(one) for one in fields(kind))
+
+
+def _column(one: DataclassField[Any]) -> Column:
+    choices = get_args(one.type) or (one.type,)
+    part = next((choice for choice in choices if isinstance(choice, type) and is_dataclass(choice)), None)
+    name = one.metadata.get("column", one.name)
+    return Column(one.name, name, "sql" in one.metadata, part, type(None) in choices)
+
+
+def _leaves(kind: type, *, optional: bool) -> Iterator[Column]:
+    for column in columns_of(kind):
+        if column.part is None:
+            yield column
+        elif optional or not column.optional:
+            yield from _leaves(column.part, optional=optional)
+
+
+def _flat(part: Any) -> Iterator[tuple[str, Any]]:
+    kind: type = type(part)
+    for column in columns_of(kind):
+        value = getattr(part, column.attribute)
+        if column.part is None:
+            yield column.name, value
+        elif value is not None:
+            yield from _flat(value)
+
+
+def _read(kind: Any, row: Mapping[str, Any]) -> Any:
+    given = {}
+    for column in columns_of(kind):
+        if column.part is None:
+            if column.name in row:
+                given[column.attribute] = row[column.name]
+        elif not column.optional or any(leaf.name in row for leaf in columns_of(column.part)):
+            given[column.attribute] = _read(column.part, row)
+    return kind(**given)
+
+
+COLUMNS = tuple(column.name for column in _leaves(ScoreRow, optional=False))
+"""Every column that each row has, in the order in which they are written."""
+
+SQL_COLUMNS = tuple(column.name for column in _leaves(ScoreRow, optional=False) if column.in_sql)
+"""Those that have a column of their own in the table `scores`."""
