@@ -4,11 +4,11 @@ Shape letters: `n` images, `d` features, `k` clusters, `h w c` pixels.
 """
 
 from mep.artifacts.base import Artifact, InFolder, Table, load_table, save_table
-from mep.artifacts.captions import Members, Prompt, Prompts, TrainingSet
+from mep.artifacts.captions import BalancedGroup, Members, Prompt, Prompts, TrainingSet
 from mep.artifacts.images import HELDOUT, SPLITS, TRAIN, VALIDATION, Images, Opener, Reader
 from mep.artifacts.models import BaseModel, Guidance, InPipeline, Latents, Model, Samples
 from mep.artifacts.scores import Assignment, Ceiling, References, Scores, Utility
-from mep.artifacts.vectors import Assigner, Clusters, Embeddings, HeldOutEmbeddings, Inliers
+from mep.artifacts.vectors import Assigner, Clusters, ClusterSummary, Embeddings, HeldOutEmbeddings, Inliers, TriedK
 
 __all__ = [
     "HELDOUT",
@@ -18,8 +18,10 @@ __all__ = [
     "Artifact",
     "Assigner",
     "Assignment",
+    "BalancedGroup",
     "BaseModel",
     "Ceiling",
+    "ClusterSummary",
     "Clusters",
     "Embeddings",
     "Guidance",
@@ -40,6 +42,7 @@ __all__ = [
     "Scores",
     "Table",
     "TrainingSet",
+    "TriedK",
     "Utility",
     "load_table",
     "save_table",

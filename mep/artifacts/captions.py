@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,15 @@ class Members:
         return len(self.ids)
 
 
+class BalancedGroup(TypedDict):
+    """A group of `balancing.by`: its images, how many of them are trained on, and their share of all draws."""
+
+    group: str
+    images: int
+    picked: int
+    share: float
+
+
 @dataclass(frozen=True, eq=False)
 class TrainingSet(Artifact):
     """The images that the model is trained on, picked by their record.
@@ -42,7 +51,7 @@ class TrainingSet(Artifact):
                 image comes that often, rounded up or down by lot: with equal weights exactly once
     shortage    text per group that was left out or is smaller than the others
     validation  validation images of the groups that are trained on; the loss on them tells how training goes
-    groups      a row a group: group, images (that there are), picked (that are trained on), share (of all draws)
+    groups      every group that has images
     """
 
     ids: list[str]
@@ -51,7 +60,7 @@ class TrainingSet(Artifact):
     weights: NDArray[np.float64]
     shortage: list[str]
     validation: Members = field(default_factory=Members.none)
-    groups: list[dict[str, Any]] = field(default_factory=list)
+    groups: list[BalancedGroup] = field(default_factory=list)
 
     def save(self, folder: Path) -> None:
         columns = {"id": self.ids, "label": self.labels, "cluster": self.clusters.tolist()}

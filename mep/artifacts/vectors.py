@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, Self, cast
+from typing import Any, Protocol, Self, TypedDict, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,6 +107,36 @@ class Assigner(Protocol):
     def assign(self, clusters: "Clusters", vectors: NDArray[np.float32]) -> NDArray[np.int64]: ...
 
 
+class ClusterSummary(TypedDict):
+    """What a cluster is, as `cards.json` has it.
+
+    labels        label -> images of the cluster that have it, the most frequent first
+    medoids       ids of its most typical images, the nearest to its centre first
+    compactness   mean squared distance to its centre over that of all images to theirs: 0 a point, 1 as wide as all
+    stability     mean best Jaccard index with the clusters of bootstrap resamples; None where there are none
+    nearest       the cluster whose centre is nearest, and the distance to it; None where there is no other
+    """
+
+    cluster: int
+    size: int
+    share: float
+    labels: dict[str, int]
+    medoids: list[str]
+    compactness: float
+    stability: float | None
+    nearest: int | None
+    distance: float | None
+
+
+class TriedK(TypedDict):
+    """A number of clusters that was tried, and what the index says of it."""
+
+    k: int
+    index: str
+    value: float
+    chosen: bool
+
+
 @dataclass(frozen=True, eq=False)
 class Clusters(Artifact):
     """The cluster of every training and validation image, and the fitted model as arrays.
@@ -116,9 +146,8 @@ class Clusters(Artifact):
                                   validation images
     state         arrays that `ClusteringConfig.assign` reads
     memberships   float32 (n, k)  how far an image belongs to each cluster, where the method says so
-    cards         a row a cluster: cluster, size, share, labels, medoids, compactness, stability, nearest, distance, as
-                  `mep.methods.clusterers._cards.cards` documents
-    curve         a row for each number of clusters that was tried: k, index, value, chosen
+    summaries     one for each cluster
+    curve         the numbers of clusters that were tried, where k was chosen
     assigner      the config that made it, which knows how to assign new vectors
     """
 
@@ -127,8 +156,8 @@ class Clusters(Artifact):
     distances: NDArray[np.float32]
     state: dict[str, NDArray[Any]]
     memberships: NDArray[np.float32] | None = None
-    cards: list[dict[str, Any]] = field(default_factory=list)
-    curve: list[dict[str, Any]] = field(default_factory=list)
+    summaries: list[ClusterSummary] = field(default_factory=list)
+    curve: list[TriedK] = field(default_factory=list)
     assigner: "Assigner | None" = None
 
     def assign(self, vectors: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -148,7 +177,7 @@ class Clusters(Artifact):
             np.save(folder / "model" / f"{name}.npy", array, allow_pickle=False)
         if self.memberships is not None:
             np.save(folder / "memberships.npy", self.memberships, allow_pickle=False)
-        write_json(folder / "cards.json", self.cards)
+        write_json(folder / "cards.json", self.summaries)
         write_json(folder / "curve.json", self.curve)
 
     @classmethod
@@ -161,7 +190,7 @@ class Clusters(Artifact):
             distances=np.array(rows["distance"], dtype=np.float32),
             state={path.stem: np.load(path, allow_pickle=False) for path in (folder / "model").glob("*.npy")},
             memberships=np.load(soft, allow_pickle=False) if soft.exists() else None,
-            cards=read_json(folder / "cards.json"),
+            summaries=read_json(folder / "cards.json"),
             curve=read_json(folder / "curve.json"),
             assigner=cast(Assigner, config),
         )

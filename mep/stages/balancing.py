@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import Field
 
-from mep.artifacts import TRAIN, VALIDATION, Clusters, Images, Members, TrainingSet
+from mep.artifacts import TRAIN, VALIDATION, BalancedGroup, Clusters, Images, Members, TrainingSet
 from mep.config import Config
 from mep.errors import DataError
 from mep.machine.work import Work
@@ -102,7 +102,7 @@ def _members(images: Images, clusters: Clusters, rows: NDArray[np.int64], places
     return Members(list(map(clusters.ids.__getitem__, places.tolist())), labels, clusters.labels[places])
 
 
-def _table(groups: Groups, choice: Choice) -> list[dict[str, Any]]:
+def _table(groups: Groups, choice: Choice) -> list[BalancedGroup]:
     """A row a group that has images: how many there are, how many are trained on, and their share of all draws."""
     counts, flat = groups.counts.ravel(), groups.flat[choice.rows]
     picked = np.bincount(flat, minlength=len(counts))

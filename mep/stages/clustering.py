@@ -12,9 +12,9 @@ from mep.config import HashFile, LocalPath, folder_digest
 from mep.errors import DataError
 from mep.machine.work import Work
 from mep.methods.clusterers import Clusterer
-from mep.methods.clusterers._cards import cards, stability_of
 from mep.methods.clusterers._choice import draw_curve, settle_k
 from mep.methods.clusterers._reduction import Reduction
+from mep.methods.clusterers._summaries import stability_of, summaries
 from mep.registry import OneOf
 from mep.stage import stage
 
@@ -32,7 +32,7 @@ class ClusteringConfig(Reduction):
     """Folder of an earlier clustering (runs/store/clustering/...): clusters that share most images with one of its
     keep its number (Kuhn 1955), so that captions keep their meaning. Default: 0 is the largest cluster."""
     resamples: int = Field(5, ge=0, le=100)
-    """Bootstrap resamples behind the stability on the cards; 0 leaves it out."""
+    """Bootstrap resamples behind the stability of each cluster; 0 leaves it out."""
 
     def externals(self, hash_file: HashFile) -> dict[str, str]:
         return {} if self.ids_from is None else {"ids_from": folder_digest(self.ids_from, hash_file)}
@@ -75,7 +75,7 @@ def clustering(
         distances=_spread(partition.distances, rows, np.full(len(seen), np.nan, dtype=np.float32)),
         state=state | partition.state | {"rank": rank},
         memberships=_memberships(partition, rank, rows, len(seen)),
-        cards=cards(ids, [seen.label_of(row) for row in rows.tolist()], vectors, own, stability),
+        summaries=summaries(ids, [seen.label_of(row) for row in rows.tolist()], vectors, own, stability),
         curve=curve,
     )
     found.labels[aside] = config.assign(found, embeddings.vectors[aside])

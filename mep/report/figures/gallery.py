@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -234,7 +234,7 @@ def cluster_tiles(report: Report, sets: Sequence[Drawn]) -> list[ClusterTiles]:
 
 
 def _cards(clusters: Clusters, real: RealImages, sets: Sequence[Drawn], pictures: Pictures) -> Iterator[ClusterCard]:
-    cards = {int(card["cluster"]): card for card in clusters.cards}
+    summaries = {summary["cluster"]: summary for summary in clusters.summaries}
     for number in range(clusters.n_clusters):
         if pictures.full:
             return
@@ -252,14 +252,14 @@ def _cards(clusters: Clusters, real: RealImages, sets: Sequence[Drawn], pictures
             mix=[(label, count / len(rows)) for label, count in labels.most_common()],
             nearest=[real.picture(clusters.ids[row], pictures) for row in nearest],
             made=made,
-            facts=_facts(cards.get(number, {})),
+            facts=_facts(summaries.get(number, {})),
         )
 
 
-def _facts(card: dict[str, Any]) -> dict[str, str]:
-    shown = {name: card.get(name) for name in ("compactness", "stability")}
+def _facts(summary: Mapping[str, object]) -> dict[str, str]:
+    shown = {name: summary.get(name) for name in ("compactness", "stability")}
     found = {name: rounded(value) for name, value in shown.items() if isinstance(value, float)}
-    return found | ({"nearest cluster": str(card["nearest"])} if isinstance(card.get("nearest"), int) else {})
+    return found | ({"nearest cluster": str(summary["nearest"])} if isinstance(summary.get("nearest"), int) else {})
 
 
 def outlier_tiles(report: Report) -> list[OutlierTiles]:

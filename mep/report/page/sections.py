@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from mep.artifacts import Assignment, Clusters, Images, Model, Scores, Utility
+from mep.artifacts import Assignment, Clusters, Images, Model, Scores, TriedK, Utility
 from mep.report.data.runs import Report
 from mep.report.figures.charts import Curve, line_chart
 from mep.report.figures.gallery import Drawn, RealImages
@@ -208,7 +208,7 @@ def _curve(name: str, points: Any, colour: int) -> Curve | None:
     return Curve(name, np.array(xs), np.array([at[x] for x in xs]), colour)
 
 
-def choices_of_k(report: Report) -> list[tuple[list[str], str, list[dict[str, Any]]]]:
+def choices_of_k(report: Report) -> list[tuple[list[str], str, list[TriedK]]]:
     """Arms, the index and its values, where the number of clusters was chosen by one."""
     return [
         (arms, str(clusters.curve[0]["index"]), clusters.curve)

@@ -201,14 +201,14 @@ def test_a_cluster_card_says_what_the_cluster_is(tmp_path):
     images = replace(images, labels=(groups == 0).astype(int), label_names=["rest", "special"])
     config = ClusteringConfig(method=KMeans(kind="kmeans", k=3))
     clusters = clustering.function(config, images, embeddings, inliers, work=Work(folder=tmp_path))
-    assert [card["cluster"] for card in clusters.cards] == [0, 1, 2]
-    assert sorted(list(card["labels"]) for card in clusters.cards) == [["rest"], ["rest"], ["special"]]
-    for card in clusters.cards:
-        rows = np.flatnonzero(clusters.labels == card["cluster"])
-        assert card["medoids"][0] == clusters.ids[rows[clusters.distances[rows].argmin()]]
-        assert card["stability"] == 1
-        assert 0 < card["compactness"] < 0.1
-        assert card["nearest"] != card["cluster"]
+    assert [summary["cluster"] for summary in clusters.summaries] == [0, 1, 2]
+    assert sorted(list(summary["labels"]) for summary in clusters.summaries) == [["rest"], ["rest"], ["special"]]
+    for summary in clusters.summaries:
+        rows = np.flatnonzero(clusters.labels == summary["cluster"])
+        assert summary["medoids"][0] == clusters.ids[rows[clusters.distances[rows].argmin()]]
+        assert summary["stability"] == 1
+        assert 0 < summary["compactness"] < 0.1
+        assert summary["nearest"] != summary["cluster"]
 
 
 def test_images_that_are_all_alike_are_refused(tmp_path):

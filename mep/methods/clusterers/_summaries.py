@@ -1,0 +1,74 @@
+"""What a cluster is: its most typical images, its size and labels, how tight and stable it is, and its neighbour."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mep.artifacts import ClusterSummary
+from mep.methods.clusterers import Clusterer, _indices
+
+N_MEDOIDS = 12
+MOST_COMPARED = 500
+"""From this many clusters on, no nearest cluster is given: the differences of all centres would fill the memory."""
+STABILITY_ROWS = 5000
+"""Images on which the stability of clusters is measured, drawn by the seed."""
+
+
+def summaries(
+    ids: Sequence[str],
+    label_names: Sequence[str | None],
+    vectors: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    stability: NDArray[np.float64] | None,
+) -> list[ClusterSummary]:
+    """A summary of each cluster, by its number.
+
+    ids, label_names, vectors, labels   the n images that the clusters were fitted on; -1 is noise
+    stability                           float64 (k,) from `stability_of`
+    """
+    clusters = [int(cluster) for cluster in np.unique(labels[labels >= 0])]
+    members = [np.flatnonzero(labels == cluster) for cluster in clusters]
+    centers = np.stack([np.mean(vectors[rows], axis=0, dtype=np.float64) for rows in members])
+    neighbours = _neighbours(centers)
+    overall = float(np.var(vectors, axis=0, dtype=np.float64).sum())
+    table: list[ClusterSummary] = []
+    for cluster, rows, center, (neighbour, distance) in zip(clusters, members, centers, neighbours, strict=True):
+        squares = ((vectors[rows] - center) ** 2).sum(1)
+        order = np.argsort(squares, kind="stable")[:N_MEDOIDS]
+        table.append(
+            {
+                "cluster": cluster,
+                "size": len(rows),
+                "share": len(rows) / len(labels),
+                "labels": dict(Counter(label_names[row] or "" for row in rows.tolist()).most_common()),
+                "medoids": [ids[row] for row in rows[order].tolist()],
+                "compactness": float(squares.mean()) / overall if overall else 0.0,
+                "stability": None if stability is None else float(stability[cluster]),
+                "nearest": None if neighbour is None else clusters[neighbour],
+                "distance": distance,
+            }
+        )
+    return table
+
+
+def _neighbours(centers: NDArray[np.float64]) -> list[tuple[int, float] | tuple[None, None]]:
+    """For each centre, the place of the nearest other one and the distance to it."""
+    k = len(centers)
+    if not 2 <= k < MOST_COMPARED:
+        return [(None, None)] * k
+    gaps = np.linalg.norm(centers[:, None] - centers[None], axis=2)
+    np.fill_diagonal(gaps, np.inf)
+    return [(int(row.argmin()), float(row.min())) for row in gaps]
+
+
+def stability_of(
+    clusterer: Clusterer, vectors: NDArray[np.float32], labels: NDArray[np.int64], *, n: int, seed: int
+) -> NDArray[np.float64]:
+    """float64 (k,): how well each cluster comes back in n bootstrap resamples."""
+    rows = np.sort(np.random.default_rng(seed).permutation(len(vectors))[:STABILITY_ROWS])
+    sample, sample_labels = np.asarray(vectors[rows]), labels[rows]
+    resamples = list(_indices.resampled(clusterer, sample, seed=seed, n=n))
+    recovered = _indices.recovery(sample_labels, resamples)
+    return np.pad(recovered, (0, int(labels.max()) + 1 - len(recovered)))
