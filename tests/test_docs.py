@@ -2,20 +2,27 @@
 
 import re
 import shlex
+import sys
+import types
 
 import click
+import numpy as np
 import pytest
+import yaml
 from small_data import REPOSITORY
 
 from mep.cli.main import main
 from mep.methods import families
+from mep.methods.balancers import Groups
 from mep.registry import members
 from mep.stages import stages
 from mep.store.database import Database
 
 README = (REPOSITORY / "README.md").read_text()
-PAGES = {path: path.read_text() for path in [REPOSITORY / "README.md", *sorted(REPOSITORY.glob("docs/*.md"))]}
+PAGES = {path: path.read_text() for path in [*REPOSITORY.glob("*.md"), *sorted(REPOSITORY.glob("docs/*.md"))]}
 DOCS = "\n".join(PAGES.values())
+CONTRIBUTING = (REPOSITORY / "CONTRIBUTING.md").read_text()
+CHECK, CI = ((REPOSITORY / name).read_text() for name in ("scripts/check", ".ci/run"))
 
 
 def blocks(language):
@@ -72,7 +79,53 @@ def test_every_query_shown_runs(query, tmp_path):
     assert isinstance(Database(tmp_path / "mep.db").query(query), list)
 
 
+def pages_of_the_site(entries):
+    """The pages that an entry of the navigation, or a list of entries, leads to."""
+    if isinstance(entries, str):
+        return [entries]
+    items = entries.values() if isinstance(entries, dict) else entries
+    return [page for item in items for page in pages_of_the_site(item)]
+
+
+NAVIGATION = pages_of_the_site(yaml.safe_load((REPOSITORY / "mkdocs.yml").read_text())["nav"])
+
+
 def test_every_file_linked_exists():
     for page, text in PAGES.items():
         for target in re.findall(r"\]\((?!http|#)([^)#]+)", text):
-            assert (page.parent / target).exists(), (page.name, target)
+            made_with_the_site = page.parent.name == "docs" and target in NAVIGATION
+            assert made_with_the_site or (page.parent / target).exists(), (page.name, target)
+
+
+def test_every_page_is_in_the_navigation_of_the_site_once():
+    pages = [path.relative_to(REPOSITORY / "docs").as_posix() for path in REPOSITORY.glob("docs/**/*.md")]
+    assert set(pages) <= set(NAVIGATION)
+    assert len(NAVIGATION) == len(set(NAVIGATION))
+
+
+def test_contributing_names_only_files_that_exist():
+    code = re.sub(r"```.*?```", "", CONTRIBUTING, flags=re.S)
+    quoted = re.findall(r"`([\w.-]*/[\w./-]*|[\w-]+\.(?:py|md|toml|yml|json))`", code)
+    links = re.findall(r"\]\((?!http|#)([^)#]+)", code)
+    assert len(quoted) > 20
+    for name in [*quoted, *links]:
+        assert (REPOSITORY / name).exists(), name
+
+
+def test_the_method_that_contributing_shows_works(monkeypatch):
+    source = next(block for block in re.findall(r"```python\n(.*?)```", CONTRIBUTING, re.S) if "class Share" in block)
+    module = types.ModuleType("share")
+    monkeypatch.setitem(sys.modules, "share", module)
+    exec(source, vars(module))
+    groups = Groups(np.zeros(6, int), np.array([0, 0, 0, 0, 1, -1]), outer_names=[""], inner_names=["a", "b"])
+    choice = module.Share(kind="share", share=0.5).pick(groups, seed=0)
+    assert sorted(groups.inner[choice.rows]) == [0, 0, 1]
+
+
+def test_ci_runs_the_steps_of_the_check_and_none_of_its_own():
+    defined = re.findall(r"^(\w+)\(\) \{", CHECK, re.M)
+    listed = [step for names in re.findall(r"^(?:FAST|SLOW)=\((.*)\)$", CHECK, re.M) for step in names.split()]
+    assert sorted(set(defined) - {"finish"}) == sorted(listed)
+    commands = [line for line in CI.splitlines() if line and not line.lstrip().startswith("#")]
+    assert commands[-1] == 'scripts/check "$@"'
+    assert not re.search(r"\b(pytest|ruff|mypy|mkdocs|mep)\b", "\n".join(commands))
