@@ -1,10 +1,7 @@
 """Balancing: which images the model is trained on, picked by (label, cluster) and never by caption."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from mep.artifacts import TRAIN, VALIDATION, BalancedGroup, Clusters, Images, Members, TrainingSet
@@ -14,9 +11,6 @@ from mep.machine.work import Work
 from mep.methods.balancers import Balancer, Choice, Groups
 from mep.registry import OneOf
 from mep.stage import stage
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 class BalancingConfig(Config):

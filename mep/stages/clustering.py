@@ -1,27 +1,21 @@
 """Clustering: a group for every inlier, numbered by size."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from mep.artifacts import TRAIN, Clusters, Embeddings, Images, Inliers
 from mep.config import HashFile, LocalPath, folder_digest
 from mep.errors import DataError
 from mep.machine.work import Work
-from mep.methods.clusterers import Clusterer
+from mep.methods.clusterers import Clusterer, Partition
 from mep.methods.clusterers._choice import draw_curve, settle_k
 from mep.methods.clusterers._reduction import Reduction
 from mep.methods.clusterers._summaries import stability_of, summaries
 from mep.registry import OneOf
 from mep.stage import stage
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from mep.methods.clusterers import Partition
 
 
 class ClusteringConfig(Reduction):

@@ -1,7 +1,5 @@
 """No group larger than a cap."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import numpy as np

@@ -1,7 +1,5 @@
 """No balancing."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import numpy as np

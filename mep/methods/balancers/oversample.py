@@ -1,7 +1,5 @@
 """All images, those of small groups several times."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The same number of images for every group, and the same number of groups for every label."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import numpy as np

@@ -1,7 +1,5 @@
 """All images, drawn more often where there are few."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import numpy as np

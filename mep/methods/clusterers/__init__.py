@@ -1,55 +1,54 @@
-"""Clusterers: vectors -> groups of similar images. One file, one clusterer."""
-
-from __future__ import annotations
+"""Clusterers: vectors -> groups of similar images. One file, one clusterer; files with a `_` help several of them."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Discriminator, Field, Tag
 
 from mep.config import Config, by_shape
 from mep.errors import DataError
 from mep.registry import Method
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+State: TypeAlias = dict[str, NDArray[Any]]
+"""The fitted model as arrays by name, from which `Clusterer.assign` finds the cluster of a new vector."""
 
 
 @dataclass(frozen=True)
 class Partition:
-    """
+    """A cluster for every image.
+
     labels        int64 (n,)      any numbering from 0; -1 is noise
-    distances     float32 (n,)    to the centre of the own cluster; nan for noise
-    state         arrays from which `Clusterer.assign` finds the cluster of a new vector
-    memberships   float32 (n, k)  how far an image belongs to each cluster, where the method says so
+    distances     float32 (n,)    to the centre of the image's cluster; nan for noise
+    memberships   float32 (n, k)  how strongly an image belongs to each cluster; only some methods give them
     """
 
     labels: NDArray[np.int64]
     distances: NDArray[np.float32]
-    state: dict[str, NDArray[Any]]
+    state: State
     memberships: NDArray[np.float32] | None = None
 
 
 class Clusterer(Method):
-    """Groups vectors, and assigns new ones to the groups it found."""
+    """Groups vectors, and assigns new ones to these groups."""
 
     noun: ClassVar[str] = "clusterer"
 
     def fit(self, vectors: NDArray[np.float32], *, seed: int) -> Partition:
-        """Groups of the vectors, float32 (n, d).
+        """A cluster for each of the vectors, float32 (n, d).
 
-        DataError   fewer vectors than the method needs, or no group found
+        DataError   there are fewer vectors than the method needs, or they have no clusters
         """
         raise NotImplementedError
 
-    def assign(self, state: dict[str, NDArray[Any]], vectors: NDArray[np.float32]) -> NDArray[np.int64]:
+    def assign(self, state: State, vectors: NDArray[np.float32]) -> NDArray[np.int64]:
         """int64 (m,) cluster of new vectors, float32 (m, d), in the numbering of `fit`; -1 for noise."""
         raise NotImplementedError
 
 
 class ChooseK(Config):
-    """The number of clusters, chosen among several by an index of the partitions; the curve is stored."""
+    """Several numbers of clusters to try; an index of their partitions chooses one, and its curve is stored."""
 
     choose: tuple[Annotated[int, Field(ge=2)], ...] = Field(min_length=2)
     """Numbers to try."""
@@ -66,12 +65,12 @@ K = Annotated[
 ]
 
 
-class Finder(Clusterer):
-    """A clusterer that looks at the vectors."""
+class VectorClusterer(Clusterer):
+    """A clusterer that goes by the vectors: all but `none` and `random`."""
 
 
-class KClusterer(Finder):
-    """A clusterer that is told how many clusters to make."""
+class KClusterer(VectorClusterer):
+    """A clusterer whose number of clusters is given."""
 
     k: K
     """Number of clusters, or {choose: [5, 10, 20, 33, 50], by: silhouette}."""
@@ -80,11 +79,11 @@ class KClusterer(Finder):
         return self.model_copy(update={"k": k})
 
     def n_clusters(self, n: int) -> int:
-        """The number of clusters to make of n images.
+        """k, checked against the number of images.
 
-        DataError   more than there are images
+        DataError   it is larger than n
         """
-        assert isinstance(self.k, int), "the stage settles k first"
+        assert isinstance(self.k, int), "`settle_k` has to come first"
         if self.k > n:
             raise DataError(
                 f"{self.k} clusters are asked of {n} images",
@@ -94,19 +93,28 @@ class KClusterer(Finder):
         return self.k
 
 
-def nearest(centers: NDArray[np.floating], vectors: NDArray[np.floating]) -> tuple[NDArray[np.int64], NDArray[Any]]:
-    """Row of the nearest centre, int64 (m,), and the Euclidean distance to it, float32 (m,)."""
+class CentroidClusterer(KClusterer):
+    """A clusterer whose clusters are the regions around centres."""
+
+    def assign(self, state: State, vectors: NDArray[np.float32]) -> NDArray[np.int64]:
+        return nearest(state["centers"], vectors)[0]
+
+
+def nearest(
+    points: NDArray[np.floating], vectors: NDArray[np.floating]
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """For each vector the row of the nearest point, int64 (m,), and the Euclidean distance to it, float32 (m,)."""
     from sklearn.metrics import pairwise_distances_argmin_min
 
-    rows, distances = pairwise_distances_argmin_min(vectors, centers)
+    rows, distances = pairwise_distances_argmin_min(vectors, points)
     return rows.astype(np.int64), distances.astype(np.float32)
 
 
-def to_own_centre(vectors: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.float32]:
-    """float32 (n,) distance of every vector to the mean of its cluster; nan for noise."""
+def distances_to_mean(vectors: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.float32]:
+    """float32 (n,) Euclidean distance of each vector to the mean of its cluster; nan for noise."""
     distances = np.full(len(vectors), np.nan, dtype=np.float32)
     for cluster in np.unique(labels[labels >= 0]):
         rows = np.flatnonzero(labels == cluster)
-        own = vectors[rows]
-        distances[rows] = np.linalg.norm(own - own.mean(0), axis=1)
+        members = vectors[rows]
+        distances[rows] = np.linalg.norm(members - members.mean(0), axis=1)
     return distances

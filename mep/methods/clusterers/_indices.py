@@ -1,20 +1,13 @@
-"""How good a partition is, so that a number of clusters can be chosen."""
-
-from __future__ import annotations
+"""Validity indices: how good a partition is, so that a number of clusters can be chosen."""
 
 import itertools
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mep.errors import DataError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from numpy.typing import NDArray
-
-    from mep.methods.clusterers import Clusterer
+from mep.methods.clusterers import Clusterer
 
 LOWER_IS_BETTER = {"s_dbw": True, "sd": True, "davies_bouldin": True, "silhouette": False, "stability": False}
 N_RESAMPLES = 10
@@ -52,9 +45,9 @@ def s_dbw(vectors: NDArray[np.floating], labels: NDArray[np.int64]) -> float:
     total = 0.0
     for i, j in itertools.combinations(range(k), 2):
         middle = (centers[i] + centers[j]) / 2
-        between = sum(_count_near(groups[one], middle, radius) for one in (i, j))
-        dense = max(near[i, i] + near[i, j], near[j, i] + near[j, j])
-        total += 2 * between / dense if dense else 0.0
+        n_between = _count_near(groups[i], middle, radius) + _count_near(groups[j], middle, radius)
+        n_densest = max(near[i, i] + near[i, j], near[j, i] + near[j, j])
+        total += 2 * n_between / n_densest if n_densest else 0.0
     return scatter(vectors, labels) + total / (k * (k - 1))
 
 
@@ -82,7 +75,7 @@ def stability(clusterer: Clusterer, vectors: NDArray[np.float32], labels: NDArra
 def resampled(
     clusterer: Clusterer, vectors: NDArray[np.float32], *, seed: int, n: int = N_RESAMPLES
 ) -> Iterator[NDArray[np.int64]]:
-    """Cluster int64 (n,) of every vector under partitions of bootstrap resamples."""
+    """For each bootstrap resample, the cluster int64 (n,) that its partition assigns to every vector."""
     import warnings
 
     for number in range(n):
@@ -91,27 +84,27 @@ def resampled(
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # a resample of few images has fewer distinct ones than clusters
                 partition = clusterer.fit(vectors[rows], seed=seed + number)
-        except DataError:  # in this resample the clusters are not there at all
+        except DataError:  # this resample has no clusters
             yield np.full(len(vectors), -1, dtype=np.int64)
         else:
             yield clusterer.assign(partition.state, vectors)
 
 
 def recovery(labels: NDArray[np.int64], others: list[NDArray[np.int64]]) -> NDArray[np.float64]:
-    """float64 (k,): how well each cluster comes back, as its mean best Jaccard index; above 0.75 is stable.
+    """float64 (k,): how well others recover each cluster, as its mean best Jaccard index; above 0.75 is stable.
 
     Source   Hennig 2007, Cluster-wise assessment of cluster stability
     """
     k = int(labels.max()) + 1
-    found = np.zeros((len(others), k))
-    for row, other in zip(found, others, strict=True):
+    best_jaccard = np.zeros((len(others), k))
+    for row, other in zip(best_jaccard, others, strict=True):
         table = np.zeros((k, int(other.max(initial=0)) + 1))
         both = (labels >= 0) & (other >= 0)
         np.add.at(table, (labels[both], other[both]), 1)
         sizes = np.bincount(labels[labels >= 0], minlength=k)[:, None]
         other_sizes = np.bincount(other[other >= 0], minlength=table.shape[1])[None]
         row[:] = (table / np.maximum(sizes + other_sizes - table, 1)).max(1)
-    return found.mean(0)
+    return np.asarray(best_jaccard.mean(0))
 
 
 def _centers(vectors: NDArray[np.floating], labels: NDArray[np.int64]) -> NDArray[np.floating]:

@@ -1,28 +1,22 @@
 """Lloyd's iterations in blocks of rows: memory for the vectors and one block, whatever their number."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from numpy.typing import NDArray
+from numpy.typing import NDArray
 
 BLOCK_ROWS = 8192
 TOLERANCE = 1e-4
-"""Iterations end when the centres move by less than this share of the mean variance, as in scikit-learn."""
+"""The iterations end when the centres move by less than this share of the mean variance, as in scikit-learn."""
 MAX_ITERATIONS = 300
 
 
 def lloyd(
     vectors: NDArray[np.float32], centers: NDArray[np.float32], *, spherical: bool = False
 ) -> NDArray[np.float32]:
-    """Centres float32 (k, d) refined on all vectors, float32 (n, d), until they rest.
+    """Centres float32 (k, d) refined on all vectors, float32 (n, d), until they hardly move.
 
-    spherical   vectors and centres count by their direction alone (Dhillon & Modha 2001)
+    spherical   only the directions of vectors and centres count (Dhillon & Modha 2001)
     """
     from scipy.sparse import csr_array
 
@@ -52,7 +46,7 @@ def closest(centers: NDArray[np.float32], block: NDArray[np.float32]) -> NDArray
     scores = block @ centers.T
     scores *= -2
     scores += (centers**2).sum(1)
-    return scores.argmin(1)
+    return np.asarray(scores.argmin(1), dtype=np.int64)
 
 
 def label_all(
@@ -71,7 +65,8 @@ def label_all(
 
 def to_unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Vectors of length one; a zero vector stays zero."""
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12).astype(vectors.dtype)
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(lengths, 1e-12).astype(vectors.dtype))
 
 
 def _blocks(vectors: NDArray[np.float32], spherical: bool) -> Iterator[NDArray[np.float32]]:

@@ -1,18 +1,15 @@
-"""What is done to vectors before they are clustered, and again before a new one is assigned."""
+"""How vectors are reduced before they are clustered, and new ones before they are assigned."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from mep.config import Config
 from mep.errors import DataError
+from mep.methods.clusterers import State
 from mep.methods.clusterers._lloyd import to_unit
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 class Reduction(Config):
@@ -23,12 +20,15 @@ class Reduction(Config):
     pca: int | None = Field(None, ge=1)
     """Principal components that are kept. Default: all dimensions, no rotation."""
 
-    def learn(self, vectors: NDArray[np.float32], *, seed: int) -> dict[str, NDArray[Any]]:
-        """What `reduce` needs to know of the vectors that are clustered, float32 (n, d)."""
-        state: dict[str, NDArray[Any]] = {}
+    def learn(self, vectors: NDArray[np.float32], *, seed: int) -> State:
+        """What `reduce` needs, learned from the vectors that are clustered, float32 (n, d).
+
+        DataError   `pca` is larger than n or d
+        """
+        state: State = {}
         if self.scale == "standard":
-            spread = vectors.std(0)
-            state = {"scale_mean": vectors.mean(0), "scale_std": np.where(spread > 0, spread, 1)}
+            std = vectors.std(0)
+            state = {"scale_mean": vectors.mean(0), "scale_std": np.where(std > 0, std, 1)}
         if self.pca is not None:
             from sklearn.decomposition import PCA
 
@@ -43,12 +43,13 @@ class Reduction(Config):
             state |= {"pca_mean": fitted.mean_, "pca_components": fitted.components_}
         return state
 
-    def reduce(self, state: dict[str, NDArray[Any]], vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    def reduce(self, state: State, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """float32 (m, d') of vectors float32 (m, d)."""
+        reduced: NDArray[np.floating] = vectors
         if self.scale == "standard":
-            vectors = (vectors - state["scale_mean"]) / state["scale_std"]
+            reduced = (vectors - state["scale_mean"]) / state["scale_std"]
         elif self.scale == "unit":
-            vectors = to_unit(vectors)
+            reduced = to_unit(vectors)
         if "pca_components" in state:
-            vectors = (vectors - state["pca_mean"]) @ state["pca_components"].T
-        return np.asarray(vectors, dtype=np.float32)
+            reduced = (reduced - state["pca_mean"]) @ state["pca_components"].T
+        return np.asarray(reduced, dtype=np.float32)

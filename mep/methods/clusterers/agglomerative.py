@@ -1,16 +1,12 @@
 """Agglomerative clustering."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mep.errors import DataError
-from mep.methods.clusterers import KClusterer, Partition, nearest, to_own_centre
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from mep.methods.clusterers import KClusterer, Partition, State, distances_to_mean, nearest
 
 MOST = 20_000
 """Exact; 20,000 images need 1.6 GB for their float64 distances."""
@@ -35,7 +31,7 @@ class Agglomerative(KClusterer):
         model = AgglomerativeClustering(self.n_clusters(len(vectors)), linkage=self.linkage)
         labels = model.fit_predict(vectors).astype(np.int64)
         state = {"vectors": np.asarray(vectors), "owners": labels}
-        return Partition(labels, to_own_centre(vectors, labels), state)
+        return Partition(labels, distances_to_mean(vectors, labels), state)
 
-    def assign(self, state: dict[str, NDArray[Any]], vectors: NDArray[np.float32]) -> NDArray[np.int64]:
+    def assign(self, state: State, vectors: NDArray[np.float32]) -> NDArray[np.int64]:
         return state["owners"][nearest(state["vectors"], vectors)[0]]

@@ -1,16 +1,12 @@
 """A mixture of Gaussians."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
-from mep.methods.clusterers import KClusterer, Partition, to_own_centre
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from mep.methods.clusterers import KClusterer, Partition, State, distances_to_mean
 
 
 class GaussianMixture(KClusterer):
@@ -39,12 +35,12 @@ class GaussianMixture(KClusterer):
         memberships = fitted.predict_proba(wide)
         labels = memberships.argmax(1).astype(np.int64)
         state = {"weights": fitted.weights_, "means": fitted.means_, "precisions": fitted.precisions_cholesky_}
-        return Partition(labels, to_own_centre(vectors, labels), state, memberships.astype(np.float32))
+        return Partition(labels, distances_to_mean(vectors, labels), state, memberships.astype(np.float32))
 
-    def assign(self, state: dict[str, NDArray[Any]], vectors: NDArray[np.float32]) -> NDArray[np.int64]:
+    def assign(self, state: State, vectors: NDArray[np.float32]) -> NDArray[np.int64]:
         from sklearn.mixture import GaussianMixture
 
         fitted = GaussianMixture(len(state["weights"]), covariance_type=self.covariance)
         fitted.weights_, fitted.means_ = state["weights"], state["means"]
         fitted.precisions_cholesky_ = state["precisions"]
-        return fitted.predict(np.asarray(vectors, dtype=np.float64)).astype(np.int64)
+        return np.asarray(fitted.predict(np.asarray(vectors, dtype=np.float64)), dtype=np.int64)

@@ -1,20 +1,16 @@
 """HDBSCAN."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from mep.errors import DataError
-from mep.methods.clusterers import Finder, Partition, nearest, to_own_centre
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from mep.methods.clusterers import Partition, State, VectorClusterer, distances_to_mean, nearest
 
 
-class Hdbscan(Finder):
+class Hdbscan(VectorClusterer):
     """Density-based clusters of any number and shape (Campello et al. 2013); sparse images are noise.
 
     A new vector goes to the cluster of its nearest exemplar, the densest members of each cluster; unless `noise` is
@@ -60,9 +56,9 @@ class Hdbscan(Finder):
             labels = np.where(labels >= 0, labels, owners[nearest(state["exemplars"], vectors)[0]])
         elif self.noise == "own_cluster":
             labels = np.where(labels >= 0, labels, k)
-        return Partition(labels, to_own_centre(vectors, labels), state, memberships)
+        return Partition(labels, distances_to_mean(vectors, labels), state, memberships)
 
-    def assign(self, state: dict[str, NDArray[Any]], vectors: NDArray[np.float32]) -> NDArray[np.int64]:
+    def assign(self, state: State, vectors: NDArray[np.float32]) -> NDArray[np.int64]:
         rows, distances = nearest(state["exemplars"], vectors)
         labels = state["owners"][rows]
         if self.noise == "nearest":

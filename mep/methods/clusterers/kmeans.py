@@ -1,20 +1,16 @@
 """k-means."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
-from mep.methods.clusterers import KClusterer, Partition, nearest
+from mep.methods.clusterers import CentroidClusterer, Partition
 from mep.methods.clusterers._lloyd import label_all, lloyd
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
-
-class KMeans(KClusterer):
+class KMeans(CentroidClusterer):
     """Lloyd's k-means (Lloyd 1982) with k-means++ starts (Arthur & Vassilvitskii 2007), on the vectors as they are.
 
     Osorio et al. 2024 use k = 33 for PatchCamelyon and 10 for chest X-rays, with ten starts and the seed 18021999;
@@ -31,18 +27,19 @@ class KMeans(KClusterer):
     def fit(self, vectors: NDArray[np.float32], *, seed: int) -> Partition:
         k = self.n_clusters(len(vectors))
         if self.start_rows is None or len(vectors) <= max(self.start_rows, k):
-            fitted = self._sklearn(k, vectors, seed)
-            distances = np.linalg.norm(vectors - fitted.cluster_centers_[fitted.labels_], axis=1).astype(np.float32)
-            return Partition(fitted.labels_.astype(np.int64), distances, {"centers": fitted.cluster_centers_})
+            labels, centers = self._fit_sklearn(k, vectors, seed)
+            distances = np.linalg.norm(vectors - centers[labels], axis=1).astype(np.float32)
+            return Partition(labels.astype(np.int64), distances, {"centers": centers})
         rows = np.random.default_rng(seed).choice(len(vectors), max(self.start_rows, k), replace=False)
-        start = self._sklearn(k, vectors[np.sort(rows)], seed).cluster_centers_
+        start = self._fit_sklearn(k, vectors[np.sort(rows)], seed)[1]
         centers = lloyd(vectors, start.astype(np.float32))
         return Partition(*label_all(centers, vectors), {"centers": centers})
 
-    def assign(self, state: dict[str, NDArray[Any]], vectors: NDArray[np.float32]) -> NDArray[np.int64]:
-        return nearest(state["centers"], vectors)[0]
-
-    def _sklearn(self, k: int, vectors: NDArray[np.float32], seed: int) -> Any:
+    def _fit_sklearn(
+        self, k: int, vectors: NDArray[np.float32], seed: int
+    ) -> tuple[NDArray[np.integer], NDArray[np.floating]]:
+        """Labels (n,) and centres (k, d) as scikit-learn finds them."""
         from sklearn.cluster import KMeans
 
-        return KMeans(k, n_init=self.n_init, random_state=seed % 2**32).fit(vectors)
+        fitted = KMeans(k, n_init=self.n_init, random_state=seed % 2**32).fit(vectors)
+        return fitted.labels_, fitted.cluster_centers_

@@ -1,20 +1,16 @@
 """k-means on small batches."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
-from mep.methods.clusterers import KClusterer, Partition, nearest
+from mep.methods.clusterers import CentroidClusterer, Partition
 from mep.methods.clusterers._lloyd import label_all
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
-
-class MiniBatchKMeans(KClusterer):
+class MiniBatchKMeans(CentroidClusterer):
     """k-means whose centres move with every batch (Sculley 2010): for vectors that do not fit into memory.
 
     The defaults are those of Osorio et al. 2024: ten starts, no early end for lack of improvement.
@@ -43,6 +39,3 @@ class MiniBatchKMeans(KClusterer):
         ).fit(vectors)
         centers = fitted.cluster_centers_.astype(np.float32)
         return Partition(*label_all(centers, vectors), {"centers": centers})
-
-    def assign(self, state: dict[str, NDArray[Any]], vectors: NDArray[np.float32]) -> NDArray[np.int64]:
-        return nearest(state["centers"], vectors)[0]

@@ -1,15 +1,11 @@
 """No clustering."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mep.methods.clusterers import Clusterer, Partition, to_own_centre
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from mep.methods.clusterers import Clusterer, Partition, State, distances_to_mean
 
 
 class NoClusterer(Clusterer):
@@ -19,7 +15,7 @@ class NoClusterer(Clusterer):
 
     def fit(self, vectors: NDArray[np.float32], *, seed: int) -> Partition:
         labels = np.zeros(len(vectors), dtype=np.int64)
-        return Partition(labels, to_own_centre(vectors, labels), {})
+        return Partition(labels, distances_to_mean(vectors, labels), {})
 
-    def assign(self, state: dict[str, NDArray[Any]], vectors: NDArray[np.float32]) -> NDArray[np.int64]:
+    def assign(self, state: State, vectors: NDArray[np.float32]) -> NDArray[np.int64]:
         return np.zeros(len(vectors), dtype=np.int64)

@@ -1,40 +1,36 @@
-"""Clusters that mean nothing: the ablation."""
-
-from __future__ import annotations
+"""Clusters without meaning, for an ablation."""
 
 import hashlib
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mep.methods.clusterers import Clusterer, Finder, Partition, to_own_centre
+from mep.methods.clusterers import Clusterer, Partition, State, VectorClusterer, distances_to_mean
 from mep.registry import OneOf
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 class Random(Clusterer):
-    """As many clusters of the same sizes as another clusterer finds, but with members drawn by lot.
+    """As many clusters of the same sizes as another clusterer gives, but with members drawn by lot.
 
     Whatever captions gain with it, they gain from being longer and more varied, not from morphology. An image's lot is
     a digest of its vector and the seed, so that equal images share a cluster and a new image draws in the same way.
     """
 
     kind: Literal["random"]
-    like: OneOf[Finder]
+    like: OneOf[VectorClusterer]
     """The clusterer whose sizes are taken, with its settings."""
 
     def fit(self, vectors: NDArray[np.float32], *, seed: int) -> Partition:
-        found = self.like.fit(vectors, seed=seed)
-        sizes = np.bincount(found.labels[found.labels >= 0])
+        labels = self.like.fit(vectors, seed=seed).labels
+        sizes = np.bincount(labels[labels >= 0])
         lots = _lots(vectors, seed)
         ends = np.cumsum(sizes)
         state = {"ends": np.sort(lots)[ends - 1], "seed": np.array(seed)}
         labels = self.assign(state, vectors)
-        return Partition(labels, to_own_centre(vectors, labels), state)
+        return Partition(labels, distances_to_mean(vectors, labels), state)
 
-    def assign(self, state: dict[str, NDArray[Any]], vectors: NDArray[np.float32]) -> NDArray[np.int64]:
+    def assign(self, state: State, vectors: NDArray[np.float32]) -> NDArray[np.int64]:
         """Cluster whose share of all lots an image's lot falls into; beyond the last one it is noise."""
         ends = state["ends"]
         labels = np.searchsorted(ends, _lots(vectors, int(state["seed"])))

@@ -1,17 +1,13 @@
 """k-means by direction."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
-from mep.methods.clusterers import KClusterer, Partition
+from mep.methods.clusterers import KClusterer, Partition, State
 from mep.methods.clusterers._lloyd import label_all, lloyd, to_unit
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 class SphericalKMeans(KClusterer):
@@ -42,5 +38,5 @@ class SphericalKMeans(KClusterer):
         centers = best if len(sample) == len(vectors) else lloyd(vectors, best, spherical=True)
         return Partition(*label_all(centers, vectors, spherical=True), {"centers": centers})
 
-    def assign(self, state: dict[str, NDArray[Any]], vectors: NDArray[np.float32]) -> NDArray[np.int64]:
+    def assign(self, state: State, vectors: NDArray[np.float32]) -> NDArray[np.int64]:
         return label_all(state["centers"], vectors, spherical=True)[0]

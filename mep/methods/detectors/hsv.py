@@ -1,23 +1,18 @@
 """Hard thresholds on nine pixel features, made for H&E histology."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
+from mep.artifacts import Images, Reader
+from mep.machine.work import Work
 from mep.machine.workers import Job
 from mep.methods.detectors import Detector, Verdict, verdict
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from mep.artifacts import Images, Reader
-    from mep.machine.work import Work
 
 BRIGHT = 150
 """Luma above which a pixel belongs to a bright region, whose outlines are counted."""

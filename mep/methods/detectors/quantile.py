@@ -1,20 +1,15 @@
 """Limits that the dataset itself sets."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
+from mep.artifacts import Images
+from mep.machine.work import Work
 from mep.methods.detectors import Detector, Verdict, verdict
 from mep.methods.detectors.hsv import measure
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from mep.artifacts import Images
-    from mep.machine.work import Work
 
 
 class Quantile(Detector):

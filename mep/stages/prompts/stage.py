@@ -1,11 +1,10 @@
 """Prompts: a caption for every image of the training set, built from its record."""
 
-from __future__ import annotations
-
 import itertools
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
@@ -15,9 +14,6 @@ from mep.errors import DataError
 from mep.machine.work import Work
 from mep.stage import stage
 from mep.stages.prompts.template import COLUMN_FORMATS, FORMATS, Writer, identity, slots
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 class PromptsConfig(Config):

@@ -1,7 +1,5 @@
 """From a record of label, cluster and columns to a caption and a name; never the other way round."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 import string
