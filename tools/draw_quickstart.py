@@ -11,9 +11,9 @@ from PIL import Image
 
 from mep.recipe import load_recipe
 from mep.runner.plan import make_plan
-from mep.runner.run import find_run
 from mep.stages.references import reconstructor
 from mep.store import Store
+from mep.store.runs import find_run
 
 COLUMNS, SCALE, GAP = 12, 2, 4
 

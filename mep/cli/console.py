@@ -4,7 +4,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -90,7 +90,7 @@ class Screen:
     def waiting(self, task: "Task", holder: str) -> None:
         self.console.print(f"  [yellow]… {self._name(task)}  waits: {safe(holder)} is making it[/]")
 
-    def finished(self, task: "Task", seconds: float, facts: dict[str, Any]) -> None:
+    def finished(self, task: "Task", seconds: float, facts: Mapping[str, object]) -> None:
         self.close()
         shown = ", ".join(
             f"{value} {name}" if isinstance(value, int) else f"{name} {value}" for name, value in facts.items()

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mep.report.text import plain, rounded
-from mep.runner.run import find_run
 from mep.runner.status import status_of
 from mep.store import Store
+from mep.store.runs import find_run
 
 if TYPE_CHECKING:
     from rich.console import Group

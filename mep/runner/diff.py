@@ -8,9 +8,9 @@ from typing import Any
 from mep.config import leaves
 from mep.recipe import load_recipe
 from mep.runner.plan import make_plan
-from mep.runner.run import find_run
 from mep.stages import stages
 from mep.store import Store
+from mep.store.runs import find_run
 
 
 @dataclass(frozen=True)

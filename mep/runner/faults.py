@@ -52,7 +52,7 @@ def explain(error: BaseException, root: Path) -> MepError | None:
 
 
 @contextmanager
-def told(root: Path) -> Iterator[None]:
+def explained(root: Path) -> Iterator[None]:
     """Errors of the machine as mep's own; all others as they come."""
     try:
         yield

@@ -13,19 +13,17 @@ from mep.errors import DataError, Mistake, RecipeError, UsageError
 from mep.machine.files import write_text
 from mep.recipe import Recipe, load_recipe
 from mep.runner import environment
-from mep.runner.faults import told
-from mep.runner.lock import locked_of, refuse_unlike_inputs, write_lock
+from mep.runner.callback import NullCallback, RunCallback
+from mep.runner.faults import explained
+from mep.runner.lockfile import locked_of, refuse_unlike_inputs, write_lock
 from mep.runner.plan import make_plan
 from mep.runner.preflight import check
 from mep.runner.session import Session
-from mep.runner.watch import Unwatched, Watcher
 from mep.store import Store, locks
 from mep.store.database import Entry
 
-__all__ = ["Unwatched", "Watcher", "find_run", "recipe_mistake", "resume", "run", "state_of"]
 
-
-def run(recipe: Recipe, store: Store, watcher: Watcher | None = None, *, wait_s: float = math.inf) -> str:
+def run(recipe: Recipe, store: Store, callback: RunCallback | None = None, *, wait_s: float = math.inf) -> str:
     """Carry a recipe to its end as a new run; what the store already has is reused. The run's id.
 
     wait_s      seconds to wait for another process that is making a stage which this run needs
@@ -44,14 +42,14 @@ def run(recipe: Recipe, store: Store, watcher: Watcher | None = None, *, wait_s:
         locked = locked_of(recipe, store)
         write_lock(plan, store, folder, locked)
         with locks.hold(folder / "lock", wait_s=0):
-            session = Session(run_id, store, recipe.machine, watcher or Unwatched(), wait_s)
+            session = Session(run_id, store, recipe.machine, callback or NullCallback(), wait_s)
             session.begin(*_described(run_id, recipe), _commit_of(recipe))
             session.carry_out(plan)
             write_lock(plan, store, folder, locked)  # now with the counts of the dataset
     return run_id
 
 
-def resume(run_id: str, store: Store, watcher: Watcher | None = None, *, wait_s: float | None = None) -> str:
+def resume(run_id: str, store: Store, callback: RunCallback | None = None, *, wait_s: float | None = None) -> str:
     """Go on with a run that was stopped, under its own id and its locked recipe.
 
     wait_s      as for `run`; where it is given, also how long to wait for a process that is at work on this run
@@ -67,7 +65,7 @@ def resume(run_id: str, store: Store, watcher: Watcher | None = None, *, wait_s:
         plan = make_plan(recipe, store)
         refuse_unlike_inputs(plan, store)
         stages_wait_s = math.inf if wait_s is None else wait_s
-        session = Session(run_id, store, recipe.machine, watcher or Unwatched(), stages_wait_s)
+        session = Session(run_id, store, recipe.machine, callback or NullCallback(), stages_wait_s)
         session.begin(rows[0], [], _commit_of(recipe))
         session.carry_out(plan)
         write_lock(plan, store, folder, recipe.locked or locked_of(recipe, store))
@@ -77,33 +75,8 @@ def resume(run_id: str, store: Store, watcher: Watcher | None = None, *, wait_s:
 @contextmanager
 def _using(store: Store) -> Iterator[None]:
     """While a run goes on, nothing is collected; what the machine refuses is told plainly."""
-    with told(store.root), store.in_use(shared=True):
+    with explained(store.root), store.in_use(shared=True):
         yield
-
-
-def state_of(row: dict[str, Any], store: Store) -> str:
-    """State of a run, derived: one that says `running` while nobody holds its lock was interrupted."""
-    running = row["state"] == "running"
-    return "interrupted" if running and not locks.is_held(store.run_folder(row["run_id"]) / "lock") else row["state"]
-
-
-def find_run(store: Store, name: str | None) -> dict[str, Any]:
-    """The row of a run by its id or the beginning of it; the last one where no name is given.
-
-    UsageError      no run, no such run, or several
-    """
-    rows = store.db.query("SELECT * FROM runs ORDER BY started_at, run_id")
-    if not rows:
-        raise UsageError(f"there are no runs in {store.root}", hint="make one: mep run recipes/quickstart.yaml")
-    if name is None:
-        return rows[-1]
-    found = [row for row in rows if row["run_id"] == name] or [row for row in rows if row["run_id"].startswith(name)]
-    if len(found) == 1:
-        return found[0]
-    shown = ", ".join(row["run_id"] for row in (found or rows)[-5:])
-    raise UsageError(
-        f"'{name}' is {'ambiguous' if found else 'no run'}", hint=f"{'candidates' if found else 'last runs'}: {shown}"
-    )
 
 
 def _described(run_id: str, recipe: Recipe) -> tuple[dict[str, Any], list[Entry]]:

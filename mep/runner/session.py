@@ -16,15 +16,16 @@ from mep.machine.workers import resolve
 from mep.recipe.model import MachineConfig
 from mep.runner import environment
 from mep.runner.attempt import continued, drop_empty, first_error_first
+from mep.runner.callback import RunCallback
 from mep.runner.faults import explain
 from mep.runner.launch import launch
 from mep.runner.plan import Plan, Task, lineage_of
+from mep.runner.run_log import LoggedProgress, RunLog
 from mep.runner.signals import Signals, listening
-from mep.runner.watch import Log, Noted, Watcher
 from mep.store import Store, now
-from mep.store.crash_points import reach
+from mep.store.crash_points import hit
 from mep.store.database import Entry, Row
-from mep.store.ledger import Ledger
+from mep.store.journal import Journal
 
 
 class Session:
@@ -33,10 +34,13 @@ class Session:
     wait_s      seconds to wait for another process that makes a stage which this one needs
     """
 
-    def __init__(self, run_id: str, store: Store, machine: MachineConfig, watcher: Watcher, wait_s: float = math.inf):
-        self.run_id, self.store, self.machine, self.watcher, self.wait_s = run_id, store, machine, watcher, wait_s
-        self.ledger = Ledger(store.db, store.run_folder(run_id))
-        self.log = Log(store.run_folder(run_id))
+    def __init__(
+        self, run_id: str, store: Store, machine: MachineConfig, callback: RunCallback, wait_s: float = math.inf
+    ):
+        self.run_id, self.store, self.machine = run_id, store, machine
+        self.callback, self.wait_s = callback, wait_s
+        self.journal = Journal(store.db, store.run_folder(run_id))
+        self.log = RunLog(store.run_folder(run_id))
         self.uses: list[Entry] = []
         self.run: Row = {}
         self.session: Row = {}
@@ -44,29 +48,29 @@ class Session:
     def begin(self, run: Row, entries: list[Entry], recipe_commit: str) -> None:
         """Say in journal and database that this process works on the run; `entries` are rows that go with it."""
         environment_id, described = environment.rows()
-        number = self.ledger.sessions() + 1
-        at = self.ledger.now()
+        number = self.journal.sessions() + 1
+        at = self.journal.now()
         self.run = run | {"state": "running", "started_at": run.get("started_at", at), "ended_at": None, "error": ""}
         self.run |= {"host": environment.host(), "pid": os.getpid()}
         self.session = {"run_id": self.run_id, "session": number, "state": "running", "started_at": at}
         self.session |= {"ended_at": None, "host": self.run["host"], "pid": self.run["pid"]}
         self.session |= {"environment_id": environment_id, "recipe_commit": recipe_commit, "error": ""}
-        said = [self.ledger.event("started" if number == 1 else "resumed", f"on {self.run['host']}")]
+        said = [self.journal.event("started" if number == 1 else "resumed", f"on {self.run['host']}")]
         if (clock := now()) < at:
-            said.append(self.ledger.event("clock", f"stands at {clock}, before the last run began"))
-        self.ledger.write(
+            said.append(self.journal.event("clock", f"stands at {clock}, before the last run began"))
+        self.journal.write(
             [*described, ("runs", self.run), *entries, *self._left_open(), ("sessions", self.session), *said]
         )
 
     def _left_open(self) -> list[Entry]:
         """Rows that a killed process could not close."""
         closed: list[Entry] = []
-        for row in self.ledger.db.query("SELECT * FROM attempts WHERE run_id = ? AND state = 'running'", self.run_id):
+        for row in self.journal.db.query("SELECT * FROM attempts WHERE run_id = ? AND state = 'running'", self.run_id):
             found = self.store.find(*row["artifact_id"].split("/"))
             made = found is not None and found["made_by"] == self.run_id
             row.pop("attempt_id")
             closed.append(("attempts", row | {"state": "done" if made else "interrupted"}))
-        for row in self.ledger.db.query("SELECT * FROM sessions WHERE run_id = ? AND state = 'running'", self.run_id):
+        for row in self.journal.db.query("SELECT * FROM sessions WHERE run_id = ? AND state = 'running'", self.run_id):
             closed.append(("sessions", row | {"state": "interrupted"}))
         return closed
 
@@ -74,7 +78,7 @@ class Session:
         """Carry every task to its end."""
         state, error = "failed", ""
         try:
-            self.watcher.planned(self.run_id, plan)
+            self.callback.planned(self.run_id, plan)
             with self.log.of_libraries(), listening(self._signalled) as asked:
                 for task in plan.tasks:
                     asked.stop_if_any()
@@ -92,12 +96,12 @@ class Session:
 
     def _end(self, state: str, error: str) -> None:
         self.log.write(f"{state} {error}")
-        end = {"state": state, "ended_at": self.ledger.now(), "error": error}
-        said = self.ledger.event(state, error)
+        end = {"state": state, "ended_at": self.journal.now(), "error": error}
+        said = self.journal.event(state, error)
         self._write([("runs", self.run | end), ("sessions", self.session | end), said])
 
     def _signalled(self, number: int, again: bool) -> None:
-        self.watcher.signalled(number, again)
+        self.callback.signalled(number, again)
         self.log.write(f"signal {number}" + (", again: stopping at once" if again else ""))
 
     def _settle(self, task: Task, asked: Signals) -> None:
@@ -117,14 +121,14 @@ class Session:
                 if found is None:
                     self._make(task, asked)
                     return
-        self.watcher.reused(task)
+        self.callback.reused(task)
         # A run that is resumed meets what it made before it was stopped.
         self._use(task, "made" if found["made_by"] == self.run_id else "reused")
 
     def _waits(self, task: Task, holder: str) -> None:
-        self.watcher.waiting(task, holder)
+        self.callback.waiting(task, holder)
         self.log.write(f"waits: {holder} is making it", task)
-        self.ledger.write([self.ledger.event("waits", holder, task.artifact_id)])
+        self.journal.write([self.journal.event("waits", holder, task.artifact_id)])
 
     def _use(self, task: Task, how: str) -> None:
         """Note which arms an artifact serves; reused ones wait for company, a transaction has its price."""
@@ -134,10 +138,10 @@ class Session:
     def _write(self, entries: list[Entry], beside: list[Entry] | None = None) -> None:
         """Write rows, with the uses that wait, in one transaction."""
         waiting, self.uses = self.uses, []
-        self.ledger.write([*waiting, *entries], beside or [])
+        self.journal.write([*waiting, *entries], beside or [])
 
     def _make(self, task: Task, asked: Signals) -> None:
-        reach("before-intent", task.stage.name)
+        hit("before-intent", task.stage.name)
         started = time.monotonic()
         with self._attempt(task, asked) as row:
             work = self._work(task, row, asked)
@@ -150,10 +154,10 @@ class Session:
                 artifact = task.stage.function(task.config, **inputs, work=work)
             artifact.save(work.out)
             facts = artifact.facts()
-            reach("after-outputs", task.stage.name)
+            hit("after-outputs", task.stage.name)
 
             def commit(rows: list[Entry]) -> None:
-                row.update(state="done", ended_at=self.ledger.now(), wall_s=time.monotonic() - started)
+                row.update(state="done", ended_at=self.journal.now(), wall_s=time.monotonic() - started)
                 row.update(peak_memory_mb=peak_memory_mb())
                 self._use(task, "made")
                 self._write([("attempts", row)], rows)
@@ -163,7 +167,7 @@ class Session:
             made = (task.stage, task.fingerprint, task.ingredients, artifact, work.out, self.run_id)
             self.store.publish(*made, notes=notes, commit=commit)
         self.log.write(f"made in {time.monotonic() - started:.1f} s", task)
-        self.watcher.finished(task, time.monotonic() - started, facts)
+        self.callback.finished(task, time.monotonic() - started, facts)
 
     def _work(self, task: Task, row: Row, asked: Signals) -> Work:
         return Work(
@@ -172,7 +176,7 @@ class Session:
             device=json.loads(row["machine"])["device"],
             batch_size=self.machine.batch_size,
             checkpoint_every_s=self.machine.checkpoint_every_s,
-            progress=Noted(task, self.watcher.started(task), self.log),
+            progress=LoggedProgress(task, self.callback.started(task), self.log),
             machine=self.machine,
             cache=self.store.root / "cache",
             lineage=lineage_of(task),
@@ -191,8 +195,8 @@ class Session:
         row = self._opened(task)
         started = time.monotonic()
         environment.forget_peak_memory()
-        self.ledger.write([("attempts", row)])
-        reach("after-intent", task.stage.name)
+        self.journal.write([("attempts", row)])
+        hit("after-intent", task.stage.name)
         self.log.write(f"starts: {row['why']}" + (f"; resume: {row['resume']}" if row["resume"] else ""), task)
         state, error = "failed", ""
         try:
@@ -223,15 +227,15 @@ class Session:
 
     def _failed(self, task: Task, row: Row, state: str, error: str, wall_s: float) -> None:
         self.log.write(f"{state}\n{traceback.format_exc()}" if state == "failed" else state, task)
-        row.update(state=state, error=error, ended_at=self.ledger.now(), wall_s=wall_s)
+        row.update(state=state, error=error, ended_at=self.journal.now(), wall_s=wall_s)
         row.update(peak_memory_mb=peak_memory_mb())
-        self.ledger.write([("attempts", row)])
+        self.journal.write([("attempts", row)])
         drop_empty(self.store.work_folder(task.stage.name, task.fingerprint))
 
     def _opened(self, task: Task) -> Row:
         traits = environment.traits(self.machine, resolve(self.machine.device))
-        row: Row = {"run_id": self.run_id, "number": self.ledger.next_attempt(), "session": self.session["session"]}
+        row: Row = {"run_id": self.run_id, "number": self.journal.next_attempt(), "session": self.session["session"]}
         row |= {"artifact_id": task.artifact_id, "arms": json.dumps(task.arms), "why": task.why or "asked again"}
-        row |= {"state": "running", "started_at": self.ledger.now(), "ended_at": None, "wall_s": None}
+        row |= {"state": "running", "started_at": self.journal.now(), "ended_at": None, "wall_s": None}
         row |= {"peak_memory_mb": None, "error": "", "machine": json.dumps(traits)}
         return row | {"resume": continued(self.store, task, traits)}

@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
-from mep.runner.run import find_run, state_of
 from mep.stages import stages
 from mep.store import Store
+from mep.store.runs import find_run, state_of
 
 
 def all_runs(store: Store) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from mep.errors import MepError
 from mep.machine.files import sha256_of, write_json
 from mep.recipe import load_recipe
 from mep.runner.fingerprint import fingerprint_of
-from mep.runner.lock import inputs_of, unlike, versions
+from mep.runner.lockfile import inputs_of, unlike, versions
 from mep.store import Store, manifest, now, rows_of
 from mep.store.manifest import Manifest
 

@@ -20,9 +20,9 @@ from mep.errors import IntegrityError
 from mep.machine.files import fsync_folder, fsync_tree, sha256_of
 from mep.stage import Stage
 from mep.store import locks, manifest
-from mep.store.crash_points import reach
+from mep.store.crash_points import hit
 from mep.store.database import Database, Entry
-from mep.store.ledger import JOURNAL, now
+from mep.store.journal import JOURNAL, now
 from mep.store.manifest import Manifest
 
 MANIFEST = manifest.NAME
@@ -139,18 +139,18 @@ class Store:
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists() and not self.has(stage.name, fingerprint):
             shutil.rmtree(target)  # a damaged artifact gives way to the one just made
-        reach("before-rename", stage.name)
+        hit("before-rename", stage.name)
         try:
             os.rename(out, target)
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
             content = manifest.read(target)
-        reach("after-rename", stage.name)
+        hit("after-rename", stage.name)
         fsync_folder(target.parent)
-        reach("before-row", stage.name)
+        hit("before-row", stage.name)
         (commit or self.db.put)(rows_of(content, artifact))
-        reach("after-row", stage.name)
+        hit("after-row", stage.name)
         shutil.rmtree(self.work_folder(stage.name, fingerprint), ignore_errors=True)
 
     def relatives(self, stage: Stage, ingredients: dict[str, Any]) -> list[Path]:

@@ -14,7 +14,7 @@ from mep.artifacts import BaseModel, Model, Prompts, Samples, Scores
 from mep.errors import DataError, UsageError
 from mep.machine.files import write_json
 from mep.store import Store, manifest, now
-from mep.store.ledger import JOURNAL, read_journal
+from mep.store.journal import JOURNAL, read_journal
 from mep.store.scrub import folders_in, scrub, scrub_html, scrub_json
 
 BRIEF = (Scores, Prompts)

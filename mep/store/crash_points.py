@@ -22,7 +22,7 @@ POINTS = (
 _reached = 0
 
 
-def reach(point: str, stage: str) -> None:
+def hit(point: str, stage: str) -> None:
     """Die by SIGKILL where the environment asks for it here; do nothing otherwise."""
     global _reached
     wanted = os.environ.get(VARIABLE)

@@ -10,7 +10,7 @@ from typing import Any
 from mep.errors import UsageError
 from mep.machine.files import write_json
 from mep.store import Store, locks, manifest, now, scores_kind
-from mep.store.ledger import JOURNAL, append
+from mep.store.journal import JOURNAL, append
 
 
 @dataclass(frozen=True)

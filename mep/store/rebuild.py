@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mep.store import Store
 from mep.store.database import Database
-from mep.store.ledger import JOURNAL, read_journal
+from mep.store.journal import JOURNAL, read_journal
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,10 @@ from trivial import FAILS, plan_trivial, run_trivial
 
 from mep.cli.main import main
 from mep.errors import EnvironmentLacks, IntegrityError, Interrupted, Locked
-from mep.runner.run import find_run, state_of
 from mep.runner.verify import check_artifacts, check_database
 from mep.store import Store, manifest
 from mep.store.rebuild import rebuild
+from mep.store.runs import find_run, state_of
 
 SCRIPT = Path(__file__).with_name("trivial.py")
 N_CORRUPTIONS = 200
@@ -252,7 +252,7 @@ def test_a_locked_database_is_told_after_a_while(tmp_path, monkeypatch):
 
 def test_a_clock_that_goes_back_an_hour_neither_hides_the_new_run_nor_gives_it_a_negative_age(tmp_path, monkeypatch):
     run_trivial(tmp_path, [1], name="first")
-    monkeypatch.setattr("mep.store.ledger.now", lambda: "2001-01-01T00:00:00.000Z")
+    monkeypatch.setattr("mep.store.journal.now", lambda: "2001-01-01T00:00:00.000Z")
     monkeypatch.setattr("mep.runner.session.now", lambda: "2001-01-01T00:00:00.000Z")
     run_trivial(tmp_path, [2], name="second")
     store = Store(tmp_path)

@@ -9,10 +9,10 @@ from forkserver import ForkServer
 from small_data import draw_imagefolder, tiny_settings, write_recipe
 
 from mep.machine.files import read_json_lines
-from mep.runner.run import find_run, state_of
 from mep.runner.verify import check_artifacts, check_database
 from mep.store import Store
 from mep.store.crash_points import POINTS, VARIABLE
+from mep.store.runs import find_run, state_of
 
 KILLS = int(os.environ.get("MEP_FUZZ_KILLS", "60"))
 """Kills of the fuzz."""

@@ -14,9 +14,9 @@ from trivial import N_STAGES, run_trivial
 
 from mep.cli.main import main
 from mep.errors import Interrupted, Locked
-from mep.runner.run import state_of
 from mep.runner.verify import check_artifacts, check_database
 from mep.store import Store, locks
+from mep.store.runs import state_of
 
 HOLD = (
     "import sys, time; from pathlib import Path; from mep.store import locks\n"

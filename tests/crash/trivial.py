@@ -18,10 +18,10 @@ from mep.config import Config
 from mep.machine.files import read_json, write_json, write_text
 from mep.machine.work import Work
 from mep.recipe.model import MachineConfig
-from mep.runner.faults import told
+from mep.runner.callback import NullCallback
+from mep.runner.faults import explained
 from mep.runner.plan import make_plan
 from mep.runner.session import Session
-from mep.runner.watch import Unwatched
 from mep.stage import stage
 from mep.store import Store, locks
 
@@ -133,7 +133,7 @@ def run_trivial(root, arms, *, name="trivial", **options):
     """Carry the trivial recipe out in a run of its own, or go on with it; the plan."""
     store = Store(Path(root))
     folder = store.run_folder(name)
-    with told(store.root), store.in_use(shared=True):
+    with explained(store.root), store.in_use(shared=True):
         plan = plan_trivial(store, arms, **options)
         folder.mkdir(parents=True, exist_ok=True)
         write_text(folder / "recipe.lock.yaml", "")
@@ -143,7 +143,7 @@ def run_trivial(root, arms, *, name="trivial", **options):
 
 
 def _carry_out(store, plan, name):
-    session = Session(name, store, plan.recipe.machine, Unwatched())
+    session = Session(name, store, plan.recipe.machine, NullCallback())
     row = {"run_id": name, "name": "trivial", "recipe_file": "", "recipe_sha256": "", "environment": "{}"}
     entries = [("arms", {"run_id": name, "arm": arm, "position": place}) for place, arm in enumerate(plan.recipe.arms)]
     session.begin(row, entries, "")

@@ -16,9 +16,11 @@ from mep.errors import DataError, StageFailed, UsageError
 from mep.machine.files import read_json_lines
 from mep.machine.work import Silent
 from mep.recipe import load_recipe
+from mep.runner.callback import NullCallback
 from mep.runner.plan import make_plan
-from mep.runner.run import Unwatched, find_run, resume, run, state_of
+from mep.runner.run import resume, run
 from mep.store import Store
+from mep.store.runs import find_run, state_of
 
 AFTER_TRAINING = ["guidance", "generation", "assignment", "metrics", "utility"]
 """Stages that every arm has of its own because it is trained on its own."""
@@ -27,8 +29,8 @@ STEPS = 250
 """Training steps of a run that is to be stopped on its way."""
 
 
-class Notes(Unwatched):
-    """A watcher that writes down what it hears."""
+class Notes(NullCallback):
+    """A callback that writes down what it hears."""
 
     def __init__(self):
         self.made, self.reused_, self.finished_ = [], [], []

@@ -14,10 +14,11 @@ from mep.errors import DataError, EnvironmentLacks, Interrupted
 from mep.machine.files import read_json_lines, write_json
 from mep.machine.work import Silent, Work
 from mep.recipe import load_recipe
+from mep.runner.callback import NullCallback
 from mep.runner.launch import FAILURE, LOG, command_of, failure_of, raise_failure
 from mep.runner.plan import make_plan
 from mep.runner.preflight import check
-from mep.runner.run import Unwatched, run
+from mep.runner.run import run
 from mep.store import Store
 
 
@@ -50,7 +51,7 @@ def test_two_processes_take_the_steps_of_one(scene):
     shutil.rmtree(folder)
     heard = []
 
-    class Watcher(Unwatched):
+    class Listening(NullCallback):
         def started(self, task):
             return Heard() if task.stage.name == "training" else Silent()
 
@@ -58,7 +59,7 @@ def test_two_processes_take_the_steps_of_one(scene):
         def update(self, done, total, note=""):
             heard.append((done, total, note))
 
-    run(load_recipe(recipe, ["machine.accelerate=two.yaml", "machine.micro_batch=2"]), store, Watcher())
+    run(load_recipe(recipe, ["machine.accelerate=two.yaml", "machine.micro_batch=2"]), store, Listening())
     together = read_json_lines(folder / "losses.jsonl")
     for name in ("loss", "gradient_norm"):
         one, two = ([row[name] for row in rows] for rows in (alone, together))
@@ -67,7 +68,7 @@ def test_two_processes_take_the_steps_of_one(scene):
     assert (folder / "pipeline" / "unet" / "diffusion_pytorch_model.safetensors").exists()
 
 
-class Stopping(Unwatched):
+class Stopping(NullCallback):
     """Asks for a stop as soon as training starts."""
 
     def started(self, task):

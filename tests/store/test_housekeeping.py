@@ -13,9 +13,9 @@ from small_data import draw_imagefolder, tiny_settings, write_recipe
 from mep.cli.main import main
 from mep.errors import UsageError
 from mep.machine.files import read_json_lines
-from mep.runner.run import find_run
 from mep.runner.why import why
 from mep.store import Store, locks
+from mep.store.runs import find_run
 from mep.store.scrub import REMOVED, scrub
 
 
@@ -268,7 +268,7 @@ def test_verify_of_a_run_tells_what_it_was_locked_with_and_is_otherwise_now(hous
     lock = store.run_folder(run_id) / "recipe.lock.yaml"
     lock.write_text(lock.read_text().replace("../../images", str(house[1].parent / "images")))  # the store is a copy
     assert mep("--runs", store.root, "verify", run_id).exit_code == 0
-    monkeypatch.setattr("mep.runner.lock.platform.python_version", lambda: "4.0.0")
+    monkeypatch.setattr("mep.runner.lockfile.platform.python_version", lambda: "4.0.0")
     done = mep("--runs", store.root, "verify", run_id)
     assert done.exit_code == 5
     assert re.search(rf"{run_id} python .*is 4\.0\.0 now", done.stdout)

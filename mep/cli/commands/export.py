@@ -21,8 +21,8 @@ def command(runs: Path, run_id: str | None, output: Path | None, samples: bool, 
     Absolute paths and secrets are taken out. Real images never leave; pictures of some are in the report.
     """
     from mep.cli.console import show, size, tell
-    from mep.runner.run import find_run
     from mep.store.bundle import SUFFIX, export_run
+    from mep.store.runs import find_run
 
     store = open_store(runs, must_exist=True)
     run_id = find_run(store, run_id)["run_id"]

@@ -17,8 +17,8 @@ def command(runs: Path, run_id: str, folder: Path, arm: str | None) -> None:
     from mep.artifacts.imagefolder import write_imagefolder
     from mep.cli.console import show, tell
     from mep.config import Config
-    from mep.runner.run import find_run
     from mep.runner.samples import arms_of
+    from mep.store.runs import find_run
 
     store = open_store(runs, must_exist=True)
     chosen = arms_of(store, str(find_run(store, run_id)["run_id"]), [arm] if arm else [], "prompts")[-1]

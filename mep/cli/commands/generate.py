@@ -34,8 +34,8 @@ def command(
 ) -> None:
     """Draw a few images with the models of a run; a prompt of its dataset gives the very images of the dataset."""
     from mep.cli.console import show, tell
-    from mep.runner.run import find_run
     from mep.runner.samples import arms_of, changed, draw
+    from mep.store.runs import find_run
 
     store = open_store(runs, must_exist=True)
     run_id = find_run(store, run_id)["run_id"]

@@ -13,8 +13,8 @@ from mep.cli.commands._shared import RUN, open_store
 def command(runs: Path, run_id: str | None, stage: str | None, follow: bool) -> None:
     """Print the log of a run, or of one of its stages."""
     from mep.cli.console import show
-    from mep.runner.logs import lines_of
-    from mep.runner.run import find_run
+    from mep.runner.run_log import lines_of
+    from mep.store.runs import find_run
 
     store = open_store(runs, must_exist=True)
     for line in lines_of(store, find_run(store, run_id)["run_id"], stage, follow=follow):

@@ -14,8 +14,8 @@ from mep.cli.commands._shared import JSON, RUN, open_store
 def command(runs: Path, run_id: str | None, note: str, remove: bool, as_json: bool) -> None:
     """Keep a run from `mep gc` and `mep rm`; without RUN, list what is pinned."""
     from mep.cli.console import listing_or_json, tell
-    from mep.runner.run import find_run
     from mep.store import housekeeping
+    from mep.store.runs import find_run
 
     store = open_store(runs, must_exist=True)
     if run_id is None:

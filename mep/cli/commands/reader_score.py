@@ -20,7 +20,7 @@ def command(runs: Path, run_id: str, answers: tuple[Path, ...], as_json: bool) -
     from mep.reader_study.answers import read_answers
     from mep.reader_study.scoring import score
     from mep.reader_study.study import key_path
-    from mep.runner.run import find_run
+    from mep.store.runs import find_run
 
     store = open_store(runs, must_exist=True)
     run_id = str(find_run(store, run_id)["run_id"])

@@ -29,7 +29,7 @@ def command(
     from mep.machine.files import write_json
     from mep.reader_study.page import write_page
     from mep.reader_study.study import draw, key_path, page_path
-    from mep.runner.run import find_run
+    from mep.store.runs import find_run
 
     store = open_store(runs, must_exist=True)
     run_id = str(find_run(store, run_id)["run_id"])

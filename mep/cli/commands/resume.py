@@ -13,8 +13,8 @@ from mep.errors import UsageError
 def command(runs: Path, run_id: str | None, wait_s: float | None) -> None:
     """Go on with a run that was stopped; without RUN, the last one that did not finish."""
     from mep.recipe import load_recipe
-    from mep.runner.run import find_run, state_of
     from mep.runner.run import resume as resume_run
+    from mep.store.runs import find_run, state_of
 
     store = open_store(runs)
     if run_id is None:

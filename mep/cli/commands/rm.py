@@ -15,8 +15,8 @@ def command(runs: Path, run_ids: tuple[str, ...]) -> None:
     """
     from mep.cli.console import size, tell
     from mep.errors import UsageError
-    from mep.runner.run import find_run
     from mep.store.housekeeping import remove_run
+    from mep.store.runs import find_run
 
     store = open_store(runs, must_exist=True)
     for run_id in run_ids:

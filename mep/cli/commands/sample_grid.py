@@ -27,8 +27,8 @@ def command(
 ) -> None:
     """Put the first samples of every prompt on one picture, for every arm of a run."""
     from mep.cli.console import show
-    from mep.runner.run import find_run
     from mep.runner.samples import arms_of, sample_grid
+    from mep.store.runs import find_run
 
     store = open_store(runs, must_exist=True)
     run_id = find_run(store, run_id)["run_id"]

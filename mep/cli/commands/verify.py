@@ -17,8 +17,8 @@ def command(ctx: click.Context, runs: Path, run_id: str | None, as_json: bool) -
     Ends with 5 where something is not. What is damaged is made anew by the next run.
     """
     from mep.cli.console import listing_or_json, tell
-    from mep.runner.run import find_run
     from mep.runner.verify import artifacts_of, check_artifacts, check_database, check_lock
+    from mep.store.runs import find_run
 
     store = open_store(runs, must_exist=True)
     found = check_database(store)

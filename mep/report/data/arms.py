@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from mep.artifacts.score_row import SQL_COLUMNS
 from mep.errors import UsageError
-from mep.runner.run import state_of
 from mep.stages import stages
 from mep.store import Store
+from mep.store.runs import state_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -193,7 +193,7 @@ def find_runs(store: Store, names: Sequence[str]) -> list[str]:
     """
     from fnmatch import fnmatchcase
 
-    from mep.runner.run import find_run
+    from mep.store.runs import find_run
 
     if not names:
         return [find_run(store, None)["run_id"]]

@@ -23,9 +23,9 @@ from mep.artifacts import (
 from mep.errors import UsageError
 from mep.recipe import load_recipe
 from mep.recipe.model import Experiment
-from mep.runner.run import state_of
 from mep.stages import maker_of, stages
 from mep.store import Store
+from mep.store.runs import state_of
 
 ArtifactT = TypeVar("ArtifactT", bound=Artifact)
 

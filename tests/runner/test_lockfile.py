@@ -8,7 +8,7 @@ from small_data import REPOSITORY, draw_imagefolder, tiny_settings, write_recipe
 
 from mep.errors import IntegrityError
 from mep.recipe import load_recipe
-from mep.runner.lock import inputs_of, locked_of, unlike, write_lock
+from mep.runner.lockfile import inputs_of, locked_of, unlike, write_lock
 from mep.runner.plan import make_plan
 from mep.runner.run import resume, run
 from mep.store import Store

@@ -22,7 +22,7 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-class Ledger:
+class Journal:
     """Writes what happens to a run; times never run backwards in it, whatever the clock does."""
 
     def __init__(self, db: Database, folder: Path):
