@@ -34,10 +34,10 @@ class BaseModel(InPipeline):
         return int(read_json(self.folder / "base.json")["resolution"])
 
     @property
-    def origin(self) -> dict[str, Any]:
+    def origin(self) -> dict[str, str]:
         """Where it comes from: kind, and of a pretrained one id, revision and license where they are known."""
-        found = read_json(self.folder / "base.json")
-        return {name: value for name, value in found.items() if name != "resolution"}
+        facts = read_json(self.folder / "base.json")
+        return {name: value for name, value in facts.items() if name != "resolution"}
 
     def facts(self) -> dict[str, Any]:
         found = read_json(self.folder / "base.json")

@@ -1,4 +1,4 @@
-"""Checkpoints of a training loop: whole or absent, the newest that can be read is taken, and cheap in time."""
+"""Checkpoints of a training loop: never half written, cheap in time, and the newest readable one is loaded."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from mep.errors import EnvironmentLacks
 from mep.machine.files import write_atomically, write_text
@@ -26,9 +26,13 @@ STATE_BYTES = {"adamw": 8, "adamw_8bit": 2, "adafactor": 3}
 3 x 3 six float32 numbers, 2.7 bytes a weight; of a matrix next to nothing; of Stable Diffusion's UNet 2.1."""
 
 
+State: TypeAlias = dict[str, Any]
+"""What an object remembers, as `torch.save` writes it: tensors, numbers, and lists and dicts of them."""
+
+
 class Stateful(Protocol):
-    def state_dict(self) -> dict[str, Any]: ...
-    def load_state_dict(self, state: dict[str, Any]) -> Any: ...
+    def state_dict(self) -> State: ...
+    def load_state_dict(self, state: State) -> object: ...
 
 
 class Checkpoints:
@@ -38,8 +42,8 @@ class Checkpoints:
     """
 
     def __init__(self, folder: Path, *, every_s: float):
-        self.folder, self.every_s = folder, every_s
-        self.interval_s = every_s
+        self.folder = folder
+        self.every_s = self.interval_s = every_s
         self.saved_at = time.monotonic()
         self.saving_s = 0.0
         folder.mkdir(parents=True, exist_ok=True)
@@ -50,9 +54,9 @@ class Checkpoints:
     def save(self, done: int, state: dict[str, Stateful], *, write: bool = True) -> None:
         """Write the state, then remove all but the newest ones.
 
-        write   whether this process does so; the others only take part in putting the state together
+        write   whether this process writes; the others only help to gather the state
 
-        EnvironmentLacks    the disk is full; the checkpoints before it stand
+        EnvironmentLacks    the disk is full; earlier checkpoints are kept
         """
         import torch
 
@@ -77,7 +81,7 @@ class Checkpoints:
             self.interval_s = max(self.every_s, self.saving_s * (1 - STALL) / STALL)
 
     def resume(self, state: dict[str, Stateful]) -> int:
-        """Load the newest checkpoint that can be read; the number of steps done, 0 where there is none."""
+        """Load the newest readable checkpoint; the number of steps done, 0 without any."""
         import torch
 
         for path in sorted(self.folder.glob("*.pt"), reverse=True):
@@ -85,7 +89,7 @@ class Checkpoints:
                 with path.open("rb") as file:  # read through a file, every record against its checksum
                     content = torch.load(file, weights_only=True, map_location="cpu")
             except (RuntimeError, EOFError, ValueError, OSError):
-                path.unlink(missing_ok=True)  # torn by a failing disk, seen by every process: the one before it stands
+                path.unlink(missing_ok=True)  # torn by a failing disk, for every process alike: try the one before
                 continue
             for name, part in state.items():
                 part.load_state_dict(content.pop(name))
@@ -94,18 +98,18 @@ class Checkpoints:
 
     def newest(self, before: int) -> Path | None:
         """The newest checkpoint after at most so many steps."""
-        found = [path for path in sorted(self.folder.glob("*.pt")) if int(path.stem) <= before]
-        return found[-1] if found else None
+        paths = [path for path in sorted(self.folder.glob("*.pt")) if int(path.stem) <= before]
+        return paths[-1] if paths else None
 
     def _path(self, done: int) -> Path:
         return self.folder / f"{done:09d}.pt"
 
 
-def keep_lines(log: Path, wanted: Callable[[dict[str, Any]], bool]) -> None:
-    """Drop the lines of a JSONL file that are not wanted, and what a kill left of a last one."""
+def keep_lines(log: Path, is_kept: Callable[[dict[str, Any]], bool]) -> None:
+    """Keep some lines of a JSONL file; half a last line, which a kill may have left, is dropped too."""
     if log.exists():
         lines = [line for line in log.read_text().splitlines(keepends=True) if line.endswith("\n")]
-        write_text(log, "".join(line for line in lines if wanted(json.loads(line))))
+        write_text(log, "".join(line for line in lines if is_kept(json.loads(line))))
 
 
 def _is_full(error: BaseException | None) -> bool:
@@ -116,13 +120,13 @@ def _is_full(error: BaseException | None) -> bool:
     return False
 
 
-def room_for(folder: Path, parameters: Sequence[nn.Parameter], optimizer: str, *, averaged: bool) -> None:
-    """Whether the disk holds the checkpoints of a training and its result, asked before the first step.
+def check_room(folder: Path, parameters: Sequence[nn.Parameter], optimizer: str, *, averaged: bool) -> None:
+    """Check before the first step that the disk has room for the checkpoints of a training and its result.
 
-    EnvironmentLacks    it does not
+    EnvironmentLacks    it has not
     """
-    n = sum(one.numel() for one in parameters)
-    weights = sum(one.numel() * one.element_size() for one in parameters)
+    n = sum(parameter.numel() for parameter in parameters)
+    weights = sum(parameter.numel() * parameter.element_size() for parameter in parameters)
     checkpoint = weights + n * STATE_BYTES[optimizer] + 4 * n * averaged
     result = weights * (2 if averaged else 1)
     needed = (KEPT + 1) * checkpoint + result  # a new checkpoint is whole before an old one goes

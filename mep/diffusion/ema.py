@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from mep.diffusion.checkpoints import State
 
 
 class TrainedWeights:
@@ -17,23 +18,24 @@ class TrainedWeights:
         self.parameters = parameters
 
     def state_dict(self) -> dict[str, Tensor]:
-        return {name: one.detach() for name, one in self.parameters.items()}
+        return {name: parameter.detach() for name, parameter in self.parameters.items()}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         with torch.no_grad():
-            for name, one in self.parameters.items():
-                one.copy_(state[name])
+            for name, parameter in self.parameters.items():
+                parameter.copy_(state[name])
 
 
-class Average:
+class EMA:
     """Exponential moving average of weights, in float32 whatever their type.
 
-    The decay warms up as min(decay, (1 + t) / (10 + t)) over the steps t, as in diffusers' EMAModel.
+    The decay warms up as min(decay, (1 + t) / (10 + t)) over the steps t, as in diffusers' EMAModel. With a decay of 0
+    there is no average: the weights stay as they are.
     """
 
     def __init__(self, parameters: Sequence[nn.Parameter], decay: float):
         self.parameters, self.decay, self.steps = list(parameters), decay, 0
-        self.shadow = [one.detach().float().clone() for one in self.parameters] if decay else []
+        self.shadow = [parameter.detach().float().clone() for parameter in self.parameters] if decay else []
 
     @torch.no_grad()
     def step(self) -> None:
@@ -42,32 +44,32 @@ class Average:
             return
         t = self.steps - 1
         decay = min(self.decay, (1 + t) / (10 + t)) if t > 0 else 0.0
-        weights = [one if one.dtype == torch.float32 else one.float() for one in self.parameters]
+        weights = [weight if weight.dtype == torch.float32 else weight.float() for weight in self.parameters]
         torch._foreach_lerp_(self.shadow, weights, 1 - decay)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
         """The averaged weights in the place of the last ones; nothing is copied where both are float32."""
-        raw = [one.data for one in self.parameters]
-        for one, mean in zip(self.parameters, self.shadow, strict=False):
-            one.data = mean.to(one.dtype)
+        last = [parameter.data for parameter in self.parameters]
+        for parameter, mean in zip(self.parameters, self.shadow, strict=False):
+            parameter.data = mean.to(parameter.dtype)
         try:
             yield
         finally:
-            for one, data in zip(self.parameters, raw, strict=True):
-                one.data = data
+            for parameter, data in zip(self.parameters, last, strict=True):
+                parameter.data = data
 
     def keep(self) -> None:
         """Make the average the weights for good."""
-        for one, mean in zip(self.parameters, self.shadow, strict=False):
-            one.data.copy_(mean)
+        for parameter, mean in zip(self.parameters, self.shadow, strict=False):
+            parameter.data.copy_(mean)
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         return {"steps": self.steps, "shadow": self.shadow}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: State) -> None:
         self.steps = state["steps"]
         if not self.shadow:
             return  # of several processes only the main one averages
-        for mean, kept in zip(self.shadow, state["shadow"], strict=True):
-            mean.copy_(kept)
+        for mean, saved in zip(self.shadow, state["shadow"], strict=True):
+            mean.copy_(saved)

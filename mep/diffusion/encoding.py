@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from functools import cache, cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,19 +24,21 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from mep.artifacts import BaseModel
+    from mep.diffusion.types import AutoencoderKL, CLIPTextModel, CLIPTokenizer
     from mep.machine.work import Work
 
 
-class Encoder:
+class LatentEncoder:
     """The autoencoder of a base."""
 
     def __init__(self, base: BaseModel, work: Work):
         self.folder, self.device = base.pipeline, work.device
 
     @cached_property
-    def vae(self) -> Any:
+    def vae(self) -> AutoencoderKL:
         """Loaded when the first image needs it: a full cache needs none."""
-        return load_part(self.folder, "vae", self.device)
+        vae: AutoencoderKL = load_part(self.folder, "vae", self.device)
+        return vae
 
     def posterior(self, pixels: NDArray[np.uint8], turns: Sequence[int]) -> NDArray[np.float32]:
         """Mean and standard deviation, float32 (s, 2, c, h, w), of an image (h, w, 3) under s symmetries."""
@@ -44,9 +46,9 @@ class Encoder:
 
         views = np.stack([symmetry(pixels, turn) for turn in turns])
         with torch.inference_mode():
-            found = self.vae.encode(to_tensor(views, self.device)).latent_dist
-            both: NDArray[np.float32] = torch.stack([found.mean, found.std], 1).float().cpu().numpy()
-        return both
+            posterior = self.vae.encode(to_tensor(views, self.device)).latent_dist
+            values: NDArray[np.float32] = torch.stack([posterior.mean, posterior.std], 1).float().cpu().numpy()
+        return values
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class Scaling:
         return (latents - self.shift) * self.scale
 
 
-def tokenize(tokenizer: Any, texts: Sequence[str]) -> Any:
+def tokenize(tokenizer: CLIPTokenizer, texts: Sequence[str]) -> Tensor:
     """Token numbers int64 (n, tokens), padded to the tokenizer's full length as in training of Stable Diffusion.
 
     DataError   a prompt is longer than that
@@ -88,7 +90,8 @@ def tokenize(tokenizer: Any, texts: Sequence[str]) -> Any:
                 hint="shorten the template or the names in it; the rest would be cut off without a word",
                 field="prompts.template",
             )
-    return tokenizer(list(texts), padding="max_length", max_length=longest, return_tensors="pt").input_ids
+    numbers: Tensor = tokenizer(list(texts), padding="max_length", max_length=longest, return_tensors="pt").input_ids
+    return numbers
 
 
 class Captions:
@@ -99,22 +102,25 @@ class Captions:
 
         tokens = tokenize(load_part(base.pipeline, "tokenizer", work.device), texts)
         parts = {part: folder_digest(base.pipeline / part, sha256_of) for part in ("text_encoder", "tokenizer")}
-        cache = ArrayCache(work.cache_for("captions") / digest(parts | {"dtype": "float32", "format": 1})[:32])
+        arrays = ArrayCache(work.cache_for("captions") / digest(parts | {"dtype": "float32", "format": 1})[:32])
         keys = [digest(row) for row in tokens.tolist()]
-        encoder: Any = None
+
+        @cache
+        def text_encoder() -> CLIPTextModel:
+            model: CLIPTextModel = load_part(base.pipeline, "text_encoder", work.device)
+            return model
 
         def compute(rows: Sequence[int]) -> NDArray[np.float32]:
-            nonlocal encoder
-            encoder = encoder or load_part(base.pipeline, "text_encoder", work.device)
+            model = text_encoder()
             with torch.inference_mode():
-                states = [encoder(tokens[row : row + 1].to(work.device))[0].float().cpu() for row in rows]
+                states = [model(tokens[row : row + 1].to(work.device))[0].float().cpu() for row in rows]
             return torch.cat(states).numpy()
 
-        places = cache.fill(keys, compute, work)
+        places = arrays.fill(keys, compute, work)
         self.places = [places[key] for key in keys]
-        self.shards = {place.shard: cache.read(place.shard) for place in self.places}
+        self.shards = {place.shard: arrays.read(place.shard) for place in self.places}
 
-    def __call__(self, rows: NDArray[np.int64]) -> Any:
+    def __call__(self, rows: NDArray[np.int64]) -> Tensor:
         """float32 (b, tokens, d) of captions by their number."""
         import torch
 

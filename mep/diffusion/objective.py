@@ -1,31 +1,35 @@
 """The denoising objective of latent diffusion."""
 
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from mep.errors import DataError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from mep.diffusion.types import DDPMScheduler, SchedulerConfig
 
-def target_of(scheduler: Any, clean: "Tensor", noise: "Tensor", timesteps: "Tensor") -> "Tensor":
+
+def target_of(scheduler: DDPMScheduler, clean: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
     """What the UNet shall predict, by the scheduler's prediction type: the noise, the velocity or the clean latent.
 
     clean, noise    float32 (b, c, h, w)
     timesteps       int64 (b,)
     Source          Ho et al. 2020, arXiv:2006.11239 (epsilon); Salimans & Ho 2022, arXiv:2202.00512 (velocity)
     """
-    kind = scheduler.config.prediction_type
+    kind = scheduler.config["prediction_type"]
     if kind == "epsilon":
         return noise
     if kind == "v_prediction":
-        return scheduler.get_velocity(clean, noise, timesteps)
+        return scheduler.get_velocity(clean, noise, timesteps)  # type: ignore[arg-type]  # any integers will do
     if kind == "sample":
         return clean
     raise ValueError(f"unknown prediction type {kind}")
 
 
-def loss_weights(scheduler: Any, timesteps: "Tensor", gamma: float | None) -> "Tensor":
+def loss_weights(scheduler: DDPMScheduler, timesteps: Tensor, gamma: float | None) -> Tensor:
     """Weight of each squared error, float32 (b,): one, or min-SNR-gamma (Hang et al. 2023, arXiv:2303.09556)."""
     import torch
 
@@ -34,30 +38,30 @@ def loss_weights(scheduler: Any, timesteps: "Tensor", gamma: float | None) -> "T
     signal = scheduler.alphas_cumprod.to(timesteps.device)[timesteps].float()
     snr = signal / (1 - signal).clamp_min(1e-12)
     divisor = {"epsilon": snr, "v_prediction": snr + 1, "sample": torch.ones_like(snr)}
-    return snr.clamp_max(gamma) / divisor[scheduler.config.prediction_type]
+    return snr.clamp_max(gamma) / divisor[scheduler.config["prediction_type"]]
 
 
-def denoising_errors(prediction: "Tensor", target: "Tensor") -> "Tensor":
+def denoising_errors(prediction: Tensor, target: Tensor) -> Tensor:
     """Mean squared error of each image, float32 (b,)."""
     return (prediction.float() - target.float()).pow(2).mean(dim=tuple(range(1, prediction.ndim)))
 
 
-def noise_scheduler_of(config: Any, prediction: str | None, zero_terminal_snr: bool) -> Any:
+def noise_scheduler_of(config: SchedulerConfig, prediction: str | None, zero_terminal_snr: bool) -> DDPMScheduler:
     """The noise schedule that a model is trained on: its own, with what the recipe changes.
 
     config              the configuration of the base's scheduler
     prediction          what the UNet shall predict; None as the base
     zero_terminal_snr   stretch the schedule until its last step is pure noise (Lin et al. 2024, arXiv:2305.08891)
 
-    DataError           the UNet predicts the noise, which says nothing of the image where there is only noise
+    DataError           the UNet predicts the noise, which says nothing about the image where all is noise
     """
-    from diffusers import DDPMScheduler
+    from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 
-    changes: dict[str, Any] = {"prediction_type": prediction} if prediction else {}
+    changes: dict[str, str | bool] = {"prediction_type": prediction} if prediction else {}
     if zero_terminal_snr:
         changes |= {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
-    scheduler = DDPMScheduler.from_config(config, **changes)
-    if zero_terminal_snr and scheduler.config.prediction_type == "epsilon":
+    scheduler: DDPMScheduler = DDPMScheduler.from_config(config, **changes)
+    if zero_terminal_snr and scheduler.config["prediction_type"] == "epsilon":
         raise DataError(
             "a model that predicts the noise cannot learn from a schedule that ends in pure noise",
             hint="set training.prediction to v_prediction, or leave zero_terminal_snr out",

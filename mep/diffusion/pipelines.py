@@ -1,5 +1,7 @@
 """Loading a StableDiffusionPipeline, and the way pixels and captions enter it."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,14 +15,13 @@ from mep.machine.libraries import prepare_libraries
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from mep.diffusion.types import StableDiffusionPipeline
 
-NO_CHECKER: dict[str, Any] = {
+NO_CHECKER: dict[str, bool | None] = {
     "safety_checker": None,  # it judges photographs, not tissue
     "feature_extractor": None,
     "requires_safety_checker": False,
 }
-
-
 LORA_FILE = "pytorch_lora_weights.safetensors"
 
 
@@ -32,15 +33,15 @@ def check_pipeline(folder: Path) -> None:
             f"{folder} holds no model: it has no model_index.json",
             hint="name one that StableDiffusionPipeline.save_pretrained wrote; on several hosts, one that all share",
         )
-    found = read_json(index).get("_class_name")
-    if found != "StableDiffusionPipeline":
+    class_name = read_json(index).get("_class_name")
+    if class_name != "StableDiffusionPipeline":
         raise DataError(
-            f"{folder} holds a {found}, wanted a StableDiffusionPipeline",
+            f"{folder} holds a {class_name}, wanted a StableDiffusionPipeline",
             hint="Stable Diffusion 1.x and 2.x and models of their architecture can be used; others cannot",
         )
 
 
-def load_pipeline(folder: Path, device: str, *, lora_scale: float = 1.0) -> Any:
+def load_pipeline(folder: Path, device: str, *, lora_scale: float = 1.0) -> StableDiffusionPipeline:
     """The diffusers pipeline in a folder, silent and on the device, in float32 and evaluation mode.
 
     lora_scale      how strongly the LoRA weights that lie in `lora/` beside the folder, if any, change the model
@@ -49,8 +50,9 @@ def load_pipeline(folder: Path, device: str, *, lora_scale: float = 1.0) -> Any:
     """
     check_pipeline(folder)
     prepare_libraries()
-    from diffusers import StableDiffusionPipeline
+    from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
 
+    pipeline: StableDiffusionPipeline
     pipeline = StableDiffusionPipeline.from_pretrained(folder, use_safetensors=True, **NO_CHECKER)
     pipeline.set_progress_bar_config(disable=True)
     if (folder.parent / "lora" / LORA_FILE).exists() and lora_scale:
@@ -59,7 +61,8 @@ def load_pipeline(folder: Path, device: str, *, lora_scale: float = 1.0) -> Any:
         pipeline.unload_lora_weights()
     for part in (pipeline.vae, pipeline.text_encoder, pipeline.unet):
         part.eval()
-    return pipeline.to(device)
+    pipeline.to(device)
+    return pipeline
 
 
 def load_part(folder: Path, part: str, device: str, *, dtype: str = "float32") -> Any:
@@ -73,11 +76,11 @@ def load_part(folder: Path, part: str, device: str, *, dtype: str = "float32") -
     import transformers
 
     library, name = read_json(folder / "model_index.json")[part]
-    kind = getattr({"diffusers": diffusers, "transformers": transformers}[library], name)
-    if not issubclass(kind, torch.nn.Module):
-        return kind.from_pretrained(folder / part)
-    wanted = {"torch_dtype" if library == "diffusers" else "dtype": getattr(torch, dtype)}
-    return kind.from_pretrained(folder / part, use_safetensors=True, **wanted).to(device).eval()
+    part_class = getattr({"diffusers": diffusers, "transformers": transformers}[library], name)
+    if not issubclass(part_class, torch.nn.Module):
+        return part_class.from_pretrained(folder / part)
+    precision = {"torch_dtype" if library == "diffusers" else "dtype": getattr(torch, dtype)}
+    return part_class.from_pretrained(folder / part, use_safetensors=True, **precision).to(device).eval()
 
 
 def forget_places(folder: Path) -> None:
@@ -89,20 +92,20 @@ def forget_places(folder: Path) -> None:
             write_json(path, {name: value for name, value in content.items() if not name.endswith("name_or_path")})
 
 
-def to_tensor(pixels: NDArray[np.uint8], device: str = "cpu") -> "Tensor":
+def to_tensor(pixels: NDArray[np.uint8], device: str = "cpu") -> Tensor:
     """uint8 (n, h, w, 3) -> float32 (n, 3, h, w) in [-1, 1]."""
     import torch
 
     return torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def to_pixels(tensor: "Tensor") -> NDArray[np.uint8]:
+def to_pixels(tensor: Tensor) -> NDArray[np.uint8]:
     """float (n, 3, h, w) in [-1, 1] -> uint8 (n, h, w, 3)."""
     scaled = ((tensor.float() + 1) * 127.5).round().clamp(0, 255)
     return scaled.permute(0, 2, 3, 1).cpu().numpy().astype(np.uint8)
 
 
-def encode_prompts(pipeline: Any, texts: list[str]) -> "Tensor":
+def encode_prompts(pipeline: StableDiffusionPipeline, texts: list[str]) -> Tensor:
     """float32 (n, tokens, d): hidden states of captions, padded to the tokenizer's full length as in training of SD."""
     import torch
 
@@ -114,4 +117,5 @@ def encode_prompts(pipeline: Any, texts: list[str]) -> "Tensor":
         return_tensors="pt",
     )
     with torch.inference_mode():
-        return pipeline.text_encoder(tokens.input_ids.to(pipeline.text_encoder.device))[0].float()
+        states: Tensor = pipeline.text_encoder(tokens.input_ids.to(pipeline.text_encoder.device))[0].float()
+    return states

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from mep.artifacts import BaseModel, Images, Latents, TrainingSet, save_table
 from mep.config import Config, digest, folder_digest
-from mep.diffusion.encoding import Encoder, Scaling
+from mep.diffusion.encoding import LatentEncoder, Scaling
 from mep.imaging.pixels import SYMMETRIES
 from mep.machine.array_cache import ArrayCache
 from mep.machine.files import link_or_copy, sha256_of, write_json
@@ -43,7 +43,7 @@ def latents(
     """
     ids = [*training_set.ids, *training_set.validation.ids]
     chosen, turns = images.select(ids), SYMMETRIES[config.symmetries]
-    encoder = Encoder(base, work)
+    encoder = LatentEncoder(base, work)
     shape = "x".join(map(str, Scaling.of(base).shape))
     facts = {"images": len(ids), "symmetries": len(turns), "shape": shape}
     write_json(work.out / "latents.json", facts)
@@ -53,7 +53,7 @@ def latents(
 
     def compute(rows: Sequence[int]) -> "NDArray[np.float32]":
         pixels = work.map(lambda row: chosen.read_square(row, base.resolution), rows)
-        return np.stack([encoder.posterior(one, turns) for one in pixels])
+        return np.stack([encoder.posterior(image, turns) for image in pixels])
 
     settings = {"autoencoder": folder_digest(base.pipeline / "vae", sha256_of), "side": base.resolution}
     settings |= {"symmetries": turns, "dtype": "float32", "format": 1}
@@ -61,11 +61,11 @@ def latents(
         settings["window"] = images.window  # the digest of deep grey is of what is stored, not of what is seen
     cache = ArrayCache(work.cache_for("latents") / digest(settings)[:32])
     places = cache.fill(chosen.sha256, compute, work)
-    found = [places[key] for key in chosen.sha256]
-    for shard in sorted({place.shard for place in found}):
+    rows = [places[key] for key in chosen.sha256]
+    for shard in sorted({place.shard for place in rows}):
         link_or_copy(cache.path(shard), work.out / "shards" / f"{shard}.npy")
     save_table(
         work.out / "index.parquet",
-        {"id": ids, "shard": [place.shard for place in found], "row": [place.row for place in found]},
+        {"id": ids, "shard": [place.shard for place in rows], "row": [place.row for place in rows]},
     )
     return Latents(work.out)

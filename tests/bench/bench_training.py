@@ -63,9 +63,10 @@ def prepare(root: Path, options: argparse.Namespace):
 
 def ours(root: Path, options: argparse.Namespace) -> Callable[[int], object]:
     from mep.stages.training.build import assemble
+    from mep.stages.training.setup import TrainingInputs
 
     config, parts, work = prepare(root, options)
-    assembled = assemble(config, *parts, work)
+    assembled = assemble(config, TrainingInputs(*parts), work)
     global STATE
     STATE = assembled.state
     return assembled.step

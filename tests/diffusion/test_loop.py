@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mep.diffusion.checkpoints import Checkpoints
-from mep.diffusion.loop import LossLog, batch_rows, optimise
+from mep.diffusion.loop import LoopSettings, LossLog, batch_rows, optimise
 from mep.errors import DataError, EnvironmentLacks, Interrupted
 from mep.machine.files import read_json_lines
 from mep.machine.work import Work
@@ -32,7 +32,8 @@ def train(work, steps=STEPS, learning_rate=1e-2):
         schedule.step()
         return {"loss": loss.detach()}
 
-    log = optimise(work, "fit", steps, step, {"model": model, "optimizer": optimizer, "schedule": schedule})
+    state = {"model": model, "optimizer": optimizer, "schedule": schedule}
+    log = optimise(work, LoopSettings("fit", steps), step, state)
     return model.weight.detach().clone(), log.read_text()
 
 
@@ -89,9 +90,9 @@ def test_a_loss_that_explodes_stops_at_the_last_good_checkpoint_also_after_a_res
     work = Work(folder=tmp_path, checkpoint_every_s=0, stop_signal=stopping_after(stop) if stop else lambda: None)
     if stop:
         with pytest.raises(Interrupted):
-            optimise(work, "fit", 100, step, {})
+            optimise(work, LoopSettings("fit", 100), step, {})
     with pytest.raises(DataError, match=r"rose from 0.2 to 5 by step 74.*diverged") as caught:
-        optimise(Work(folder=tmp_path, checkpoint_every_s=0), "fit", 100, step, {})
+        optimise(Work(folder=tmp_path, checkpoint_every_s=0), LoopSettings("fit", 100), step, {})
     assert caught.value.field == "training.learning_rate"
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from training_parts import COMMON, TINY, Inputs
 
-from mep.diffusion.ema import Average
+from mep.diffusion.ema import EMA
 from mep.diffusion.pipelines import load_pipeline
 from mep.errors import DataError, EnvironmentLacks, Interrupted
 from mep.machine.settings import TrainingMachine
@@ -25,6 +25,7 @@ from mep.stages.training.batches import Batch
 from mep.stages.training.build import assemble
 from mep.stages.training.config import TrainingConfig
 from mep.stages.training.optimizers import round_stochastically
+from mep.stages.training.setup import TrainingInputs
 from mep.stages.training.step import share_of
 
 UNET = "diffusion_pytorch_model.safetensors"
@@ -41,31 +42,30 @@ def calm(inputs, tmp_path_factory):
     return inputs.train(tmp_path_factory.mktemp("calm"))
 
 
-def parts_of(inputs, folder, **settings):
+def setup_of(inputs, folder, **settings):
     config = TrainingConfig.model_validate(COMMON | settings)
     work = Work(folder=folder / "training", cache=folder / "cache", seed=3)
     latents = inputs.latents(config, inputs.base, folder)
-    return assemble(config, inputs.images, inputs.training_set, inputs.prompts, inputs.base, latents, work)
+    given = TrainingInputs(inputs.images, inputs.training_set, inputs.prompts, inputs.base, latents)
+    return assemble(config, given, work)
 
 
 @pytest.mark.parametrize("gamma", [None, 5.0])
 @pytest.mark.parametrize("kind", ["epsilon", "v_prediction", "sample"])
 def test_the_loss_is_that_of_a_plain_computation_with_diffusers(inputs, tmp_path, kind, gamma):
     settings = {"noise_offset": 0.1, "input_perturbation": 0.1, "prediction": kind, "snr_gamma": gamma}
-    parts = parts_of(inputs, tmp_path, **settings)
+    setup = setup_of(inputs, tmp_path, **settings)
     scheduler = DDPMScheduler.from_pretrained(inputs.base.pipeline / "scheduler", prediction_type=kind)
     unet = UNet2DConditionModel.from_pretrained(inputs.base.pipeline / "unet")
-    batch = parts.step.batches(0, 1000)
+    batch = setup.step.batches(0, 1000)
     with torch.no_grad():
-        ours = parts.step.errors(batch).mean()
+        ours = setup.step.errors(batch).mean()
         noisy = scheduler.add_noise(batch.clean, batch.added, batch.timesteps)
         predicted = unet(noisy, batch.timesteps, batch.captions).sample
     velocity = scheduler.get_velocity(batch.clean, batch.noise, batch.timesteps)
     target = {"epsilon": batch.noise, "v_prediction": velocity, "sample": batch.clean}[kind]
     error = torch.nn.functional.mse_loss(predicted, target, reduction="none").mean((1, 2, 3))
-    if (
-        gamma
-    ):  # Hang et al. 2023, as the training script of diffusers has it; its clean latent has the weight min(snr, 5)
+    if gamma:  # Hang et al. 2023, as diffusers' training script has it; its clean latent has the weight min(snr, 5)
         snr = compute_snr(scheduler, batch.timesteps)
         capped = snr.clamp_max(gamma)
         error *= {"epsilon": capped / snr, "v_prediction": capped / (snr + 1), "sample": capped}[kind]
@@ -74,7 +74,7 @@ def test_the_loss_is_that_of_a_plain_computation_with_diffusers(inputs, tmp_path
 
 def test_noise_offset_and_perturbation_act_where_their_papers_say(inputs, tmp_path):
     plain, offset, perturbed = (
-        parts_of(inputs, tmp_path / str(n), **settings).step.batches(0, 1000)
+        setup_of(inputs, tmp_path / str(n), **settings).step.batches(0, 1000)
         for n, settings in enumerate(({}, {"noise_offset": 0.5}, {"input_perturbation": 0.5}))
     )
     shift = offset.noise - plain.noise
@@ -85,9 +85,9 @@ def test_noise_offset_and_perturbation_act_where_their_papers_say(inputs, tmp_pa
 
 
 def test_a_share_of_captions_is_empty(inputs, tmp_path):
-    parts = parts_of(inputs, tmp_path, caption_dropout=0.25, global_batch_size=400)
-    empty = parts.step.batches.captions(np.array([2]))
-    captions = parts.step.batches(0, 1000).captions
+    setup = setup_of(inputs, tmp_path, caption_dropout=0.25, global_batch_size=400)
+    empty = setup.step.batches.encoded.captions(np.array([2]))
+    captions = setup.step.batches(0, 1000).captions
     share = float((captions == empty).flatten(1).all(1).float().mean())
     assert share == pytest.approx(0.25, abs=0.065)  # three standard errors of 400 draws
 
@@ -175,7 +175,7 @@ def test_the_last_weights_and_their_average_are_both_kept(inputs, calm, tmp_path
 def test_the_average_is_that_of_diffusers():
     torch.manual_seed(0)
     weights = [torch.nn.Parameter(torch.randn(4)) for _ in range(2)]
-    ours, theirs = Average(weights, 0.9), EMAModel(weights, decay=0.9, use_ema_warmup=False)
+    ours, theirs = EMA(weights, 0.9), EMAModel(weights, decay=0.9, use_ema_warmup=False)
     for _ in range(40):
         for weight in weights:
             weight.data += torch.randn(4)

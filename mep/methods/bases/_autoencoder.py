@@ -11,7 +11,7 @@ from pydantic import Field
 
 from mep.artifacts import Images
 from mep.config import Config
-from mep.diffusion.loop import batch_rows, optimise
+from mep.diffusion.loop import LoopSettings, batch_rows, optimise
 from mep.diffusion.pipelines import to_tensor
 from mep.imaging.pixels import SYMMETRIES, symmetry
 from mep.machine.work import Work
@@ -58,7 +58,7 @@ def train_autoencoder(vae: Any, config: AutoencoderTraining, images: Images, res
     import torch
     from diffusers.optimization import get_scheduler
 
-    from mep.diffusion.ema import Average
+    from mep.diffusion.ema import EMA
 
     pixels = _pixels(images, resolution, work)
     parameters = list(vae.parameters())
@@ -66,7 +66,7 @@ def train_autoencoder(vae: Any, config: AutoencoderTraining, images: Images, res
     schedule = get_scheduler(
         "cosine", optimizer, num_warmup_steps=min(30, config.steps // 4), num_training_steps=config.steps
     )
-    average = Average(parameters, config.ema_decay)
+    ema = EMA(parameters, config.ema_decay)
     weights, turns = np.ones(len(pixels)), SYMMETRIES[config.symmetries]
 
     def step(number: int) -> dict[str, Any]:
@@ -89,12 +89,12 @@ def train_autoencoder(vae: Any, config: AutoencoderTraining, images: Images, res
         optimizer.step()
         schedule.step()
         optimizer.zero_grad(set_to_none=True)
-        average.step()
+        ema.step()
         return {"loss": loss.detach(), "pixel_error": pixel_error.detach()}
 
-    state = {"vae": vae, "optimizer": optimizer, "schedule": schedule, "average": average}
-    log = optimise(work, "autoencoder", config.steps, step, state, n_images=config.batch_size)
-    average.keep()
+    state = {"vae": vae, "optimizer": optimizer, "schedule": schedule, "average": ema}
+    log = optimise(work, LoopSettings("autoencoder", config.steps, config.batch_size), step, state)
+    ema.keep()
     vae.eval()
     normalise_latents(vae, to_tensor(pixels[:256], work.device))
     return log

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from mep.config import digest
-from mep.diffusion.loop import batch_rows, optimise
+from mep.diffusion.loop import LoopSettings, batch_rows, optimise
 from mep.imaging.pixels import SYMMETRIES, symmetry
 from mep.machine.hub import ModelReference
 from mep.machine.libraries import prepare_libraries
@@ -83,9 +83,8 @@ class Cnn(Probe):
             return {"loss": loss.detach()}
 
         name = f"probe-{digest([seed, len(train)])[:16]}"
-        optimise(
-            own, name, self.steps, step, {"model": network.model, "adam": optimizer, "rate": schedule, "best": best}
-        )
+        state = {"model": network.model, "adam": optimizer, "rate": schedule, "best": best}
+        optimise(own, LoopSettings(name, self.steps), step, state)
         network.model.load_state_dict(best.weights)
         return Fitted(network.probabilities, {"step": best.step, "validation_auroc": best.area})
 

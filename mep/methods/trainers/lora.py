@@ -75,7 +75,7 @@ class Lora(Trainer):
 
     def save(self, denoiser: "Denoiser", folder: Path) -> None:
         from diffusers import StableDiffusionPipeline
-        from diffusers.utils import convert_state_dict_to_diffusers
+        from diffusers.utils.state_dict_utils import convert_state_dict_to_diffusers
         from peft.utils import get_peft_model_state_dict
 
         layers: dict[str, Any] = {}

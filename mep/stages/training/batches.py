@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mep.diffusion.encoding import Captions, Encoder, Scaling, tokenize
+from mep.diffusion.encoding import Captions, LatentEncoder, Scaling, tokenize
 from mep.diffusion.loop import batch_rows
 from mep.diffusion.pipelines import load_part
 from mep.imaging.pixels import SYMMETRIES
@@ -18,12 +18,36 @@ from mep.imaging.pixels import SYMMETRIES
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from mep.artifacts import BaseModel, Images, Latents, Prompts, TrainingSet
+    from mep.artifacts import BaseModel, Images, Prompts, TrainingSet
     from mep.machine.work import Work
     from mep.stages.training.config import TrainingConfig
+    from mep.stages.training.setup import TrainingInputs
 
-Posterior = Callable[[Sequence[str], "NDArray[np.int64]"], tuple[Tensor, Tensor]]
+Posterior: TypeAlias = Callable[[Sequence[str], "NDArray[np.int64]"], tuple[Tensor, Tensor]]
 """Image ids and the symmetry of each -> mean and standard deviation, float32 (b, c, h, w), unscaled."""
+CaptionLookup: TypeAlias = Callable[["NDArray[np.int64]"], Tensor]
+"""Numbers of captions -> hidden states, or tokens where the text encoder is trained. The captions of the prompts come
+first, then the empty one, then the variants of the prompts."""
+
+
+@dataclass(frozen=True)
+class EncodedInputs:
+    """Images and captions as the model sees them."""
+
+    prompts: Prompts
+    captions: CaptionLookup
+    posterior: Posterior
+    scaling: Scaling
+
+
+def encode_inputs(config: TrainingConfig, inputs: TrainingInputs, work: Work) -> EncodedInputs:
+    """Encode the captions, and find the latents of the images."""
+    return EncodedInputs(
+        inputs.prompts,
+        captions_of(config, inputs.prompts, inputs.base, work),
+        posterior_of(config, inputs, work),
+        Scaling.of(inputs.base),
+    )
 
 
 @dataclass(frozen=True)
@@ -53,33 +77,24 @@ class Batch:
 class Batches:
     """Gives the batch of a step, or the share of one process in it."""
 
-    def __init__(
-        self,
-        config: TrainingConfig,
-        training_set: TrainingSet,
-        prompts: Prompts,
-        posterior: Posterior,
-        captions: Callable[[NDArray[np.int64]], Tensor],
-        scaling: Scaling,
-        work: Work,
-    ):
-        """captions: by the number of the prompt; then comes the empty caption, then the variants"""
-        self.config, self.work, self.ids = config, work, training_set.ids
-        self.weights, self.posterior, self.captions, self.scaling = training_set.weights, posterior, captions, scaling
+    def __init__(self, config: TrainingConfig, training_set: TrainingSet, encoded: EncodedInputs, work: Work):
+        self.config, self.encoded, self.work = config, encoded, work
+        self.ids, self.weights = training_set.ids, training_set.weights
+        prompts = encoded.prompts
         self.prompt_rows = np.array([prompts.of_image[image_id] for image_id in training_set.ids])
         self.empty = len(prompts.prompts)
         self.texts = numbers_of(prompts)
         self.n_turns = len(SYMMETRIES[config.symmetries])
 
     def __call__(self, step: int, n_timesteps: int, share: slice = slice(None)) -> Batch:
-        """The whole batch is drawn whoever asks, so that processes that share it agree; only the share is read."""
-        config, size = self.config, self.config.global_batch_size
+        """Every process draws the whole batch, so that all agree on it, and reads only its share."""
+        config, encoded, size = self.config, self.encoded, self.config.global_batch_size
         rows = batch_rows(self.work, step, size, self.weights)
         rng = self.work.rng("step", step)
         turns = rng.integers(self.n_turns, size=size)
         dropped = rng.random(size) < config.caption_dropout
         generator = torch.Generator().manual_seed(self.work.seed_for("noise", step))
-        shape = (size, *self.scaling.shape)
+        shape = (size, *encoded.scaling.shape)
         spread, noise = (torch.randn(shape, generator=generator) for _ in range(2))
         level = torch.rand(size, generator=generator)
         if config.timesteps == "stratified":
@@ -89,42 +104,41 @@ class Batches:
         added = noise
         if config.input_perturbation:
             added = noise + config.input_perturbation * torch.randn(shape, generator=generator)
-        mean, std = self.posterior([self.ids[row] for row in rows[share]], turns[share])
+        mean, std = encoded.posterior([self.ids[row] for row in rows[share]], turns[share])
         shown = self.prompt_rows[rows]
         if self.texts.shape[1] > 1:
             shown = self.texts[shown, self.work.rng("variant", step).integers(self.texts.shape[1], size=size)]
-        captions = self.captions(np.where(dropped, self.empty, shown)[share])
-        clean = self.scaling(mean + std * spread[share])
+        captions = encoded.captions(np.where(dropped, self.empty, shown)[share])
+        clean = encoded.scaling(mean + std * spread[share])
         return Batch(clean, noise[share], added[share], (level * n_timesteps).long()[share], captions)
 
 
-def posterior_of(config: TrainingConfig, images: Images, base: BaseModel, latents: Latents, work: Work) -> Posterior:
+def posterior_of(config: TrainingConfig, inputs: TrainingInputs, work: Work) -> Posterior:
     """From the cached latents, or from the pixels where the recipe turns the cache off."""
+    latents = inputs.latents
     if not latents.cached:
-        return _from_pixels(config, images, base, work)
+        return _from_pixels(config, inputs.images, inputs.base, work)
     index = latents.index
     places = dict(zip(index["id"], zip(index["shard"], index["row"], strict=True), strict=True))
     shards = {name: latents.shard(name) for name in set(index["shard"])}
 
     def read(ids: Sequence[str], turns: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        found = [
-            shards[places[image_id][0]][places[image_id][1], turn] for image_id, turn in zip(ids, turns, strict=True)
-        ]
-        both = torch.from_numpy(np.stack(found))
-        return both[:, 0], both[:, 1]
+        rows = [(*places[image_id], turn) for image_id, turn in zip(ids, turns, strict=True)]
+        values = torch.from_numpy(np.stack([shards[shard][row, turn] for shard, row, turn in rows]))
+        return values[:, 0], values[:, 1]
 
     return read
 
 
 def _from_pixels(config: TrainingConfig, images: Images, base: BaseModel, work: Work) -> Posterior:
-    encoder, numbers = Encoder(base, work), SYMMETRIES[config.symmetries]
+    encoder, numbers = LatentEncoder(base, work), SYMMETRIES[config.symmetries]
     position = {image_id: row for row, image_id in enumerate(images.ids)}
 
     def read(ids: Sequence[str], turns: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         pixels = work.map(lambda image_id: images.read_square(position[image_id], base.resolution), ids)
-        found = [encoder.posterior(one, [numbers[turn]])[0] for one, turn in zip(pixels, turns, strict=True)]
-        both = torch.from_numpy(np.stack(found))
-        return both[:, 0], both[:, 1]
+        posteriors = [encoder.posterior(image, [numbers[turn]])[0] for image, turn in zip(pixels, turns, strict=True)]
+        values = torch.from_numpy(np.stack(posteriors))
+        return values[:, 0], values[:, 1]
 
     return read
 
@@ -136,9 +150,8 @@ def numbers_of(prompts: Prompts) -> NDArray[np.int64]:
     return np.column_stack([np.arange(n), variants])
 
 
-def captions_of(config: TrainingConfig, prompts: Prompts, base: BaseModel, work: Work) -> Any:
-    """Captions by number, of prompts, then the empty one, then of variants: hidden states, or tokens where the text
-    encoder is trained with the rest."""
+def captions_of(config: TrainingConfig, prompts: Prompts, base: BaseModel, work: Work) -> CaptionLookup:
+    """Hidden states of the captions, or tokens where the text encoder is trained with the rest."""
     variants = (text for prompt in prompts.prompts for text in prompt.variants)
     texts = [*(prompt.text for prompt in prompts.prompts), "", *variants]
     if config.text_encoder == "frozen":

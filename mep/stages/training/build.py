@@ -3,134 +3,80 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import torch
 
-from mep.diffusion.checkpoints import Stateful, room_for
+from mep.diffusion.checkpoints import check_room
 from mep.diffusion.denoiser import Denoiser
-from mep.diffusion.ema import Average, TrainedWeights
-from mep.diffusion.encoding import Scaling
+from mep.diffusion.ema import EMA
+from mep.diffusion.loop import LoopSettings
 from mep.diffusion.objective import noise_scheduler_of
 from mep.diffusion.pipelines import load_part
 from mep.errors import EnvironmentLacks
-from mep.stages.training.batches import Batches, captions_of, posterior_of
-from mep.stages.training.fsdp import WatchWhole, Whole, WholeOptimizer, shard
-from mep.stages.training.optimizers import build_optimizer
-from mep.stages.training.processes import Team, accelerator_of
+from mep.stages.training.batches import Batches, encode_inputs
+from mep.stages.training.fsdp import shard
+from mep.stages.training.optimizers import build_optimizer, build_schedule
+from mep.stages.training.processes import AccelerateGroup
+from mep.stages.training.setup import TrainedModel
 from mep.stages.training.step import Step
 from mep.stages.training.trackers import trackers_of
-from mep.stages.training.validation import Seen, Watch
+from mep.stages.training.validation import Validation, ValidationData
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from mep.artifacts import BaseModel, Images, Latents, Prompts, TrainingSet
-    from mep.diffusion.loop import Observer, Tracker
+    from mep.artifacts import BaseModel
+    from mep.diffusion.checkpoints import Stateful
     from mep.machine.work import Work
     from mep.stages.training.config import TrainingConfig
+    from mep.stages.training.setup import TrainingInputs
 
 
 @dataclass(frozen=True)
-class Parts:
+class TrainingSetup:
     """What a training is made of."""
 
-    denoiser: Denoiser
-    noise_scheduler: Any
-    average: Average
+    config: TrainingConfig
+    model: TrainedModel
     step: Step
-    watch: Watch
-    crew: Team
-    trackers: list[Tracker]
-    fresh: Callable[[], Denoiser]
-    """The module as it was before the first step, whole and on the CPU."""
+    validation: Validation
+    loop: LoopSettings
 
     @property
     def state(self) -> dict[str, Stateful]:
         """All that determines what the next step does."""
-        step, weights = self.step, TrainedWeights(self.denoiser.trained())
-        sharded = self.crew.sharded
-        return {
-            "weights": Whole(weights) if sharded else weights,
-            "optimizer": WholeOptimizer(step.optimizer) if sharded else step.optimizer,
-            "schedule": step.schedule,
-            "average": Whole(self.average) if sharded else self.average,
-            "micro-batch": step.micro,
-            "scaler": step.scaler,
-        }
-
-    @property
-    def observer(self) -> Observer:
-        return WatchWhole(self.watch, self.whole, self.crew.device) if self.crew.sharded else self.watch
-
-    def whole(self) -> tuple[Denoiser, Average] | None:
-        """The module with its weights and their average, as the main process has it; on the CPU where it was in parts.
-
-        All processes call this alike; None for the others.
-        """
-        if not self.crew.sharded:
-            return (self.denoiser, self.average) if self.crew.is_main else None
-        weights, average = (self.state[name].state_dict() for name in ("weights", "average"))
-        if not self.crew.is_main:
-            return None
-        denoiser = self.fresh()
-        TrainedWeights(denoiser.trained()).load_state_dict(weights)
-        mean = Average(list(denoiser.trained().values()), self.average.decay)
-        mean.load_state_dict(average)
-        return denoiser, mean
+        return self.model.state | self.step.state
 
 
-def assemble(
-    config: TrainingConfig,
-    images: Images,
-    training_set: TrainingSet,
-    prompts: Prompts,
-    base: BaseModel,
-    latents: Latents,
-    work: Work,
-) -> Parts:
-    """Build model, optimizer, batches and what watches them, from the inputs of the stage."""
-    _set_precision(config)
-    accelerator = accelerator_of(work, config.global_batch_size)
-    captions = captions_of(config, prompts, base, work)  # before the UNet: the text encoder is gone again then
-    posterior = posterior_of(config, images, base, latents, work)
-    scaling = Scaling.of(base)
+def assemble(config: TrainingConfig, inputs: TrainingInputs, work: Work) -> TrainingSetup:
+    """Build model, optimizer, batches and validation from the inputs of the stage."""
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = config.precision == "tf32"
+    group = AccelerateGroup(work, config.global_batch_size)
+    encoded = encode_inputs(config, inputs, work)  # before the UNet is loaded: the text encoder is gone by then
+    model = _build_model(config, inputs.base, group, work)
+    trackers = trackers_of(work) if group.is_main else []
+    batches = Batches(config, inputs.training_set, encoded, work)
+    data = ValidationData(config.watch, inputs, encoded, model.noise_scheduler, work)
+    validation = Validation(config, model, data, trackers)
+    loop = LoopSettings("training", config.steps, config.global_batch_size, group, validation, trackers)
+    return TrainingSetup(config, model, Step(config, model, batches, work), validation, loop)
+
+
+def _build_model(config: TrainingConfig, base: BaseModel, group: AccelerateGroup, work: Work) -> TrainedModel:
     scheduler_config = load_part(base.pipeline, "scheduler", work.device).config
     noise_scheduler = noise_scheduler_of(scheduler_config, config.prediction, config.zero_terminal_snr)
-    crew = Team(accelerator, work.device, sharded=work.machine.sharded)
-    denoiser = _denoiser(config, base, work, "cpu" if crew.sharded else work.device)
-    if crew.sharded:
+    denoiser = _build_denoiser(config, base, work, "cpu" if group.sharded else work.device)
+    if group.sharded:
         shard(denoiser, work.device)
     parameters = list(denoiser.trained().values())
     optimizer = build_optimizer(config, parameters)
-    average = Average(parameters, config.ema_decay if crew.is_main or crew.sharded else 0.0)
-    room_for(work.folder, parameters, config.optimizer, averaged=bool(config.ema_decay))
-    batches = Batches(config, training_set, prompts, posterior, captions, scaling, work)
-    schedule = _schedule(config, optimizer)
-    trackers = trackers_of(work) if accelerator.is_main_process else []
-    validation = training_set.validation
-    seen = Seen(config.watch, prompts, validation, posterior, captions, scaling, noise_scheduler, base, work)
-    return Parts(
-        denoiser=denoiser,
-        noise_scheduler=noise_scheduler,
-        average=average,
-        step=Step(
-            config, denoiser, noise_scheduler, batches, optimizer, schedule, average, accelerator, work, crew.sharded
-        ),
-        watch=Watch(config.watch, config.steps, denoiser, average, seen, trackers),
-        crew=crew,
-        trackers=trackers,
-        fresh=lambda: _denoiser(config, base, work, "cpu"),
-    )
+    ema = EMA(parameters, config.ema_decay if group.is_main or group.sharded else 0.0)
+    check_room(work.folder, parameters, config.optimizer, averaged=bool(config.ema_decay))
+    fresh = partial(_build_denoiser, config, base, work, "cpu")
+    return TrainedModel(denoiser, noise_scheduler, optimizer, build_schedule(config, optimizer), ema, group, fresh)
 
 
-def _set_precision(config: TrainingConfig) -> None:
-    parts: list[Any] = [torch.backends.cuda.matmul, torch.backends.cudnn]
-    for part in parts:
-        part.allow_tf32 = config.precision == "tf32"
-
-
-def _denoiser(config: TrainingConfig, base: BaseModel, work: Work, device: str) -> Denoiser:
+def _build_denoiser(config: TrainingConfig, base: BaseModel, work: Work, device: str) -> Denoiser:
     """The module that is trained, in training mode, with the machine's ways to save memory and time."""
     dtype = {"fp32": "float32", "bf16": "bfloat16"}[config.weights]
     unet = load_part(base.pipeline, "unet", device, dtype=dtype)
@@ -154,14 +100,3 @@ def _denoiser(config: TrainingConfig, base: BaseModel, work: Work, device: str) 
     if work.machine.compile:
         denoiser.compile()
     return denoiser
-
-
-def _schedule(config: TrainingConfig, optimizer: Any) -> Any:
-    from diffusers.optimization import get_scheduler
-
-    return get_scheduler(
-        config.schedule,
-        getattr(optimizer, "inner", optimizer),
-        num_warmup_steps=config.warmup_steps,
-        num_training_steps=config.steps,
-    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -11,19 +11,22 @@ from torch import Tensor, nn
 from mep.errors import EnvironmentLacks
 
 if TYPE_CHECKING:
+    from torch.optim.lr_scheduler import LRScheduler
+
+    from mep.diffusion.checkpoints import State
     from mep.stages.training.config import TrainingConfig
 
 
-def build_optimizer(config: TrainingConfig, parameters: Sequence[nn.Parameter]) -> Any:
+def build_optimizer(config: TrainingConfig, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
     """The optimizer that a recipe names.
 
     EnvironmentLacks    8-bit AdamW without bitsandbytes
     """
-    rounded = any(one.dtype != torch.float32 for one in parameters)
-    groups: Any = [{"params": [one]} for one in parameters] if rounded else list(parameters)
+    low_precision = any(parameter.dtype != torch.float32 for parameter in parameters)
+    groups: Any = [{"params": [parameter]} for parameter in parameters] if low_precision else list(parameters)
     common: dict[str, Any] = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
     if config.optimizer == "adamw":
-        optimizer: Any = torch.optim.AdamW(groups, fused=True, **common)
+        optimizer: torch.optim.Optimizer = torch.optim.AdamW(groups, fused=True, **common)
     elif config.optimizer == "adamw_8bit":
         optimizer = bitsandbytes().optim.AdamW8bit(groups, **common)
     else:
@@ -31,7 +34,20 @@ def build_optimizer(config: TrainingConfig, parameters: Sequence[nn.Parameter]) 
 
         fixed = {"scale_parameter": False, "relative_step": False, "warmup_init": False}  # the schedule sets the rate
         optimizer = Adafactor(groups, **common, **fixed)
-    return Rounded(optimizer) if rounded else optimizer
+    # the wrapper has all methods that a training calls
+    return cast(torch.optim.Optimizer, StochasticRounding(optimizer)) if low_precision else optimizer
+
+
+def build_schedule(config: TrainingConfig, optimizer: torch.optim.Optimizer) -> LRScheduler:
+    """The learning rate schedule that a recipe names."""
+    from diffusers.optimization import get_scheduler
+
+    return get_scheduler(
+        config.schedule,
+        getattr(optimizer, "inner", optimizer),
+        num_warmup_steps=config.warmup_steps,
+        num_training_steps=config.steps,
+    )
 
 
 def bitsandbytes() -> Any:
@@ -45,20 +61,19 @@ def bitsandbytes() -> Any:
     return package
 
 
-class Rounded:
+class StochasticRounding:
     """Steps an optimizer on weights of low precision, one tensor at a time in float32, and rounds back at random.
 
     An update below half a unit in the last place of a bfloat16 weight (a 256th of its value) would be lost when
     rounded to nearest; rounded up or down in proportion it is kept on average (Zamirai et al. 2020, arXiv:2010.06192).
     """
 
-    def __init__(self, optimizer: Any):
+    def __init__(self, optimizer: torch.optim.Optimizer):
         self.inner = optimizer
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:
-        groups: list[dict[str, Any]] = self.inner.param_groups
-        return groups
+        return self.inner.param_groups
 
     @torch.no_grad()
     def step(self) -> None:
@@ -80,18 +95,17 @@ class Rounded:
     def zero_grad(self, set_to_none: bool = True) -> None:
         self.inner.zero_grad(set_to_none=set_to_none)
 
-    def state_dict(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.inner.state_dict()
-        return found
+    def state_dict(self) -> State:
+        return self.inner.state_dict()
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """torch casts an optimizer's state to the type of its weights; it is float32, so they look like that now."""
+    def load_state_dict(self, state: State) -> None:
+        """Show torch float32 weights while it loads: it casts the state, which is float32, to the type of a weight."""
         weights = [group["params"][0] for group in self.param_groups]
-        kept = [weight.data for weight in weights]
+        contents = [weight.data for weight in weights]
         for weight in weights:
             weight.data = torch.empty(0, dtype=torch.float32, device=weight.device)
         self.inner.load_state_dict(state)
-        for weight, data in zip(weights, kept, strict=True):
+        for weight, data in zip(weights, contents, strict=True):
             weight.data = data
 
 

@@ -3,60 +3,82 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from mep.diffusion.pipelines import to_pixels
 from mep.machine.files import write_atomically
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from torch import Tensor
+
+    from mep.diffusion.types import AutoencoderKL, DPMSolverMultistepScheduler, UNet2DConditionModel
 
 GAP_PX, MARGIN_PX = 2, 56
 """Between the images of a grid, and left of its rows for their names."""
 
 
-def draw(
-    unet: Any, vae: Any, scheduler: Any, captions: Tensor, empty: Tensor, noise: Tensor, *, steps: int, guidance: float
-) -> NDArray[np.uint8]:
-    """Images uint8 (n, h, w, 3) under classifier-free guidance (Ho & Salimans 2022, arXiv:2207.12598).
+@dataclass(frozen=True)
+class GuidedUnet:
+    """A UNet under classifier-free guidance (Ho & Salimans 2022, arXiv:2207.12598).
 
-    captions    float (n, tokens, d) hidden states; empty: (1, tokens, d), of the empty caption
+    captions    float (n, tokens, d)    hidden states
+    empty       float (1, tokens, d)    of the empty caption
+    scale       1 is no guidance
+    """
+
+    unet: UNet2DConditionModel
+    captions: Tensor
+    empty: Tensor
+    scale: float
+
+    def __call__(self, latents: Tensor, timestep: Tensor) -> Tensor:
+        """What the UNet predicts for latents (n, c, h, w), float32 (n, c, h, w)."""
+        if self.scale == 1:
+            return self._predict(latents, timestep, self.captions)
+        states = torch.cat([self.empty.expand_as(self.captions), self.captions])
+        without, towards = self._predict(torch.cat([latents] * 2), timestep, states).chunk(2)
+        return without + self.scale * (towards - without)
+
+    def _predict(self, latents: Tensor, timestep: Tensor, states: Tensor) -> Tensor:
+        dtype = self.unet.dtype
+        predicted: Tensor = self.unet(latents.to(dtype), timestep, states.to(dtype)).sample.float()
+        return predicted
+
+
+def draw_previews(
+    unet: GuidedUnet, vae: AutoencoderKL, scheduler: DPMSolverMultistepScheduler, noise: Tensor, *, steps: int
+) -> NDArray[np.uint8]:
+    """Images uint8 (n, h, w, 3), one for each caption.
+
     noise       float32 (n, c, h, w), variance 1
 
-    Only deterministic schedulers: nothing is drawn but the noise that is given.
+    The scheduler has to be a deterministic one: all randomness is in the noise that is given.
     """
-    import torch
-
-    device = noise.device
-    scheduler.set_timesteps(steps, device=device)
+    scheduler.set_timesteps(steps, device=noise.device)
     latents = noise * scheduler.init_noise_sigma
-    guided = guidance != 1
-    states = torch.cat([empty.expand_as(captions), captions]) if guided else captions
     with torch.inference_mode():
         for timestep in scheduler.timesteps:
-            given = scheduler.scale_model_input(torch.cat([latents] * 2) if guided else latents, timestep)
-            predicted = unet(given.to(unet.dtype), timestep, states.to(unet.dtype)).sample.float()
-            if guided:
-                without, towards = predicted.chunk(2)
-                predicted = without + guidance * (towards - without)
-            latents = scheduler.step(predicted, timestep, latents).prev_sample
-        latents = latents / vae.config.scaling_factor + (vae.config.shift_factor or 0.0)
-        return np.concatenate([to_pixels(vae.decode(one[None]).sample) for one in latents])
+            predicted = unet(scheduler.scale_model_input(latents, timestep), timestep)
+            latents = scheduler.step(predicted, timestep, latents, return_dict=False)[0]
+        latents = latents / vae.config["scaling_factor"] + (vae.config["shift_factor"] or 0.0)
+        return np.concatenate([to_pixels(vae.decode(latent[None]).sample) for latent in latents])
 
 
-def strip(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+def image_strip(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     """Images of one size side by side, with white gaps."""
     height = images[0].shape[0]
     gap = np.full((height, GAP_PX, 3), 255, dtype=np.uint8)
-    parts = [part for image in images for part in (image, gap)]
-    return np.concatenate(parts[:-1], axis=1)
+    columns = [column for image in images for column in (image, gap)]
+    return np.concatenate(columns[:-1], axis=1)
 
 
-def grid(strips: dict[str, NDArray[np.uint8]], path: Path) -> None:
+def save_strips(strips: dict[str, NDArray[np.uint8]], path: Path) -> None:
     """Strips below each other, each with its name on its left, as one PNG."""
     from PIL import Image, ImageDraw
 

@@ -2,50 +2,45 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
+from mep.diffusion.loop import ProcessGroup
 from mep.errors import EnvironmentLacks
 
 if TYPE_CHECKING:
-    from accelerate import Accelerator
-
     from mep.machine.work import Work
 
 
-def accelerator_of(work: Work, images: int) -> Accelerator:
+class AccelerateGroup(ProcessGroup):
     """One process, or those that `accelerate launch` has started; precision stays with the recipe.
 
-    images      of an optimizer step
+    n_images    images in an optimizer step, which the processes share
 
     EnvironmentLacks    there are fewer of them than processes
     """
-    from accelerate import Accelerator
-    from accelerate.state import AcceleratorState
 
-    AcceleratorState._reset_state()  # an arm before this one may have left another precision in it
-    accelerator = Accelerator(cpu=work.device == "cpu", mixed_precision="no", device_placement=False)
-    if accelerator.num_processes > images:
-        raise EnvironmentLacks(
-            f"{accelerator.num_processes} processes cannot share {images} images of an optimizer step",
-            hint="start fewer processes, or raise training.global_batch_size",
-        )
-    return accelerator
+    def __init__(self, work: Work, n_images: int):
+        from accelerate import Accelerator
+        from accelerate.state import AcceleratorState
 
-
-class Team:
-    """Agrees by asking the main process."""
-
-    def __init__(self, accelerator: Accelerator, device: str, *, sharded: bool):
-        self.several, self.device = accelerator.num_processes > 1, device
-        self.is_main = bool(accelerator.is_main_process)
-        self.sharded = sharded and self.several
+        AcceleratorState._reset_state()  # an arm before this one may have left another precision in it
+        self.accelerator = Accelerator(cpu=work.device == "cpu", mixed_precision="no", device_placement=False)
+        self.n, self.rank = self.accelerator.num_processes, self.accelerator.process_index
+        self.device = work.device
+        self.is_main = bool(self.accelerator.is_main_process)
+        self.sharded = work.sharded and self.n > 1
+        if self.n > n_images:
+            raise EnvironmentLacks(
+                f"{self.n} processes cannot share {n_images} images of an optimizer step",
+                hint="start fewer processes, or raise training.global_batch_size",
+            )
 
     def agree(self, number: int) -> int:
-        if not self.several:
+        if self.n == 1:
             return number
         from accelerate.utils import broadcast
 
-        said: Any = broadcast(torch.tensor(number, device=self.device))
-        return int(said)
+        numbers: torch.Tensor = broadcast(torch.tensor(number, device=self.device))
+        return int(numbers)

@@ -24,22 +24,14 @@ def training(
     prepare_libraries()  # a resumed run may begin here
     from mep.stages.training.build import assemble
     from mep.stages.training.export import publish
+    from mep.stages.training.setup import TrainingInputs
 
     if not training_set.ids:
         raise DataError("there is no training image", hint="look at outliers and balancing", field="balancing.method")
     config.check_machine(work)
-    parts = assemble(config, images, training_set, prompts, base, latents, work)
-    log = optimise(
-        work,
-        "training",
-        config.steps,
-        parts.step,
-        parts.state,
-        n_images=config.global_batch_size,
-        crew=parts.crew,
-        observer=parts.observer,
-        trackers=parts.trackers,
-    )
-    if trained := parts.whole():
-        publish(config, *trained, parts, log, base, training_set, prompts, work)
+    inputs = TrainingInputs(images, training_set, prompts, base, latents)
+    setup = assemble(config, inputs, work)
+    log = optimise(work, setup.loop, setup.step, setup.state)
+    if model := setup.model.gathered():
+        publish(setup, model, inputs, log, work)
     return Model(work.out)

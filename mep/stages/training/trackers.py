@@ -1,13 +1,13 @@
-"""Where losses are also written, for people who watch them elsewhere."""
+"""Further places for the losses, for people who follow them in TensorBoard or trackio."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mep.errors import EnvironmentLacks
 
 if TYPE_CHECKING:
-    from mep.diffusion.loop import Tracker
+    from mep.diffusion.loop import LossRow, Tracker
     from mep.machine.work import Work
 
 
@@ -25,13 +25,13 @@ class TensorBoard:
 
     def __init__(self, work: Work):
         try:
-            from torch.utils.tensorboard import SummaryWriter
+            from torch.utils import tensorboard
         except ImportError as error:
             raise _missing("tensorboard") from error
         folder = work.cache_for("tensorboard") / work.folder.name
-        self.writer: Any = SummaryWriter(str(folder))
+        self.writer = tensorboard.SummaryWriter(str(folder))
 
-    def write(self, row: dict[str, Any]) -> None:
+    def write(self, row: LossRow) -> None:
         for name, value in row.items():
             if name != "step":
                 self.writer.add_scalar(name, value, row["step"])
@@ -46,9 +46,9 @@ class Trackio:
             import trackio
         except ImportError as error:
             raise _missing("trackio") from error
-        self.run: Any = trackio.init(project="mep", name=work.folder.name, resume="allow")
+        self.run = trackio.init(project="mep", name=work.folder.name, resume="allow")
 
-    def write(self, row: dict[str, Any]) -> None:
+    def write(self, row: LossRow) -> None:
         self.run.log({name: value for name, value in row.items() if name != "step"}, step=row["step"])
 
 

@@ -1,0 +1,27 @@
+"""The classes that a pipeline is made of, for annotations alone.
+
+Type checkers cannot follow the names that diffusers exports lazily, so these come from the modules that define them.
+Import this under TYPE_CHECKING: it loads diffusers and transformers.
+"""
+
+from diffusers.configuration_utils import FrozenDict as SchedulerConfig
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
+from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
+from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
+from diffusers.schedulers.scheduling_utils import SchedulerMixin
+from transformers.models.clip.modeling_clip import CLIPTextModel
+from transformers.models.clip.tokenization_clip import CLIPTokenizer
+
+__all__ = [
+    "AutoencoderKL",
+    "CLIPTextModel",
+    "CLIPTokenizer",
+    "DDPMScheduler",
+    "DPMSolverMultistepScheduler",
+    "SchedulerConfig",
+    "SchedulerMixin",
+    "StableDiffusionPipeline",
+    "UNet2DConditionModel",
+]
