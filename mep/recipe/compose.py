@@ -1,29 +1,33 @@
-"""Layers of a recipe -> one tree of values for every arm.
+"""A recipe file and its overrides -> one tree of values for every arm.
 
 Later wins: the modality's base layer, the files that the recipe extends, the recipe itself, one of its arms, `--set
 field=value`. Mappings merge key by key, everything else replaces. A method of another `kind` replaces too: the fields
-of the old one mean nothing to it.
+of the old one mean nothing to it. `load` checks what comes out.
 """
 
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import get_args, get_origin
 
 import mep
-from mep.errors import Mistake, Place, RecipeError, printable
-from mep.recipe.matrix import MAX_ARMS, arms_of
-from mep.recipe.model import NAME, Experiment, RecipeFile
-from mep.recipe.reader import Node, parse, parse_recipe, without
-from mep.recipe.text import RecipeText
-from mep.recipe.variables import substituted, variables_of
-from mep.recipe.wording import find_near, inside, is_config, is_family, show
+from mep.config import Anchored
+from mep.errors import Mistake, Place
+from mep.recipe.annotations import inside, is_config, is_family
+from mep.recipe.arms import ArmLayers
+from mep.recipe.model import Experiment, RecipeFile
+from mep.recipe.node import Node
+from mep.recipe.overrides import read_overrides, shapes_arms
+from mep.recipe.reader import parse_recipe
+from mep.recipe.text import RecipeText, read_file
+from mep.recipe.variables import Variables
+from mep.recipe.wording import show
 from mep.registry import member
 
-SHAPING = ("arms", "matrix", "vars")
-"""Keys that tell what the arms are; an override of one applies before the arms are made."""
+MAX_FILES = 32
+"""Files that a recipe and those that it extends may be, each counted as often as it is named."""
 
 MAIN = "main"
 """Name of the only arm of a recipe that names none."""
@@ -32,41 +36,42 @@ MAIN = "main"
 @dataclass(frozen=True)
 class Composition:
     """
+    source      text of the recipe, with those of the files that it extends beside
     arms        arm -> everything it is made of, shaped like a recipe file without arms; the first is the baseline
-    own         arm -> places in the part of the recipe that only this arm has
+    written_in  arm -> places in the part of the recipe that only this arm has
     mistakes    what is wrong with the layers themselves
     """
 
+    source: RecipeText
     arms: dict[str, Node]
-    own: dict[str, set[Place]]
+    written_in: dict[str, set[Place]]
     mistakes: list[Mistake]
 
 
-def compose(recipe: Node, source: RecipeText, overrides: Sequence[str]) -> Composition:
-    """All layers merged, arm by arm."""
-    overlays, mistakes = _overlays(recipe, overrides)
-    for overlay in overlays:
-        if any(overlay.child(key) for key in SHAPING):
-            recipe = merge(recipe, overlay)
-    variables = variables_of(recipe)
-    recipe, unfilled = substituted(recipe, variables, source)
-    mistakes += unfilled
-    on_top = []
-    for overlay in overlays:
-        if not any(overlay.child(key) for key in SHAPING):
-            filled, unfilled = substituted(overlay, variables, source)
-            on_top.append(filled)
-            mistakes += unfilled
-    arms, more = _all_arms(recipe, source)
-    common = without(recipe, {"arms"})
+def compose(file: Path, overrides: Sequence[str]) -> Composition:
+    """All layers of a recipe merged, arm by arm.
+
+    RecipeError     a file is no YAML mapping, or of another format
+    """
+    files = _Files(file.parent)
+    recipe = files.read(file, ())
+    source = replace(files.texts[0], beside=tuple(files.texts[1:]))
+    layers, mistakes = read_overrides(recipe, overrides)
+    for layer in filter(shapes_arms, layers):
+        recipe = merge(recipe, layer)
+    variables = Variables(recipe, source)
+    recipe = variables.fill(recipe)
+    on_top = [variables.fill(layer) for layer in layers if not shapes_arms(layer)]
+    arms = ArmLayers(recipe, source)
+    common = recipe.without("arms")
     base = merge(modality_layer(_modality([common, *on_top])), common)
-    merged, own = {}, {}
-    for name, layers in (arms or {MAIN: []}).items():
+    merged, written_in = {}, {}
+    for name, own_layers in (arms.layers or {MAIN: []}).items():
         merged[name] = base
-        for layer in [*layers, *on_top]:
+        for layer in [*own_layers, *on_top]:
             merged[name] = merge(merged[name], layer)
-        own[name] = {place for layer in layers for place in _places(layer)}
-    return Composition(merged, own, mistakes + more)
+        written_in[name] = {place for layer in own_layers for place in _places(layer)}
+    return Composition(source, merged, written_in, [*files.mistakes, *mistakes, *variables.mistakes, *arms.mistakes])
 
 
 def _places(arm: Node) -> set[Place]:
@@ -74,18 +79,78 @@ def _places(arm: Node) -> set[Place]:
     return {place for path, node in arm.walk() if path for place in (node.place, node.named_at)}
 
 
-def merge(below: Node, above: Node, wanted: Any = RecipeFile) -> Node:
+@dataclass
+class _Files:
+    """Reads a recipe and below it those that it extends, which have to lie in its folder or below."""
+
+    folder: Path
+    texts: list[RecipeText] = field(default_factory=list)
+    mistakes: list[Mistake] = field(default_factory=list)
+
+    def read(self, file: Path, above: tuple[Path, ...]) -> Node:
+        """The file merged over those that it extends; `above` are the files that led to it."""
+        source = read_file(file)
+        self.texts.append(source)
+        root = parse_recipe(source)
+        if above:
+            root = root.map(lambda node: _anchored(node, file.parent))
+        below: Node | None = None
+        for target, node in self._extended(root, source):
+            if problem := self._problem(file, target, (*above, file)):
+                hint = "a recipe extends files that lie in its folder or below, named from where it lies"
+                message = f"{show(target)} {problem}"
+                self.mistakes.append(source.mistake(message, node.place, field="extends", hint=hint))
+                continue
+            layer = self.read(Path(os.path.normpath(file.parent / target)), (*above, file))
+            below = merge(below, layer) if below else layer
+        root = root.without("extends")
+        return merge(below, root) if below else root
+
+    def _extended(self, root: Node, source: RecipeText) -> Iterator[tuple[str, Node]]:
+        """The files that a recipe names, and where."""
+        extends = root.child("extends")
+        if extends is None:
+            return
+        for node in extends.items if isinstance(extends.value, list) else [extends]:
+            if isinstance(node.value, str):
+                yield str(node.value), node
+            else:
+                message = f"found {show(node.value)}, wanted a file or a list of files"
+                self.mistakes.append(source.mistake(message, node.place, field="extends"))
+
+    def _problem(self, file: Path, target: str, above: tuple[Path, ...]) -> str:
+        """Why a file cannot be extended; empty where it can."""
+        try:
+            path = Path(os.path.normpath(file.parent / target))
+            real, home = path.resolve(strict=True), self.folder.resolve()
+        except (OSError, ValueError, RuntimeError):  # absent, a zero byte, a ring of links
+            return "does not exist"
+        if Path(target).is_absolute() or home not in real.parents:
+            return "lies outside the recipe's folder"
+        if not real.is_file():
+            return "is not a file"
+        if real in [upper.resolve() for upper in above]:
+            return f"extends itself: {' -> '.join([*(upper.name for upper in above), path.name])}"
+        return f"is one of more than {MAX_FILES} files" if len(self.texts) >= MAX_FILES else ""
+
+
+def _anchored(node: Node, folder: Path) -> Node:
+    """Text bound to the folder it was written in, should it turn out to be a path."""
+    return replace(node, value=Anchored.at(node.value, folder)) if isinstance(node.value, str) else node
+
+
+def merge(below: Node, above: Node, annotation: object = RecipeFile) -> Node:
     """The values of both; where both have one, that of `above`. The schema tells which values are methods."""
-    if is_family(wanted):
+    if is_family(annotation):
         below, above = _spell_out(below), _spell_out(above)
         if below.kind and above.kind and below.kind != above.kind:
             return above
-        wanted = member(wanted, str(above.kind or below.kind))
+        annotation = member(annotation, str(above.kind or below.kind))
     if not isinstance(below.value, dict) or not isinstance(above.value, dict):
         return above
     values = dict(below.value)
     for key, node in above.value.items():
-        values[key] = merge(values[key], node, _wanted_under(wanted, key)) if key in values else node
+        values[key] = merge(values[key], node, _annotation_under(annotation, key)) if key in values else node
     # A section belongs to the first line of the recipe that names it, so that a mistake of all arms has one place.
     first = below if below.place.line else above
     return Node(values, first.place, first.key)
@@ -96,14 +161,15 @@ def _spell_out(node: Node) -> Node:
     return Node({"kind": node}, node.place, node.key) if isinstance(node.value, str) else node
 
 
-def _wanted_under(wanted: Any, key: str) -> Any:
+def _annotation_under(annotation: object, key: str) -> object:
     """What the schema wants under a key; None where it knows no such key."""
-    if key == "arms" and wanted is RecipeFile:
+    if key == "arms" and annotation is RecipeFile:
         return dict[str, Experiment]
-    if get_origin(wanted) is dict:
-        return get_args(wanted)[1]
-    field = wanted.model_fields.get(key) if is_config(wanted) else None
-    return inside(field.annotation, items=False) if field else None
+    if get_origin(annotation) is dict:
+        return get_args(annotation)[1]
+    if not is_config(annotation) or key not in annotation.model_fields:
+        return None
+    return inside(annotation.model_fields[key].annotation, items=False)
 
 
 @cache
@@ -115,111 +181,6 @@ def modality_layer(name: str) -> Node:
 
 def _modality(layers: list[Node]) -> str:
     """The modality named last; the default where none or an unknown one is named, which validation reports."""
-    field = RecipeFile.model_fields["modality"]
+    modality = RecipeFile.model_fields["modality"]
     named = [node.value for layer in layers if (node := layer.child("modality"))]
-    return named[-1] if named and named[-1] in get_args(field.annotation) else str(field.default)
-
-
-def _all_arms(recipe: Node, source: RecipeText) -> tuple[dict[str, list[Node]], list[Mistake]]:
-    """The layers of every arm, those that are written first and then those of the matrix, and what is wrong."""
-    arms, mistakes = _written_arms(recipe.child("arms"), source)
-    made, more = arms_of(recipe.child("matrix"), source)
-    mistakes += more
-    for name, layers in made.items():
-        place = layers[0].place if layers else recipe.place
-        if name in arms:
-            hint = "give the arm, the axis or the variant another name"
-            mistakes.append(source.mistake(f"makes a second arm {show(name)}", place, field="matrix", hint=hint))
-        elif problem := _unfit(name):
-            mistakes.append(source.mistake(f"makes an arm {show(name)}", place, field="matrix", hint=problem))
-        else:
-            arms[name] = [_checked(layer, "matrix", source, mistakes) for layer in layers]
-    if len(arms) > MAX_ARMS:
-        where = recipe.child("matrix") or recipe.child("arms") or recipe
-        mistakes.append(source.mistake(f"makes {len(arms)} arms, at most {MAX_ARMS} are run", where.named_at))
-    return arms, list(dict.fromkeys(mistakes))
-
-
-def _written_arms(arms: Node | None, source: RecipeText) -> tuple[dict[str, list[Node]], list[Mistake]]:
-    """The arms under `arms:` that can be merged, and what is wrong with the others."""
-    if arms is None:
-        return {}, []
-    if not isinstance(arms.value, dict):
-        message = f"found {show(arms.value)}, wanted a mapping from names to what changes"
-        return {}, [source.mistake(message, arms.place, field="arms")]
-    good: dict[str, list[Node]] = {}
-    mistakes: list[Mistake] = []
-    for name, arm in arms.value.items():
-        if problem := _unfit(name):
-            mistakes.append(
-                source.mistake(f"{show(name)} cannot name an arm", arm.named_at, field="arms", hint=problem)
-            )
-        elif not isinstance(arm.value, dict):
-            message = f"found {show(arm.value)}, wanted a mapping of what changes"
-            hint = "write {} for an arm that changes nothing"
-            mistakes.append(source.mistake(message, arm.place, field=f"arms.{name}", hint=hint))
-        else:
-            good[name] = [_checked(arm, f"arms.{name}", source, mistakes)]
-    return good, mistakes
-
-
-def _unfit(name: str) -> str:
-    """What the name of an arm has to be, where this is none."""
-    if re.fullmatch(NAME.rstrip("$"), name):
-        return ""
-    return "up to 64 letters, digits, dots, dashes and underscores, the first a letter or a digit"
-
-
-def _checked(layer: Node, field: str, source: RecipeText, mistakes: list[Mistake]) -> Node:
-    """The layer of an arm without the keys that an arm cannot have, which are noted."""
-    wrong = [key for key in layer.value if key not in Experiment.model_fields]
-    mistakes += [_not_in_an_arm(f"{field}.{key}", key, layer.value[key].named_at, source) for key in wrong]
-    return without(layer, set(wrong))
-
-
-def _not_in_an_arm(field: str, key: str, place: Place, source: RecipeText) -> Mistake:
-    if key in RecipeFile.model_fields:
-        return source.mistake("is the same for all arms", place, field=field, hint="move it to the top of the recipe")
-    return source.mistake("unknown key", place, field=field, hint=find_near(key, list(Experiment.model_fields)))
-
-
-def _overlays(recipe: Node, overrides: Sequence[str]) -> tuple[list[Node], list[Mistake]]:
-    """A layer for every override, and what is wrong with the others."""
-    overlays: list[Node] = []
-    mistakes: list[Mistake] = []
-    for override in overrides:
-        try:
-            overlays.append(_overlay(recipe, override))
-        except RecipeError as error:
-            mistakes += error.mistakes
-    return overlays, mistakes
-
-
-def _overlay(recipe: Node, override: str) -> Node:
-    """`a.b=v` as {a: {b: v}}."""
-    origin = f"--set {printable(override)}"
-    field, sign, value = override.partition("=")
-    keys = _keys(recipe, field.strip())
-    if not sign or not all(keys):
-        raise RecipeError([Mistake("", "wanted field=value, such as training.steps=100", Place(origin))])
-    if keys[0] == "extends":
-        raise RecipeError([Mistake("", "what a recipe extends is written in it", Place(origin))])
-    if any(key.isdecimal() for key in keys) and keys[0] not in SHAPING:
-        raise RecipeError(
-            [Mistake("", "a list is set as a whole", Place(origin), hint="as in metrics.scores=[kid, prdc]")]
-        )
-    node = parse(RecipeText(origin, value))
-    for key in reversed(keys):
-        node = Node({key: Node(node.value, node.place, Place(origin))}, Place(origin))
-    return node
-
-
-def _keys(recipe: Node, field: str) -> list[str]:
-    """The steps of a dotted field; dots in the name of an arm that the recipe has do not count."""
-    arms = recipe.child("arms")
-    if field.startswith("arms.") and arms is not None and isinstance(arms.value, dict):
-        rest = field.removeprefix("arms.")
-        for name in sorted(arms.value, key=len, reverse=True):
-            if rest == name or rest.startswith(f"{name}."):
-                return ["arms", name, *filter(None, rest.removeprefix(name).split("."))]
-    return field.split(".")
+    return str(named[-1] if named and named[-1] in get_args(modality.annotation) else modality.default)

@@ -1,9 +1,8 @@
 """What pydantic found wrong -> where it was written, what is there, what is wanted, and what comes near."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import TypeAlias, cast, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
@@ -11,29 +10,16 @@ from pydantic_core import ErrorDetails
 
 from mep.config import Config, field_descriptions
 from mep.errors import Mistake, Place
+from mep.recipe.annotations import choices, inside, is_config, is_family, plain_or_section
 from mep.recipe.model import RecipeFile
-from mep.recipe.reader import Node
+from mep.recipe.node import Node, Steps
 from mep.recipe.text import RecipeText
-from mep.recipe.wording import (
-    a,
-    choices,
-    dotted,
-    find_near,
-    inside,
-    is_config,
-    is_family,
-    listed,
-    plain_or_section,
-    show,
-    wanted,
-)
+from mep.recipe.wording import a, dotted, find_near, listed, show, wanted
 from mep.registry import Method, kind_of, kinds, member, members
 
 VALUES = {"literal_error", "finite_number", "too_short", "too_long", "string_too_short", "string_too_long"}
 VALUES |= {"greater_than", "greater_than_equal", "less_than", "less_than_equal", "int_from_float"}
 """Errors of pydantic, beside those that end in `_type` and `_parsing`, that say: found this, wanted that."""
-
-Steps = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
@@ -43,7 +29,7 @@ class Spot:
     path        keys and indices from the top of the recipe
     node        what is written there; None where nothing is
     above       the nearest value above it that is written: the section that lacks it
-    type        what the schema wants there, without `| None`
+    annotation  what the schema wants there, without `| None`
     owner       the config whose field it is; an item of a list has that of the list
     field       that field; None for an item, and where the config has no such field
     family      the family of methods that is chosen from here, or by the `kind` that stands here
@@ -52,7 +38,7 @@ class Spot:
     path: Steps
     node: Node | None
     above: Node
-    type: Any
+    annotation: object
     owner: type[Config] = RecipeFile
     field: FieldInfo | None = None
     family: type[Method] | None = None
@@ -63,104 +49,107 @@ class Spot:
         return self.node or self.above
 
     @property
+    def wanted(self) -> str:
+        """What a value has to be there."""
+        return wanted(self.annotation, self.field)
+
+    @property
     def description(self) -> str:
         """What the field is for."""
         return field_descriptions(self.owner).get(str(self.path[-1]), "")
 
     def step(self, step: str | int) -> "Spot":
         """The spot under a key or an index."""
-        owner, field, kind = self.owner, None, None
+        owner, field, annotation = self.owner, None, None
         if isinstance(step, int):
-            kind = inside(self.type)
-        elif is_config(self.type):
-            owner, field = self.type, self.type.model_fields.get(step)
-            kind = inside(field.annotation, items=False) if field else None
-        elif get_origin(self.type) is dict:
-            kind = inside(get_args(self.type)[1], items=False)
-        family = kind if is_family(kind) else self.family if step == "kind" else None
+            annotation = inside(self.annotation)
+        elif is_config(self.annotation):
+            owner, field = self.annotation, self.annotation.model_fields.get(step)
+            annotation = inside(field.annotation, items=False) if field else None
+        elif get_origin(self.annotation) is dict:
+            annotation = inside(get_args(self.annotation)[1], items=False)
+        family = self.family if step == "kind" else None
+        if is_family(annotation):
+            family = annotation
         node = self.node.child(step) if self.node else None
-        return Spot((*self.path, step), node, self.written, kind, owner, field, family)
+        return Spot((*self.path, step), node, self.written, annotation, owner, field, family)
 
 
-def find(loc: Steps, root: Node, *, has_tags: bool = False) -> Spot:
+def find(path: Steps, root: Node, *, has_tags: bool = False) -> Spot:
     """The spot under a path; with tags, as pydantic has them, the path names the type of a union after its field."""
     spot = Spot((), root, root, RecipeFile)
-    for step in loc:
-        if either := plain_or_section(spot.type):
-            chosen = either[isinstance(spot.written.value, dict)]
-            spot = replace(spot, type=inside(chosen, items=False), field=FieldInfo.from_annotation(chosen))
+    for step in path:
+        if either := plain_or_section(spot.annotation):
+            plain, section = either
+            chosen = cast(type, section if isinstance(spot.written.value, dict) else plain)
+            spot = replace(spot, annotation=inside(chosen, items=False), field=FieldInfo.from_annotation(chosen))
             if has_tags:
                 continue
-        if is_family(spot.type):
-            spot = replace(spot, type=member(spot.type, str(spot.written.kind)))
+        if is_family(spot.annotation):
+            spot = replace(spot, annotation=member(spot.annotation, str(spot.written.kind)))
         spot = spot.step(step)
     return spot
 
 
-def validate(
-    root: Node, source: RecipeText, folder: Path, paths_must_exist: bool
-) -> tuple[RecipeFile | None, list[Mistake]]:
-    """The recipe that the values make, and what is wrong with it.
-
-    folder      of the recipe file: relative paths start there
-    """
-    explainer = _Explainer(root, source)
-    try:
-        context = {"folder": folder, "paths_must_exist": paths_must_exist}
-        recipe = RecipeFile.model_validate(root.plain(), context=context)
-    except ValidationError as error:
-        details = error.errors(include_url=False)
-        return None, [explainer.explain(detail) for detail in details if not _follows(detail)]
-    return recipe, list(explainer.booleans_for_numbers(recipe))
-
-
-def _follows(detail: ErrorDetails) -> bool:
-    """Does it only follow from other mistakes? A list whose items are all wrong counts as too short."""
-    return detail["type"] == "too_short" and len(detail["input"]) >= detail["ctx"]["min_length"]
-
-
-class _Explainer:
-    """Turns what pydantic says of these values into mistakes."""
+class Explainer:
+    """Turns what pydantic says of the values of a recipe into mistakes."""
 
     def __init__(self, root: Node, source: RecipeText):
         self.root, self.source = root, source
+        self.explanations: dict[str, Explanation] = {
+            "cross_field": self._cross_field,
+            "missing": self._missing,
+            "extra_forbidden": self._unknown_key,
+            "template_slot": self._template,
+            "template_format": self._template,
+            "path_missing": self._path_missing,
+            "string_pattern_mismatch": self._unfit_text,
+        }
 
-    def explain(self, detail: ErrorDetails) -> Mistake:
-        """One mistake as the person who wrote the recipe sees it."""
-        error, context, message = detail["type"], detail.get("ctx", {}), detail["msg"].removeprefix("Value error, ")
-        spot = find(detail["loc"], self.root, has_tags=True)
-        if error == "cross_field":
-            for step in context["field"].split("."):
-                spot = spot.step(step)
-            return self._mistake(spot, message, context["hint"])
-        if spot.family and (error.startswith("union_tag_") or spot.path[-1] == "kind"):
-            return self._not_a_kind(spot, spot.family)
-        if error == "missing":
-            return self._mistake(spot, f"missing, wanted {wanted(spot.type, spot.field)}", spot.description)
-        if error == "extra_forbidden":
-            return self._mistake(spot, "unknown key", _where_known(spot), at_key=True)
-        if error in ("template_slot", "template_format"):
-            return self._mistake(spot, message, find_near(context["found"], context["wanted"]))
-        if error == "path_missing":
-            message = f"'{context['path']}' {context['problem']}"
-            return self._mistake(spot, message, "a path starts at the recipe's folder")
-        if error == "string_pattern_mismatch":
-            return self._mistake(spot, f"{show(spot.written.value)} does not fit", spot.description)
-        if error in VALUES or error.endswith(("_type", "_parsing")):
-            message = f"found {show(spot.written.value)}, wanted {wanted(spot.type, spot.field)}"
-            return self._mistake(spot, message, _remedy(spot))
-        return self._mistake(spot, message)
+    def explain(self, error: ValidationError) -> list[Mistake]:
+        """Every mistake as the person who wrote the recipe sees it."""
+        return [self._explained(detail) for detail in error.errors(include_url=False) if not _follows(detail)]
 
     def booleans_for_numbers(self, recipe: RecipeFile) -> Iterator[Mistake]:
         """true and false where a number is wanted: pydantic reads them as 1 and 0."""
         for path, node in self.root.walk():
-            if isinstance(node.value, bool):
-                value: Any = recipe
-                for step in path:
-                    value = getattr(value, str(step)) if isinstance(value, Config) else value[step]
-                if not isinstance(value, bool):
-                    spot = find(path, self.root)
-                    yield self._mistake(spot, f"found {show(node.value)}, wanted {wanted(spot.type, spot.field)}")
+            if isinstance(node.value, bool) and not isinstance(_value_at(path, recipe), bool):
+                yield self._unfit_value(find(path, self.root))
+
+    def _explained(self, detail: ErrorDetails) -> Mistake:
+        error = detail["type"]
+        spot = find(detail["loc"], self.root, has_tags=True)
+        if spot.family and (error.startswith("union_tag_") or spot.path[-1] == "kind"):
+            return self._not_a_kind(spot, spot.family)
+        if explanation := self.explanations.get(error):
+            return explanation(spot, detail)
+        if error in VALUES or error.endswith(("_type", "_parsing")):
+            return self._unfit_value(spot)
+        return self._mistake(spot, _message(detail))
+
+    def _cross_field(self, spot: Spot, detail: ErrorDetails) -> Mistake:
+        for step in detail["ctx"]["field"].split("."):
+            spot = spot.step(step)
+        return self._mistake(spot, _message(detail), detail["ctx"]["hint"])
+
+    def _missing(self, spot: Spot, _: ErrorDetails) -> Mistake:
+        return self._mistake(spot, f"missing, wanted {spot.wanted}", spot.description)
+
+    def _unknown_key(self, spot: Spot, _: ErrorDetails) -> Mistake:
+        return self._mistake(spot, "unknown key", _where_known(spot), at_key=True)
+
+    def _unfit_text(self, spot: Spot, _: ErrorDetails) -> Mistake:
+        return self._mistake(spot, f"{show(spot.written.value)} does not fit", spot.description)
+
+    def _template(self, spot: Spot, detail: ErrorDetails) -> Mistake:
+        return self._mistake(spot, _message(detail), find_near(detail["ctx"]["found"], detail["ctx"]["wanted"]))
+
+    def _path_missing(self, spot: Spot, detail: ErrorDetails) -> Mistake:
+        message = f"'{detail['ctx']['path']}' {detail['ctx']['problem']}"
+        return self._mistake(spot, message, "a path starts at the recipe's folder")
+
+    def _unfit_value(self, spot: Spot) -> Mistake:
+        return self._mistake(spot, f"found {show(spot.written.value)}, wanted {spot.wanted}", _remedy(spot))
 
     def _not_a_kind(self, spot: Spot, family: type[Method]) -> Mistake:
         """A method that is named wrongly, or not at all."""
@@ -186,16 +175,39 @@ class _Explainer:
         return self.source.mistake(message, place, field=field, hint=hint)
 
 
+Explanation: TypeAlias = Callable[[Spot, ErrorDetails], Mistake]
+
+
+def _follows(detail: ErrorDetails) -> bool:
+    """Does it only follow from other mistakes? A list whose items are all wrong counts as too short."""
+    return detail["type"] == "too_short" and len(detail["input"]) >= detail["ctx"]["min_length"]
+
+
+def _message(detail: ErrorDetails) -> str:
+    return detail["msg"].removeprefix("Value error, ")
+
+
+def _value_at(path: Steps, recipe: RecipeFile) -> object:
+    """The value of a loaded recipe under a path."""
+    value: object = recipe
+    for step in path:
+        if isinstance(value, Config):
+            value = getattr(value, str(step))
+        else:
+            value = cast("Mapping[str | int, object]", value)[step]
+    return value
+
+
 def _remedy(spot: Spot) -> str:
     """What to do about a value that cannot be read, where that can be told."""
     value = spot.written.value
-    if isinstance(value, str) and (near := find_near(value, choices(spot.type))).startswith("did"):
+    if isinstance(value, str) and (near := find_near(value, choices(spot.annotation))).startswith("did"):
         return near.partition("  ")[0]
-    if spot.type is str and isinstance(value, dict | list):
+    if spot.annotation is str and isinstance(value, dict | list):
         return "put text that holds braces or brackets in quotes"
-    if spot.type is str and isinstance(value, int | float):
+    if spot.annotation is str and isinstance(value, int | float):
         return "put it in quotes to make it text"
-    if get_origin(spot.type) is tuple and not isinstance(value, dict | list):
+    if get_origin(spot.annotation) is tuple and not isinstance(value, dict | list):
         return "put a single item in brackets, too"
     return ""
 
@@ -207,13 +219,18 @@ def _where_known(spot: Spot) -> str:
     if hint.startswith("did you mean"):
         return hint
     homes = [(dotted(path), owner) for path, owner in _homes(RecipeFile, key)]
-    kinds = [kind_of(owner) for path, owner in homes if path == section and issubclass(owner, Method)]
-    if kinds:
-        return f"it belongs to {listed(kinds)}  {hint}"
-    names = list(dict.fromkeys(path or "the top of the recipe" for path, _ in homes))
-    names = [name for name in names if not any(name.startswith(f"{other}.") for other in names)]
-    near = [name for name in names if name.startswith(f"{section}.")] or names
+    methods = [kind_of(owner) for path, owner in homes if path == section and issubclass(owner, Method)]
+    if methods:
+        return f"it belongs to {listed(methods)}  {hint}"
+    near = _outermost([path or "the top of the recipe" for path, _ in homes], section)
     return f"it belongs to {listed(near)}" if 1 <= len(near) <= 3 else hint
+
+
+def _outermost(sections: list[str], around: str) -> list[str]:
+    """The sections that lie in no other of them; where some lie in `around`, only these."""
+    names = list(dict.fromkeys(sections))
+    outer = [name for name in names if not any(name.startswith(f"{other}.") for other in names)]
+    return [name for name in outer if name.startswith(f"{around}.")] or outer
 
 
 def _homes(config: type[Config], key: str, path: Steps = ()) -> Iterator[tuple[Steps, type[Config]]]:
@@ -222,6 +239,12 @@ def _homes(config: type[Config], key: str, path: Steps = ()) -> Iterator[tuple[S
         yield path, config
     for name, field in config.model_fields.items():
         either = plain_or_section(field.annotation)
-        kind = inside(either[1] if either else field.annotation)
-        for part in members(kind).values() if is_family(kind) else [kind] if is_config(kind) else []:
+        for part in _configs(inside(either[1] if either else field.annotation)):
             yield from _homes(part, key, (*path, name))
+
+
+def _configs(annotation: object) -> list[type[Config]]:
+    """The configs that can stand where the schema wants this."""
+    if is_family(annotation):
+        return list(members(annotation).values())
+    return [annotation] if is_config(annotation) else []

@@ -1,17 +1,21 @@
-"""Load a recipe: read, compose, validate every arm, and report all mistakes at once."""
+"""Load a recipe: compose its layers, check every arm once, and report all mistakes together.
+
+`compose` gives one tree of values for every arm; pydantic makes an `Experiment` of it, and `explain` says of what it
+refuses where that was written. The runner plans from the sections of the experiments.
+"""
 
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+
+from pydantic import ValidationError
 
 from mep.errors import Mistake, Place, RecipeError
-from mep.recipe.compose import compose
-from mep.recipe.explain import validate
-from mep.recipe.layers import read_layers
+from mep.recipe.compose import Composition, compose
+from mep.recipe.explain import Explainer
 from mep.recipe.model import Experiment, MachineConfig, RecipeFile, repeat_name
-from mep.recipe.reader import Node
+from mep.recipe.node import Node, Plain
 from mep.recipe.wording import dotted
 
 
@@ -33,14 +37,14 @@ class Recipe:
     modality: str
     machine: MachineConfig
     seeds: int
-    locked: dict[str, Any] | None
+    locked: dict[str, Plain] | None
     arms: dict[str, Experiment]
     origins: dict[str, dict[str, Place]]
 
     def origin_of(self, arm: str, field: str) -> str:
         """Where the value of a field comes from: file:line:column, a modality, --set or default."""
-        known = self.origins[arm]
-        place = known.get(field) or (known.get(field.removesuffix(".kind")) if field.endswith(".kind") else None)
+        places = self.origins[arm]
+        place = places.get(field) or (places.get(field.removesuffix(".kind")) if field.endswith(".kind") else None)
         return str(place or "default")
 
     def place_of(self, arm: str, field: str) -> Place | None:
@@ -58,49 +62,56 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = (), *, paths_must_e
     RecipeError     everything that is wrong with it
     """
     file = Path(path)
-    layers = read_layers(file)
-    source = layers.source
-    composed = compose(layers.root, source, overrides)
-    folder = Path(os.path.abspath(file)).parent
-    loaded: dict[str, RecipeFile | None] = {}
-    found: dict[str, list[Mistake]] = {}
-    for arm, values in composed.arms.items():
-        loaded[arm], found[arm] = validate(values, source, folder, paths_must_exist)
-    mistakes = layers.mistakes + composed.mistakes
-    known = {mistake.place for mistake in mistakes}
-    mistakes += [mistake for mistake in _gathered(found, composed.own) if mistake.place not in known]
-    if mistakes:
+    composition = compose(file, overrides)
+    context = {"folder": Path(os.path.abspath(file)).parent, "paths_must_exist": paths_must_exist}
+    recipes: dict[str, RecipeFile] = {}
+    mistakes_of: dict[str, list[Mistake]] = {}
+    for arm, values in composition.arms.items():
+        explainer = Explainer(values, composition.source)
+        try:
+            recipes[arm] = RecipeFile.model_validate(values.plain(), context=context)
+            mistakes_of[arm] = list(explainer.booleans_for_numbers(recipes[arm]))
+        except ValidationError as error:
+            mistakes_of[arm] = explainer.explain(error)
+    if mistakes := _gathered(mistakes_of, composition):
         raise RecipeError(sorted(mistakes, key=_reading_order))
-    recipes = {arm: recipe for arm, recipe in loaded.items() if recipe is not None}
+    return _loaded(file, composition, recipes)
+
+
+def _loaded(file: Path, composition: Composition, recipes: dict[str, RecipeFile]) -> Recipe:
+    """The recipe whose arms are valid."""
     first = next(iter(recipes.values()))
-    experiments = {arm: _experiment(recipe) for arm, recipe in recipes.items()}
-    origins = {arm: _origins(composed.arms[arm]) for arm in recipes}
+    arms = {arm: _experiment(recipe) for arm, recipe in recipes.items()}
+    origins = {arm: _origins(values) for arm, values in composition.arms.items()}
     repeats = range(1, first.seeds + 1)
     return Recipe(
         file=file,
-        text=source.text,
+        text=composition.source.text,
         name=first.name,
         description=first.description,
         modality=first.modality,
         machine=first.machine,
         seeds=first.seeds,
         locked=first.locked.model_dump() if first.locked else None,
-        arms={repeat_name(arm, n): experiment for n in repeats for arm, experiment in experiments.items()},
-        origins={repeat_name(arm, n): origin for n in repeats for arm, origin in origins.items()},
+        arms={repeat_name(arm, n): experiment for n in repeats for arm, experiment in arms.items()},
+        origins={repeat_name(arm, n): places for n in repeats for arm, places in origins.items()},
     )
 
 
-def _gathered(found: dict[str, list[Mistake]], own: dict[str, set[Place]]) -> list[Mistake]:
-    """Mistakes of all arms: those of the common part once, the others with the name of their arm."""
-    arms_of: dict[Mistake, list[str]] = {}
-    for arm, mistakes in found.items():
+def _gathered(mistakes_of: dict[str, list[Mistake]], composition: Composition) -> list[Mistake]:
+    """Mistakes of the layers and of all arms: those of the common part once, the others with the name of their arm."""
+    arms_with: dict[Mistake, list[str]] = {}
+    for arm, mistakes in mistakes_of.items():
         for mistake in mistakes:
-            arms_of.setdefault(mistake, []).append(arm)
-    gathered = []
-    for mistake, arms in arms_of.items():
-        if mistake.place in own[arms[0]]:
+            arms_with.setdefault(mistake, []).append(arm)
+    gathered = list(composition.mistakes)
+    places = {mistake.place for mistake in composition.mistakes}
+    for mistake, arms in arms_with.items():
+        if mistake.place in places:
+            continue
+        if mistake.place in composition.written_in[arms[0]]:
             mistake = replace(mistake, field=f"arms.{arms[0]}.{mistake.field}")
-        elif len(arms) < len(found):
+        elif len(arms) < len(mistakes_of):
             mistake = replace(mistake, message=f"{mistake.message} (in arm {', '.join(arms)})")
         gathered.append(mistake)
     return gathered
@@ -113,12 +124,14 @@ def _reading_order(mistake: Mistake) -> tuple[bool, str, int, int]:
 
 
 def _experiment(recipe: RecipeFile) -> Experiment:
-    """The experiment in a recipe file; its parts are valid already."""
-    return Experiment.model_validate({name: getattr(recipe, name) for name in Experiment.model_fields})
+    """The experiment in a recipe file, which is valid already."""
+    return Experiment.model_construct(**{name: getattr(recipe, name) for name in Experiment.model_fields})
 
 
 def _origins(root: Node) -> dict[str, Place]:
-    def origin(place: Place) -> Place:
-        return Place("--set") if place.file.startswith("--set ") else place
-
-    return {dotted(path): origin(node.place) for path, node in root.walk() if path}
+    """Dotted field -> where its value was written; all overrides are one origin."""
+    return {
+        dotted(path): Place("--set") if node.place.file.startswith("--set ") else node.place
+        for path, node in root.walk()
+        if path
+    }

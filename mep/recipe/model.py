@@ -1,6 +1,6 @@
 """The schema: one experiment, its arms, and the machine it runs on."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
@@ -29,14 +29,14 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 """What a recipe and an arm may be called."""
 
 
-def _scalar(value: Any) -> Any:
+def _scalar(value: object) -> object:
     if not isinstance(value, str | bool | int | float) or len(str(value)) > 1000:
         raise PydanticCustomError("scalar", "wanted text of up to 1000 characters, a number, true or false")
     return value
 
 
 Scalar = Annotated[
-    Any, BeforeValidator(_scalar), WithJsonSchema({"type": ["string", "number", "boolean"], "maxLength": 1000})
+    object, BeforeValidator(_scalar), WithJsonSchema({"type": ["string", "number", "boolean"], "maxLength": 1000})
 ]
 
 
@@ -79,78 +79,72 @@ class Experiment(Config):
 
     @model_validator(mode="after")
     def _slots_are_there(self) -> "Experiment":
-        known = {*FORMATS, *self.dataset.columns}
-        for name in sorted(self.prompts.names - known):
-            near = find_near(name, [*known])
-            more = "" if near.startswith("did") else "  a metadata column has to be named in dataset.columns"
-            raise PydanticCustomError(
-                "cross_field", "no slot '{slot}'", {"slot": name, "field": "prompts.template", "hint": near + more}
-            )
+        slots = [*FORMATS, *self.dataset.columns]
+        for name in sorted(self.prompts.names.difference(slots)):
+            hint = find_near(name, slots)
+            if not hint.startswith("did"):
+                hint += "  a metadata column has to be named in dataset.columns"
+            raise _mistake("prompts.template", f"no slot '{name}'", hint)
         if self.dataset.label is None and "label" in self.prompts.names:
-            raise PydanticCustomError(
-                "cross_field",
-                "the template names {label}, but dataset.label is not set",
-                {"field": "prompts.template", "hint": "name the label column in dataset.label, or take {label} out"},
-            )
+            message = "the template names {label}, but dataset.label is not set"
+            hint = "name the label column in dataset.label, or take {label} out"
+            raise _mistake("prompts.template", message, hint)
         return self
 
     @model_validator(mode="after")
     def _groups_are_there(self) -> "Experiment":
-        known = ["label", "cluster", *self.dataset.columns]
+        columns = ["label", "cluster", *self.dataset.columns]
         for name in self.balancing.by:
-            if name not in known:
-                hint = f"{find_near(name, known)}; a metadata column has to be named in dataset.columns"
-                context = {"name": name, "field": "balancing.by", "hint": hint}
-                raise PydanticCustomError("cross_field", "'{name}' is nothing to balance by", context)
+            if name not in columns:
+                hint = f"{find_near(name, columns)}; a metadata column has to be named in dataset.columns"
+                raise _mistake("balancing.by", f"'{name}' is nothing to balance by", hint)
         return self
 
     @model_validator(mode="after")
     def _sampler_fits_the_model(self) -> "Experiment":
         """Where the recipe says what the model predicts; a pretrained one says it itself, before anything is drawn."""
         prediction = self.training.prediction or getattr(self.training.base, "prediction", None)
-        if prediction is not None:
-            pure_noise = self.training.zero_terminal_snr or (
-                prediction == "v_prediction" and self.training.base.kind == "scratch"
-            )
-            schedule = {"prediction_type": prediction, "rescale_betas_zero_snr": pure_noise}
-            try:
-                self.generation.sampler.check(schedule)
-            except DataError as error:
-                context = {"problem": error.message, "field": error.field, "hint": error.hint}
-                raise PydanticCustomError("cross_field", "{problem}", context) from error
+        if prediction is None:
+            return self
+        from_scratch = prediction == "v_prediction" and self.training.base.kind == "scratch"
+        pure_noise = self.training.zero_terminal_snr or from_scratch
+        try:
+            self.generation.sampler.check({"prediction_type": prediction, "rescale_betas_zero_snr": pure_noise})
+        except DataError as error:
+            raise _mistake(error.field, error.message, error.hint) from error
         return self
 
     @model_validator(mode="after")
     def _guidance_can_be_chosen(self) -> "Experiment":
         aside = self.dataset.validation
         if isinstance(self.generation.guidance, GuidanceChoice) and not (aside.splits or aside.fraction):
-            raise PydanticCustomError(
-                "cross_field",
-                "guidance is chosen on validation images, and the recipe sets none aside",
-                {"field": "generation.guidance", "hint": "add dataset.validation: {fraction: 0.1}, or give one number"},
-            )
+            message = "guidance is chosen on validation images, and the recipe sets none aside"
+            hint = "add dataset.validation: {fraction: 0.1}, or give one number"
+            raise _mistake("generation.guidance", message, hint)
         return self
 
     @model_validator(mode="after")
     def _extractor_is_not_the_embedder(self) -> "Experiment":
-        chosen = [("metrics.extractors", extractor) for extractor in self.metrics.extractors]
-        for field, extractor in [*chosen, ("utility.extractor", self.utility.extractor)]:
+        extractors = [("metrics.extractors", extractor) for extractor in self.metrics.extractors]
+        for field, extractor in [*extractors, ("utility.extractor", self.utility.extractor)]:
             if _same_model(extractor, self.embedding.model):
-                raise PydanticCustomError(
-                    "cross_field",
-                    "'{name}' also makes the clusters: distances in its own space favour captions made from it",
-                    {"name": extractor.name, "field": field, "hint": "measure in another extractor"},
-                )
+                message = f"'{extractor.name}' also makes the clusters: distances in its own space favour captions"
+                raise _mistake(field, f"{message} made from it", "measure in another extractor")
         return self
+
+
+def _mistake(field: str, message: str, hint: str) -> PydanticCustomError:
+    """A mistake of one field that only shows beside another; `explain` finds where the field is written."""
+    return PydanticCustomError("cross_field", "{message}", {"message": message, "field": field, "hint": hint})
 
 
 def _same_model(extractor: Config, embedder: Config) -> bool:
     """Whether both are one model, whatever part of its output each takes."""
-    one, other = extractor.model_dump(), embedder.model_dump()
-    if one["kind"] != other["kind"]:
+    extracts, embeds = extractor.model_dump(), embedder.model_dump()
+    if extracts["kind"] != embeds["kind"]:
         return False
-    places = ("id", "path") if "id" in one and "id" in other else tuple(one.keys() & other.keys())
-    return all(one[name] == other[name] for name in places)
+    fields = ("id", "path") if "id" in extracts and "id" in embeds else tuple(extracts.keys() & embeds.keys())
+    return all(extracts[name] == embeds[name] for name in fields)
 
 
 DEVICES = r"^(auto|cpu|cuda(:\d+)?|mps)$"
@@ -178,9 +172,9 @@ class Axis(Config):
 
     field: str | None = None
     """Field of the experiment that changes along the axis, such as clustering.method.k."""
-    values: tuple[Any, ...] = ()
+    values: tuple[object, ...] = ()
     """The values of the field; the arms are called by axis and value, such as k-33."""
-    variants: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    variants: dict[str, dict[str, object]] = Field(default_factory=dict)
     """What changes along the axis, as in `arms`; the arms are called by these names."""
 
     @model_validator(mode="after")
@@ -228,7 +222,7 @@ class RecipeFile(Experiment):
     """What the experiment asks."""
     modality: Literal["generic", "histopathology", "cxr"] = "generic"
     """Base layer of defaults shipped with mep; the recipe overrides it."""
-    arms: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    arms: dict[str, dict[str, object]] = Field(default_factory=dict)
     """Variants of the experiment by name, each with the fields that it changes; the first is the baseline."""
     matrix: MatrixConfig | None = None
     """More arms, from every combination of some values."""

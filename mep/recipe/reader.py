@@ -6,9 +6,8 @@ text. Nesting and number of values are capped, with aliases counted as often as 
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Any, NoReturn
+from dataclasses import replace
+from typing import NoReturn, cast
 
 import yaml
 from yaml.parser import Parser
@@ -17,6 +16,7 @@ from yaml.scanner import Scanner
 
 import mep
 from mep.errors import Mistake, Place, RecipeError
+from mep.recipe.node import Node
 from mep.recipe.text import RecipeText
 from mep.recipe.wording import show
 
@@ -47,55 +47,6 @@ HINTS = {
 """Part of PyYAML's words for a mistake -> what usually mends it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
-    """A value and where it was written; `key` is the place of the key that names it.
-
-    value   None, bool, int, float, str, a list of nodes, or a dict of nodes by key
-    """
-
-    value: Any
-    place: Place
-    key: Place | None = None
-
-    @property
-    def named_at(self) -> Place:
-        """Where its key was written, or the value itself where it has none."""
-        return self.key or self.place
-
-    def child(self, step: str | int) -> "Node | None":
-        """The value under a key, or the item at an index."""
-        if isinstance(self.value, dict):
-            return self.value.get(step)
-        if isinstance(self.value, list) and isinstance(step, int):
-            return self.value[step] if step < len(self.value) else None
-        return None
-
-    @property
-    def kind(self) -> Any:
-        """The method that it chooses, by `kind` or by its bare name."""
-        chosen = self.child("kind")
-        return chosen.plain() if chosen else self.value if isinstance(self.value, str) else None
-
-    def plain(self) -> Any:
-        """The bare values, without places."""
-        if isinstance(self.value, dict):
-            return {key: node.plain() for key, node in self.value.items()}
-        return [node.plain() for node in self.value] if isinstance(self.value, list) else self.value
-
-    def walk(self, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], "Node"]]:
-        """Every node with its path, this one first."""
-        yield path, self
-        if isinstance(self.value, dict | list):
-            for step, node in self.value.items() if isinstance(self.value, dict) else enumerate(self.value):
-                yield from node.walk((*path, step))
-
-
-def without(node: Node, keys: set[str]) -> Node:
-    """A mapping without some of its keys."""
-    return replace(node, value={key: value for key, value in node.value.items() if key not in keys})
-
-
 def parse_recipe(source: RecipeText) -> Node:
     """The top level of a recipe, a mapping.
 
@@ -106,13 +57,18 @@ def parse_recipe(source: RecipeText) -> Node:
         message = "the recipe is empty" if root.value is None else "the recipe is not a mapping"
         hint = "it reads  key: value  line by line, beginning with name, dataset and training"
         raise RecipeError([source.mistake(message, root.place, hint=hint)])
-    written = root.child("mep")
-    if written is not None and (type(written.value) is not int or written.value != FORMAT):
-        message = f"found {show(written.value)}, wanted {FORMAT}: the recipe format that mep {mep.__version__} reads"
-        is_newer = type(written.value) is int and written.value > FORMAT
-        hint = "pip install --upgrade mep" if is_newer else f"write mep: {FORMAT}"
-        raise RecipeError([source.mistake(message, written.place, field="mep", hint=hint)])
+    _check_format(root.child("mep"), source)
     return root
+
+
+def _check_format(written: Node | None, source: RecipeText) -> None:
+    """Refuse another format at once: what its keys mean is not known here."""
+    if written is None or written.value == FORMAT:
+        return
+    message = f"found {show(written.value)}, wanted {FORMAT}: the recipe format that mep {mep.__version__} reads"
+    is_newer = isinstance(written.value, int) and written.value > FORMAT
+    hint = "pip install --upgrade mep" if is_newer else f"write mep: {FORMAT}"
+    raise RecipeError([source.mistake(message, written.place, field="mep", hint=hint)])
 
 
 def parse(source: RecipeText) -> Node:
@@ -137,7 +93,7 @@ def parse(source: RecipeText) -> Node:
     return root
 
 
-def scalar(text: str) -> Any:
+def scalar(text: str) -> str | bool | int | float | None:
     """A plain scalar by the YAML 1.2 core schema: null, true, false, a number, or text.
 
     ValueError  a number of more than 400 characters
@@ -162,11 +118,19 @@ class _Events(Reader, Scanner, Parser):
         Scanner.__init__(self)
         Parser.__init__(self)
 
+    def next_event(self) -> yaml.Event:
+        """The next event, which is then gone."""
+        return cast(yaml.Event, self.get_event())  # type: ignore[no-untyped-call]
+
+    def coming_event(self) -> yaml.Event:
+        """The next event, which stays."""
+        return cast(yaml.Event, self.peek_event())  # type: ignore[no-untyped-call]
+
 
 class _Builder:
     """Events -> nodes. What can be read past is collected in `mistakes`; the rest ends the reading."""
 
-    events: Any
+    events: _Events
 
     def __init__(self, source: RecipeText):
         self.source = source
@@ -176,14 +140,14 @@ class _Builder:
 
     def document(self) -> Node:
         self.events = _Events(self.source.text)
-        self.events.get_event()  # the start of the stream
+        self.events.next_event()  # the start of the stream
         if self.events.check_event(yaml.StreamEndEvent):
             return Node(None, self.source.place(0, 0))
-        self.events.get_event()  # the start of the document
+        self.events.next_event()  # the start of the document
         root = self._node(0)
-        self.events.get_event()  # the end of the document
+        self.events.next_event()  # the end of the document
         if not self.events.check_event(yaml.StreamEndEvent):
-            place = self._place(self.events.peek_event())
+            place = self._place(self.events.coming_event())
             self.refuse("a second document begins here", place, hint="one file holds one recipe; use arms for variants")
         return root
 
@@ -203,8 +167,9 @@ class _Builder:
         hint = next((hint for words, hint in HINTS.items() if words in str(error.problem)), "")
         self.refuse(f"not YAML: {error.problem}{context}", place, hint=hint)
 
-    def _place(self, event: Any) -> Place:
-        return self.source.place(event.start_mark.line, event.start_mark.column)
+    def _place(self, event: yaml.Event) -> Place:
+        mark = cast(yaml.Mark, event.start_mark)
+        return self.source.place(mark.line, mark.column)
 
     def _note(self, message: str, place: Place, *, hint: str = "") -> None:
         self.mistakes.append(self.source.mistake(message, place, hint=hint))
@@ -217,24 +182,21 @@ class _Builder:
             self.refuse(f"nested more than {MAX_NESTING} deep", place)
 
     def _node(self, depth: int) -> Node:
-        event = self.events.get_event()
+        event = self.events.next_event()
         place = self._place(event)
         if isinstance(event, yaml.AliasEvent):
             return self._alias(str(event.anchor), depth, place)
+        event = cast("yaml.ScalarEvent | yaml.CollectionStartEvent", event)
         self._count(1, depth, place)
         if event.tag is not None:
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
             self._note(f"the tag {show(tag)} is not read", place, hint="a recipe is plain data; take the tag out")
         if isinstance(event, yaml.MappingStartEvent):
             node = Node(self._mapping(depth), place)
-        elif isinstance(event, yaml.SequenceStartEvent):
-            items = []
-            while not self.events.check_event(yaml.SequenceEndEvent):
-                items.append(self._node(depth + 1))
-            self.events.get_event()
-            node = Node(items, place)
-        else:
+        elif isinstance(event, yaml.ScalarEvent):
             node = Node(self._scalar(event, place), place)
+        else:
+            node = Node(self._sequence(depth), place)
         if event.anchor is not None:
             self.anchors[event.anchor] = node  # only now, so that no node can contain itself
         return node
@@ -247,10 +209,17 @@ class _Builder:
         self._count(len(paths), depth + max(map(len, paths)), place)
         return node
 
+    def _sequence(self, depth: int) -> list[Node]:
+        items = []
+        while not self.events.check_event(yaml.SequenceEndEvent):
+            items.append(self._node(depth + 1))
+        self.events.next_event()
+        return items
+
     def _mapping(self, depth: int) -> dict[str, Node]:
         entries: dict[str, Node] = {}
         while not self.events.check_event(yaml.MappingEndEvent):
-            event = self.events.peek_event()
+            event = self.events.coming_event()
             place = self._place(event)
             if not isinstance(event, yaml.ScalarEvent):
                 self.refuse("a key is text, not a list, a mapping or an alias", place, hint="put braces in quotes")
@@ -263,10 +232,10 @@ class _Builder:
                 self._note(f"the key {show(key)} is here twice", place, hint=f"first written at {entries[key].key}")
             else:
                 entries[key] = replace(node, key=key_node.place)
-        self.events.get_event()
+        self.events.next_event()
         return entries
 
-    def _scalar(self, event: Any, place: Place) -> Any:
+    def _scalar(self, event: yaml.ScalarEvent, place: Place) -> str | bool | int | float | None:
         if half := SURROGATE.search(event.value):
             self.refuse(f"\\u{ord(half[0]):x} is half a character", place, hint="write the character itself")
         if event.style is not None:

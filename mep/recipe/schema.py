@@ -7,18 +7,18 @@ definition a second time, as `NAME-partial`, without required keys.
 import json
 from collections.abc import Iterator
 from functools import reduce
-from typing import Any, get_args, get_origin
+from typing import Any, TypeAlias, cast, get_args, get_origin
 
 from pydantic.json_schema import GenerateJsonSchema
 
 from mep.config import Config
+from mep.recipe.annotations import inside, is_config, is_family, plain_or_section
 from mep.recipe.compose import modality_layer
 from mep.recipe.model import NAME, Experiment, RecipeFile
 from mep.recipe.reader import FORMAT
-from mep.recipe.wording import inside, is_config, is_family, plain_or_section
-from mep.registry import members
+from mep.registry import Method, members
 
-Schema = dict[str, Any]
+Schema: TypeAlias = dict[str, Any]
 EXAMPLE = {
     "mep": FORMAT,
     "name": "tissue",
@@ -47,15 +47,16 @@ def recipe_schema() -> Schema:
     """JSON Schema of a recipe file, draft 2020-12."""
     root = RecipeFile.model_json_schema(schema_generator=_NoTitles)
     definitions: dict[str, Schema] = root.pop("$defs")
-    _finish_config(RecipeFile, root, definitions)
-    definitions |= {f"{name}{PARTIAL}": _partial(one) for name, one in definitions.items()}
+    _Finisher(definitions).config(RecipeFile, root)
+    definitions |= {f"{name}{PARTIAL}": _partial(definition) for name, definition in definitions.items()}
     experiment = {name: root["properties"][name] for name in Experiment.model_fields}
     definitions["Arm"] = _partial({"type": "object", "additionalProperties": False, "properties": experiment})
     arms = {"propertyNames": {"pattern": NAME}, "additionalProperties": {"$ref": f"{REF}Arm"}}
     root["properties"]["arms"] |= arms
     definitions["Axis"]["properties"]["variants"] |= arms
     modalities = get_args(RecipeFile.model_fields["modality"].annotation)
-    _supply(reduce(_shared, (modality_layer(name).plain() for name in modalities)), root, definitions)
+    layers = [cast(Schema, modality_layer(name).plain()) for name in modalities]
+    _supply(reduce(_shared, layers), root, definitions)
     used = set(_reachable(root, definitions))
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -70,43 +71,57 @@ def recipe_schema() -> Schema:
 class _NoTitles(GenerateJsonSchema):
     """Leaves out the titles that repeat the field's name."""
 
-    def field_title_should_be_set(self, schema: Any) -> bool:
+    def field_title_should_be_set(self, schema: object) -> bool:
         return False
 
 
-def _finish_config(config: type[Config], schema: Schema, definitions: dict[str, Schema]) -> None:
-    for name, field in config.model_fields.items():
-        _finish(field.annotation, schema["properties"][name], definitions)
+class _Finisher:
+    """Gives every method its short form, and sections and methods their descriptions, all the way down."""
 
+    def __init__(self, definitions: dict[str, Schema]):
+        self.definitions = definitions
 
-def _finish(annotation: Any, schema: Schema, definitions: dict[str, Schema]) -> None:
-    """Give a method its short form, sections and methods a description; go on with what is inside."""
-    kind = inside(annotation, items=False)
-    if kind is not annotation and "anyOf" in schema:  # `... | None`
-        _finish(kind, schema["anyOf"][0], definitions)
-    elif get_origin(kind) is tuple:
-        _finish(get_args(kind)[0], schema["items"], definitions)
-    elif either := plain_or_section(kind):
-        _finish(either[1], schema["oneOf"][1], definitions)
-    elif is_family(kind):
-        known = members(kind)
+    def config(self, config: type[Config], schema: Schema) -> None:
+        """Go through the fields of a config."""
+        for name, field in config.model_fields.items():
+            self.field(field.annotation, schema["properties"][name])
+
+    def field(self, annotation: object, schema: Schema) -> None:
+        """Finish what the schema says of a value, and go on with what is inside."""
+        inner = inside(annotation, items=False)
+        either = plain_or_section(inner)
+        if inner is not annotation and "anyOf" in schema:  # `... | None`
+            return self.field(inner, schema["anyOf"][0])
+        if get_origin(inner) is tuple:
+            return self.field(get_args(inner)[0], schema["items"])
+        if either:
+            return self.field(either[1], schema["oneOf"][1])
+        if is_family(inner):
+            return self._family(inner, schema)
+        if is_config(inner):
+            schema.setdefault("description", _first_line(inner))
+            return self.config(inner, _definition(schema, self.definitions))
+        return None
+
+    def _family(self, family: type[Method], schema: Schema) -> None:
+        methods = members(family)
         if "properties" in schema:  # the only member of a family is written out in place
-            name = next(iter(known.values())).__name__
-            moved = [key for key in schema if key not in ("default", "description")]
-            definitions[name] = {key: schema.pop(key) for key in moved}
-            schema["$ref"] = REF + name
+            self._move_out(next(iter(methods.values())).__name__, schema)
         refs = [schema] if "$ref" in schema else schema["oneOf"]
-        for member, ref in zip(known.values(), refs, strict=True):
-            definition = _definition(ref, definitions)
-            definition["properties"]["kind"]["description"] = _first_line(member)
-            _finish_config(member, definition, definitions)
-        schema["anyOf"] = [{"enum": list(known)}, *({"$ref": ref["$ref"]} for ref in refs)]
-        schema.setdefault("description", _first_line(kind))
+        for method, ref in zip(methods.values(), refs, strict=True):
+            definition = _definition(ref, self.definitions)
+            definition["properties"]["kind"]["description"] = _first_line(method)
+            self.config(method, definition)
+        schema["anyOf"] = [{"enum": list(methods)}, *({"$ref": ref["$ref"]} for ref in refs)]
+        schema.setdefault("description", _first_line(family))
         for key in ("$ref", "oneOf", "discriminator"):
             schema.pop(key, None)
-    elif is_config(kind):
-        schema.setdefault("description", _first_line(kind))
-        _finish_config(kind, _definition(schema, definitions), definitions)
+
+    def _move_out(self, name: str, schema: Schema) -> None:
+        """Make a definition of what is written out in place, and refer to it."""
+        moved = [key for key in schema if key not in ("default", "description")]
+        self.definitions[name] = {key: schema.pop(key) for key in moved}
+        schema["$ref"] = REF + name
 
 
 def _definition(schema: Schema, definitions: dict[str, Schema]) -> Schema:
@@ -123,37 +138,40 @@ def _partial(schema: Schema) -> Schema:
     if "$ref" in partial:
         partial["$ref"] += PARTIAL
     if "properties" in partial:
-        partial["properties"] = {name: _partial(one) for name, one in partial["properties"].items()}
+        partial["properties"] = {name: _partial(inner) for name, inner in partial["properties"].items()}
     if "anyOf" in partial:
-        partial["anyOf"] = [_partial(one) for one in partial["anyOf"]]
+        partial["anyOf"] = [_partial(inner) for inner in partial["anyOf"]]
     return partial
 
 
-def _shared(one: Schema, other: Schema) -> Schema:
+def _shared(layer: Schema, other: Schema) -> Schema:
     """The keys that two base layers both supply; of a method only that it is one."""
     shared = {}
-    for key in one.keys() & other.keys():
-        inner = isinstance(one[key], dict) and isinstance(other[key], dict) and "kind" not in one[key]
-        shared[key] = _shared(one[key], other[key]) if inner else one[key]
+    for key in layer.keys() & other.keys():
+        is_section = isinstance(layer[key], dict) and isinstance(other[key], dict) and "kind" not in layer[key]
+        shared[key] = _shared(layer[key], other[key]) if is_section else layer[key]
     return shared
 
 
 def _supply(values: Schema, schema: Schema, definitions: dict[str, Schema]) -> None:
     """Let a recipe leave out what a base layer gives."""
-    whole = []
-    for key, value in values.items():
-        if isinstance(value, dict) and "kind" in value:
-            schema["properties"][key] = _partial(schema["properties"][key])
-        elif isinstance(value, dict):
-            section = _definition(schema["properties"][key], definitions)
-            _supply(value, section, definitions)
-            if section["required"]:
-                continue
-        whole.append(key)
-    schema["required"] = [key for key in schema.get("required", []) if key not in whole]
+    optional = {key for key, value in values.items() if _is_supplied(key, value, schema, definitions)}
+    schema["required"] = [key for key in schema.get("required", []) if key not in optional]
 
 
-def _reachable(schema: Any, definitions: dict[str, Schema]) -> Iterator[str]:
+def _is_supplied(key: str, value: object, schema: Schema, definitions: dict[str, Schema]) -> bool:
+    """Can a recipe leave out this key? What lies under it is made optional where the base layer gives it."""
+    if not isinstance(value, dict):
+        return True
+    if "kind" in value:
+        schema["properties"][key] = _partial(schema["properties"][key])
+        return True
+    section = _definition(schema["properties"][key], definitions)
+    _supply(value, section, definitions)
+    return not section["required"]
+
+
+def _reachable(schema: object, definitions: dict[str, Schema]) -> Iterator[str]:
     """Names of the definitions that a schema refers to, directly or not."""
     if isinstance(schema, dict | list):
         for part in schema.values() if isinstance(schema, dict) else schema:

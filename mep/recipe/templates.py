@@ -35,14 +35,14 @@ def start(name: str, target: Path) -> list[Path]:
 
     UsageError      no such recipe, or a file is there already
     """
-    known = templates()
-    if name not in known:
-        raise UsageError(f"there is no template '{name}'", hint=find_near(name, list(known)))
-    files = {target: known[name]}
-    extends = parse_recipe(read_file(known[name])).child("extends")
+    paths = templates()
+    if name not in paths:
+        raise UsageError(f"there is no template '{name}'", hint=find_near(name, list(paths)))
+    files = {target: paths[name]}
+    extends = parse_recipe(read_file(paths[name])).child("extends")
     if extends:
-        for base in extends.plain() if isinstance(extends.value, list) else [extends.value]:
-            files[target.parent / base] = known[name].parent / base
+        for base in extends.items or [extends]:
+            files[target.parent / str(base.value)] = paths[name].parent / str(base.value)
     for path, source in files.items():
         if path.exists() and (path == target or path.read_text(encoding="utf-8") != _copied(source)):
             raise UsageError(f"{path} is there already", hint="give another name: mep init FILE")

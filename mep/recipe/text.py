@@ -37,21 +37,16 @@ class RecipeText:
 
     def place_at(self, index: int) -> Place:
         """Place of a character."""
-        breaks = [found.end() for found in LINE_BREAK.finditer(self.text, 0, index)]
+        breaks = [match.end() for match in LINE_BREAK.finditer(self.text, 0, index)]
         return self.place(len(breaks), index - (breaks[-1] if breaks else 0))
-
-    def index(self, place: Place) -> int:
-        """The character at a place; the inverse of `place_at`."""
-        breaks = [0, *(found.end() for found in LINE_BREAK.finditer(self.text))]
-        return breaks[place.line - 1] + place.column - 1
 
     def mistake(self, message: str, place: Place, *, field: str = "", hint: str = "") -> Mistake:
         """A mistake that shows the line it is on, where that is a line of this text or of one beside it."""
         line = ""
-        home = next((one for one in (self, *self.beside) if one.name == place.file), None)
+        home = next((text for text in (self, *self.beside) if text.name == place.file), None)
         if home and place.line:
             line = home.lines[place.line - 1] if place.line <= len(home.lines) else ""
-            line = "".join(one if one.isprintable() else " " for one in line).rstrip()
+            line = "".join(character if character.isprintable() else " " for character in line).rstrip()
         if len(line) > MAX_LINE:
             line = line[: MAX_LINE - 1] + "…" if place.column < MAX_LINE else ""
         return Mistake(printable(field), printable(message), place, line, hint)

@@ -2,10 +2,9 @@
 
 import re
 from dataclasses import replace
-from typing import Any
 
 from mep.errors import Mistake
-from mep.recipe.reader import Node, without
+from mep.recipe.node import Node
 from mep.recipe.text import RecipeText
 from mep.recipe.wording import dotted, find_near, show
 
@@ -14,54 +13,60 @@ MAX_CHARACTERS = 10_000
 """Characters that a text may have once its variables are filled in."""
 
 
-def substituted(root: Node, variables: dict[str, Any], source: RecipeText) -> tuple[Node, list[Mistake]]:
-    """The tree with every variable filled in, and what cannot be.
+class Variables:
+    """The variables of a recipe; others than scalars are left to validation.
 
-    A text that is one slot takes the value with its type; inside other text the value is written out.
+    values      `vars.name` -> its value
+    mistakes    what could not be filled in
     """
-    mistakes: list[Mistake] = []
-    named = root.child("vars")
-    for path, node in named.walk() if named else ():
-        if isinstance(node.value, str) and "${" in node.value:
-            field = dotted(("vars", *path))
-            mistakes.append(source.mistake("a variable cannot hold another", node.place, field=field))
-    rest = without(root, {"vars"})
-    filled = _filled(rest, variables, source, mistakes)
-    return (replace(filled, value=filled.value | {"vars": named}) if named else filled), mistakes
 
+    def __init__(self, recipe: Node, source: RecipeText):
+        self.source = source
+        self.mistakes: list[Mistake] = []
+        self.written = recipe.child("vars") or Node(None, recipe.place)
+        self.values = {
+            f"vars.{name}": node.value
+            for name, node in self.written.entries.items()
+            if isinstance(node.value, str | bool | int | float)
+        }
+        for path, node in self.written.walk():
+            if isinstance(node.value, str) and "${" in node.value:
+                field = dotted(("vars", *path))
+                self.mistakes.append(source.mistake("a variable cannot hold another", node.place, field=field))
 
-def variables_of(root: Node) -> dict[str, Any]:
-    """The variables of a recipe: scalars by name. Others are left to validation."""
-    node = root.child("vars")
-    found = node.value if node and isinstance(node.value, dict) else {}
-    return {name: one.value for name, one in found.items() if isinstance(one.value, str | bool | int | float)}
+    def fill(self, layer: Node) -> Node:
+        """A layer with every variable filled in, but for `vars` itself.
 
+        A text that is one slot takes the value with its type; inside other text the value is written out.
+        """
+        filled = {key: node if key == "vars" else node.map(self._filled) for key, node in layer.entries.items()}
+        return replace(layer, value=filled)
 
-def _filled(node: Node, variables: dict[str, Any], source: RecipeText, mistakes: list[Mistake]) -> Node:
-    value = node.value
-    if isinstance(value, dict):
-        return replace(node, value={key: _filled(one, variables, source, mistakes) for key, one in value.items()})
-    if isinstance(value, list):
-        return replace(node, value=[_filled(one, variables, source, mistakes) for one in value])
-    if not isinstance(value, str) or "${" not in value:
-        return node
-    for slot in SLOT.findall(value):
-        name = slot.removeprefix("vars.")
-        if name == slot or name not in variables:
-            known = [f"vars.{one}" for one in variables]
-            hint = "only ${vars.name} is filled in, from vars: of the recipe"
-            if known and name != slot:
-                hint = find_near(slot, known)
-            mistakes.append(source.mistake(f"{show('${' + slot + '}')} stands for nothing", node.place, hint=hint))
+    def _filled(self, node: Node) -> Node:
+        text = node.value
+        if not isinstance(text, str) or "${" not in text:
             return node
-    if whole := SLOT.fullmatch(value):
-        return replace(node, value=variables[whole[1].removeprefix("vars.")])
-    text = SLOT.sub(lambda slot: _written(variables[slot[1].removeprefix("vars.")]), value)
-    if len(text) > MAX_CHARACTERS:
-        mistakes.append(source.mistake(f"is longer than {MAX_CHARACTERS:,} characters once filled in", node.place))
-        return node
-    return replace(node, value=text)
+        for slot in SLOT.findall(text):
+            if slot not in self.values:
+                self._note(node, f"{show('${' + slot + '}')} stands for nothing", self._candidates(slot))
+                return node
+        if whole := SLOT.fullmatch(text):
+            return replace(node, value=self.values[whole[1]])
+        text = SLOT.sub(lambda slot: _as_text(self.values[slot[1]]), text)
+        if len(text) > MAX_CHARACTERS:
+            self._note(node, f"is longer than {MAX_CHARACTERS:,} characters once filled in")
+            return node
+        return replace(node, value=text)
+
+    def _candidates(self, slot: str) -> str:
+        """The hint for a slot that is no variable."""
+        if self.values and slot.startswith("vars."):
+            return find_near(slot, list(self.values))
+        return "only ${vars.name} is filled in, from vars: of the recipe"
+
+    def _note(self, node: Node, message: str, hint: str = "") -> None:
+        self.mistakes.append(self.source.mistake(message, node.place, hint=hint))
 
 
-def _written(value: Any) -> str:
+def _as_text(value: str | bool | int | float) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -3,9 +3,8 @@
 `lock_text` is the lock file beside a run; `resolved_text` also says where each value comes from.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -13,6 +12,7 @@ from mep.config import Config, leaves
 from mep.recipe.compose import MAIN
 from mep.recipe.load import Recipe
 from mep.recipe.model import repeat_of
+from mep.recipe.node import Plain
 from mep.recipe.reader import FORMAT, MAX_DIGITS, scalar
 
 HEADER = "# Written by mep: every default filled in. The recipe as it was given lies beside it.\n"
@@ -20,17 +20,15 @@ COLUMN = 72
 """Where the comments begin, if the value leaves room."""
 
 
-def lock_text(recipe: Recipe, folder: Path, locked: dict[str, Any] | None = None) -> str:
+def lock_text(recipe: Recipe, folder: Path, locked: Mapping[str, object] | None = None) -> str:
     """YAML of the recipe for a file in `folder`: the experiment of the first arm, and what the other arms change.
 
     locked  what the recipe is run with; models of the hub are then named by their commits
     """
-
     pin = locked is not None
-    arms = {name: dump(one, folder, pin=pin) for name, one in recipe.arms.items() if repeat_of(name)[1] == 1}
+    arms = _arms(recipe, folder, pin=pin)
     common = next(iter(arms.values()))
-    data: dict[str, Any] = {"mep": FORMAT, "name": recipe.name, "description": recipe.description}
-    data |= {"modality": recipe.modality, "seeds": recipe.seeds, **common}
+    data: dict[str, object] = {**_head(recipe), **common}
     if list(arms) != [MAIN]:
         data["arms"] = {name: changes(common, arm) for name, arm in arms.items()}
     data["machine"] = dump(recipe.machine, folder, pin=pin)
@@ -39,14 +37,26 @@ def lock_text(recipe: Recipe, folder: Path, locked: dict[str, Any] | None = None
     return HEADER + yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
 
 
-def dump(config: Config, folder: Path, *, pin: bool = False) -> dict[str, Any]:
+def _head(recipe: Recipe) -> dict[str, Plain]:
+    """What stands above the experiment."""
+    head: dict[str, Plain] = {"mep": FORMAT, "name": recipe.name, "description": recipe.description}
+    return head | {"modality": recipe.modality, "seeds": recipe.seeds}
+
+
+def _arms(recipe: Recipe, folder: Path, *, pin: bool = False) -> dict[str, dict[str, Plain]]:
+    """Every arm without its repeats, as plain values."""
+    firsts = {name: experiment for name, experiment in recipe.arms.items() if repeat_of(name)[1] == 1}
+    return {name: dump(experiment, folder, pin=pin) for name, experiment in firsts.items()}
+
+
+def dump(config: Config, folder: Path, *, pin: bool = False) -> dict[str, Plain]:
     """JSON-ready values, paths named from a folder; `pin` names models of the hub by their commits."""
     return config.model_dump(mode="json", context={"folder": folder.absolute(), "pin": pin})
 
 
-def changes(common: dict[str, Any], arm: dict[str, Any]) -> dict[str, Any]:
+def changes(common: dict[str, Plain], arm: dict[str, Plain]) -> dict[str, Plain]:
     """What has to be merged over `common` to get `arm`; a method of another kind is given whole."""
-    changed = {}
+    changed: dict[str, Plain] = {}
     for key, value in arm.items():
         below = common.get(key)
         if isinstance(below, dict) and isinstance(value, dict) and below.get("kind") == value.get("kind"):
@@ -57,7 +67,7 @@ def changes(common: dict[str, Any], arm: dict[str, Any]) -> dict[str, Any]:
     return changed
 
 
-def fields_of(recipe: Recipe) -> dict[str, dict[str, dict[str, Any]]]:
+def fields_of(recipe: Recipe) -> dict[str, dict[str, dict[str, Plain]]]:
     """Arm -> dotted field -> its value and its origin: a place in a file, a modality, --set or default."""
     return {
         arm: {
@@ -70,10 +80,9 @@ def fields_of(recipe: Recipe) -> dict[str, dict[str, dict[str, Any]]]:
 
 def resolved_text(recipe: Recipe) -> str:
     """YAML that loads to the same experiments: what the first arm is made of, and what the others change."""
-    arms = {arm: dump(one, recipe.file.parent) for arm, one in recipe.arms.items() if repeat_of(arm)[1] == 1}
+    arms = _arms(recipe, recipe.file.parent)
     first = next(iter(arms))
-    head = {"mep": FORMAT, "name": recipe.name, "description": recipe.description, "modality": recipe.modality}
-    lines = [*_lines(head | {"seeds": recipe.seeds} | arms[first], recipe, first)]
+    lines = [*_lines(_head(recipe) | arms[first], recipe, first)]
     if list(arms) != [MAIN]:
         lines.append("arms:")
         for arm, values in arms.items():
@@ -84,7 +93,7 @@ def resolved_text(recipe: Recipe) -> str:
     return "\n".join(lines)
 
 
-def _lines(values: dict[str, Any], recipe: Recipe, arm: str, indent: str = "", above: str = "") -> Iterator[str]:
+def _lines(values: dict[str, Plain], recipe: Recipe, arm: str, indent: str = "", above: str = "") -> Iterator[str]:
     for key, value in sorted(values.items(), key=lambda item: item[0] != "kind"):
         if isinstance(value, dict) and value:
             yield f"{indent}{inline(key)}:"
@@ -93,7 +102,7 @@ def _lines(values: dict[str, Any], recipe: Recipe, arm: str, indent: str = "", a
             yield f"{indent}{inline(key)}: {inline(value)}".ljust(COLUMN) + f"  # {recipe.origin_of(arm, above + key)}"
 
 
-def inline(value: Any) -> str:
+def inline(value: Plain) -> str:
     """A value as YAML on one line."""
     text = yaml.dump(value, Dumper=_Dumper, default_flow_style=True, allow_unicode=True, width=10**9)
     return str(text).removesuffix("\n").removesuffix("\n...")
@@ -102,7 +111,7 @@ def inline(value: Any) -> str:
 class _Dumper(yaml.SafeDumper):
     """Writes what `reader` reads back: no aliases, and quotes around text that YAML 1.2 takes for something else."""
 
-    def ignore_aliases(self, data: Any) -> bool:
+    def ignore_aliases(self, data: object) -> bool:
         return True
 
 

@@ -12,8 +12,9 @@ import mep
 from mep.errors import RecipeError
 from mep.methods import families
 from mep.recipe import load_recipe
+from mep.recipe.annotations import choices
 from mep.recipe.model import Experiment, RecipeFile
-from mep.recipe.wording import choices, wanted
+from mep.recipe.wording import wanted
 from mep.stages.clustering import ClusteringConfig
 from mep.stages.training.config import TrainingConfig
 
