@@ -17,14 +17,14 @@ class OutliersConfig(Config):
 
 @stage(version=3, draws=True)
 def outliers(config: OutliersConfig, images: Images, embeddings: Embeddings, *, work: Work) -> Inliers:
-    """Tell which images stay, and why the others go; what is fitted is fitted on training images."""
-    seen = images.select(embeddings.ids)
-    train = seen.splits == TRAIN
-    verdict = config.method.inspect(seen, embeddings.vectors, train, work)
+    """Say which images stay, and why the others go; detectors are fitted on training images alone."""
+    embedded = images.select(embeddings.ids)
+    train = embedded.splits == TRAIN
+    verdict = config.method.inspect(embedded, embeddings.vectors, train, work)
     if not verdict.mask[train].any():
         raise DataError(
             "every training image was found an outlier",
             hint="the thresholds of 'hsv' are made for H&E histology; try {kind: quantile} or {kind: none}",
             field="outliers.method",
         )
-    return Inliers(seen.ids, verdict.mask, verdict.reasons, verdict.features)
+    return Inliers(embedded.ids, verdict.mask, verdict.reasons, verdict.features)

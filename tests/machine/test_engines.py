@@ -111,7 +111,7 @@ def test_a_device_that_is_not_there_is_told_before_any_work():
 def test_processes_measure_what_one_does_and_only_shards_that_are_missing(imagefolder, tmp_path, monkeypatch):
     from mep.artifacts import Reader
     from mep.machine import work as work_module
-    from mep.methods.detectors.hsv import Measure
+    from mep.methods.detectors.hsv import MeasureFeatures
     from mep.methods.sources.imagefolder import ImageFolder
     from mep.stages.dataset.scan import Scan
 
@@ -135,7 +135,7 @@ def test_processes_measure_what_one_does_and_only_shards_that_are_missing(imagef
     assert there.measured("scan", ids, Scan(source), size=30).tolist() == one.tolist()
     assert measured == ids[30:]
     whole = [name for name in ids if name != "broken.png"]
-    features = [work.measured("features", whole, Measure(Reader(source))) for work in (here, there)]
+    features = [work.measured("features", whole, MeasureFeatures(Reader(source))) for work in (here, there)]
     assert features[0].shape == (40, 9)
     assert np.array_equal(*features)
 

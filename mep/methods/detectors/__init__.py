@@ -1,7 +1,7 @@
 """Outlier detectors: which images should not shape a cluster or a caption. One file, one detector."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,15 +14,16 @@ from mep.registry import Method
 
 @dataclass(frozen=True)
 class Verdict:
-    """
+    """Which of n images stay, and why.
+
     mask        bool (n,)   True stays
-    reasons     n texts, empty for those that stay: what was measured and the limit, as in `std_v 3.2 < 4`
-    features    what was measured, n values each
+    reasons     n texts, empty for images that stay: the value and the limit, as in `std_v 3.2 < 4`
+    features    name -> n values that the images were judged by
     """
 
     mask: NDArray[np.bool_]
     reasons: list[str]
-    features: dict[str, list[Any]]
+    features: dict[str, list[float]]
 
 
 class Detector(Method):
@@ -40,21 +41,22 @@ class Detector(Method):
         raise NotImplementedError
 
 
-def verdict(features: dict[str, NDArray[Any]], low: dict[str, float], high: dict[str, float]) -> Verdict:
-    """Remove what lies below a lower or above an upper limit of a feature."""
+def judge(features: dict[str, NDArray[np.float64]], low: dict[str, float], high: dict[str, float]) -> Verdict:
+    """Remove the images that lie below a lower or above an upper limit of a feature."""
     n = len(next(iter(features.values())))
     reasons: list[list[str]] = [[] for _ in range(n)]
     for limits, sign, beyond in ((low, "<", np.less), (high, ">", np.greater)):
         for name, limit in limits.items():
             for row in np.flatnonzero(beyond(features[name], limit)):
                 reasons[row].append(f"{name} {features[name][row]:.4g} {sign} {limit:.4g}")
-    texts = [", ".join(one) for one in reasons]
-    mask = np.array([not text for text in texts], dtype=bool)
-    return Verdict(mask, texts, {name: values.tolist() for name, values in features.items()})
+    mask = np.array([not broken for broken in reasons], dtype=bool)
+    return Verdict(
+        mask, [", ".join(broken) for broken in reasons], {name: values.tolist() for name, values in features.items()}
+    )
 
 
 class ByScore(Detector):
-    """A detector that scores vectors, and removes a fixed share of the training images: those that score highest."""
+    """Scores vectors, and removes a fixed share of the training images: those with the highest scores."""
 
     score: ClassVar[str]
     """What the score is called in reasons."""
@@ -65,17 +67,16 @@ class ByScore(Detector):
     """Training images, drawn by the seed, that the others are compared with."""
 
     def inspect(self, images: Images, vectors: NDArray[np.float32], train: NDArray[np.bool_], work: Work) -> Verdict:
-        known = np.flatnonzero(train)
-        if len(known) > self.rows:
-            known = np.sort(work.rng("detector").choice(known, self.rows, replace=False))
-        scores = self.scores(np.asarray(vectors[known]), vectors, known, work.seed_for("detector") % 2**32)
-        return verdict({self.score: scores}, {}, {self.score: float(np.quantile(scores[train], 1 - self.share))})
+        rows = np.flatnonzero(train)
+        if len(rows) > self.rows:
+            rows = np.sort(work.rng("detector").choice(rows, self.rows, replace=False))
+        scores = self.scores(vectors, rows, work.seed_for("detector") % 2**32)
+        return judge({self.score: scores}, {}, {self.score: float(np.quantile(scores[train], 1 - self.share))})
 
-    def scores(
-        self, known: NDArray[np.float32], vectors: NDArray[np.float32], rows: NDArray[np.int64], seed: int
-    ) -> NDArray[np.float64]:
+    def scores(self, vectors: NDArray[np.float32], rows: NDArray[np.int64], seed: int) -> NDArray[np.float64]:
         """float64 (n,), higher is stranger.
 
-        known       float32 (m, d)   vectors[rows], on which the detector is fitted
+        vectors     float32 (n, d)
+        rows        int64 (m,)   sorted rows of the training images on which the detector is fitted
         """
         raise NotImplementedError

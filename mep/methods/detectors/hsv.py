@@ -12,15 +12,15 @@ from pydantic import Field
 from mep.artifacts import Images, Reader
 from mep.machine.work import Work
 from mep.machine.workers import Job
-from mep.methods.detectors import Detector, Verdict, verdict
+from mep.methods.detectors import Detector, Verdict, judge
 
 BRIGHT = 150
 """Luma above which a pixel belongs to a bright region, whose outlines are counted."""
 NAMES = ("mean_v", "median_v", "std_v", "mean_s", "median_s", "std_s", "std_h", "var_l", "n_contour")
 VALUES = np.arange(256)
 SQUARES = VALUES**2
-AROUND = np.ones((3, 3))
-"""Neighbours by a side or a corner."""
+EIGHT_NEIGHBOURS = np.ones((3, 3))
+"""Pixels are neighbours where they share a side or a corner."""
 
 
 class Hsv(Detector):
@@ -46,23 +46,23 @@ class Hsv(Detector):
     """Outlines of bright regions (luma above 150), holes counted too; fewer mean an empty tile."""
 
     def inspect(self, images: Images, vectors: NDArray[np.float32], train: NDArray[np.bool_], work: Work) -> Verdict:
-        floors = {name: getattr(self, f"min_{name}") for name in NAMES if hasattr(self, f"min_{name}")}
-        return verdict(measure(images, work), floors, {})
+        lower_limits = {name: getattr(self, f"min_{name}") for name in NAMES if hasattr(self, f"min_{name}")}
+        return judge(measure_features(images, work), lower_limits, {})
 
 
-def measure(images: Images, work: Work) -> dict[str, NDArray[np.float64]]:
-    """The nine features of n images, float64 (n,) each; resumable."""
-    return dict(zip(NAMES, work.measured("features", images.ids, Measure(images.reader)).T, strict=True))
+def measure_features(images: Images, work: Work) -> dict[str, NDArray[np.float64]]:
+    """The nine features of n images, float64 (n,) each; an interrupted measurement is continued."""
+    return dict(zip(NAMES, work.measured("features", images.ids, MeasureFeatures(images.reader)).T, strict=True))
 
 
 @dataclass(frozen=True)
-class Measure(Job[Sequence[str], "NDArray[np.float64]"]):
-    """The features of images by id, float64 (n, 9)."""
+class MeasureFeatures(Job[Sequence[str], NDArray[np.float64]]):
+    """The features of images, asked for by id: float64 (n, 9)."""
 
     read: Reader
 
     def prepare(self, device: str) -> Callable[[Sequence[str]], NDArray[np.float64]]:
-        return lambda ids: np.array([tuple(hsv_features(self.read(one)).values()) for one in ids])
+        return lambda ids: np.array([tuple(hsv_features(self.read(image_id)).values()) for image_id in ids])
 
 
 def hsv_features(pixels: NDArray[np.uint8]) -> dict[str, float]:
@@ -73,30 +73,30 @@ def hsv_features(pixels: NDArray[np.uint8]) -> dict[str, float]:
     histogram = np.array(image.convert("HSV").histogram()).reshape(3, 256)
     h, s, v = (_moments(counts) for counts in histogram)
     luma = np.asarray(image.convert("L"))
-    found = (*v, *s, h[2], _variance_of_laplacian(luma), _n_outlines(luma > BRIGHT))
-    return dict(zip(NAMES, found, strict=True))
+    values = (*v, *s, h[2], _variance_of_laplacian(luma), _n_outlines(luma > BRIGHT))
+    return dict(zip(NAMES, values, strict=True))
 
 
 def _moments(counts: NDArray[np.int64]) -> tuple[float, float, float]:
     """Mean, median and standard deviation of 8-bit values, exactly, from how often each occurs."""
-    reached = counts.cumsum()
-    n, total = int(reached[-1]), int(counts @ VALUES)
-    middle = (reached.searchsorted((n - 1) // 2 + 1) + reached.searchsorted(n // 2 + 1)) / 2
+    cumulative = counts.cumsum()
+    n, total = int(cumulative[-1]), int(counts @ VALUES)
+    median = (cumulative.searchsorted((n - 1) // 2 + 1) + cumulative.searchsorted(n // 2 + 1)) / 2
     variance = int(counts @ SQUARES) / n - (total / n) ** 2
-    return total / n, float(middle), math.sqrt(max(variance, 0.0))
+    return total / n, float(median), math.sqrt(max(variance, 0.0))
 
 
 def _variance_of_laplacian(luma: NDArray[np.uint8]) -> float:
     """Variance of the sum of four neighbours minus four times the pixel; the border is mirrored about its pixels."""
     height, width = luma.shape
-    wide = np.empty((height + 2, width + 2), dtype=np.int16)
-    wide[1:-1, 1:-1] = luma
-    wide[[0, -1], 1:-1] = luma[[min(1, height - 1), max(height - 2, 0)]]
-    wide[1:-1, [0, -1]] = luma[:, [min(1, width - 1), max(width - 2, 0)]]
-    response = wide[:-2, 1:-1] + wide[2:, 1:-1]
-    response += wide[1:-1, :-2]
-    response += wide[1:-1, 2:]
-    response -= wide[1:-1, 1:-1] << 2
+    padded = np.empty((height + 2, width + 2), dtype=np.int16)
+    padded[1:-1, 1:-1] = luma
+    padded[[0, -1], 1:-1] = luma[[min(1, height - 1), max(height - 2, 0)]]
+    padded[1:-1, [0, -1]] = luma[:, [min(1, width - 1), max(width - 2, 0)]]
+    response = padded[:-2, 1:-1] + padded[2:, 1:-1]
+    response += padded[1:-1, :-2]
+    response += padded[1:-1, 2:]
+    response -= padded[1:-1, 1:-1] << 2
     flat = response.ravel().astype(np.float64)  # sums of whole numbers below 2**53 are exact
     return float(flat @ flat) / flat.size - (float(flat.sum()) / flat.size) ** 2
 
@@ -108,10 +108,10 @@ def _n_outlines(bright: NDArray[np.bool_]) -> int:
     """
     from scipy import ndimage
 
-    regions = ndimage.label(bright, structure=AROUND)[1]
-    wide = np.zeros((bright.shape[0] + 2, bright.shape[1] + 2), dtype=np.uint8)
-    wide[1:-1, 1:-1] = bright
-    rows = wide[:-1] + (wide[1:] << 2)  # two pixels above each other
+    regions = ndimage.label(bright, structure=EIGHT_NEIGHBOURS)[1]
+    padded = np.zeros((bright.shape[0] + 2, bright.shape[1] + 2), dtype=np.uint8)
+    padded[1:-1, 1:-1] = bright
+    rows = padded[:-1] + (padded[1:] << 2)  # two pixels above each other
     n = np.bincount((rows[:, :-1] + (rows[:, 1:] << 1)).ravel(), minlength=16)
     euler = (n[[1, 2, 4, 8]].sum() - n[[7, 11, 13, 14]].sum() - 2 * (n[6] + n[9])) // 4
     return int(2 * regions - euler)

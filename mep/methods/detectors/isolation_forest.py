@@ -18,10 +18,8 @@ class IsolationForest(ByScore):
     trees: int = Field(200, ge=1)
     """Trees of the forest."""
 
-    def scores(
-        self, known: NDArray[np.float32], vectors: NDArray[np.float32], rows: NDArray[np.int64], seed: int
-    ) -> NDArray[np.float64]:
+    def scores(self, vectors: NDArray[np.float32], rows: NDArray[np.int64], seed: int) -> NDArray[np.float64]:
         from sklearn.ensemble import IsolationForest
 
-        fitted = IsolationForest(n_estimators=self.trees, random_state=seed).fit(known)
-        return -fitted.score_samples(vectors)
+        fitted = IsolationForest(n_estimators=self.trees, random_state=seed).fit(np.asarray(vectors[rows]))
+        return np.asarray(-fitted.score_samples(vectors))

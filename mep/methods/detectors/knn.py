@@ -18,13 +18,11 @@ class Knn(ByScore):
     neighbours: int = Field(10, ge=1)
     """The neighbour whose distance counts."""
 
-    def scores(
-        self, known: NDArray[np.float32], vectors: NDArray[np.float32], rows: NDArray[np.int64], seed: int
-    ) -> NDArray[np.float64]:
+    def scores(self, vectors: NDArray[np.float32], rows: NDArray[np.int64], seed: int) -> NDArray[np.float64]:
         from sklearn.neighbors import NearestNeighbors
 
-        n = min(self.neighbours, len(known) - 1)
-        fitted = NearestNeighbors(n_neighbors=n).fit(known)
-        scores = fitted.kneighbors(vectors)[0][:, -1]
+        n = min(self.neighbours, len(rows) - 1)
+        fitted = NearestNeighbors(n_neighbors=n).fit(np.asarray(vectors[rows]))
+        scores: NDArray[np.floating] = fitted.kneighbors(vectors)[0][:, -1]
         scores[rows] = fitted.kneighbors()[0][:, -1]  # here an image is not its own neighbour
         return scores.astype(np.float64)

@@ -18,13 +18,11 @@ class LocalOutlierFactor(ByScore):
     neighbours: int = Field(20, ge=1)
     """Neighbours that make a neighbourhood."""
 
-    def scores(
-        self, known: NDArray[np.float32], vectors: NDArray[np.float32], rows: NDArray[np.int64], seed: int
-    ) -> NDArray[np.float64]:
+    def scores(self, vectors: NDArray[np.float32], rows: NDArray[np.int64], seed: int) -> NDArray[np.float64]:
         from sklearn.neighbors import LocalOutlierFactor
 
-        n = min(self.neighbours, len(known) - 1)
-        fitted = LocalOutlierFactor(n_neighbors=n, novelty=True).fit(known)
-        scores = -fitted.score_samples(vectors)
+        n = min(self.neighbours, len(rows) - 1)
+        fitted = LocalOutlierFactor(n_neighbors=n, novelty=True).fit(np.asarray(vectors[rows]))
+        scores: NDArray[np.float64] = -fitted.score_samples(vectors)
         scores[rows] = -fitted.negative_outlier_factor_  # here an image is not its own neighbour
         return scores

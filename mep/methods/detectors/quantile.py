@@ -8,8 +8,8 @@ from pydantic import Field
 
 from mep.artifacts import Images
 from mep.machine.work import Work
-from mep.methods.detectors import Detector, Verdict, verdict
-from mep.methods.detectors.hsv import measure
+from mep.methods.detectors import Detector, Verdict, judge
+from mep.methods.detectors.hsv import measure_features
 
 
 class Quantile(Detector):
@@ -26,9 +26,9 @@ class Quantile(Detector):
     """Share with the highest values; 0: none."""
 
     def inspect(self, images: Images, vectors: NDArray[np.float32], train: NDArray[np.bool_], work: Work) -> Verdict:
-        features = measure(images, work)
+        features = measure_features(images, work)
         limits = {name: np.quantile(values[train], [self.low, 1 - self.high]) for name, values in features.items()}
-        return verdict(
+        return judge(
             features,
             {name: float(low) for name, (low, _) in limits.items()},
             {name: float(high) for name, (_, high) in limits.items()},
