@@ -22,7 +22,7 @@ from mep.methods.balancers import Groups
 from mep.methods.balancers.uniform_per_prompt import UniformPerPrompt
 from mep.methods.clusterers import ChooseK
 from mep.methods.clusterers.kmeans import KMeans
-from mep.methods.detectors.hsv import measure
+from mep.methods.detectors.hsv import measure_features
 from mep.methods.detectors.quantile import Quantile
 from mep.methods.embedders.transformers import Transformers
 from mep.methods.sources.imagefolder import ImageFolder
@@ -31,7 +31,7 @@ from mep.stages.clustering import ClusteringConfig, clustering
 from mep.stages.dataset.stage import DatasetConfig, dataset
 from mep.stages.embedding import self_test
 from mep.stages.outliers import OutliersConfig, outliers
-from mep.stages.prompts.template import Writer, identity
+from mep.stages.prompts.template import Record, Writer
 
 PLAIN = {"mean": [0.5] * 3, "std": [0.5] * 3, "size": "32x32"}
 
@@ -126,7 +126,7 @@ def test_defect_9_limits_may_be_the_datasets_own_and_every_removal_says_why(tmp_
 def test_defect_10_every_image_is_read_once_for_all_features(tmp_path):
     read, images = [], in_memory(pictures(5))
     source = SimpleNamespace(open=lambda name: read.append(name) or images.source.open(name))
-    measure(replace(images, source=source), Work(folder=tmp_path))
+    measure_features(replace(images, source=source), Work(folder=tmp_path))
     assert read == ["0", "1", "2", "3", "4"]
 
 
@@ -167,14 +167,14 @@ def test_defect_13_the_fitted_model_is_kept_and_assigns_new_images(images, tmp_p
 
 
 def test_defect_14_a_prompt_keeps_its_name_when_others_come_and_go():
-    names = [identity(label, cluster, {}) for label in ("healthy", "tumor") for cluster in (0, 1)]
+    names = [Record(label, cluster).prompt_id for label in ("healthy", "tumor") for cluster in (0, 1)]
     assert names == ["healthy_c00", "healthy_c01", "tumor_c00", "tumor_c01"]
-    assert identity("grade 2", 7, {"sex": "f"}) != identity("grade-2", 7, {"sex": "f"})
+    assert Record("grade 2", 7, {"sex": "f"}).prompt_id != Record("grade-2", 7, {"sex": "f"}).prompt_id
 
 
 def test_defect_15_a_cluster_may_have_a_name_that_means_something():
     writer = Writer(["{label} tissue, {cluster:name}"], {}, {0: "dense lymphocytes"})
-    assert writer.write("healthy", 0, {}) == ["healthy tissue, dense lymphocytes"]
+    assert writer.write(Record("healthy", 0)) == ["healthy tissue, dense lymphocytes"]
 
 
 @pytest.mark.parametrize("names", [["only"], ["a", "b"], ["in situ", "invasive", "in"], []])
@@ -189,7 +189,7 @@ def test_defect_16_any_labels_are_balanced_by_the_record_and_never_by_the_captio
 
 
 def test_defect_17_no_word_of_the_template_matters():
-    assert Writer(["{cluster:letter}: {label}"], {}, {}).write("x", 1, {}) == ["b: x"]
+    assert Writer(["{cluster:letter}: {label}"], {}, {}).write(Record("x", 1)) == ["b: x"]
 
 
 def groups_of(sizes):
@@ -265,7 +265,7 @@ def test_defect_25_labels_keep_their_case(folder, tmp_path):
     (other / "metadata.jsonl").write_text(text)
     images = build(other, tmp_path)
     assert images.label_names == ["BRAF", "healthy"]
-    assert Writer(["{label:lower}"], {}, {}).write("BRAF", None, {}) == ["braf"]
+    assert Writer(["{label:lower}"], {}, {}).write(Record("BRAF")) == ["braf"]
 
 
 def test_defect_26_no_absolute_path_is_stored(images, folder, tmp_path):

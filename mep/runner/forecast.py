@@ -16,7 +16,7 @@ from mep.errors import DataError
 from mep.imaging.pixels import SYMMETRIES
 from mep.recipe.model import Experiment, repeat_of
 from mep.runner.plan import Plan, Task
-from mep.stages.prompts.template import Writer
+from mep.stages.prompts.template import Record, Writer
 from mep.store import Store
 
 PIECE = re.compile(r"[^\W\d_]+|\d|[^\s\w]+", re.UNICODE)
@@ -137,7 +137,7 @@ def _prompts(experiment: Experiment, labels: list[str]) -> list[Prompt]:
         return []  # captions of other columns are known once the dataset is read
     try:
         return [
-            Prompt(f"{label}_{cluster}", writer.write(label, cluster, {})[0], label, cluster, 1)
+            Prompt(f"{label}_{cluster}", writer.write(Record(label, cluster))[0], label, cluster, 1)
             for label in shown
             for cluster in clusters
         ]

@@ -1,5 +1,7 @@
 """Balancing: which images the model is trained on, picked by (label, cluster) and never by caption."""
 
+from typing import TypeAlias
+
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
@@ -11,6 +13,9 @@ from mep.machine.work import Work
 from mep.methods.balancers import Balancer, Choice, Groups
 from mep.registry import OneOf
 from mep.stage import stage
+
+Level: TypeAlias = tuple[NDArray[np.int64], list[str]]
+"""A number for each image, -1 where it has none, and the name of each number."""
 
 
 class BalancingConfig(Config):
@@ -27,7 +32,7 @@ def balancing(config: BalancingConfig, images: Images, clusters: Clusters, *, wo
     """Pick the training images so that labels and clusters are represented as wanted."""
     rows = images.rows(clusters.ids)
     splits = images.splits[rows]
-    train, aside = np.flatnonzero(splits == TRAIN), np.flatnonzero(splits == VALIDATION)
+    train, validation = np.flatnonzero(splits == TRAIN), np.flatnonzero(splits == VALIDATION)
     groups = _groups(config.by, images, rows[train], clusters.labels[train])
     choice = config.method.pick(groups, seed=work.seed)
     if len(choice.rows) == 0:
@@ -36,40 +41,40 @@ def balancing(config: BalancingConfig, images: Images, clusters: Clusters, *, wo
             hint="every label or group of `by` needs an image; {kind: none} keeps all",
             field="balancing.method",
         )
+    pairs = _pairs(images.labels[rows], clusters.labels)
     picked = train[choice.rows]
-    trained = _pairs(images.labels[rows[picked]], clusters.labels[picked])
-    aside = aside[np.isin(_pairs(images.labels[rows[aside]], clusters.labels[aside]), trained)]
-    chosen = _members(images, clusters, rows, picked)
+    validation = validation[np.isin(pairs[validation], pairs[picked])]
+    members = _members(images, clusters, rows, picked)
     return TrainingSet(
-        ids=chosen.ids,
-        labels=chosen.labels,
-        clusters=chosen.clusters,
+        ids=members.ids,
+        labels=members.labels,
+        clusters=members.clusters,
         weights=choice.weights,
         shortage=choice.shortage,
-        validation=_members(images, clusters, rows, aside),
+        validation=_members(images, clusters, rows, validation),
         groups=_table(groups, choice),
     )
 
 
 def _groups(by: tuple[str, ...], images: Images, rows: NDArray[np.int64], clusters: NDArray[np.int64]) -> Groups:
-    """The groups of the images in some rows; those without a cluster are never picked."""
+    """The groups of the images in `rows`; images without a cluster are never picked."""
     keys = [key for key in by if key != "label" or images.label_names]
-    one: tuple[NDArray[np.int64], list[str]] = (np.zeros(len(rows), dtype=np.int64), [""])
-    levels = [_codes(key, images, rows, clusters) for key in keys]
+    levels = [_level(key, images, rows, clusters) for key in keys]
+    everything: Level = (np.zeros(len(rows), dtype=np.int64), [""])
     if len(levels) < 2:  # labels alone are all kept; of clusters alone there may be too many to fill
-        levels = [one, *levels] if keys == ["cluster"] else [*levels, one, one][:2]
-    codes, names = zip(*levels, strict=True)
-    inner, inner_names = codes[1], names[1]
-    for code, known in zip(codes[2:], names[2:], strict=True):
-        inner = np.where((inner >= 0) & (code >= 0), inner * len(known) + code, -1)
-        inner_names = [f"{one}, {other}" for one in inner_names for other in known]
-    return Groups(codes[0], np.where(clusters >= 0, inner, -1), names[0], inner_names)
+        levels = [everything, *levels] if keys == ["cluster"] else [*levels, everything, everything][:2]
+    (outer, outer_names), (inner, inner_names), *further = levels
+    for codes, names in further:
+        inner = np.where((inner >= 0) & (codes >= 0), inner * len(names) + codes, -1)
+        inner_names = [f"{left}, {right}" for left in inner_names for right in names]
+    return Groups(outer, np.where(clusters >= 0, inner, -1), outer_names, inner_names)
 
 
-def _codes(
-    key: str, images: Images, rows: NDArray[np.int64], clusters: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], list[str]]:
-    """Number of the value that each image has for a key, and what the values are called."""
+def _level(key: str, images: Images, rows: NDArray[np.int64], clusters: NDArray[np.int64]) -> Level:
+    """The value that each image has for a key.
+
+    DataError   the dataset has no such column
+    """
     if key == "label":
         return images.labels[rows], images.label_names
     if key == "cluster":
@@ -81,32 +86,29 @@ def _codes(
             field="balancing.by",
         )
     column = images.metadata[key]
-    known, codes = np.unique([str(column[row]) for row in rows.tolist()], return_inverse=True)
-    return codes.astype(np.int64), [f"{key} {value}" for value in known.tolist()]
+    values, codes = np.unique([str(column[row]) for row in rows.tolist()], return_inverse=True)
+    return codes.astype(np.int64), [f"{key} {value}" for value in values.tolist()]
 
 
 def _pairs(labels: NDArray[np.int64], clusters: NDArray[np.int64]) -> NDArray[np.int64]:
-    """One number for each pair of label and cluster; -1 for an image without a cluster."""
+    """int64 (n,), equal for images of the same label and cluster; -1 for an image without a cluster."""
     return np.where(clusters >= 0, (labels + 1) * (2**32) + clusters, -1)
 
 
 def _members(images: Images, clusters: Clusters, rows: NDArray[np.int64], places: NDArray[np.int64]) -> Members:
-    names = np.array([*images.label_names, None], dtype=object)  # label -1, of a dataset without any, is the last
+    names = np.array([*images.label_names, None], dtype=object)  # -1, the label where a dataset has none, is the last
     labels = names[images.labels[rows[places]]].tolist()
-    return Members(list(map(clusters.ids.__getitem__, places.tolist())), labels, clusters.labels[places])
+    return Members([clusters.ids[place] for place in places.tolist()], labels, clusters.labels[places])
 
 
 def _table(groups: Groups, choice: Choice) -> list[BalancedGroup]:
-    """A row a group that has images: how many there are, how many are trained on, and their share of all draws."""
-    counts, flat = groups.counts.ravel(), groups.flat[choice.rows]
-    picked = np.bincount(flat, minlength=len(counts))
-    share = np.bincount(flat, choice.weights, minlength=len(counts)) / choice.weights.sum()
+    """A row for each group that has images."""
+    n_images, flat = groups.counts.ravel(), groups.flat[choice.rows]
+    n_picked = np.bincount(flat, minlength=len(n_images))
+    shares = np.bincount(flat, choice.weights, minlength=len(n_images)) / choice.weights.sum()
+    columns = zip(n_images.tolist(), n_picked.tolist(), shares.tolist(), strict=True)
     return [
-        {
-            "group": groups.name(group),
-            "images": int(counts[group]),
-            "picked": int(picked[group]),
-            "share": float(share[group]),
-        }
-        for group in np.flatnonzero(counts).tolist()
+        BalancedGroup(group=groups.name(group), images=images, picked=picked, share=share)
+        for group, (images, picked, share) in enumerate(columns)
+        if images
     ]

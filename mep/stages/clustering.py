@@ -1,6 +1,6 @@
 """Clustering: a group for every inlier, numbered by size."""
 
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ from mep.methods.clusterers._reduction import Reduction
 from mep.methods.clusterers._summaries import stability_of, summaries
 from mep.registry import OneOf
 from mep.stage import stage
+
+ScalarT = TypeVar("ScalarT", bound=np.generic)
 
 
 class ClusteringConfig(Reduction):
@@ -35,10 +37,8 @@ class ClusteringConfig(Reduction):
         """int64 (m,) number, as `Clusters.labels` has it, of new vectors from the same embedder; -1 for noise."""
         if not len(vectors):
             return np.zeros(0, dtype=np.int64)
-        found = self.method.assign(clusters.state, self.reduce(clusters.state, vectors))
-        rank = clusters.state["rank"]
-        known = (found >= 0) & (found < len(rank))
-        return np.where(known, rank[np.where(known, found, 0)], -1)
+        labels = self.method.assign(clusters.state, self.reduce(clusters.state, vectors))
+        return _renumbered(labels, clusters.state["rank"])
 
 
 @stage(version=3, draws=True)
@@ -46,40 +46,39 @@ def clustering(
     config: ClusteringConfig, images: Images, embeddings: Embeddings, inliers: Inliers, *, work: Work
 ) -> Clusters:
     """Group the training inliers, 0 the largest; assign validation inliers; noise and outliers are -1."""
-    seen = images.select(embeddings.ids)
-    train = seen.splits == TRAIN
-    rows, aside = np.flatnonzero(inliers.mask & train), np.flatnonzero(inliers.mask & ~train)
-    vectors = embeddings.vectors if len(rows) == len(seen) else embeddings.vectors[rows]
+    embedded = images.select(embeddings.ids)
+    train = embedded.splits == TRAIN
+    rows, validation = np.flatnonzero(inliers.mask & train), np.flatnonzero(inliers.mask & ~train)
+    vectors = embeddings.vectors if len(rows) == len(embedded) else embeddings.vectors[rows]
     _refuse_equal(vectors, config)
-    state = config.learn(vectors, seed=work.seed)
-    vectors = config.reduce(state, vectors)
+    reduction = config.learn(vectors, seed=work.seed)
+    vectors = config.reduce(reduction, vectors)
     method, curve = settle_k(config.method, vectors, seed=work.seed)
     partition = method.fit(vectors, seed=work.seed)
-    ids = [seen.ids[row] for row in rows]
-    rank = _numbers(partition.labels, ids, config)
-    own = np.where(partition.labels >= 0, rank[partition.labels], -1)
+    ids = [embedded.ids[row] for row in rows]
+    numbers = _numbers(partition.labels, ids, config)
+    labels = _renumbered(partition.labels, numbers)
     stability = None
     if config.resamples:
-        stability = np.zeros(int(own.max()) + 1)
-        recovered = stability_of(method, vectors, partition.labels, n=config.resamples, seed=work.seed)
-        stability[rank[: len(recovered)]] = recovered
-    found = Clusters(
-        ids=seen.ids,
-        labels=_spread(own, rows, np.full(len(seen), -1, dtype=np.int64)),
-        distances=_spread(partition.distances, rows, np.full(len(seen), np.nan, dtype=np.float32)),
-        state=state | partition.state | {"rank": rank},
-        memberships=_memberships(partition, rank, rows, len(seen)),
-        summaries=summaries(ids, [seen.label_of(row) for row in rows.tolist()], vectors, own, stability),
+        by_label = stability_of(method, vectors, partition.labels, n=config.resamples, seed=work.seed)
+        stability = _spread(by_label, numbers[: len(by_label)], int(numbers.max()) + 1, 0)
+    clusters = Clusters(
+        ids=embedded.ids,
+        labels=_spread(labels, rows, len(embedded), -1),
+        distances=_spread(partition.distances, rows, len(embedded), np.nan),
+        state=reduction | partition.state | {"rank": numbers},
+        memberships=_memberships(partition, numbers, rows, len(embedded)),
+        summaries=summaries(ids, [embedded.label_of(row) for row in rows.tolist()], vectors, labels, stability),
         curve=curve,
     )
-    found.labels[aside] = config.assign(found, embeddings.vectors[aside])
+    clusters.labels[validation] = config.assign(clusters, embeddings.vectors[validation])
     if curve:
         draw_curve(curve, work.out / "curve.svg")
-    return found
+    return clusters
 
 
 def _refuse_equal(vectors: NDArray[np.float32], config: ClusteringConfig) -> None:
-    if config.method.kind != "none" and all((vectors[row] == vectors[0]).all() for row in range(len(vectors))):
+    if config.method.kind != "none" and all((vector == vectors[0]).all() for vector in vectors):
         raise DataError(
             f"all {len(vectors)} images have the same embedding: there is nothing to cluster",
             hint="look at the images, try another embedder, or {kind: none}",
@@ -95,8 +94,8 @@ def _numbers(labels: NDArray[np.int64], ids: list[str], config: ClusteringConfig
     if config.ids_from is None:
         return rank
     earlier = Clusters.load(config.ids_from, config)
-    known = dict(zip(earlier.ids, earlier.labels.tolist(), strict=True))
-    before = np.array([known.get(image_id, -1) for image_id in ids])
+    label_before = dict(zip(earlier.ids, earlier.labels.tolist(), strict=True))
+    before = np.array([label_before.get(image_id, -1) for image_id in ids])
     both = (before >= 0) & (labels >= 0)
     if not both.any():
         raise DataError(
@@ -130,19 +129,27 @@ def match(labels: NDArray[np.int64], before: NDArray[np.int64], rank: NDArray[np
     return numbers
 
 
-def _spread(values: NDArray[Any], rows: NDArray[np.int64], into: NDArray[Any]) -> NDArray[Any]:
-    into[rows] = values
-    return into
+def _renumbered(labels: NDArray[np.int64], numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """int64 (n,): numbers[label] for each of the method's labels; -1 for labels without a number, such as noise."""
+    inside = (labels >= 0) & (labels < len(numbers))
+    return np.where(inside, numbers[np.where(inside, labels, 0)], -1)
+
+
+def _spread(values: NDArray[ScalarT], rows: NDArray[np.int64], n: int, elsewhere: float) -> NDArray[ScalarT]:
+    """An array of n with the values in `rows`."""
+    spread = np.full(n, elsewhere, dtype=values.dtype)
+    spread[rows] = values
+    return spread
 
 
 def _memberships(
-    partition: Partition, rank: NDArray[np.int64], rows: NDArray[np.int64], n: int
+    partition: Partition, numbers: NDArray[np.int64], rows: NDArray[np.int64], n: int
 ) -> NDArray[np.float32] | None:
     """float32 (n, k) by the final numbers; nan for images that the clusters were not fitted on."""
     if partition.memberships is None:
         return None
-    into = np.full((n, int(rank.max()) + 1), np.nan, dtype=np.float32)
-    columns = partition.memberships.shape[1]  # noise that is a cluster of its own has no column
-    into[rows] = 0
-    into[np.ix_(rows, rank[:columns])] = partition.memberships
-    return into
+    memberships = np.full((n, int(numbers.max()) + 1), np.nan, dtype=np.float32)
+    n_columns = partition.memberships.shape[1]  # noise that is a cluster of its own has no column
+    memberships[rows] = 0
+    memberships[np.ix_(rows, numbers[:n_columns])] = partition.memberships
+    return memberships

@@ -9,7 +9,7 @@ from mep.errors import DataError
 from mep.machine.work import Work
 from mep.methods.bases._tokenizer import build_tokenizer
 from mep.stages.prompts.stage import PromptsConfig, prompts
-from mep.stages.prompts.template import Writer
+from mep.stages.prompts.template import Record, Writer
 from mep.stages.training.batches import numbers_of
 
 
@@ -42,7 +42,7 @@ def build(base, tmp_path):
 
 
 def fill(template, label, cluster, **columns):
-    return Writer([template], {"healthy": "normal"}, {7: "dense"}).write(label, cluster, columns)[0]
+    return Writer([template], {"healthy": "normal"}, {7: "dense"}).write(Record(label, cluster, columns))[0]
 
 
 def test_the_papers_caption_has_the_label_and_the_cluster_in_words():

@@ -12,11 +12,10 @@ from mep.registry import Method
 
 @dataclass(frozen=True)
 class Groups:
-    """Images by what they are balanced on, in two levels: clusters within labels, say.
+    """The groups of n images in two levels, such as clusters within labels.
 
-    outer, inner    int64 (n,)   numbers; inner is -1 for images that are never picked
-    outer_names     one a number, what the reader knows it by; a single empty text where there is one level
-    inner_names
+    outer, inner                int64 (n,)   numbers; inner is -1 for images that are never picked
+    outer_names, inner_names    the name of each number; a single empty text where there is only one level
     """
 
     outer: NDArray[np.int64]
@@ -26,15 +25,15 @@ class Groups:
 
     @cached_property
     def flat(self) -> NDArray[np.int64]:
-        """int64 (n,) number of the group of both levels, -1 where it is never picked."""
+        """int64 (n,) number of the group, by both levels; -1 for images that are never picked."""
         return np.where(self.inner >= 0, self.outer * len(self.inner_names) + self.inner, -1)
 
     @cached_property
     def counts(self) -> NDArray[np.int64]:
         """int64 (outer, inner) images of each group."""
         shape = (len(self.outer_names), len(self.inner_names))
-        known = self.flat
-        return np.bincount(known[known >= 0], minlength=shape[0] * shape[1]).reshape(shape).astype(np.int64)
+        pickable = self.flat[self.flat >= 0]
+        return np.bincount(pickable, minlength=shape[0] * shape[1]).reshape(shape).astype(np.int64)
 
     def name(self, group: int) -> str:
         outer, inner = divmod(group, len(self.inner_names))
@@ -43,10 +42,11 @@ class Groups:
 
 @dataclass(frozen=True)
 class Choice:
-    """
+    """The images that were picked.
+
     rows        int64 (t,)    rows of the images that were picked, sorted
     weights     float64 (t,)  how often each is drawn, relative to the others; mean 1
-    shortage    a text per group that was left out or is smaller than the others
+    shortage    a text for each group that is left out or smaller than the others
     """
 
     rows: NDArray[np.int64]
@@ -60,7 +60,7 @@ class Balancer(Method):
     noun: ClassVar[str] = "balancer"
 
     def pick(self, groups: Groups, *, seed: int) -> Choice:
-        """A choice among n images.
+        """A choice among the images of the groups.
 
         DataError   no group is large enough
         """
@@ -70,8 +70,8 @@ class Balancer(Method):
 def draw(groups: NDArray[np.int64], quota: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
     """Sorted rows of at most quota[g] random images of each group g; groups int64 (n,), -1 is never drawn."""
     rows = np.random.default_rng(seed).permutation(np.flatnonzero(groups >= 0))
-    known = groups[rows].astype(np.min_scalar_type(len(quota)))  # few groups are sorted in one pass
-    order = np.argsort(known, kind="stable")
-    sizes = np.bincount(known, minlength=len(quota))
-    place = np.arange(len(rows)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    return np.sort(rows[order[place < np.repeat(quota, sizes)]])
+    numbers = groups[rows].astype(np.min_scalar_type(len(quota)))  # few groups are sorted in one pass
+    order = np.argsort(numbers, kind="stable")
+    sizes = np.bincount(numbers, minlength=len(quota))
+    place_in_group = np.arange(len(rows)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return np.sort(rows[order[place_in_group < np.repeat(quota, sizes)]])

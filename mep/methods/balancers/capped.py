@@ -18,6 +18,6 @@ class Capped(Balancer):
     def pick(self, groups: Groups, *, seed: int) -> Choice:
         counts = groups.counts.ravel()
         rows = draw(groups.flat, np.full(len(counts), self.max_images), seed)
-        few = np.flatnonzero((counts > 0) & (counts < self.max_images)).tolist()
-        shortage = [f"{groups.name(group)}: {counts[group]} images, the cap is {self.max_images}" for group in few]
+        smaller = np.flatnonzero((counts > 0) & (counts < self.max_images)).tolist()
+        shortage = [f"{groups.name(group)}: {counts[group]} images, the cap is {self.max_images}" for group in smaller]
         return Choice(rows, np.ones(len(rows)), shortage)

@@ -13,7 +13,7 @@ class Oversample(Balancer):
 
     kind: Literal["oversample"]
     max_repeats: int = Field(20, ge=1)
-    """Most often that an image is repeated: few images soon are learned by heart."""
+    """Most often that an image is repeated: few images are soon learned by heart."""
 
     def pick(self, groups: Groups, *, seed: int) -> Choice:
         counts = groups.counts.ravel()

@@ -27,20 +27,22 @@ class UniformPerPrompt(Balancer):
         order = np.argsort(-counts, axis=1, kind="stable")
         ranked = np.take_along_axis(counts, order, axis=1)
         sizes = np.minimum(ranked.min(axis=0), self.max_images_per_prompt or ranked.max())
-        kept = sizes * np.arange(1, len(sizes) + 1)
-        kept[: self.min_prompts_per_label - 1] = 0
-        if kept.max(initial=0) == 0:
+        n_kept = sizes * np.arange(1, len(sizes) + 1)
+        n_kept[: self.min_prompts_per_label - 1] = 0
+        if n_kept.max(initial=0) == 0:
             raise DataError(
                 f"no label keeps {self.min_prompts_per_label} clusters that every label can fill",
                 hint="lower min_prompts_per_label or the number of clusters",
                 field="balancing.method.min_prompts_per_label",
             )
-        n_prompts = len(kept) - int(kept[::-1].argmax())
+        n_prompts = len(n_kept) - int(n_kept[::-1].argmax())
         quota = np.zeros_like(counts)
         np.put_along_axis(quota, order[:, :n_prompts], sizes[n_prompts - 1], axis=1)
         rows = draw(groups.flat, quota.ravel(), seed)
-        lost = [outer * counts.shape[1] + inner for outer, ranks in enumerate(order) for inner in ranks[n_prompts:]]
         shortage = [
-            f"{groups.name(group)}: {counts.ravel()[group]} images left out" for group in lost if counts.ravel()[group]
+            f"{groups.name(outer * counts.shape[1] + inner)}: {counts[outer, inner]} images left out"
+            for outer, ranks in enumerate(order)
+            for inner in ranks[n_prompts:]
+            if counts[outer, inner]
         ]
         return Choice(rows, np.ones(len(rows)), shortage)

@@ -15,17 +15,17 @@ class Weighted(Balancer):
     power: float = Field(1.0, gt=0, le=1)
     """1: every group is drawn equally often; 0.5: in proportion to the square root of its size."""
     max_weight: float = Field(20.0, ge=1)
-    """Most often that an image is drawn, relative to one of the largest group: few images soon are learned by heart."""
+    """Most often that an image is drawn, relative to one of the largest group: few images are soon learned by heart."""
 
     def pick(self, groups: Groups, *, seed: int) -> Choice:
         counts = groups.counts.ravel()
         rows = np.flatnonzero(groups.inner >= 0)
-        wanted = (counts.max() / np.maximum(counts, 1)) ** self.power
-        weights = np.minimum(wanted, self.max_weight)
+        even = (counts.max() / np.maximum(counts, 1)) ** self.power
+        weights = np.minimum(even, self.max_weight)
         shortage = [
-            f"{groups.name(group)}: {counts[group]} images, {wanted[group]:.3g} times would be even,"
+            f"{groups.name(group)}: {counts[group]} images, {even[group]:.3g} times would be even,"
             f" {weights[group]:.3g} times it is"
-            for group in np.flatnonzero((counts > 0) & (weights < wanted)).tolist()
+            for group in np.flatnonzero((counts > 0) & (weights < even)).tolist()
         ]
-        drawn = weights[groups.flat[rows]]
-        return Choice(rows, drawn / drawn.mean(), shortage)
+        weight_of_image = weights[groups.flat[rows]]
+        return Choice(rows, weight_of_image / weight_of_image.mean(), shortage)

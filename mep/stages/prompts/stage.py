@@ -1,7 +1,8 @@
 """Prompts: a caption for every image of the training set, built from its record."""
 
 import itertools
-from typing import Any
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,10 @@ from mep.config import Config
 from mep.errors import DataError
 from mep.machine.work import Work
 from mep.stage import stage
-from mep.stages.prompts.template import COLUMN_FORMATS, FORMATS, Writer, identity, slots
+from mep.stages.prompts.template import COLUMN_FORMATS, FORMATS, Record, Writer, slots
+
+Column: TypeAlias = tuple[NDArray[np.int64], list[str]]
+"""A number for each image, and the text of each number."""
 
 
 class PromptsConfig(Config):
@@ -55,22 +59,22 @@ class PromptsConfig(Config):
 
 
 def _check(template: str) -> None:
-    """A template that can be filled, columns aside: which there are is for `dataset.columns` to say."""
+    """Refuse a template that cannot be filled; whether its columns exist is known once the dataset is read."""
     try:
-        found = slots(template)
+        pairs = slots(template)
     except ValueError as error:
         raise PydanticCustomError("template", "braces do not match: {why}", {"why": str(error)}) from error
-    for name, form in found:
-        if not name.isidentifier():
+    for slot, form in pairs:
+        if not slot.isidentifier():
             raise PydanticCustomError(
-                "template_slot", "no slot '{slot}'", {"slot": name, "wanted": [*FORMATS], "found": name}
+                "template_slot", "no slot '{slot}'", {"slot": slot, "wanted": [*FORMATS], "found": slot}
             )
-        known = FORMATS.get(name, COLUMN_FORMATS)
-        if form not in known:
+        formats = FORMATS.get(slot, COLUMN_FORMATS)
+        if form not in formats:
             raise PydanticCustomError(
                 "template_format",
                 "slot '{slot}' has no format '{form}'",
-                {"slot": name, "form": form, "wanted": [one for one in known if one], "found": form},
+                {"slot": slot, "form": form, "wanted": [*filter(None, formats)], "found": form},
             )
 
 
@@ -79,68 +83,76 @@ def prompts(
     config: PromptsConfig, images: Images, training_set: TrainingSet, base: BaseModel, *, work: Work
 ) -> Prompts:
     """Caption every training and validation image from its record of label, cluster and columns."""
-    named = config.names
-    if "label" in named and not images.label_names:
+    validation = training_set.validation
+    ids = [*training_set.ids, *validation.ids]
+    clusters = np.concatenate([training_set.clusters, validation.clusters])
+    records = _records(config.names, images, images.rows(ids), clusters)
+    keys = records.keys()
+    trained_keys, first, counts = np.unique(keys[: len(training_set.ids)], return_index=True, return_counts=True)
+    writer = Writer(config.templates, config.label_names, config.cluster_names)
+    shown = [_prompt(writer, records.of(place), n) for place, n in zip(first.tolist(), counts.tolist(), strict=True)]
+    unseen = [] if records.columns else _unseen(shown, writer)
+    check(shown + unseen, base)
+    order = sorted(range(len(shown)), key=lambda place: _sort_key(shown[place]))
+    number_of = {int(trained_keys[place]): number for number, place in enumerate(order)}
+    of_image = {image_id: number_of[key] for image_id, key in zip(ids, keys.tolist(), strict=True) if key in number_of}
+    return Prompts([shown[place] for place in order], of_image, unseen)
+
+
+@dataclass(frozen=True)
+class _Records:
+    """The records of n images, as far as a template names their parts.
+
+    label       number -1 for an image without a label; None where no template names {label}
+    clusters    int64 (n,); None where no template names {cluster}
+    columns     by the name of the metadata column
+    """
+
+    label: Column | None
+    clusters: NDArray[np.int64] | None
+    columns: dict[str, Column]
+    n: int
+
+    def of(self, place: int) -> Record:
+        label = None
+        if self.label is not None and (number := self.label[0][place]) >= 0:
+            label = self.label[1][number]
+        cluster = None if self.clusters is None else int(self.clusters[place])
+        return Record(label, cluster, {name: texts[numbers[place]] for name, (numbers, texts) in self.columns.items()})
+
+    def keys(self) -> NDArray[np.int64]:
+        """int64 (n,), equal for images with equal records."""
+        parts = [] if self.label is None else [self.label[0]]
+        parts += [] if self.clusters is None else [self.clusters]
+        keys = np.zeros(self.n, dtype=np.int64)
+        for numbers in (*parts, *(numbers for numbers, _ in self.columns.values())):
+            keys = keys * (int(numbers.max(initial=-1)) + 2) + numbers + 1
+            if keys.max(initial=0) > 2**22:  # so that the next product does not overflow
+                keys = np.unique(keys, return_inverse=True)[1].astype(np.int64)
+        return keys
+
+
+def _records(names: set[str], images: Images, rows: NDArray[np.int64], clusters: NDArray[np.int64]) -> _Records:
+    """The records of the images in `rows`, as far as `names` names their parts.
+
+    DataError   the dataset has no labels or no such column, or an image has nothing in it
+    """
+    if "label" in names and not images.label_names:
         raise DataError(
             "the template names {label}, but the dataset has no labels",
             hint="name the label column in dataset.label, or take {label} out",
             field="prompts.template",
         )
-    watched = training_set.validation
-    rows = np.concatenate([images.rows(training_set.ids), images.rows(watched.ids)])
-    clusters = np.concatenate([training_set.clusters, watched.clusters])
-    columns = {name: _column(images, name, rows) for name in sorted(named - FORMATS.keys())}
-    codes = [
-        images.labels[rows] if "label" in named else None,
-        clusters if "cluster" in named else None,
-        *(numbers for numbers, _ in columns.values()),
-    ]
-    keys = _combined([code for code in codes if code is not None], len(rows))
-    n = len(training_set.ids)
-    first, prompt_of = _distinct(keys[:n])
-    writer = Writer(config.templates, config.label_names, config.cluster_names)
-    counts = np.bincount(prompt_of)
-    known = []
-    for place, row in enumerate(first.tolist()):
-        label = images.label_of(int(rows[row])) if "label" in named else None
-        cluster = int(clusters[row]) if "cluster" in named else None
-        values = {name: texts[numbers[row]] for name, (numbers, texts) in columns.items()}
-        text, *variants = writer.write(label, cluster, values)
-        prompt_id = identity(label, cluster, values)
-        known.append(Prompt(prompt_id, text, label, cluster, int(counts[place]), values, tuple(variants)))
-    unseen = [] if columns else _unseen(known, writer)
-    check([*known, *unseen], base)
-    order = sorted(range(len(known)), key=lambda place: _order(known[place]))
-    rank = np.empty(len(known), dtype=np.int64)
-    rank[order] = np.arange(len(known))
-    of_image = dict(zip(training_set.ids, rank[prompt_of].tolist(), strict=True))
-    by_key = dict(zip(keys[first].tolist(), rank.tolist(), strict=True))
-    of_image |= {
-        image_id: by_key[key] for image_id, key in zip(watched.ids, keys[n:].tolist(), strict=True) if key in by_key
-    }
-    return Prompts([known[place] for place in order], of_image, unseen)
+    return _Records(
+        label=(images.labels[rows], images.label_names) if "label" in names else None,
+        clusters=clusters if "cluster" in names else None,
+        columns={name: _column(images, name, rows) for name in sorted(names - FORMATS.keys())},
+        n=len(rows),
+    )
 
 
-def _unseen(known: list[Prompt], writer: Writer) -> list[Prompt]:
-    """Prompts of the pairs of a label and a cluster that no training image shows."""
-    seen = {(prompt.label, prompt.cluster) for prompt in known}
-    labels = sorted({label for label, _ in seen if label is not None})
-    clusters = sorted({cluster for _, cluster in seen if cluster is not None})
-    found = []
-    for label, cluster in itertools.product(labels, clusters):
-        if (label, cluster) not in seen:
-            text, *variants = writer.write(label, cluster, {})
-            prompt_id = identity(label, cluster, {})
-            found.append(Prompt(prompt_id, text, label, cluster, 0, variants=tuple(variants)))
-    return found
-
-
-def _order(prompt: Prompt) -> tuple[Any, ...]:
-    return prompt.label or "", -1 if prompt.cluster is None else prompt.cluster, sorted(prompt.columns.items())
-
-
-def _column(images: Images, name: str, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], list[str]]:
-    """Number of the value that each image has in a column, and the values as text.
+def _column(images: Images, name: str, rows: NDArray[np.int64]) -> Column:
+    """The values of a metadata column as text.
 
     DataError   there is no such column, or an image has nothing in it
     """
@@ -158,31 +170,30 @@ def _column(images: Images, name: str, rows: NDArray[np.int64]) -> tuple[NDArray
             hint="fill the column in, leave the image out with dataset.exclude, or take the slot out",
             field="prompts.template",
         )
-    known, codes = np.unique(texts, return_inverse=True)
-    return codes.astype(np.int64), known.tolist()
+    distinct, numbers = np.unique(texts, return_inverse=True)
+    return numbers.astype(np.int64), distinct.tolist()
 
 
-def _distinct(keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """First row of every distinct key, and the place of each row's key among them; keys from 0 and not many."""
-    first = np.full(int(keys.max(initial=0)) + 1, -1, dtype=np.int64)
-    first[keys[::-1]] = np.arange(len(keys))[::-1]
-    places = np.cumsum(first >= 0) - 1
-    return first[first >= 0], places[keys]
+def _prompt(writer: Writer, record: Record, n_images: int) -> Prompt:
+    text, *variants = writer.write(record)
+    return Prompt(record.prompt_id, text, record.label, record.cluster, n_images, record.columns, tuple(variants))
 
 
-def _combined(codes: list[NDArray[np.int64]], n: int) -> NDArray[np.int64]:
-    """int64 (n,), equal for images that are equal in all codes."""
-    keys = np.zeros(n, dtype=np.int64)
-    for code in codes:
-        shifted = code + 1
-        keys = keys * (int(shifted.max(initial=0)) + 1) + shifted
-        if keys.max(initial=0) > 2**22:
-            keys = np.unique(keys, return_inverse=True)[1].astype(np.int64)
-    return keys
+def _unseen(shown: list[Prompt], writer: Writer) -> list[Prompt]:
+    """Prompts for the pairs of a label and a cluster that no training image shows."""
+    pairs = {(prompt.label, prompt.cluster) for prompt in shown}
+    labels = sorted({label for label, _ in pairs if label is not None})
+    clusters = sorted({cluster for _, cluster in pairs if cluster is not None})
+    missing = [pair for pair in itertools.product(labels, clusters) if pair not in pairs]
+    return [_prompt(writer, Record(label, cluster), 0) for label, cluster in missing]
+
+
+def _sort_key(prompt: Prompt) -> tuple[str, int, list[tuple[str, str]]]:
+    return prompt.label or "", -1 if prompt.cluster is None else prompt.cluster, sorted(prompt.columns.items())
 
 
 def check(prompts: list[Prompt], base: BaseModel) -> None:
-    """What the text encoder can tell apart, and holds.
+    """Refuse captions that the text encoder cannot hold or tell apart.
 
     DataError   an empty caption, one that is too long for the tokenizer, or two that are the same to it
     """
@@ -190,21 +201,21 @@ def check(prompts: list[Prompt], base: BaseModel) -> None:
 
     tokenizer = load_part(base.pipeline, "tokenizer", "cpu")
     seen: dict[tuple[int, ...], Prompt] = {}
-    for prompt in prompts:
-        for text in (prompt.text, *prompt.variants):
-            if not text.strip():
-                raise DataError(f"the caption of prompt {prompt.id} is empty", field="prompts.template")
-            tokens = tuple(tokenizer(text).input_ids)
-            if len(tokens) > tokenizer.model_max_length:
-                raise DataError(
-                    f"'{text}' has {len(tokens)} tokens, the text encoder takes {tokenizer.model_max_length}",
-                    hint="shorten the template or the names: the end would be cut off",
-                    field="prompts.template",
-                )
-            other = seen.setdefault(tokens, prompt)
-            if other is not prompt:
-                raise DataError(
-                    f"prompts {other.id} and {prompt.id} are the same to the text encoder: '{other.text}' and '{text}'",
-                    hint="give them different names, or merge what they stand for in the dataset",
-                    field="prompts.template",
-                )
+    captions = [(prompt, text) for prompt in prompts for text in (prompt.text, *prompt.variants)]
+    for prompt, text in captions:
+        if not text.strip():
+            raise DataError(f"the caption of prompt {prompt.id} is empty", field="prompts.template")
+        tokens = tuple(tokenizer(text).input_ids)
+        if len(tokens) > tokenizer.model_max_length:
+            raise DataError(
+                f"'{text}' has {len(tokens)} tokens, the text encoder takes {tokenizer.model_max_length}",
+                hint="shorten the template or the names: the end would be cut off",
+                field="prompts.template",
+            )
+        other = seen.setdefault(tokens, prompt)
+        if other is not prompt:
+            raise DataError(
+                f"prompts {other.id} and {prompt.id} are the same to the text encoder: '{other.text}' and '{text}'",
+                hint="give them different names, or merge what they stand for in the dataset",
+                field="prompts.template",
+            )

@@ -3,19 +3,18 @@
 import hashlib
 import re
 import string
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 from mep.errors import DataError
 
-FORMATS = {
-    "label": {"": "as it is", "lower": "in lower case", "title": "capitalised", "name": "from label_names"},
-    "cluster": {"": "from 0", "words": "in words from zero", "letter": "a, b, ... z, aa", "name": "from cluster_names"}
-    | {"number": "from 1"},
-}
-"""Slots of a template, and the formats of each."""
-COLUMN_FORMATS = {"": "as it is", "lower": "in lower case", "title": "capitalised"}
-"""Formats of a slot that names a metadata column."""
+ValueT = TypeVar("ValueT", str, int)
+
+FORMATS = {"label": ("", "lower", "title", "name"), "cluster": ("", "words", "letter", "name", "number")}
+"""The slots of a template and the formats of each; without a format the value stands as it is."""
+COLUMN_FORMATS = ("", "lower", "title")
+"""The formats of a slot that names a metadata column."""
 
 
 def slots(template: str) -> list[tuple[str, str]]:
@@ -23,47 +22,86 @@ def slots(template: str) -> list[tuple[str, str]]:
     return [(name, form or "") for _, name, form, _ in string.Formatter().parse(template) if name is not None]
 
 
+@dataclass(frozen=True)
+class Record:
+    """What captions say of an image; parts that no template names are None or left out."""
+
+    label: str | None = None
+    cluster: int | None = None
+    columns: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def prompt_id(self) -> str:
+        """The prompt's name in files and tables: it depends on this record alone, on no other prompt or template.
+
+        Where a label or value cannot stand in a file name as it is, four hex digits of its sha256 tell it from others.
+        """
+        parts = [] if self.label is None else [_slug(self.label)]
+        if self.cluster is not None:
+            parts.append(f"c{self.cluster:02d}")
+        parts += [f"{_slug(name)}-{_slug(value)}" for name, value in sorted(self.columns.items())]
+        return "_".join(parts) or "all"
+
+
+@dataclass(frozen=True)
 class Writer:
     """Fills templates."""
 
-    def __init__(self, templates: Sequence[str], label_names: dict[str, str], cluster_names: dict[int, str]):
-        self.templates, self.label_names, self.cluster_names = templates, label_names, cluster_names
+    templates: Sequence[str]
+    label_names: Mapping[str, str]
+    cluster_names: Mapping[int, str]
 
-    def write(self, label: str | None, cluster: int | None, columns: dict[str, str]) -> list[str]:
+    def write(self, record: Record) -> list[str]:
         """The text of every template for a record.
 
-        DataError   a name is asked for that the recipe does not give
+        DataError   the recipe does not give a name that a template asks for
         """
-        record = {"label": label, "cluster": cluster, **columns}
         return [self._fill(template, record) for template in self.templates]
 
-    def _fill(self, template: str, record: dict[str, Any]) -> str:
+    def _fill(self, template: str, record: Record) -> str:
         text = []
         for literal, name, form, _ in string.Formatter().parse(template):
             text.append(literal)
-            if name is not None:
-                text.append(self._format(name, form or "", record[name]))
+            if name == "label":
+                text.append(self._label(form or "", record.label))
+            elif name == "cluster":
+                text.append(self._cluster(form or "", record.cluster))
+            elif name is not None:
+                text.append(_cased(form or "", record.columns[name]))
         return "".join(text)
 
-    def _format(self, name: str, form: str, value: Any) -> str:
-        if form == "name":
-            names: dict[Any, str] = self.label_names if name == "label" else self.cluster_names
-            if value not in names:
-                raise DataError(
-                    f"the template names {{{name}:name}}, but prompts.{name}_names has none for {name} {value}",
-                    hint=f"add it there; {name}s with a name: {', '.join(map(str, names)) or 'none'}",
-                    field="prompts.template",
-                )
-            return names[value]
-        if form == "words":
-            from num2words import num2words
+    def _label(self, form: str, label: str | None) -> str:
+        return _given_name("label", self.label_names, label) if form == "name" else _cased(form, str(label))
 
-            return str(num2words(value))
-        if form == "letter":
-            return _letters(value)
+    def _cluster(self, form: str, cluster: int | None) -> str:
+        if form == "name":
+            return _given_name("cluster", self.cluster_names, cluster)
+        if form == "" or cluster is None:
+            return str(cluster)
         if form == "number":
-            return str(value + 1)
-        return {"": str(value), "lower": str(value).lower(), "title": str(value).capitalize()}[form]
+            return str(cluster + 1)
+        return _letters(cluster) if form == "letter" else _words(cluster)
+
+
+def _given_name(slot: str, names: Mapping[ValueT, str], value: ValueT | None) -> str:
+    """The name that the recipe gives a label or a cluster."""
+    if value is not None and value in names:
+        return names[value]
+    raise DataError(
+        f"the template names {{{slot}:name}}, but prompts.{slot}_names has none for {slot} {value}",
+        hint=f"add it there; {slot}s with a name: {', '.join(map(str, names)) or 'none'}",
+        field="prompts.template",
+    )
+
+
+def _cased(form: str, text: str) -> str:
+    return {"": text, "lower": text.lower(), "title": text.capitalize()}[form]
+
+
+def _words(number: int) -> str:
+    from num2words import num2words
+
+    return str(num2words(number))
 
 
 def _letters(number: int) -> str:
@@ -73,18 +111,6 @@ def _letters(number: int) -> str:
         text = chr(ord("a") + number % 26) + text
         number = number // 26 - 1
     return text
-
-
-def identity(label: str | None, cluster: int | None, columns: dict[str, str]) -> str:
-    """A prompt's name in files and tables: the same for the same record, whatever other prompts or the template say.
-
-    A label or value that is no file name as it stands gets four hex digits of its sha256 to tell it from its like.
-    """
-    parts = [] if label is None else [_slug(label)]
-    if cluster is not None:
-        parts.append(f"c{cluster:02d}")
-    parts += [f"{_slug(name)}-{_slug(value)}" for name, value in sorted(columns.items())]
-    return "_".join(parts) or "all"
 
 
 def _slug(text: str) -> str:
