@@ -7,6 +7,7 @@ commands, of recipe fields and of methods. Files that a page links to outside do
 import inspect
 import re
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -58,18 +59,26 @@ def first_screen() -> str:
 
 def commands_page() -> str:
     """Every command with its help, as `mep COMMAND --help` prints it."""
-    import click
-
     from mep.cli.main import main
 
     lines = ["# Commands", "", "What `mep COMMAND --help` prints.", ""]
     with main.make_context("mep", [], resilient_parsing=True) as context:
-        for name in main.list_commands(context):
-            command = main.get_command(context, name)
-            assert command is not None
-            with click.Context(command, info_name=name, parent=context, max_content_width=100) as inner:
-                lines += [f"## mep {name}", "", "```text", command.get_help(inner), "```", ""]
+        for path, text in _helps(main, context):
+            lines += [f"## {path}", "", "```text", text, "```", ""]
     return "\n".join(lines)
+
+
+def _helps(group: Any, context: Any) -> Iterator[tuple[str, str]]:
+    """Every command below a group, by its whole name, with its help."""
+    import click
+
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        with click.Context(command, info_name=name, parent=context, max_content_width=100) as inner:
+            if isinstance(command, click.Group):
+                yield from _helps(command, inner)
+            else:
+                yield inner.command_path, command.get_help(inner)
 
 
 def recipe_page() -> str:
@@ -114,11 +123,15 @@ def methods_page() -> str:
 
 def aligned_as_code(docstring: str) -> str:
     """The docstring with its aligned lines ("name   shape   meaning") as blocks that keep their spaces."""
-    paragraphs = []
-    for paragraph in inspect.cleandoc(docstring).split("\n\n"):
-        aligned = re.search(r"\S {3,}\S|^ {4}", paragraph, re.M) and "```" not in paragraph
-        paragraphs.append(f"```text\n{paragraph}\n```" if aligned else paragraph)
-    return "\n\n".join(paragraphs)
+    parts: list[str] = []
+    for aligned, paragraphs in groupby(inspect.cleandoc(docstring).split("\n\n"), _is_aligned):
+        text = "\n\n".join(paragraphs)
+        parts.append(f"```text\n{text}\n```" if aligned else text)
+    return "\n\n".join(parts)
+
+
+def _is_aligned(paragraph: str) -> bool:
+    return bool(re.search(r"\S {3,}\S|^ {4}", paragraph, re.M)) and "```" not in paragraph
 
 
 def _markdown(docstring: str) -> str:
