@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Self, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from mep.artifacts.base import Artifact, InFolder, Table, load_table
 from mep.config import Config
 from mep.machine.files import read_json, read_json_lines, write_json
+
+Facts: TypeAlias = dict[str, str | int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +23,7 @@ class InPipeline(InFolder):
         return self.folder / "pipeline"
 
     @property
-    def losses(self) -> list[dict[str, Any]]:
+    def losses(self) -> list[dict[str, float]]:
         return read_json_lines(self.folder / "losses.jsonl")
 
 
@@ -39,9 +41,8 @@ class BaseModel(InPipeline):
         facts = read_json(self.folder / "base.json")
         return {name: value for name, value in facts.items() if name != "resolution"}
 
-    def facts(self) -> dict[str, Any]:
-        found = read_json(self.folder / "base.json")
-        return {"kind": found["kind"], "side": f"{found['resolution']} px"}
+    def facts(self) -> Facts:
+        return {"kind": self.origin["kind"], "side": f"{self.resolution} px"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,9 +70,9 @@ class Latents(InFolder):
         path = self.folder / "shards" / f"{name}.npy"
         return cast(NDArray[np.float32], np.load(path, mmap_mode="r", allow_pickle=False))
 
-    def facts(self) -> dict[str, Any]:
-        found = read_json(self.folder / "latents.json")
-        return {name: found[name] for name in ("images", "symmetries", "shape")}
+    def facts(self) -> Facts:
+        facts = read_json(self.folder / "latents.json")
+        return {name: facts[name] for name in ("images", "symmetries", "shape")}
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,16 +86,16 @@ class Model(InPipeline):
 
     @property
     def validation(self) -> list[dict[str, Any]]:
-        """Denoising loss on validation images at each look: step, loss, n, and by label and cluster."""
+        """Denoising loss on validation images at each evaluation: step, loss, n, and by label and cluster."""
         return read_json_lines(self.folder / "validation.jsonl")
 
     @property
     def resolution(self) -> int:
         return int(read_json(self.folder / "training.json")["resolution"])
 
-    def facts(self) -> dict[str, Any]:
-        found = read_json(self.folder / "training.json")
-        return {name: found[name] for name in ("steps", "images", "parameters")}
+    def facts(self) -> Facts:
+        facts = read_json(self.folder / "training.json")
+        return {name: facts[name] for name in ("steps", "images", "parameters")}
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +116,7 @@ class Guidance(Artifact):
     def load(cls, folder: Path, config: Config) -> Self:
         return cls(**read_json(folder / "guidance.json"))
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> Facts:
         how = f", the best of {len(self.curve)} by {self.curve[0]['by']}" if self.curve else ""
         return {"scale": f"{self.scale:g}{how}"}
 
@@ -147,11 +148,11 @@ class Samples(InFolder):
         path = self.folder / "generation.json"
         return dict(read_json(path)["refused"]) if path.exists() else {}
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> Facts:
         path = self.folder / "generation.json"
         if not path.exists():  # an imagefolder from elsewhere
             rows = self.rows
             return {"images": len(rows), "prompts": len({row["prompt_id"] for row in rows})}
-        found = read_json(path)  # counting a million rows would take gigabytes
-        refused = sum(found["refused"].values())
-        return {"images": found["images"], "prompts": found["prompts"]} | ({"refused": refused} if refused else {})
+        facts = read_json(path)  # counting a million rows would take gigabytes
+        refused = sum(facts["refused"].values())
+        return {"images": facts["images"], "prompts": facts["prompts"]} | ({"refused": refused} if refused else {})

@@ -39,6 +39,11 @@ class Denoiser(nn.Module):
         states: Tensor = self.text_encoder(captions)[0]
         return states
 
+    def parts(self) -> list[tuple[str, UNet2DConditionModel | CLIPTextModel]]:
+        """The parts of the pipeline that it holds, by their names there."""
+        text_encoder = self.text_encoder
+        return [("unet", self.unet)] + ([] if text_encoder is None else [("text_encoder", text_encoder)])
+
     def trained(self) -> dict[str, nn.Parameter]:
         """Parameters that require gradients, by name."""
         return {name: parameter for name, parameter in self.named_parameters() if parameter.requires_grad}

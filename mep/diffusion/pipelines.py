@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from mep.diffusion.types import StableDiffusionPipeline
 
-NO_CHECKER: dict[str, bool | None] = {
+NO_CHECKER: dict[str, Any] = {
     "safety_checker": None,  # it judges photographs, not tissue
     "feature_extractor": None,
     "requires_safety_checker": False,

@@ -1,7 +1,7 @@
-"""The classes that a pipeline is made of, for annotations alone.
+"""The classes that a pipeline is made of.
 
 Type checkers cannot follow the names that diffusers exports lazily, so these come from the modules that define them.
-Import this under TYPE_CHECKING: it loads diffusers and transformers.
+It loads diffusers and transformers: import it in a function, or under TYPE_CHECKING for annotations.
 """
 
 from diffusers.configuration_utils import FrozenDict as SchedulerConfig

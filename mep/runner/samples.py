@@ -18,7 +18,7 @@ from mep.recipe import load_recipe
 from mep.recipe.model import Experiment, MachineConfig, repeat_of
 from mep.registry import members
 from mep.runner.fingerprint import seed_of
-from mep.stages.generation.contact_sheets import labelled
+from mep.stages.generation.contact_sheets import labelled_grid
 from mep.stages.generation.schedule import SamplePlan, file_name
 from mep.stages.generation.stage import GenerationConfig, drawing_job
 from mep.store import Store
@@ -137,7 +137,9 @@ def sample_grid(arm: Arm, prompt_ids: Sequence[str], columns: int, cell_px: int)
         prompt_id: [samples.folder / file_name(prompt_id, ordinal, form) for ordinal in range(columns)]
         for prompt_id in prompt_ids or known
     }
-    return labelled({name: [path if path.is_file() else None for path in row] for name, row in rows.items()}, cell_px)
+    return labelled_grid(
+        {name: [path if path.is_file() else None for path in row] for name, row in rows.items()}, cell_px
+    )
 
 
 def changed(arm: Arm, *, guidance: float | None, sampler: str | None, steps: int | None) -> dict[str, Any]:

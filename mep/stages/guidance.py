@@ -22,7 +22,7 @@ from mep.methods.scores.kid import kernel_distance, kernel_distance_error
 from mep.registry import OneOf
 from mep.stage import stage
 from mep.stages.generation.schedule import Sample, SamplePlan
-from mep.stages.generation.worker_job import Draw, Drawing
+from mep.stages.generation.worker_job import DrawJob, DrawnSample
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -134,7 +134,7 @@ def _try(
     work: Work,
 ) -> dict[str, Any]:
     """One point of the curve: guidance, distance and its standard error, images drawn and refused."""
-    job = Draw(
+    job = DrawJob(
         pipeline=model.pipeline,
         sampler=config.sampler,
         guidance=scale,
@@ -169,8 +169,8 @@ def _try(
     return row | {"n_real": len(real), "n_fake": len(fake), "refused": len(rows) - len(fake)}
 
 
-def _pixels(drawing: Drawing) -> NDArray[np.uint8]:
+def _pixels(sample: DrawnSample) -> NDArray[np.uint8]:
     from PIL import Image
 
-    with Image.open(io.BytesIO(drawing.content)) as image:
+    with Image.open(io.BytesIO(sample.content)) as image:
         return np.asarray(image.convert("RGB"))

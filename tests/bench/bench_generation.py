@@ -7,7 +7,7 @@
     OMP_NUM_THREADS=1 python tests/bench/bench_generation.py memory
     OMP_NUM_THREADS=1 python tests/bench/bench_generation.py identity
 
-bare        Draw and Ledger against UNet forwards and VAE decode of the same batches on tensors: CPU seconds
+bare        the job and its progress against UNet forwards and VAE decode of the same batches on tensors: CPU seconds
 original    one prompt at a time, batches of 10, PNDM of 50 steps, JPEG, as the original does it, against ours with the
             same sampler and with DPM-Solver++ of 25 steps: CPU seconds, and with RUNS the KID of each. RUNS holds
             `mep run recipes/quickstart.yaml --set training.base.prediction=epsilon`; the first arm is drawn
@@ -44,9 +44,9 @@ from mep.methods.bases._tokenizer import build_tokenizer
 from mep.methods.samplers.ddim import Ddim
 from mep.methods.samplers.dpmsolverpp import DpmSolverPlusPlus
 from mep.methods.samplers.pndm import Pndm
-from mep.stages.generation.progress import DRAWN, Ledger
+from mep.stages.generation.progress import DRAWN, GenerationProgress
 from mep.stages.generation.schedule import SamplePlan
-from mep.stages.generation.worker_job import Draw
+from mep.stages.generation.worker_job import DrawJob
 
 PROMPTS = [Prompt(f"p{n}", f"histology image of type {n}", None, n, 1) for n in range(5)]
 
@@ -88,12 +88,12 @@ def scaled_down(folder: Path, divisor: int = 4, side: int = 256) -> Path:
     return folder
 
 
-def job_of(folder: Path, side: int, batch_size: int, sampler: Any) -> Draw:
-    return Draw(folder, sampler, 3.0, side, side, batch_size)
+def job_of(folder: Path, side: int, batch_size: int, sampler: Any) -> DrawJob:
+    return DrawJob(folder, sampler, 3.0, side, side, batch_size)
 
 
 def batches(plan: SamplePlan, size: int) -> list[list[Any]]:
-    samples = [plan.sample(number) for number in plan.in_turn()]
+    samples = [plan.sample(number) for number in plan.drawing_order()]
     return [samples[start : start + size] for start in range(0, len(samples), size)]
 
 
@@ -122,8 +122,8 @@ def bare(root: Path, side: int = 256, size: int = 4, steps: int = 5, rounds: int
 
     def ours() -> None:
         number = len(list(root.glob("out*")))
-        ledger = Ledger(plan, root / f"out{number}", root / f"drawn{number}.jsonl")
-        ledger.commit(draw.finish(compute(batches(plan, size)[0])))
+        progress = GenerationProgress(plan, root / f"out{number}", root / f"drawn{number}.jsonl")
+        progress.commit(draw.finish(compute(batches(plan, size)[0])))
 
     model(), ours()
     times = [(cpu_seconds(model), cpu_seconds(ours)) for _ in range(rounds)]
@@ -159,11 +159,11 @@ def original(root: Path, runs: Path | None) -> None:
         from PIL import Image
 
         plan = SamplePlan(known, [n] * len(known), Work(out).seed_for)
-        ledger = Ledger(plan, out, out / "drawn.jsonl")
+        progress = GenerationProgress(plan, out, out / "drawn.jsonl")
         draw = replace(job_of(folder, side, min(size, len(plan)), sampler), guidance=2.0)
         for _, drawings in in_process(draw, batches(plan, size), "cpu", lambda: None):
-            ledger.commit(drawings)
-        kept = np.flatnonzero(ledger.state == DRAWN)
+            progress.commit(drawings)
+        kept = np.flatnonzero(progress.state == DRAWN)
         return [np.asarray(Image.open(out / plan.sample(int(number)).file_name)) for number in kept]
 
     taken = {}
@@ -250,11 +250,11 @@ def ray_overhead(n: int = 30) -> None:
 def draw_many(folder: Path, n: int, root: Path) -> None:
     """Peak memory in MB of n small images: the model draws one batch, whose pixels are then moved about."""
     plan = SamplePlan(PROMPTS, [n // len(PROMPTS)] * len(PROMPTS), Work(root).seed_for)
-    ledger = Ledger(plan, root, root / "drawn.jsonl")
-    ledger.recover()
+    progress = GenerationProgress(plan, root, root / "drawn.jsonl")
+    progress.recover()
     size = 50
     draw = job_of(folder, 32, size, Ddim(kind="ddim", steps=1))
-    numbers = ledger.missing()
+    numbers = progress.missing()
 
     def listed() -> Any:
         while batch := [plan.sample(number) for number in itertools.islice(numbers, size)]:
@@ -264,8 +264,8 @@ def draw_many(folder: Path, n: int, root: Path) -> None:
     _, pixels, finite = compute(batches(plan, size)[0])
     for batch in listed():
         pixels = np.roll(pixels, 1, axis=2)
-        ledger.commit(draw.finish((batch, pixels, finite)))
-    ledger.conclude({})
+        progress.commit(draw.finish((batch, pixels, finite)))
+    progress.conclude({})
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
@@ -290,10 +290,10 @@ def identity(root: Path, side: int = 128) -> None:
     for size, threads in ((10, 1), (10, 2), (1, 1), (3, 1), (5, 1)):
         torch.set_num_threads(threads)
         out = root / f"{size}-{threads}"
-        ledger = Ledger(plan, out, root / f"{size}-{threads}.jsonl")
+        progress = GenerationProgress(plan, out, root / f"{size}-{threads}.jsonl")
         draw = job_of(folder, side, size, Ddim(kind="ddim", steps=10))
         for _, drawings in in_process(draw, batches(plan, size), "cpu", lambda: None):
-            ledger.commit(drawings)
+            progress.commit(drawings)
         found[size, threads] = np.stack(
             [np.asarray(Image.open(out / plan.sample(k).file_name)) for k in range(len(plan))]
         )

@@ -16,10 +16,10 @@ from mep.methods.allocations.table import Table
 from mep.methods.samplers import Sampler
 from mep.methods.samplers.dpmsolverpp import DpmSolverPlusPlus
 from mep.registry import members
-from mep.stages.generation.contact_sheets import grid
+from mep.stages.generation.contact_sheets import image_grid
 from mep.stages.generation.schedule import SamplePlan, file_name
 from mep.stages.generation.stage import native_side, real_counts
-from mep.stages.generation.worker_job import Draw, encode, fault_of
+from mep.stages.generation.worker_job import DrawJob, encode, fault_of
 
 
 def pixels(samples):
@@ -73,7 +73,7 @@ def test_a_job_names_the_weights_and_does_not_carry_them(model):
     import pickle
 
     sampler = DpmSolverPlusPlus(kind="dpmsolver++")
-    job = Draw(pipeline=model.pipeline, sampler=sampler, guidance=2, side=16, saved_side=16, batch_size=4)
+    job = DrawJob(pipeline=model.pipeline, sampler=sampler, guidance=2, side=16, saved_side=16, batch_size=4)
     assert len(pickle.dumps(job)) < 2000
 
 
@@ -147,8 +147,9 @@ def test_a_contact_sheet_of_every_prompt_shows_its_first_sixteen(draw, tmp_path)
     samples = draw(tmp_path, n=18)
     with Image.open(samples.folder / "__sheets__" / "a_c00.jpg") as sheet:
         assert sheet.size == (4 * 16 + 3 * 2, 4 * 16 + 3 * 2)
-    first = samples.read(samples.rows[0])
-    assert np.array_equal(np.asarray(grid([[samples.folder / samples.rows[0]["file_name"], None]]))[:, :16], first)
+    first = samples.rows[0]
+    grid = image_grid([[samples.folder / first["file_name"], None]])
+    assert np.array_equal(np.asarray(grid)[:, :16], samples.read(first))
 
 
 @pytest.mark.parametrize(("form", "loss"), [("png", 0), ("jpeg", 40), ("webp", 60)])
@@ -288,7 +289,7 @@ def test_a_plan_finds_every_sample_and_goes_round_the_prompts():
     assert [(s.prompt.id, s.ordinal) for s in samples] == [("a_c00", 0), ("b", 0), ("b", 1), ("b", 2)]
     assert [plan.find(s.prompt.id, s.ordinal) for s in samples] == [0, 1, 2, 3]
     assert plan.find("b", 3) is None
-    assert list(plan.in_turn()) == [0, 1, 2, 3]
+    assert list(plan.drawing_order()) == [0, 1, 2, 3]
 
 
 def test_folders_hold_a_thousand_images_at_most():

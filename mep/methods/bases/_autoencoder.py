@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from pydantic import Field
 
 from mep.artifacts import Images
 from mep.config import Config
-from mep.diffusion.loop import LoopSettings, batch_rows, optimise
+from mep.diffusion.loop import LoopSettings, Scalars, batch_rows, optimise
 from mep.diffusion.pipelines import to_tensor
 from mep.imaging.pixels import SYMMETRIES, symmetry
 from mep.machine.work import Work
 
 if TYPE_CHECKING:
+    import torch
     from numpy.typing import NDArray
     from torch import Tensor
+
+    from mep.diffusion.checkpoints import Stateful
+    from mep.diffusion.types import AutoencoderKL
 
 MAX_IMAGES, MAX_BYTES = 20_000, 1_000_000_000
 """Images that the autoencoder sees, and their pixels in memory; a seeded subset of larger datasets."""
@@ -50,10 +54,12 @@ class AutoencoderTraining(Config):
     """Arithmetic of forward and backward pass; weights and optimizer stay fp32."""
 
 
-def train_autoencoder(vae: Any, config: AutoencoderTraining, images: Images, resolution: int, work: Work) -> Path:
+def train_autoencoder(
+    vae: AutoencoderKL, config: AutoencoderTraining, images: Images, resolution: int, work: Work
+) -> Path:
     """Train in place, then give every latent channel mean 0 and variance 1; the path of the loss log.
 
-    vae     AutoencoderKL on work.device
+    vae     on work.device
     """
     import torch
     from diffusers.optimization import get_scheduler
@@ -67,23 +73,14 @@ def train_autoencoder(vae: Any, config: AutoencoderTraining, images: Images, res
         "cosine", optimizer, num_warmup_steps=min(30, config.steps // 4), num_training_steps=config.steps
     )
     ema = EMA(parameters, config.ema_decay)
-    weights, turns = np.ones(len(pixels)), SYMMETRIES[config.symmetries]
+    weights = np.ones(len(pixels))
 
-    def step(number: int) -> dict[str, Any]:
-        rng = work.rng("autoencoder step", number)
+    def step(number: int) -> Scalars:
         rows = batch_rows(work, number, config.batch_size, weights)
-        if number < CROPS_UNTIL * config.steps:
-            batch = _crops(pixels[rows], min(config.crop_px, resolution), rng)
-        else:
-            batch = pixels[rows[: max(1, len(rows) // 2)]]
-        real = to_tensor(symmetry(batch, int(rng.choice(turns))), work.device)
+        rng = work.rng("autoencoder step", number)
+        real = to_tensor(_augmented(pixels, rows, number, config, rng), work.device)
         generator = torch.Generator().manual_seed(work.seed_for("autoencoder noise", number))
-        with torch.autocast(real.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-            posterior = vae.encode(real).latent_dist
-            noise = torch.randn(posterior.mean.shape, generator=generator).to(real.device)
-            rebuilt = vae.decode(posterior.mean + posterior.std * noise).sample.float()
-        pixel_error = (rebuilt - real).abs().mean()
-        loss = pixel_error + config.edges * _edge_error(rebuilt, real) + config.kl * posterior.kl().float().mean()
+        loss, pixel_error = _losses(vae, config, real, generator)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
@@ -92,7 +89,7 @@ def train_autoencoder(vae: Any, config: AutoencoderTraining, images: Images, res
         ema.step()
         return {"loss": loss.detach(), "pixel_error": pixel_error.detach()}
 
-    state = {"vae": vae, "optimizer": optimizer, "schedule": schedule, "average": ema}
+    state: dict[str, Stateful] = {"vae": vae, "optimizer": optimizer, "schedule": schedule, "average": ema}
     log = optimise(work, LoopSettings("autoencoder", config.steps, config.batch_size), step, state)
     ema.keep()
     vae.eval()
@@ -100,7 +97,37 @@ def train_autoencoder(vae: Any, config: AutoencoderTraining, images: Images, res
     return log
 
 
-def normalise_latents(vae: Any, images: Tensor) -> None:
+def _augmented(
+    pixels: NDArray[np.uint8],
+    rows: NDArray[np.int64],
+    number: int,
+    config: AutoencoderTraining,
+    rng: np.random.Generator,
+) -> NDArray[np.uint8]:
+    """The batch of a step, uint8 (b, h, w, 3): crops first, whole images later, all under one symmetry."""
+    if number < CROPS_UNTIL * config.steps:
+        batch = _crops(pixels[rows], min(config.crop_px, pixels.shape[1]), rng)
+    else:
+        batch = pixels[rows[: max(1, len(rows) // 2)]]
+    return symmetry(batch, int(rng.choice(SYMMETRIES[config.symmetries])))
+
+
+def _losses(
+    vae: AutoencoderKL, config: AutoencoderTraining, real: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """What is minimised, and the mean absolute error of the pixels, for images float32 (b, 3, h, w) in [-1, 1]."""
+    import torch
+
+    with torch.autocast(real.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+        posterior = vae.encode(real).latent_dist
+        noise = torch.randn(posterior.mean.shape, generator=generator).to(real.device)
+        rebuilt = vae.decode(posterior.mean + posterior.std * noise).sample.float()
+    pixel_error = (rebuilt - real).abs().mean()
+    loss = pixel_error + config.edges * _edge_error(rebuilt, real) + config.kl * posterior.kl().float().mean()
+    return loss, pixel_error
+
+
+def normalise_latents(vae: AutoencoderKL, images: Tensor) -> None:
     """Fold each latent channel's mean and standard deviation over the images, (n, 3, h, w) in [-1, 1], into the 1x1
     convolutions around the latent, so that the diffusion model meets mean 0 and variance 1 in every channel."""
     import torch
@@ -111,6 +138,10 @@ def normalise_latents(vae: Any, images: Tensor) -> None:
     n = len(mean)
     with torch.no_grad():
         moments, back = vae.quant_conv, vae.post_quant_conv
+        assert moments is not None
+        assert back is not None
+        assert moments.bias is not None
+        assert back.bias is not None
         back.bias += (back.weight[:, :, 0, 0] * mean).sum(1)
         back.weight *= std[None, :, None, None]
         moments.weight[:n] /= std[:, None, None, None]
@@ -118,7 +149,7 @@ def normalise_latents(vae: Any, images: Tensor) -> None:
         moments.bias[n:] -= 2 * std.log()  # the second half is the logarithm of the variance
 
 
-def _edge_error(rebuilt: Tensor, real: Tensor) -> Any:
+def _edge_error(rebuilt: Tensor, real: Tensor) -> Tensor:
     across = (rebuilt.diff(dim=-1) - real.diff(dim=-1)).abs().mean()
     down = (rebuilt.diff(dim=-2) - real.diff(dim=-2)).abs().mean()
     return across + down
@@ -127,7 +158,7 @@ def _edge_error(rebuilt: Tensor, real: Tensor) -> Any:
 def _crops(pixels: NDArray[np.uint8], side: int, rng: np.random.Generator) -> NDArray[np.uint8]:
     """One random crop of every image, uint8 (b, side, side, 3)."""
     corners = rng.integers(0, pixels.shape[1] - side + 1, size=(len(pixels), 2))
-    return np.stack([one[y : y + side, x : x + side] for one, (y, x) in zip(pixels, corners, strict=True)])
+    return np.stack([image[y : y + side, x : x + side] for image, (y, x) in zip(pixels, corners, strict=True)])
 
 
 def _pixels(images: Images, resolution: int, work: Work) -> NDArray[np.uint8]:

@@ -56,12 +56,12 @@ class Pretrained(ModelReference, Base):
         forget_places(work.out / "pipeline")
         for path in folder.glob("LICENSE*"):
             shutil.copyfile(path, work.out / "pipeline" / path.name)
-        found = {"license": license_of(folder)}
-        return found if self.id is None else found | {"id": self.id, "revision": self.commit}
+        origin = {"license": license_of(folder)}
+        return origin if self.id is None else origin | {"id": self.id, "revision": self.commit}
 
 
 def check_folder(folder: Path, resolution: int) -> None:
-    """Whether a folder holds a Stable Diffusion pipeline in safetensors that takes images of a side.
+    """Check that a folder holds a Stable Diffusion pipeline in safetensors that takes images of a side.
 
     DataError   it does not, and what it lacks
     """
@@ -78,16 +78,7 @@ def check_folder(folder: Path, resolution: int) -> None:
         )
     for part in MODELS:
         if not any((folder / part).glob("*.safetensors")):
-            pickles = sorted(path.name for path in (folder / part).iterdir() if path.suffix in PICKLES)
-            held = f"only {', '.join(pickles)}, a pickle, which can run code" if pickles else "no weights"
-            raise DataError(
-                f"{folder / part} holds {held}: mep reads safetensors",
-                hint="where you trust it, convert it once: StableDiffusionPipeline.from_pretrained(old)"
-                ".save_pretrained(new, safe_serialization=True)"
-                if pickles
-                else "fetch the model again, or name another folder",
-                field="training.base",
-            )
+            raise _no_weights(folder / part)
     factor = 2 ** (len(read_json(folder / "vae" / "config.json")["block_out_channels"]) - 1)
     if resolution % factor:
         raise DataError(
@@ -97,10 +88,23 @@ def check_folder(folder: Path, resolution: int) -> None:
         )
 
 
+def _no_weights(part: Path) -> DataError:
+    """The error for a folder of a model without safetensors."""
+    pickles = sorted(path.name for path in part.iterdir() if path.suffix in PICKLES)
+    content = f"only {', '.join(pickles)}, a pickle, which can run code" if pickles else "no weights"
+    hint = "fetch the model again, or name another folder"
+    if pickles:
+        hint = (
+            "where you trust it, convert it once: StableDiffusionPipeline.from_pretrained(old)"
+            ".save_pretrained(new, safe_serialization=True)"
+        )
+    return DataError(f"{part} holds {content}: mep reads safetensors", hint=hint, field="training.base")
+
+
 def license_of(folder: Path) -> str:
     """The licence that a model card names in its front matter; empty where it names none."""
     card = folder / "README.md"
     if not card.is_file():
         return ""
-    found = re.match(r"---\n.*?^license: *['\"]?([\w.-]+)", card.read_text("utf-8", errors="replace"), re.S | re.M)
-    return found[1] if found else ""
+    match = re.match(r"---\n.*?^license: *['\"]?([\w.-]+)", card.read_text("utf-8", errors="replace"), re.S | re.M)
+    return match[1] if match else ""

@@ -1,6 +1,9 @@
 """A small latent diffusion model of the Stable Diffusion family, built from its sizes."""
 
-from typing import Any, Literal
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -13,6 +16,9 @@ from mep.machine.work import Work
 from mep.methods.bases import Base
 from mep.methods.bases._autoencoder import AutoencoderTraining, train_autoencoder
 from mep.methods.bases._tokenizer import build_tokenizer
+
+if TYPE_CHECKING:
+    from mep.diffusion.types import CLIPTokenizer
 
 
 class AutoencoderSizes(AutoencoderTraining):
@@ -28,7 +34,7 @@ class AutoencoderSizes(AutoencoderTraining):
     @property
     def factor(self) -> int:
         """Pixels of a side that become one latent element."""
-        return 2 ** (len(self.channels) - 1)
+        return 1 << (len(self.channels) - 1)
 
 
 class UnetSizes(Config):
@@ -55,7 +61,10 @@ class TextSizes(Config):
     """Longest caption in tokens; Stable Diffusion has 77."""
 
 
-PRESETS: dict[str, dict[str, Any]] = {
+Settings: TypeAlias = dict[str, Any]
+"""Fields of a config as a recipe has them, or arguments of a model's constructor."""
+
+PRESETS: dict[str, Settings] = {
     "tiny": {
         "resolution": 128,
         "autoencoder": {"channels": [64, 128, 256], "steps": 10_000, "batch_size": 32, "crop_px": 64},
@@ -64,13 +73,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     "small": {
         "resolution": 256,
-        "autoencoder": {
-            "channels": [96, 192, 384, 384],
-            "layers": 2,
-            "steps": 40_000,
-            "batch_size": 32,
-            "crop_px": 128,
-        },
+        "autoencoder": {"channels": [96, 192, 384, 384], "layers": 2, "steps": 40_000, "batch_size": 32}
+        | {"crop_px": 128},
         "unet": {"channels": [192, 384, 576, 768], "attention": [True, True, True, False], "layers": 2}
         | {"head_channels": 64},
         "text": {"width": 512, "layers": 8, "tokens": 77},
@@ -79,12 +83,12 @@ PRESETS: dict[str, dict[str, Any]] = {
 """What a preset changes of the defaults, which are `nano`."""
 
 
-def over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """Values of `above` where it has them, mappings field by field."""
-    merged = below | above
-    for name in below.keys() & above.keys():
-        if isinstance(below[name], dict) and isinstance(above[name], dict):
-            merged[name] = over(below[name], above[name])
+def merge(defaults: Settings, changes: Settings) -> Settings:
+    """The changes where there are any, else the defaults; nested mappings field by field."""
+    merged = defaults | changes
+    for name in defaults.keys() & changes.keys():
+        if isinstance(defaults[name], dict) and isinstance(changes[name], dict):
+            merged[name] = merge(defaults[name], changes[name])
     return merged
 
 
@@ -110,12 +114,12 @@ class Scratch(Base):
     @model_validator(mode="before")
     @classmethod
     def _from_preset(cls, given: Any) -> Any:
-        named = given.get("preset", "nano") if isinstance(given, dict) else None
-        preset = PRESETS.get(named, {}) if isinstance(named, str) else {}
-        return over(preset, given) if preset else given
+        name = given.get("preset", "nano") if isinstance(given, dict) else None
+        preset = PRESETS.get(name, {}) if isinstance(name, str) else {}
+        return merge(preset, given) if preset else given
 
     @model_validator(mode="after")
-    def _sizes_fit(self) -> "Scratch":
+    def _sizes_fit(self) -> Scratch:
         if len(self.unet.attention) != len(self.unet.channels):
             raise PydanticCustomError(
                 "cross_field",
@@ -147,8 +151,15 @@ class Scratch(Base):
     def build(self, images: Images, work: Work) -> dict[str, str]:
         prepare_libraries()
         import torch
-        from diffusers import AutoencoderKL, DDPMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-        from transformers import CLIPTextConfig, CLIPTextModel
+        from transformers import CLIPTextConfig
+
+        from mep.diffusion.types import (
+            AutoencoderKL,
+            CLIPTextModel,
+            DDPMScheduler,
+            StableDiffusionPipeline,
+            UNet2DConditionModel,
+        )
 
         tokenizer = build_tokenizer(self.text.tokens)
         torch.manual_seed(work.seed_for("text encoder"))
@@ -156,7 +167,7 @@ class Scratch(Base):
         torch.manual_seed(work.seed_for("unet"))
         unet = UNet2DConditionModel(**self._unet_settings())
         torch.manual_seed(work.seed_for("autoencoder"))
-        vae: Any = AutoencoderKL(**self._vae_settings()).to(work.device)  # type: ignore[attr-defined]
+        vae = AutoencoderKL(**self._vae_settings()).to(work.device)
         log = train_autoencoder(vae, self.autoencoder, images, self.resolution, work)
         scheduler = DDPMScheduler(
             num_train_timesteps=1000,
@@ -169,20 +180,14 @@ class Scratch(Base):
             clip_sample=False,
             steps_offset=1,
         )
-        pipeline: Any = StableDiffusionPipeline(
-            vae=vae.cpu(),
-            text_encoder=text_encoder,
-            tokenizer=tokenizer,
-            unet=unet,
-            scheduler=scheduler,
-            **NO_CHECKER,
-        )
+        parts = {"vae": vae.cpu(), "text_encoder": text_encoder, "tokenizer": tokenizer, "unet": unet}
+        pipeline = StableDiffusionPipeline(**parts, scheduler=scheduler, **NO_CHECKER)
         pipeline.save_pretrained(work.out / "pipeline", safe_serialization=True)
         forget_places(work.out / "pipeline")
         (work.out / "losses.jsonl").write_bytes(log.read_bytes())
         return {}
 
-    def _vae_settings(self) -> dict[str, Any]:
+    def _vae_settings(self) -> Settings:
         sizes = self.autoencoder
         n = len(sizes.channels)
         return {
@@ -199,7 +204,7 @@ class Scratch(Base):
             "scaling_factor": 1.0,  # training ends by giving every latent channel mean 0 and variance 1
         }
 
-    def _unet_settings(self) -> dict[str, Any]:
+    def _unet_settings(self) -> Settings:
         sizes, latent_channels = self.unet, self.autoencoder.latent_channels
         return {
             "sample_size": self.resolution // self.autoencoder.factor,
@@ -215,7 +220,7 @@ class Scratch(Base):
             "norm_num_groups": _groups(sizes.channels),
         }
 
-    def _text_settings(self, tokenizer: Any) -> dict[str, Any]:
+    def _text_settings(self, tokenizer: CLIPTokenizer) -> Settings:
         return {
             "vocab_size": len(tokenizer),
             "hidden_size": self.text.width,
@@ -235,6 +240,4 @@ class Scratch(Base):
 
 def _groups(channels: tuple[int, ...]) -> int:
     """Groups of the group norms: at most 8, and a divisor of every level's channels."""
-    import math
-
     return math.gcd(8, *channels)

@@ -1,11 +1,15 @@
 """Samplers: from noise to a latent in a number of steps. One file, one sampler."""
 
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
 from mep.errors import DataError
 from mep.registry import Method
+
+if TYPE_CHECKING:
+    from mep.diffusion.types import SchedulerMixin
 
 
 class Sampler(Method):
@@ -13,6 +17,10 @@ class Sampler(Method):
 
     noun: ClassVar[str] = "sampler"
     file_names: ClassVar[dict[str, str]] = {"dpmsolver++": "dpmsolverpp"}
+    scheduler: ClassVar[str]
+    """The class of diffusers that does the work."""
+    settings: ClassVar[dict[str, str | bool]] = {}
+    """What that class is to be told besides the configuration of the scheduler that the model was trained with."""
     predictions: ClassVar[tuple[str, ...]] = ("epsilon", "v_prediction", "sample")
     """What a model may predict for this sampler to fit it."""
     zero_snr: ClassVar[bool] = True
@@ -21,20 +29,22 @@ class Sampler(Method):
     steps: int = Field(25, ge=1, le=1000)
     """Denoising steps, each one UNet pass (two with guidance)."""
 
-    def scheduler(self, config: Any) -> Any:
-        """The diffusers scheduler, made from the configuration of the one that the model was trained with."""
-        raise NotImplementedError
+    def fitted(self, config: Mapping[str, object]) -> "SchedulerMixin":
+        """The scheduler of diffusers for a model that was trained with a scheduler of this configuration.
 
-    def extras(self) -> dict[str, Any]:
+        DataError   this sampler would draw something else than the model has learned
+        """
+        import diffusers
+
+        self.check(config)
+        scheduler: SchedulerMixin = getattr(diffusers, self.scheduler).from_config(config, **self.settings)
+        return scheduler
+
+    def extras(self) -> dict[str, float]:
         """Further arguments of the pipeline's call."""
         return {}
 
-    def fitted(self, config: Any) -> Any:
-        """The diffusers scheduler, after a look at whether it fits the model."""
-        self.check(config)
-        return self.scheduler(config)
-
-    def check(self, config: Any) -> None:
+    def check(self, config: Mapping[str, object]) -> None:
         """DataError where this sampler would draw something else than the model has learned."""
         prediction = config.get("prediction_type", "epsilon")
         if prediction not in self.predictions:

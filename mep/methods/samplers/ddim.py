@@ -1,6 +1,6 @@
 """DDIM."""
 
-from typing import Any, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -11,13 +11,9 @@ class Ddim(Sampler):
     """First-order sampler (Song et al. 2021, arXiv:2010.02502); deterministic with eta 0."""
 
     kind: Literal["ddim"]
+    scheduler: ClassVar[str] = "DDIMScheduler"
     eta: float = Field(0.0, ge=0, le=1)
     """Share of the noise of ancestral sampling (DDPM) that is added in every step."""
 
-    def scheduler(self, config: Any) -> Any:
-        from diffusers import DDIMScheduler
-
-        return DDIMScheduler.from_config(config)
-
-    def extras(self) -> dict[str, Any]:
+    def extras(self) -> dict[str, float]:
         return {"eta": self.eta}

@@ -1,6 +1,6 @@
 """DPM-Solver++."""
 
-from typing import Any, Literal
+from typing import ClassVar, Literal
 
 from mep.methods.samplers import Sampler
 
@@ -9,8 +9,5 @@ class DpmSolverPlusPlus(Sampler):
     """Second-order multistep solver (Lu et al. 2022, arXiv:2211.01095); 20 to 25 steps are enough."""
 
     kind: Literal["dpmsolver++"]
-
-    def scheduler(self, config: Any) -> Any:
-        from diffusers import DPMSolverMultistepScheduler
-
-        return DPMSolverMultistepScheduler.from_config(config, algorithm_type="dpmsolver++")
+    scheduler: ClassVar[str] = "DPMSolverMultistepScheduler"
+    settings: ClassVar[dict[str, str | bool]] = {"algorithm_type": "dpmsolver++"}

@@ -1,6 +1,6 @@
 """Euler's method with ancestral noise."""
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from mep.methods.samplers import Sampler
 
@@ -9,9 +9,5 @@ class EulerAncestral(Sampler):
     """Euler's method that adds fresh noise in every step, from the image's own seed; more steps give other images."""
 
     kind: Literal["euler_a"]
+    scheduler: ClassVar[str] = "EulerAncestralDiscreteScheduler"
     predictions: ClassVar[tuple[str, ...]] = ("epsilon", "v_prediction")
-
-    def scheduler(self, config: Any) -> Any:
-        from diffusers import EulerAncestralDiscreteScheduler
-
-        return EulerAncestralDiscreteScheduler.from_config(config)

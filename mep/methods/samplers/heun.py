@@ -1,6 +1,6 @@
 """Heun's method."""
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from mep.methods.samplers import Sampler
 
@@ -9,10 +9,6 @@ class Heun(Sampler):
     """Second-order method with two UNet passes a step (Karras et al. 2022, arXiv:2206.00364, algorithm 1)."""
 
     kind: Literal["heun"]
+    scheduler: ClassVar[str] = "HeunDiscreteScheduler"
     predictions: ClassVar[tuple[str, ...]] = ("epsilon", "v_prediction")
     zero_snr: ClassVar[bool] = False
-
-    def scheduler(self, config: Any) -> Any:
-        from diffusers import HeunDiscreteScheduler
-
-        return HeunDiscreteScheduler.from_config(config)

@@ -1,6 +1,6 @@
 """PNDM."""
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from mep.methods.samplers import Sampler
 
@@ -12,10 +12,7 @@ class Pndm(Sampler):
     """
 
     kind: Literal["pndm"]
+    scheduler: ClassVar[str] = "PNDMScheduler"
+    settings: ClassVar[dict[str, str | bool]] = {"skip_prk_steps": True}
     predictions: ClassVar[tuple[str, ...]] = ("epsilon", "v_prediction")
     zero_snr: ClassVar[bool] = False
-
-    def scheduler(self, config: Any) -> Any:
-        from diffusers import PNDMScheduler
-
-        return PNDMScheduler.from_config(config, skip_prk_steps=True)

@@ -1,6 +1,6 @@
 """UniPC."""
 
-from typing import Any, Literal
+from typing import ClassVar, Literal
 
 from mep.methods.samplers import Sampler
 
@@ -9,8 +9,4 @@ class UniPc(Sampler):
     """Unified predictor-corrector (Zhao et al. 2023, arXiv:2302.04867); good with as few as 10 steps."""
 
     kind: Literal["unipc"]
-
-    def scheduler(self, config: Any) -> Any:
-        from diffusers import UniPCMultistepScheduler
-
-        return UniPCMultistepScheduler.from_config(config)
+    scheduler: ClassVar[str] = "UniPCMultistepScheduler"

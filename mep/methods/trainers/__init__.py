@@ -1,12 +1,13 @@
 """Trainers: which weights are fine-tuned. One file, one way."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from mep.registry import Method
 
 if TYPE_CHECKING:
     from mep.diffusion.denoiser import Denoiser
+    from mep.diffusion.types import CLIPTextModel, UNet2DConditionModel
 
 
 class Trainer(Method):
@@ -16,7 +17,7 @@ class Trainer(Method):
     replaces: ClassVar[tuple[str, ...]] = ()
     """Parts of the pipeline folder that `save` writes anew; the others are those of the base."""
 
-    def prepare(self, unet: Any, text_encoder: Any) -> None:
+    def prepare(self, unet: "UNet2DConditionModel", text_encoder: "CLIPTextModel | None") -> None:
         """Let exactly the trained parameters require gradients.
 
         text_encoder    None where the recipe leaves it as it is

@@ -11,6 +11,7 @@ from mep.methods.trainers import Trainer
 
 if TYPE_CHECKING:
     from mep.diffusion.denoiser import Denoiser
+    from mep.diffusion.types import CLIPTextModel, UNet2DConditionModel
 
 TEXT_TARGETS = ["q_proj", "k_proj", "v_proj", "out_proj"]
 """The attention of a CLIP text encoder."""
@@ -33,7 +34,7 @@ class Lora(Trainer):
     dropout: float = Field(0.0, ge=0, lt=1)
     """Share of the inputs of the change that are left out while training."""
 
-    def prepare(self, unet: Any, text_encoder: Any) -> None:
+    def prepare(self, unet: "UNet2DConditionModel", text_encoder: "CLIPTextModel | None") -> None:
         from peft import LoraConfig
 
         def settings(targets: list[str]) -> LoraConfig:
@@ -45,31 +46,30 @@ class Lora(Trainer):
                 init_lora_weights="gaussian",
             )
 
-        self._check(unet)
+        self._check_targets(unet)
         unet.requires_grad_(False)
         unet.add_adapter(settings(list(self.targets)))
-        parts = [unet]
+        parameters = [*unet.parameters()]
         if text_encoder is not None:
             text_encoder.requires_grad_(False)
             text_encoder.add_adapter(settings(TEXT_TARGETS))
-            parts.append(text_encoder)
-        for part in parts:
-            for parameter in part.parameters():
-                if parameter.requires_grad:
-                    parameter.data = parameter.data.float()  # the base may be held in bfloat16, the change never
+            parameters += text_encoder.parameters()
+        for parameter in parameters:
+            if parameter.requires_grad:
+                parameter.data = parameter.data.float()  # the base may be held in bfloat16, the change never
 
-    def _check(self, unet: Any) -> None:
-        """peft passes over a name that matches nothing as long as another one does, and cannot change a norm."""
+    def _check_targets(self, unet: "UNet2DConditionModel") -> None:
+        """DataError where a target matches no layer that can be changed: peft complains only if none of them does."""
         import torch
 
-        fit = (torch.nn.Linear, torch.nn.Conv2d)
-        names = [name for name, module in unet.named_modules() if isinstance(module, fit)]
+        changeable = (torch.nn.Linear, torch.nn.Conv2d)
+        names = [name for name, module in unet.named_modules() if isinstance(module, changeable)]
         for target in self.targets:
             if not any(name == target or name.endswith(f".{target}") for name in names):
-                known = sorted({name.split(".")[-1] for name in names} - {str(n) for n in range(10)})
+                endings = sorted({name.split(".")[-1] for name in names} - {str(n) for n in range(10)})
                 raise DataError(
                     f"no linear or convolution layer of the UNet is called {target!r}",
-                    hint=f"its layers end in {', '.join(known)}",
+                    hint=f"its layers end in {', '.join(endings)}",
                     field="training.method.targets",
                 )
 
@@ -79,15 +79,15 @@ class Lora(Trainer):
         from peft.utils import get_peft_model_state_dict
 
         layers: dict[str, Any] = {}
-        for name, part in denoiser.named_children():
-            found = convert_state_dict_to_diffusers(get_peft_model_state_dict(part))
-            layers |= {f"{name}_lora_layers": found, f"{name}_lora_adapter_metadata": _settings_of(part)}
+        for name, part in denoiser.parts():
+            weights = convert_state_dict_to_diffusers(get_peft_model_state_dict(part))
+            layers |= {f"{name}_lora_layers": weights, f"{name}_lora_adapter_metadata": _settings_of(part)}
         StableDiffusionPipeline.save_lora_weights(folder / "lora", weight_name=LORA_FILE, **layers)
-        _one_order(folder / "lora" / LORA_FILE)
+        _rewrite(folder / "lora" / LORA_FILE)
 
 
-def _one_order(path: Path) -> None:
-    """Keep only the settings in the file's header: safetensors writes several entries in an order that changes."""
+def _rewrite(path: Path) -> None:
+    """Keep only the settings in the file's header: the order of several entries would differ from file to file."""
     from safetensors import safe_open
     from safetensors.torch import save_file
 
@@ -97,9 +97,7 @@ def _one_order(path: Path) -> None:
     save_file(tensors, path, metadata={"lora_adapter_metadata": settings})
 
 
-def _settings_of(part: Any) -> dict[str, Any]:
+def _settings_of(part: "UNet2DConditionModel | CLIPTextModel") -> dict[str, Any]:
     """Rank and alpha, which the file carries so that whoever loads it scales the change alike."""
-    return {
-        name: sorted(value) if isinstance(value, set) else value
-        for name, value in part.peft_config["default"].to_dict().items()
-    }
+    settings = part.peft_config["default"].to_dict()  # type: ignore[union-attr]
+    return {name: sorted(value) if isinstance(value, set) else value for name, value in settings.items()}

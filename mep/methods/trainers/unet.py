@@ -1,13 +1,14 @@
 """The whole UNet."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from mep.diffusion.pipelines import forget_places
 from mep.methods.trainers import Trainer
 
 if TYPE_CHECKING:
     from mep.diffusion.denoiser import Denoiser
+    from mep.diffusion.types import CLIPTextModel, UNet2DConditionModel
 
 
 class Unet(Trainer):
@@ -16,13 +17,12 @@ class Unet(Trainer):
     kind: Literal["unet"]
     replaces: ClassVar[tuple[str, ...]] = ("unet", "text_encoder")
 
-    def prepare(self, unet: Any, text_encoder: Any) -> None:
+    def prepare(self, unet: "UNet2DConditionModel", text_encoder: "CLIPTextModel | None") -> None:
         unet.requires_grad_(True)
         if text_encoder is not None:
             text_encoder.requires_grad_(True)
 
     def save(self, denoiser: "Denoiser", folder: Path) -> None:
-        parts: dict[str, Any] = dict(denoiser.named_children())
-        for name, part in parts.items():
+        for name, part in denoiser.parts():
             part.save_pretrained(folder / "pipeline" / name, safe_serialization=True)
             forget_places(folder / "pipeline" / name)

@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mep.stages.generation.progress import DRAWN, Ledger
+from mep.stages.generation.progress import DRAWN, GenerationProgress
 from mep.stages.generation.schedule import Sample, folder_name
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ EVERY_S = 5.0
 class Sheets:
     """A sheet for every prompt: its first sixteen samples in the order of their ordinals, grey where one is missing."""
 
-    def __init__(self, ledger: Ledger):
-        self.ledger, self.folder = ledger, ledger.out / FOLDER
-        self.stale = {prompt.id for prompt in ledger.plan.prompts}  # a kill may have left any of them behind
+    def __init__(self, progress: GenerationProgress):
+        self.progress, self.folder = progress, progress.out / FOLDER
+        self.stale = {prompt.id for prompt in progress.plan.prompts}  # a kill may have left any of them behind
         self.drawn_at = time.monotonic()
 
     def notice(self, sample: Sample) -> None:
@@ -36,29 +36,28 @@ class Sheets:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         for prompt_id in sorted(self.stale):
-            self._draw(prompt_id)
+            self._draw_sheet(prompt_id)
         self.stale.clear()
         self.drawn_at = time.monotonic()
 
-    def _draw(self, prompt_id: str) -> None:
-        plan = self.ledger.plan
+    def _draw_sheet(self, prompt_id: str) -> None:
+        plan = self.progress.plan
         row = plan.row_of[prompt_id]
         first = int(plan.starts[row])
         numbers = range(first, first + min(plan.counts[row], COLUMNS * ROWS))
         paths = [
-            self.ledger.out / plan.sample(number).file_name if self.ledger.state[number] == DRAWN else None
+            self.progress.out / plan.sample(number).file_name if self.progress.state[number] == DRAWN else None
             for number in numbers
         ]
         if any(paths):
             path = self.folder / f"{folder_name(prompt_id)}.jpg"
             temporary = path.with_suffix(".tmp")
-            grid([paths[start : start + COLUMNS] for start in range(0, len(paths), COLUMNS)]).save(
-                temporary, format="jpeg", quality=90
-            )
+            rows = [paths[start : start + COLUMNS] for start in range(0, len(paths), COLUMNS)]
+            image_grid(rows).save(temporary, format="jpeg", quality=90)
             temporary.replace(path)
 
 
-def grid(rows: list[list[Path | None]], cell_px: int = CELL_PX) -> "Image":
+def image_grid(rows: list[list[Path | None]], cell_px: int = CELL_PX) -> "Image":
     """Images in rows, each brought to at most cell_px a side; grey where there is none."""
     from PIL import Image
 
@@ -72,11 +71,11 @@ def grid(rows: list[list[Path | None]], cell_px: int = CELL_PX) -> "Image":
     return sheet
 
 
-def labelled(rows: dict[str, list[Path | None]], cell_px: int) -> "Image":
+def labelled_grid(rows: dict[str, list[Path | None]], cell_px: int) -> "Image":
     """A grid whose rows have their names on the left."""
     from PIL import Image, ImageDraw, ImageFont
 
-    pictures = grid(list(rows.values()), cell_px)
+    pictures = image_grid(list(rows.values()), cell_px)
     step = (pictures.size[1] + GAP_PX) // len(rows)
     font = ImageFont.load_default(size=max(10, min(18, step // 4)))
     margin = max(int(font.getlength(name)) for name in rows) + 12

@@ -1,7 +1,7 @@
-"""What is drawn: a file and a line in the journal for every sample, written by the driver alone.
+"""Which samples are drawn: a file and a line in the journal for each, written by the driver alone.
 
-The file comes first, then its line with the digest. After a kill at any instant a file without a line is removed, a
-line without its file (or with another digest) is forgotten, and both samples are drawn again.
+The file comes first, then its line with the digest. A kill at any instant may leave a file without a line, or a line
+without its file (or with another digest): both are dropped, and such samples are drawn again.
 """
 
 import errno
@@ -11,19 +11,33 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Required, TypedDict
 
 import numpy as np
 
 from mep.errors import EnvironmentLacks
 from mep.machine.files import link_or_copy, sha256_of, write_atomically, write_json
 from mep.stages.generation.schedule import SamplePlan, folder_name
-from mep.stages.generation.worker_job import Drawing
+from mep.stages.generation.worker_job import DrawnSample
 
 MISSING, DRAWN, REFUSED = 0, 1, 2
 
 
-class Ledger:
+class Outcome(TypedDict, total=False):
+    """What became of a sample: the digest of its file, or why it was refused."""
+
+    sha256: str
+    refused: str
+
+
+class JournalRow(Outcome):
+    """A line of the journal; the metadata of a finished dataset have these fields too."""
+
+    prompt_id: Required[str]
+    ordinal: Required[int]
+
+
+class GenerationProgress:
     """State of every sample of a plan, in `out` and in a journal beside it.
 
     state       uint8 (n,)      MISSING, DRAWN or REFUSED
@@ -36,55 +50,57 @@ class Ledger:
         self.digests = np.zeros((len(plan), 32), np.uint8)
         self.refusals: dict[int, str] = {}
 
-    def recover(self, mapper: Callable[..., Iterator[Any]] = map) -> int:
-        """Take over what an earlier attempt left, by the digests of its files; how many samples that are."""
+    @property
+    def n_done(self) -> int:
+        """Samples that are drawn or refused."""
+        return int((self.state != MISSING).sum())
+
+    def recover(self, mapper: Callable[..., Iterator[tuple[JournalRow, bool]]] = map) -> None:
+        """Take over what an earlier attempt left, as far as the files have the digests of their lines."""
         self._cut_torn_line()
-        listed = (row for row in _lines(self.journal) if self._number(row) is not None)
-        for row, intact in mapper(self._checked, listed):
-            if intact:
+        rows = (row for row in _lines(self.journal) if self._number(row) is not None)
+        for row, is_intact in mapper(self._checked, rows):
+            if is_intact:
                 self._note(row)
         ids = {folder_name(prompt.id): prompt.id for prompt in self.plan.prompts}
         for path in (self.out / "images").rglob("*"):
             if path.is_file() and not self._is_drawn(path, ids):
                 path.unlink()
-        return int((self.state != MISSING).sum())
 
-    def adopt(self, folder: Path) -> int:
-        """Take over the samples of a finished dataset that was drawn in the same way; how many were missing here."""
-        before = int((self.state != MISSING).sum())
-        rows = _lines(folder / "metadata.jsonl")
-        found = [row for row in rows if (number := self._number(row)) is not None and self.state[number] == MISSING]
+    def adopt(self, folder: Path) -> None:
+        """Take over the samples of a finished dataset that was drawn in the same way."""
         with self._writing() as journal:
-            for row in found:
-                name = self.plan.sample(self._number(row) or 0).file_name
+            for row in _lines(folder / "metadata.jsonl"):
+                number = self._number(row)
+                if number is None or self.state[number] != MISSING:
+                    continue
+                name = self.plan.sample(number).file_name
                 if (folder / name).is_file() and sha256_of(folder / name) == row["sha256"]:
                     link_or_copy(folder / name, self.out / name)
-                    self._write(journal, row["prompt_id"], row["ordinal"], {"sha256": row["sha256"]})
-        return int((self.state != MISSING).sum()) - before
+                    self._write(journal, number, {"sha256": row["sha256"]})
 
     def missing(self) -> Iterator[int]:
         """Numbers of samples that are neither drawn nor refused, in the order of drawing."""
-        return (number for number in self.plan.in_turn() if self.state[number] == MISSING)
+        return (number for number in self.plan.drawing_order() if self.state[number] == MISSING)
 
-    def commit(self, drawings: Iterable[Drawing]) -> None:
+    def commit(self, samples: Iterable[DrawnSample]) -> None:
         """Write images and their lines.
 
         EnvironmentLacks    the disk is full; what was written before stays
         """
         with self._writing() as journal:
-            for drawing in drawings:
-                sample = self.plan.sample(drawing.number)
-                if drawing.refused:
-                    self._write(journal, sample.prompt.id, sample.ordinal, {"refused": drawing.refused})
+            for sample in samples:
+                if sample.refused:
+                    self._write(journal, sample.number, {"refused": sample.refused})
                     continue
-                path = self.out / sample.file_name
+                path = self.out / self.plan.sample(sample.number).file_name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 temporary = path.with_name(f".{path.name}.tmp")
-                temporary.write_bytes(drawing.content)
+                temporary.write_bytes(sample.content)
                 temporary.replace(path)
-                self._write(journal, sample.prompt.id, sample.ordinal, {"sha256": drawing.sha256})
+                self._write(journal, sample.number, {"sha256": sample.sha256})
 
-    def conclude(self, facts: dict[str, Any]) -> None:
+    def conclude(self, facts: dict[str, object]) -> None:
         """Write metadata.jsonl, refused.jsonl where there are any, and generation.json."""
         write_atomically(self.out / "metadata.jsonl", self._write_metadata)
         if self.refusals:
@@ -102,18 +118,23 @@ class Ledger:
             row["sha256"] = self.digests[number].tobytes().hex()
             file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
 
-    def _record(self, number: int) -> dict[str, Any]:
+    def _record(self, number: int) -> dict[str, str | int | None]:
         sample = self.plan.sample(number)
         prompt = sample.prompt
-        return {"text": prompt.text, "label": prompt.label, "cluster": prompt.cluster, "prompt_id": prompt.id} | {
+        return {
+            "text": prompt.text,
+            "label": prompt.label,
+            "cluster": prompt.cluster,
+            "prompt_id": prompt.id,
             "ordinal": sample.ordinal,
             "seed": sample.seed,
         }
 
-    def _number(self, row: dict[str, Any]) -> int | None:
+    def _number(self, row: JournalRow) -> int | None:
         return self.plan.find(row["prompt_id"], row["ordinal"])
 
-    def _checked(self, row: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+    def _checked(self, row: JournalRow) -> tuple[JournalRow, bool]:
+        """The row, and whether it can be believed: the file of a drawn sample has its digest."""
         if "refused" in row:
             return row, True
         path = self.out / self.plan.sample(self._number(row) or 0).file_name
@@ -125,17 +146,17 @@ class Ledger:
         if prompt_id is None or not path.stem.isdigit():
             return False
         number = self.plan.find(prompt_id, int(path.stem))
-        return number is not None and self.state[number] == DRAWN and path.name == Path(self._name(number)).name
+        if number is None or self.state[number] != DRAWN:
+            return False
+        return path.name == Path(self.plan.sample(number).file_name).name
 
-    def _name(self, number: int) -> str:
-        return self.plan.sample(number).file_name
-
-    def _write(self, journal: IO[bytes], prompt_id: str, ordinal: int, what: dict[str, str]) -> None:
-        row = {"prompt_id": prompt_id, "ordinal": ordinal} | what
+    def _write(self, journal: IO[bytes], number: int, outcome: Outcome) -> None:
+        sample = self.plan.sample(number)
+        row: JournalRow = {"prompt_id": sample.prompt.id, "ordinal": sample.ordinal, **outcome}
         journal.write(json.dumps(row).encode() + b"\n")
         self._note(row)
 
-    def _note(self, row: dict[str, Any]) -> None:
+    def _note(self, row: JournalRow) -> None:
         number = self._number(row)
         assert number is not None
         if "refused" in row:
@@ -168,7 +189,7 @@ class Ledger:
             file.truncate(size - len(tail) + tail.rfind(b"\n") + 1)
 
 
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
+def _lines(path: Path) -> Iterator[JournalRow]:
     """Rows of a JSONL file one by one; none where it does not exist."""
     if path.exists():
         with path.open("rb") as file:

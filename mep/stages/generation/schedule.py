@@ -54,14 +54,14 @@ class SamplePlan:
         return Sample(number, prompt, ordinal, self.seed_for(prompt.id, ordinal), name)
 
     def find(self, prompt_id: str, ordinal: int) -> int | None:
-        """Number of a sample, None where the plan has it not."""
+        """Number of a sample; None where it is not in the plan."""
         row = self.row_of.get(prompt_id)
         return None if row is None or ordinal >= self.counts[row] else int(self.starts[row]) + ordinal
 
-    def in_turn(self) -> Iterator[int]:
+    def drawing_order(self) -> Iterator[int]:
         """All numbers in the order of drawing: the first of every prompt, the second of every prompt, ...
 
-        Whenever a run is looked at or stopped, all prompts are equally far.
+        Whenever a run is stopped, all prompts are equally far.
         """
         for ordinal in range(max(self.counts, default=0)):
             for row, count in enumerate(self.counts):

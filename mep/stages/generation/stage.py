@@ -18,9 +18,9 @@ from mep.methods.allocations import Allocation
 from mep.registry import OneOf
 from mep.stage import stage
 from mep.stages.generation.contact_sheets import Sheets
-from mep.stages.generation.progress import DRAWN, MISSING, Ledger
+from mep.stages.generation.progress import DRAWN, GenerationProgress
 from mep.stages.generation.schedule import Sample, SamplePlan
-from mep.stages.generation.worker_job import Draw
+from mep.stages.generation.worker_job import DrawJob
 from mep.stages.guidance import GuidanceConfig
 
 
@@ -62,33 +62,34 @@ def generation(
     if len(plan) == 0:
         raise DataError("no image is asked for: every prompt gets 0", field="generation.allocation")
     job = drawing_job(config, model, work, native_side(images.train), len(plan))
-    ledger = Ledger(plan, work.out, work.folder / "drawn.jsonl")
-    ledger.recover(work.map)
+    progress = GenerationProgress(plan, work.out, work.folder / "drawn.jsonl")
+    progress.recover(work.map)
     for folder in work.earlier:
-        ledger.adopt(folder)
-    _draw(job, ledger, work)
-    if not (ledger.state == DRAWN).any():
+        progress.adopt(folder)
+    _draw_missing(job, progress, work)
+    if not (progress.state == DRAWN).any():
         raise DataError(
-            f"all {len(plan)} images are refused ({', '.join(sorted(set(ledger.refusals.values())))})",
+            f"all {len(plan)} images are refused ({', '.join(sorted(set(progress.refusals.values())))})",
             hint="the model has diverged: train it more gently, or generate with less guidance or in fp32",
         )
-    told = {"drawn_px": job.side, "saved_px": job.saved_side, "format": job.form, "guidance": job.guidance}
-    ledger.conclude(told | {"sampler": config.sampler.dump(), "steps": config.sampler.steps})
+    facts = {"drawn_px": job.side, "saved_px": job.saved_side, "format": job.form, "guidance": job.guidance}
+    progress.conclude(facts | {"sampler": config.sampler.dump(), "steps": config.sampler.steps})
     return Samples(work.out)
 
 
 def real_counts(prompts: Sequence[Prompt], train: Images, clusters: Clusters) -> list[int]:
     """Real training images of each prompt's record before balancing; outliers, which have no cluster, left out."""
     cluster_of = dict(zip(clusters.ids, clusters.labels.tolist(), strict=True))
-    found = Counter((train.label_of(row), cluster_of.get(image_id, -1)) for row, image_id in enumerate(train.ids))
-    return [
-        sum(
+    records = Counter((train.label_of(row), cluster_of.get(image_id, -1)) for row, image_id in enumerate(train.ids))
+
+    def count(prompt: Prompt) -> int:
+        return sum(
             n
-            for (label, cluster), n in found.items()
+            for (label, cluster), n in records.items()
             if cluster >= 0 and prompt.label in (None, label) and prompt.cluster in (None, cluster)
         )
-        for prompt in prompts
-    ]
+
+    return [count(prompt) for prompt in prompts]
 
 
 def native_side(train: Images) -> int:
@@ -96,10 +97,10 @@ def native_side(train: Images) -> int:
     return int(np.median(train.sizes.min(axis=1)))
 
 
-def drawing_job(config: GenerationConfig, model: Model, work: Work, native_px: int, n: int) -> Draw:
-    """What every worker needs to know to draw samples of a model."""
+def drawing_job(config: GenerationConfig, model: Model, work: Work, native_px: int, n: int) -> DrawJob:
+    """The job of every worker: draw samples of a model and encode their files."""
     sides = {"model": model.resolution, "native": native_px}
-    return Draw(
+    return DrawJob(
         pipeline=model.pipeline,
         sampler=config.sampler,
         guidance=config.scale,
@@ -116,28 +117,27 @@ def drawing_job(config: GenerationConfig, model: Model, work: Work, native_px: i
     )
 
 
-def _draw(job: Draw, ledger: Ledger, work: Work) -> None:
+def _draw_missing(job: DrawJob, progress: GenerationProgress, work: Work) -> None:
     """Draw what is missing on the workers of the engine, and commit it here as it comes."""
-    plan, sheets = ledger.plan, Sheets(ledger)
-    done = len(plan) - int((ledger.state == MISSING).sum())
-    began, before = 0.0, 0  # the first batch comes late: weights are loaded before it
-    for _, drawings in work.spread(job, _batches(ledger, job.batch_size)):
-        ledger.commit(drawings)
-        for drawing in drawings:
-            sheets.notice(plan.sample(drawing.number))
+    plan, sheets = progress.plan, Sheets(progress)
+    began, n_before = 0.0, 0  # the speed is measured from the first batch on: weights are loaded before it
+    for _, samples in work.spread(job, _batches(progress, job.batch_size)):
+        progress.commit(samples)
+        for sample in samples:
+            sheets.notice(plan.sample(sample.number))
         sheets.update()
-        done += len(drawings)
+        done = progress.n_done
         if not began:
-            began, before = time.monotonic(), done
-        note = f"{(done - before) / (time.monotonic() - began):.2f} images/s" if done > before else "begun"
-        if ledger.refusals:
-            note += f", {len(ledger.refusals)} refused"
+            began, n_before = time.monotonic(), done
+        note = f"{(done - n_before) / (time.monotonic() - began):.2f} images/s" if done > n_before else "begun"
+        if progress.refusals:
+            note += f", {len(progress.refusals)} refused"
         work.progress.update(done, len(plan), note)
     sheets.update(now=True)
 
 
-def _batches(ledger: Ledger, size: int) -> Iterator[list[Sample]]:
+def _batches(progress: GenerationProgress, size: int) -> Iterator[list[Sample]]:
     """What is missing, in batches that mix prompts; only the very last is shorter, and the job fills it up."""
-    numbers = ledger.missing()
-    while batch := [ledger.plan.sample(number) for number in itertools.islice(numbers, size)]:
+    numbers = progress.missing()
+    while batch := [progress.plan.sample(number) for number in itertools.islice(numbers, size)]:
         yield batch

@@ -1,11 +1,14 @@
 """Drawing a batch: noise of every image from a seed of its own, one sampler, one decoder, one file."""
 
+from __future__ import annotations
+
 import hashlib
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
@@ -20,16 +23,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from mep.diffusion.types import AutoencoderKL
+
 BLACK = 8
 """An image whose brightest value is at most this (of 255) is black."""
 CONSTANT = 2
 """An image whose channels each span at most this many grey levels shows nothing."""
 
 Form = Literal["png", "jpeg", "webp"]
+DrawnBatch: TypeAlias = "tuple[Sequence[Sample], NDArray[np.uint8], NDArray[np.bool_]]"
+"""Samples, their pixels (b, h, w, 3), and whether all values of each were finite."""
 
 
 @dataclass(frozen=True)
-class Drawing:
+class DrawnSample:
     """What became of a sample: the bytes of its file, or why it is refused."""
 
     number: int
@@ -39,7 +46,7 @@ class Drawing:
 
 
 @dataclass(frozen=True)
-class Draw(Job[Sequence[Sample], list[Drawing]]):
+class DrawJob(Job[Sequence[Sample], list[DrawnSample]]):
     """Draws batches of samples with a pipeline that lies in a folder.
 
     side            pixels of a side at which the model draws
@@ -62,30 +69,30 @@ class Draw(Job[Sequence[Sample], list[Drawing]]):
     quality: int = 95
     lora_scale: float = 1.0
 
-    def prepare(self, device: str) -> "Callable[[Sequence[Sample]], tuple[Sequence[Sample], Any, Any]]":
+    def prepare(self, device: str) -> Callable[[Sequence[Sample]], DrawnBatch]:
         import torch
 
         if self.precision == "fp16" and device == "cpu":
             raise EnvironmentLacks("fp16 needs a GPU", hint="set generation.precision to bf16 or fp32")
         pipeline = load_pipeline(self.pipeline, device, lora_scale=self.lora_scale)
         pipeline.scheduler = self.sampler.fitted(pipeline.scheduler.config)
-        captions: dict[str, Any] = {"": encode_prompts(pipeline, [""])}
+        empty = encode_prompts(pipeline, [""])
         if self.precision != "fp32":
             pipeline.to(torch.bfloat16 if self.precision == "bf16" else torch.float16)
         if self.tiled:
             pipeline.vae.enable_tiling()
 
-        def caption(text: str) -> "Tensor":
-            if text not in captions:
-                captions[text] = encode_prompts(pipeline, [text])  # alone: a row does not depend on its neighbours
-            return captions[text]
+        @cache
+        def encoded(text: str) -> Tensor:
+            """A caption alone, so that its row does not depend on its neighbours."""
+            return encode_prompts(pipeline, [text]) if text else empty
 
         @torch.inference_mode()
-        def draw(batch: Sequence[Sample]) -> tuple[Sequence[Sample], Any, Any]:
+        def draw_batch(batch: Sequence[Sample]) -> DrawnBatch:
             filled = [*batch, *[batch[-1]] * (self.batch_size - len(batch))]
             latents = pipeline(
-                prompt_embeds=torch.cat([caption(sample.prompt.text) for sample in filled]),
-                negative_prompt_embeds=captions[""].expand(len(filled), -1, -1),
+                prompt_embeds=torch.cat([encoded(sample.prompt.text) for sample in filled]),
+                negative_prompt_embeds=empty.expand(len(filled), -1, -1),
                 num_inference_steps=self.sampler.steps,
                 guidance_scale=self.guidance,
                 guidance_rescale=self.guidance_rescale,
@@ -99,32 +106,33 @@ class Draw(Job[Sequence[Sample], list[Drawing]]):
             decoded = decoded[: len(batch)]
             return batch, to_pixels(decoded), torch.isfinite(decoded).flatten(1).all(1).cpu().numpy()
 
-        return draw
+        return draw_batch
 
-    def finish(self, computed: Any) -> list[Drawing]:
-        return [self._save(*one) for one in zip(*computed, strict=True)]
+    def finish(self, computed: DrawnBatch) -> list[DrawnSample]:
+        return [self._save(*image) for image in zip(*computed, strict=True)]
 
-    def _save(self, sample: Sample, pixels: "NDArray[np.uint8]", finite: bool) -> Drawing:
+    def _save(self, sample: Sample, pixels: NDArray[np.uint8], finite: bool) -> DrawnSample:
         refused = "not finite" if not finite else fault_of(pixels)
         if refused:
-            return Drawing(sample.number, b"", "", refused)
+            return DrawnSample(sample.number, b"", "", refused)
         content = encode(square(pixels, self.saved_side), self.form, self.quality)
-        return Drawing(sample.number, content, hashlib.sha256(content).hexdigest())
+        return DrawnSample(sample.number, content, hashlib.sha256(content).hexdigest())
 
 
-def _decode(vae: Any, latents: "Tensor") -> "Tensor":
+def _decode(vae: AutoencoderKL, latents: Tensor) -> Tensor:
     """Latents as training scales them -> (n, 3, h, w) in about [-1, 1]."""
-    return vae.decode(latents / vae.config.scaling_factor + (vae.config.shift_factor or 0.0)).sample
+    decoded: Tensor = vae.decode(latents / vae.config["scaling_factor"] + (vae.config["shift_factor"] or 0.0)).sample
+    return decoded
 
 
-def fault_of(pixels: "NDArray[np.uint8]") -> str:
+def fault_of(pixels: NDArray[np.uint8]) -> str:
     """Why an image (h, w, 3) cannot be used; empty where nothing is wrong with it."""
     if pixels.max() <= BLACK:
         return "black"
     return "constant" if np.ptp(pixels, axis=(0, 1)).max() <= CONSTANT else ""
 
 
-def encode(pixels: "NDArray[np.uint8]", form: Form, quality: int) -> bytes:
+def encode(pixels: NDArray[np.uint8], form: Form, quality: int) -> bytes:
     """A file of pixels (h, w, 3): PNG without loss, JPEG with full chroma resolution, or WebP."""
     from PIL import Image
 

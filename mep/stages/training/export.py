@@ -31,7 +31,7 @@ def publish(setup: TrainingSetup, model: tuple[Denoiser, EMA], inputs: TrainingI
         shutil.rmtree(work.out / name, ignore_errors=True)
     config, method = setup.config, setup.config.method
     denoiser, ema = model
-    replaced = [name for name, _ in denoiser.named_children() if name in method.replaces]
+    replaced = [name for name, _ in denoiser.parts() if name in method.replaces]
     link_base(inputs.base, work.out / "pipeline", replaced)
     if config.ema_decay:
         method.save(denoiser, work.out / "raw")
