@@ -11,6 +11,7 @@ import pytest
 import yaml
 from small_data import REPOSITORY
 
+from mep.artifacts.score_row import COLUMNS
 from mep.cli.main import main
 from mep.methods import families
 from mep.methods.balancers import Groups
@@ -77,6 +78,12 @@ def test_every_exit_code_is_listed():
 @pytest.mark.parametrize("query", blocks("sql"))
 def test_every_query_shown_runs(query, tmp_path):
     assert isinstance(Database(tmp_path / "mep.db").query(query), list)
+
+
+def test_every_column_of_a_score_is_named():
+    page = PAGES[REPOSITORY / "docs/metrics.md"]
+    section = page.partition("## What a number depends on")[2].partition("\n## ")[0]
+    assert set(COLUMNS) - set(re.findall(r"\w+", section)) == set()
 
 
 def pages_of_the_site(entries):
