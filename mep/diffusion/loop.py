@@ -17,7 +17,7 @@ import numpy as np
 from mep.diffusion.checkpoints import Checkpoints, Stateful, keep_lines
 from mep.errors import DataError, Interrupted
 from mep.machine.files import append_json_line, read_json_lines
-from mep.machine.settings import memory_note
+from mep.machine.memory import memory_note
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -108,7 +108,7 @@ class _Loop:
 
     def __init__(self, work: Work, settings: LoopSettings, state: dict[str, Stateful]):
         self.work, self.settings, self.state = work, settings, state
-        self.checkpoints = Checkpoints(work.folder / settings.name, every_s=work.checkpoint_every_s)
+        self.checkpoints = Checkpoints(work.folder / settings.name, every_s=work.machine.checkpoint_every_s)
         self.log = LossLog(work.folder / f"{settings.name}.jsonl", self.checkpoints, settings.trackers)
 
     def resume(self) -> int:

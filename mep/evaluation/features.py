@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mep.errors import DataError
+from mep.machine.jobs import Job, map_ahead
+from mep.machine.shards import Shards
 from mep.machine.work import Work
-from mep.machine.workers import Job
-from mep.machine.workers import ahead as in_order
 from mep.methods.extractors import Extractor, Features, Network
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Extraction(Job[Sequence[int], "NDArray[np.float32]"]):
 
     def prepare(self, device: str) -> Callable[[Sequence[int]], NDArray[np.float32]]:
         extract, readers = self.extractor.load(device), ThreadPoolExecutor(2, thread_name_prefix="read")
-        mapper = partial(in_order, readers, n=4)
+        mapper = partial(map_ahead, readers, n=4)
         return lambda rows: _shard(rows, self.read, extract, self.batch_size, mapper)
 
 
@@ -70,10 +70,11 @@ def features_of(name: str, read: ReadBatch, n: int, extract: Features | Extracto
 
     DataError   some are not finite
     """
+    shards = Shards(work, name, range(n))
     if isinstance(extract, Extractor):
-        found = work.in_shards(name, range(n), Extraction(read, extract, work.batch_size))
+        found = shards.map_unordered(Extraction(read, extract, work.machine.batch_size))
     else:
-        found = work.in_shards(name, range(n), lambda rows: _shard(rows, read, extract, work.batch_size, work.map))
+        found = shards.map(lambda rows: _shard(rows, read, extract, work.machine.batch_size, work.map))
     broken = np.flatnonzero(~np.isfinite(found).all(axis=1))
     if len(broken):
         raise DataError(

@@ -24,7 +24,8 @@ from mep.evaluation.protocol import unlike
 from mep.evaluation.uncertainty import difference, holm
 from mep.imaging.pixels import square, to_rgb
 from mep.machine.files import sha256_of, write_atomically
-from mep.machine.work import Progress, Silent, Work
+from mep.machine.settings import ONE_PROCESS
+from mep.machine.work import NullProgress, Progress, Work
 from mep.methods.extractors import Extractor
 from mep.methods.scores import Score
 from mep.methods.scores.kid import permutation_p
@@ -119,7 +120,7 @@ class Machine:
     cache: Path
     device: str = "cpu"
     batch_size: int = 64
-    progress: Callable[[str], Progress] = lambda title: Silent()
+    progress: Callable[[str], Progress] = lambda title: NullProgress()
 
 
 def features(folder: Folder, extractor: Extractor, size_px: int | None, machine: Machine) -> NDArray[np.float32]:
@@ -129,10 +130,10 @@ def features(folder: Folder, extractor: Extractor, size_px: int | None, machine:
     path = machine.cache / f"{key}.npy"
     if path.exists():
         return np.asarray(np.load(path, allow_pickle=False))
+    batch_size = 1 if size_px is None and len(np.unique(folder.sizes, axis=0)) > 1 else machine.batch_size
     work = Work(
         folder=machine.cache / "work" / key,
-        device=machine.device,
-        batch_size=1 if size_px is None and len(np.unique(folder.sizes, axis=0)) > 1 else machine.batch_size,
+        machine=ONE_PROCESS.model_copy(update={"device": machine.device, "batch_size": batch_size}),
         progress=machine.progress(f"{extractor.name}, {folder.path}"),
     )
 

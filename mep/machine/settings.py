@@ -1,7 +1,5 @@
-"""How the machine trains: speed and memory, never a result."""
+"""The section `machine` of a recipe: speed and memory, never a result."""
 
-import resource
-import sys
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,10 +7,15 @@ from pydantic import Field
 
 from mep.config import Config, LocalPath
 from mep.errors import EnvironmentLacks
+from mep.machine.engines import Engine
+from mep.machine.engines.local import Local
+from mep.registry import OneOf
+
+DEVICES = r"^(auto|cpu|cuda(:\d+)?|mps)$"
 
 
-class TrainingMachine(Config):
-    """The part of the section `machine` that training reads. Results are the same up to the last bits of a float."""
+class MachineConfig(Config):
+    """What changes speed and memory but never a result; no part of it enters a fingerprint."""
 
     micro_batch: int | None = Field(None, ge=1)
     """Images in one forward and backward pass on one device; their gradients are summed up to `global_batch_size`.
@@ -28,11 +31,27 @@ class TrainingMachine(Config):
     every global batch, so that any number of them takes the same steps. With FSDP they share the model too."""
     trackers: tuple[Literal["tensorboard", "trackio"], ...] = ()
     """Where losses are also written; the loss log is always written."""
+    device: str = Field("auto", pattern=DEVICES)
+    """Where models run: cpu, cuda, cuda:1, mps, or auto for the best that is there."""
+    engine: OneOf[Engine] = Local(kind="local")
+    """Where work on many images runs."""
+    batch_size: int = Field(64, ge=1, le=65536)
+    """Images that a model sees at once when it embeds, encodes, generates or extracts."""
+    generation_batch_size: int | None = Field(None, ge=1, le=65536)
+    """Images that are generated at once. Default: batch_size."""
+    decode_batch_size: int = Field(8, ge=1, le=65536)
+    """Latents that the autoencoder decodes at once when it generates; what needs most memory at 512 pixels."""
+    checkpoint_every_s: float = Field(30, ge=0.1)
+    """Seconds of training between two checkpoints; more where writing one would take over 1 % of the time."""
 
     @property
     def sharded(self) -> bool:
         """Whether each process holds a part of the model (FSDP) and not the whole."""
         return self.accelerate is not None and accelerate_settings(self.accelerate)["distributed_type"] == "FSDP"
+
+
+ONE_PROCESS = MachineConfig(device="cpu", engine=Local(kind="local", workers=1, processes=1), batch_size=32)
+"""This process alone, without threads, on its CPU."""
 
 
 def accelerate_settings(path: Path) -> dict[str, Any]:
@@ -50,18 +69,3 @@ def accelerate_settings(path: Path) -> dict[str, Any]:
             f"machine.accelerate: {path} is no configuration of accelerate: {error}",
             hint=f"write one: accelerate config --config_file {path}",
         ) from error
-
-
-def peak_memory_mb() -> float:
-    """Most memory that this process ever held, in megabytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
-
-
-def memory_note(device: str) -> str:
-    """Most memory held so far, of the device where it has its own."""
-    if device.startswith("cuda"):
-        import torch
-
-        return f"{torch.cuda.max_memory_allocated(device) / 1e9:.1f} GB"
-    return f"{peak_memory_mb() / 1e3:.1f} GB"

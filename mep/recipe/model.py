@@ -7,11 +7,8 @@ from pydantic_core import PydanticCustomError
 
 from mep.config import Config
 from mep.errors import DataError
-from mep.machine.engines import Engine
-from mep.machine.engines.local import Local
-from mep.machine.settings import TrainingMachine
+from mep.machine.settings import MachineConfig
 from mep.recipe.wording import find_near
-from mep.registry import OneOf
 from mep.stages.balancing import BalancingConfig
 from mep.stages.clustering import ClusteringConfig
 from mep.stages.dataset.stage import DatasetConfig
@@ -145,26 +142,6 @@ def _same_model(extractor: Config, embedder: Config) -> bool:
         return False
     fields = ("id", "path") if "id" in extracts and "id" in embeds else tuple(extracts.keys() & embeds.keys())
     return all(extracts[name] == embeds[name] for name in fields)
-
-
-DEVICES = r"^(auto|cpu|cuda(:\d+)?|mps)$"
-
-
-class MachineConfig(TrainingMachine):
-    """What changes speed and memory but never a result; no part of it enters a fingerprint."""
-
-    device: str = Field("auto", pattern=DEVICES)
-    """Where models run: cpu, cuda, cuda:1, mps, or auto for the best that is there."""
-    engine: OneOf[Engine] = Local(kind="local")
-    """Where work on many images runs."""
-    batch_size: int = Field(64, ge=1, le=65536)
-    """Images that a model sees at once when it embeds, encodes, generates or extracts."""
-    generation_batch_size: int | None = Field(None, ge=1, le=65536)
-    """Images that are generated at once. Default: batch_size."""
-    decode_batch_size: int = Field(8, ge=1, le=65536)
-    """Latents that the autoencoder decodes at once when it generates; what needs most memory at 512 pixels."""
-    checkpoint_every_s: float = Field(30, ge=0.1)
-    """Seconds of training between two checkpoints; more where writing one would take over 1 % of the time."""
 
 
 class Axis(Config):

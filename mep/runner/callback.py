@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Protocol
 
-from mep.machine.work import Progress, Silent
+from mep.machine.work import NullProgress, Progress
 from mep.runner.plan import Plan, Task
 
 
@@ -25,7 +25,7 @@ class NullCallback:
         """Say nothing."""
 
     def started(self, task: Task) -> Progress:
-        return Silent()
+        return NullProgress()
 
     def reused(self, task: Task) -> None:
         """Say nothing."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import mep
 from mep.config import digest, leaves
-from mep.recipe.model import MachineConfig
+from mep.machine.settings import MachineConfig
 from mep.store.database import Entry
 
 PACKAGES = ("torch", "diffusers", "transformers", "accelerate", "numpy", "scikit-learn", "scikit-image", "hdbscan")

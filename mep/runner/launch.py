@@ -17,7 +17,7 @@ from mep import errors
 from mep.artifacts import Artifact
 from mep.errors import DataError, EnvironmentLacks, Interrupted, MepError
 from mep.machine.files import write_json, write_text
-from mep.machine.settings import TrainingMachine, accelerate_settings
+from mep.machine.settings import accelerate_settings
 from mep.machine.work import Work
 from mep.runner.plan import Task
 from mep.store import Store
@@ -80,9 +80,8 @@ def _spec(task: Task, work: Work, store: Store) -> dict[str, Any]:
             }
             for role, one in task.inputs.items()
         },
-        "work": {"seed": work.seed, "device": work.device, "batch_size": work.batch_size}
-        | {"checkpoint_every_s": work.checkpoint_every_s, "cache": str(work.cache), "lineage": work.lineage},
-        "machine": work.machine.model_dump(mode="json", include=set(TrainingMachine.model_fields)),
+        "work": {"seed": work.seed, "cache": str(work.cache), "lineage": work.lineage},
+        "machine": work.machine.model_dump(mode="json", exclude={"engine"}) | {"device": work.device},
         "host": platform.node(),
         "pid": os.getpid(),
     }

@@ -12,8 +12,8 @@ from typing import Any
 
 from mep.errors import Interrupted, MepError
 from mep.machine.files import write_json
-from mep.machine.settings import TrainingMachine
-from mep.machine.work import Silent, Work
+from mep.machine.settings import ONE_PROCESS, MachineConfig
+from mep.machine.work import NullProgress, Work
 from mep.runner.launch import FAILURE, PROGRESS, SPEC, STOP, failure_of
 from mep.stages import stages
 
@@ -58,16 +58,18 @@ def main(folder: Path) -> None:
 
 
 def _work(folder: Path, spec: dict[str, Any], is_main: bool) -> Work:
-    settings = spec["work"] | {"cache": Path(spec["work"]["cache"])}
-    if settings["device"] == "cuda":
-        settings["device"] = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+    machine = MachineConfig.model_validate(spec["machine"] | {"engine": ONE_PROCESS.engine})
+    if machine.device == "cuda":
+        machine = machine.model_copy(update={"device": f"cuda:{os.environ.get('LOCAL_RANK', '0')}"})
     stop = folder / STOP
     return Work(
         folder=folder,
-        machine=TrainingMachine.model_validate(spec["machine"]),
-        progress=ToFile(folder / PROGRESS) if is_main else Silent(),
+        seed=spec["work"]["seed"],
+        machine=machine,
+        progress=ToFile(folder / PROGRESS) if is_main else NullProgress(),
         stop_signal=lambda: int(stop.read_text()) if stop.exists() else None,
-        **settings,
+        cache=Path(spec["work"]["cache"]),
+        lineage=spec["work"]["lineage"],
     )
 
 

@@ -11,11 +11,12 @@ from mep.artifacts import Guidance, Model, Prompt, Prompts, Samples
 from mep.config import Config
 from mep.errors import UsageError
 from mep.machine.files import read_json, write_bytes
+from mep.machine.jobs import run_in_process
+from mep.machine.settings import MachineConfig
 from mep.machine.work import Work
-from mep.machine.workers import in_process, resolve
 from mep.methods.samplers import Sampler
 from mep.recipe import load_recipe
-from mep.recipe.model import Experiment, MachineConfig, repeat_of
+from mep.recipe.model import Experiment, repeat_of
 from mep.registry import members
 from mep.runner.fingerprint import seed_of
 from mep.stages.generation.contact_sheets import labelled_grid
@@ -79,9 +80,7 @@ def draw(
     known = Prompts.load(arm.folders["prompts"], Config()).prompts
     prompts = list({prompt.id: prompt for prompt in (_prompt(text, known, arm.name) for text in wanted)}.values())
     own = seed_of((arm.experiment.seed, repeat_of(arm.name)[1]))
-    work = Work(folder=folder, seed=own if seed is None else seed, batch_size=machine.batch_size)
-    work.decode_batch_size = machine.decode_batch_size
-    work.generation_batch_size = machine.generation_batch_size
+    work = Work(folder=folder, seed=own if seed is None else seed, machine=machine)
     plan = SamplePlan(prompts, [n] * len(prompts), work.seed_for, config.format)
     model = Model(arm.folders["training"])
     generated = arm.folders.get("generation", Path()) / "generation.json"
@@ -89,7 +88,7 @@ def draw(
     job = drawing_job(config, model, work, native_px, len(plan))
     samples = [plan.sample(number) for number in range(len(plan))]
     batches = [samples[start : start + job.batch_size] for start in range(0, len(samples), job.batch_size)]
-    for _, drawings in in_process(job, batches, resolve(machine.device), lambda: None):
+    for _, drawings in run_in_process(job, batches, work.device, lambda: None):
         for drawing in drawings:
             sample = plan.sample(drawing.number)
             path = folder / sample.prompt.id / Path(sample.file_name).name

@@ -7,13 +7,12 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 
 from mep.errors import Interrupted, MepError, StageFailed
-from mep.machine.settings import peak_memory_mb
+from mep.machine.devices import resolve_device
+from mep.machine.memory import peak_memory_mb
+from mep.machine.settings import MachineConfig
 from mep.machine.work import Work
-from mep.machine.workers import resolve
-from mep.recipe.model import MachineConfig
 from mep.runner import environment
 from mep.runner.attempt import continued, drop_empty, first_error_first
 from mep.runner.callback import RunCallback
@@ -144,7 +143,7 @@ class Session:
         hit("before-intent", task.stage.name)
         started = time.monotonic()
         with self._attempt(task, asked) as row:
-            work = self._work(task, row, asked)
+            work = self._work(task, asked)
             inputs = {
                 role: self.store.load(one.stage, one.fingerprint, one.config) for role, one in task.inputs.items()
             }
@@ -169,24 +168,16 @@ class Session:
         self.log.write(f"made in {time.monotonic() - started:.1f} s", task)
         self.callback.finished(task, time.monotonic() - started, facts)
 
-    def _work(self, task: Task, row: Row, asked: Signals) -> Work:
+    def _work(self, task: Task, asked: Signals) -> Work:
         return Work(
             folder=self.store.work_folder(task.stage.name, task.fingerprint),
             seed=task.seed,
-            device=json.loads(row["machine"])["device"],
-            batch_size=self.machine.batch_size,
-            checkpoint_every_s=self.machine.checkpoint_every_s,
-            progress=LoggedProgress(task, self.callback.started(task), self.log),
             machine=self.machine,
+            progress=LoggedProgress(task, self.callback.started(task), self.log),
+            stop_signal=asked.look,
             cache=self.store.root / "cache",
             lineage=lineage_of(task),
-            stop_signal=asked.look,
-            mapper=self.machine.engine.map,
-            spreader=partial(self.machine.engine.spread, device=self.machine.device),
-            measurer=self.machine.engine.measure,
             earlier=self.store.relatives(task.stage, task.ingredients) if task.stage.extendable_fields else (),
-            generation_batch_size=self.machine.generation_batch_size,
-            decode_batch_size=self.machine.decode_batch_size,
         )
 
     @contextmanager
@@ -233,7 +224,7 @@ class Session:
         drop_empty(self.store.work_folder(task.stage.name, task.fingerprint))
 
     def _opened(self, task: Task) -> Row:
-        traits = environment.traits(self.machine, resolve(self.machine.device))
+        traits = environment.traits(self.machine, resolve_device(self.machine.device))
         row: Row = {"run_id": self.run_id, "number": self.journal.next_attempt(), "session": self.session["session"]}
         row |= {"artifact_id": task.artifact_id, "arms": json.dumps(task.arms), "why": task.why or "asked again"}
         row |= {"state": "running", "started_at": self.journal.now(), "ended_at": None, "wall_s": None}

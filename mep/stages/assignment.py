@@ -40,7 +40,7 @@ def assignment(
     """
     probe = label_probe(images, embeddings)
     listed = samples.rows
-    made = embedded("samples", Embed(config, partial(map, samples.read), work.batch_size), listed, work)
+    made = embedded("samples", Embed(config, partial(map, samples.read), work.machine.batch_size), listed, work)
 
     def shown(vectors: NDArray[np.float32]) -> NDArray[np.int64]:
         return np.column_stack([clusters.assign(vectors), probe(vectors)])

@@ -16,8 +16,9 @@ from mep.config import Config
 from mep.errors import DataError
 from mep.imaging.edges import edges
 from mep.imaging.encoders import Encoder
+from mep.machine.jobs import Job, map_ahead
+from mep.machine.shards import Shards
 from mep.machine.work import Work
-from mep.machine.workers import Job, ahead
 from mep.methods.embedders import Embedder
 from mep.registry import OneOf
 from mep.stage import stage
@@ -57,7 +58,7 @@ def embedding(config: EmbeddingConfig, images: Images, *, work: Work) -> Embeddi
     seen = images.seen
     places = np.unique(np.linspace(0, len(seen) - 1, N_TESTED).astype(int))
     about = self_test(config.load(work.device), [seen.read(int(row)) for row in places], config.view)
-    job = Embed(config, partial(map, images.reader), work.batch_size)
+    job = Embed(config, partial(map, images.reader), work.machine.batch_size)
     return Embeddings(seen.ids, embedded("vectors", job, seen.ids, work), about)
 
 
@@ -66,7 +67,7 @@ def embedded(name: str, job: Embed, items: Sequence[Any], work: Work) -> NDArray
 
     DataError   some are not finite
     """
-    vectors = work.in_shards(name, items, job, size=SHARD)
+    vectors = Shards(work, name, items, SHARD).map_unordered(job)
     if not np.isfinite(vectors).all():
         raise DataError(
             "the embedder gave values that are not finite",
@@ -102,7 +103,7 @@ class Embed(Job[Sequence[Any], "NDArray[np.float32]"]):
         def compute(items: Sequence[Any]) -> NDArray[np.float32]:
             batches = [items[start : start + self.batch_size] for start in range(0, len(items), self.batch_size)]
             with ThreadPoolExecutor(threads, thread_name_prefix="read") as pool:
-                ahead_of_it = ahead(pool, ready, batches, max(2, threads))
+                ahead_of_it = map_ahead(pool, ready, batches, max(2, threads))
                 return np.concatenate([encoder.forward(batch) for batch in ahead_of_it])
 
         return compute

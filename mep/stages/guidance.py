@@ -13,6 +13,7 @@ from pydantic import Discriminator, Field, Tag
 from mep.artifacts import Guidance, Images, Model, Prompts, TrainingSet
 from mep.config import Config, by_shape
 from mep.errors import DataError
+from mep.machine.shards import Shards
 from mep.machine.work import Work
 from mep.methods.extractors import Extractor
 from mep.methods.extractors.random_conv import RandomConv
@@ -93,7 +94,7 @@ def guidance(
     def read(rows: Sequence[int]) -> NDArray[np.float32]:
         return extract(np.stack(list(work.map(lambda row: watched.read_square(row, model.resolution), rows))))
 
-    real = work.in_shards("validation", range(len(watched)), read, size=work.batch_size)
+    real = Shards(work, "validation", range(len(watched)), work.machine.batch_size).map(read)
     plan = SamplePlan(prompts.prompts, shares(prompts, watched.ids, choice.images), _seeds(work))
     samples = [plan.sample(number) for number in range(len(plan))]
     curve = [_try(scale, config, choice, model, samples, real, extract, work) for scale in sorted(set(choice.choose))]
@@ -141,16 +142,16 @@ def _try(
         guidance_rescale=config.guidance_rescale,
         side=model.resolution,
         saved_side=model.resolution,
-        batch_size=min(work.generation_batch_size or work.batch_size, len(samples)),
+        batch_size=min(work.machine.generation_batch_size or work.machine.batch_size, len(samples)),
         precision=config.precision,
         tiled=config.decoding == "tiled",
-        decode_at_once=work.decode_batch_size,
+        decode_at_once=work.machine.decode_batch_size,
         lora_scale=config.lora_scale,
     )
 
     def draw(part: Sequence[Sample]) -> NDArray[np.float32]:
         batches = [part[start : start + job.batch_size] for start in range(0, len(part), job.batch_size)]
-        drawn = {one.number: one for _, drawings in work.spread(job, batches) for one in drawings}
+        drawn = {one.number: one for _, drawings in work.map_unordered(job, batches) for one in drawings}
         kept = [drawn[sample.number] for sample in part if not drawn[sample.number].refused]
         rows = np.full((len(part), real.shape[1]), np.nan, dtype=np.float32)  # refused ones stay so
         if kept:
@@ -159,7 +160,7 @@ def _try(
         return rows
 
     size = job.batch_size * max(1, 64 // job.batch_size)
-    rows = work.in_shards(f"at-{scale:g}", samples, draw, size=size)
+    rows = Shards(work, f"at-{scale:g}", samples, size).map(draw)
     fake = rows[np.isfinite(rows).all(axis=1)]
     row: dict[str, Any] = {"guidance": scale, "by": choice.by, "value": None, "se": None}
     if len(fake) >= FEWEST:

@@ -12,7 +12,7 @@ from mep.stages.references import Squares, reconstructor
 @stage(version=1, section="embedding")
 def heldout(config: EmbeddingConfig, images: Images, base: BaseModel, *, work: Work) -> HeldOutEmbeddings:
     """Embed held-out images as they are, at the resolution of the model, and after a pass through its autoencoder."""
-    held_out, size = images.held_out, work.batch_size
+    held_out, size = images.held_out, work.machine.batch_size
     rows, resized = range(len(held_out)), Squares(held_out, base.resolution)
     original = Embed(config, partial(map, held_out.reader), size)
     floor = Embed(config, resized, size, partial(reconstructor, base))

@@ -25,12 +25,17 @@ import numpy as np
 from PIL import Image
 
 from mep.machine.engines.local import Local
+from mep.machine.settings import ONE_PROCESS, MachineConfig
 from mep.machine.work import Work
 
 TILES = Path(__file__).parents[3] / "shared" / "data" / "pcam"
 
 
 CLOCK = {"now": time.perf_counter, "small": False}
+
+
+def cpu_workers(n: int) -> MachineConfig:
+    return ONE_PROCESS.model_copy(update={"engine": Local(kind="local", workers=n)})
 
 
 def seconds(function):
@@ -107,7 +112,7 @@ def hsv(tiles, workers=2):
     from mep.methods.detectors.hsv import NAMES, Hsv
     from mep.methods.sources.imagefolder import ImageFolder
 
-    n, engine, detector = 20_000, Local(kind="local", workers=workers), Hsv(kind="hsv")
+    n, detector = 20_000, Hsv(kind="hsv")
     rules = {name: getattr(detector, f"min_{name}") for name in NAMES if hasattr(detector, f"min_{name}")}
 
     def theirs(pool, paths):
@@ -128,7 +133,7 @@ def hsv(tiles, workers=2):
         with Pool(workers) as pool:
             pool.map(per_image, many[:100])
             other = seconds(lambda: theirs(pool, many))
-        work = Work(folder=root / "work", measurer=engine.measure)
+        work = Work(folder=root / "work", machine=cpu_workers(workers))
         own = seconds(lambda: detector.inspect(images, nothing, train, work))
     tell("hsv, an image", own / n * 1e3, other / n * 1e3, "ms")
 
@@ -295,7 +300,7 @@ def scan(tiles, n=60_000, workers=2):
                 list(pool.map(decode, chunks))
 
         def own(number):
-            lint(config, Work(folder=root / f"work{number}", measurer=Local(kind="local", workers=workers).measure))
+            lint(config, Work(folder=root / f"work{number}", machine=cpu_workers(workers)))
 
         alone()
         own(0)
@@ -323,7 +328,7 @@ def million(tiles, n=1_000_000):
             Image.fromarray(pixels).save(folder / f"{number}.bmp")
         print(f"written; {peak_mb():.0f} MB", flush=True)
         config = DatasetConfig(source=ImageFolder(kind="imagefolder", path=root / "images"), label="label")
-        work = Work(folder=root / "work", measurer=Local(kind="local", workers=2).measure)
+        work = Work(folder=root / "work", machine=cpu_workers(2))
         begin = time.perf_counter()
         images = dataset.function(config, work=work)
         print(f"dataset: {time.perf_counter() - begin:.0f} s, {peak_mb():.0f} MB, {images.facts()}", flush=True)

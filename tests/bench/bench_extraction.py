@@ -21,6 +21,7 @@ from mep.evaluation.features import features_of
 from mep.evaluation.folders import open_folder
 from mep.imaging.encoders import load_transformers
 from mep.machine.files import sha256_of
+from mep.machine.settings import ONE_PROCESS
 from mep.machine.torchvision_ops import declare_missing_operators
 from mep.machine.work import Work
 from mep.methods.extractors import Network
@@ -82,7 +83,7 @@ def main(side: int) -> None:
             ready = network.prepare(batch)
             network.forward(ready)
             read = lambda rows: np.stack([images.read(row, None) for row in rows])  # noqa: E731
-            work = Work(root / title, batch_size=BATCH)
+            work = Work(root / title, machine=ONE_PROCESS.model_copy(update={"batch_size": BATCH}))
             bare = seconds(lambda network=network, ready=ready: [network.forward(ready) for _ in range(N // BATCH)])
             whole = seconds(lambda network=network, work=work, read=read: features_of("x", read, N, network, work))
             wall, cpu = (one / other for one, other in zip(bare, whole, strict=True))

@@ -36,10 +36,11 @@ import numpy as np
 from mep.artifacts import Images, Model, Prompt, Prompts
 from mep.config import Config
 from mep.diffusion.pipelines import NO_CHECKER, load_pipeline
+from mep.machine.devices import WorkerSlot, share_cores
 from mep.machine.engines.local import _in_processes
+from mep.machine.jobs import Job, run_in_process
 from mep.machine.libraries import prepare_libraries
 from mep.machine.work import Work
-from mep.machine.workers import Job, Place, in_process, share_cores
 from mep.methods.bases._tokenizer import build_tokenizer
 from mep.methods.samplers.ddim import Ddim
 from mep.methods.samplers.dpmsolverpp import DpmSolverPlusPlus
@@ -161,7 +162,7 @@ def original(root: Path, runs: Path | None) -> None:
         plan = SamplePlan(known, [n] * len(known), Work(out).seed_for)
         progress = GenerationProgress(plan, out, out / "drawn.jsonl")
         draw = replace(job_of(folder, side, min(size, len(plan)), sampler), guidance=2.0)
-        for _, drawings in in_process(draw, batches(plan, size), "cpu", lambda: None):
+        for _, drawings in run_in_process(draw, batches(plan, size), "cpu", lambda: None):
             progress.commit(drawings)
         kept = np.flatnonzero(progress.state == DRAWN)
         return [np.asarray(Image.open(out / plan.sample(int(number)).file_name)) for number in kept]
@@ -215,7 +216,7 @@ def workers(root: Path, side: int = 128, size: int = 4, n: int = 24) -> None:
     draw = job_of(folder, side, size, Ddim(kind="ddim", steps=4))
     rates = {}
     for processes in (1, 2):
-        places = [Place("cpu", cores[:1]) for cores in share_cores(2)][:processes]
+        places = [WorkerSlot("cpu", cores[:1]) for cores in share_cores(2)][:processes]
         found = _in_processes(draw, batches(plan, size), places, lambda: None)
         times = [time.monotonic() for _ in found]
         first = 2 * processes  # until all weights are loaded and every worker is at work
@@ -241,9 +242,9 @@ def ray_overhead(n: int = 30) -> None:
         times = [time.monotonic() for _ in found]
         return (times[-1] - times[1]) / (len(times) - 2)
 
-    local = taken(_in_processes(OneSecond(), range(n), [Place("cpu")], lambda: None))
+    local = taken(_in_processes(OneSecond(), range(n), [WorkerSlot("cpu")], lambda: None))
     os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])
-    actor = taken(Ray(kind="ray", actors=1).spread(OneSecond(), range(n), device="cpu", stop=lambda: None))
+    actor = taken(Ray(kind="ray", actors=1).map_unordered(OneSecond(), range(n), device="cpu", stop=lambda: None))
     print(f"a batch: {local:.4f} s in a local worker, {actor:.4f} s in a Ray actor: {100 * (actor / local - 1):+.1f} %")
 
 
@@ -292,7 +293,7 @@ def identity(root: Path, side: int = 128) -> None:
         out = root / f"{size}-{threads}"
         progress = GenerationProgress(plan, out, root / f"{size}-{threads}.jsonl")
         draw = job_of(folder, side, size, Ddim(kind="ddim", steps=10))
-        for _, drawings in in_process(draw, batches(plan, size), "cpu", lambda: None):
+        for _, drawings in run_in_process(draw, batches(plan, size), "cpu", lambda: None):
             progress.commit(drawings)
         found[size, threads] = np.stack(
             [np.asarray(Image.open(out / plan.sample(k).file_name)) for k in range(len(plan))]

@@ -36,6 +36,7 @@ N_IMAGES = 32
 def prepare(root: Path, options: argparse.Namespace):
     """Inputs of the stage `training`, with caches filled, and its config."""
     from mep.artifacts import BaseModel, Prompt, Prompts, TrainingSet
+    from mep.machine.settings import ONE_PROCESS
     from mep.machine.work import Work
     from mep.methods.sources.imagefolder import ImageFolder
     from mep.stages.dataset.stage import DatasetConfig, dataset
@@ -53,7 +54,8 @@ def prepare(root: Path, options: argparse.Namespace):
     prompts = Prompts(texts, {name: "ab".index(label) for name, label in zip(train.ids, labels, strict=True)})
     (root / "base.json").write_text(json.dumps({"kind": "pretrained", "resolution": options.side}))
     base = BaseModel(root)
-    work = Work(folder=root / "latents", cache=root / "cache", device=options.device)
+    machine = ONE_PROCESS.model_copy(update={"device": options.device})
+    work = Work(folder=root / "latents", cache=root / "cache", machine=machine)
     encoded = latents.function(LatentsConfig(), images, chosen, base, work=work)
     settings = {"base": {"kind": "pretrained", "path": root / "pipeline", "resolution": options.side}}
     settings |= {"steps": 1000, "global_batch_size": options.batch, "precision": options.precision, "ema_decay": 0}

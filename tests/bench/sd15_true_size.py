@@ -60,7 +60,7 @@ def base(root: Path) -> str:
 
 def train(root: Path, name: str, stop_after: int | None) -> str:
     from mep.errors import Interrupted
-    from mep.machine.settings import TrainingMachine
+    from mep.machine.settings import ONE_PROCESS
     from mep.machine.work import Work
     from mep.stages.training.config import TrainingConfig
     from mep.stages.training.stage import training
@@ -68,7 +68,7 @@ def train(root: Path, name: str, stop_after: int | None) -> str:
     looks = iter(range(10**6))
     images, chosen, prompts, made, encoded = inputs(root)
     settings = COMMON | METHODS[name] | {"base": {"kind": "pretrained", "path": root / "model", "resolution": SIDE}}
-    machine = TrainingMachine(gradient_checkpointing=True, micro_batch=1)
+    machine = ONE_PROCESS.model_copy(update={"gradient_checkpointing": True, "micro_batch": 1})
     work = Work(folder=root / f"work-{name}", cache=root / "cache", machine=machine)
     if stop_after:  # once the first step has begun: captions are encoded before that
         begun = work.folder / "training"

@@ -16,8 +16,8 @@ import numpy as np
 from mep.artifacts import Artifact
 from mep.config import Config
 from mep.machine.files import read_json, write_json, write_text
+from mep.machine.settings import MachineConfig
 from mep.machine.work import Work
-from mep.recipe.model import MachineConfig
 from mep.runner.callback import NullCallback
 from mep.runner.faults import explained
 from mep.runner.plan import make_plan

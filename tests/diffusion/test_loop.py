@@ -6,6 +6,7 @@ import signal
 import numpy as np
 import pytest
 import torch
+from machines import machine
 
 from mep.diffusion.checkpoints import Checkpoints
 from mep.diffusion.loop import LoopSettings, LossLog, batch_rows, optimise
@@ -57,7 +58,7 @@ def test_weights_and_losses_of_a_stopped_loop_equal_those_of_an_undisturbed_one(
 
 def test_a_kill_between_checkpoints_costs_only_the_steps_since(tmp_path):
     weight, log = train(Work(folder=tmp_path / "calm"))
-    work = Work(folder=tmp_path / "killed", checkpoint_every_s=0)  # a checkpoint after every step
+    work = Work(folder=tmp_path / "killed", machine=machine(checkpoint_every_s=0))  # a checkpoint after every step
     train(work, steps=STEPS)
     folder = tmp_path / "killed" / "fit"
     assert len(list(folder.glob("*.pt"))) == 2
@@ -70,7 +71,7 @@ def test_a_kill_between_checkpoints_costs_only_the_steps_since(tmp_path):
 
 
 def test_a_torn_checkpoint_gives_way_to_the_one_before(tmp_path):
-    work = Work(folder=tmp_path, checkpoint_every_s=0)
+    work = Work(folder=tmp_path, machine=machine(checkpoint_every_s=0))
     weight, _ = train(work)
     newest = tmp_path / "fit" / f"{STEPS:09d}.pt"
     newest.write_bytes(newest.read_bytes()[:200])
@@ -87,12 +88,16 @@ def test_a_loss_that_explodes_stops_at_the_last_good_checkpoint_also_after_a_res
     def step(number):
         return {"loss": 0.2 if number < 50 else 5.0}
 
-    work = Work(folder=tmp_path, checkpoint_every_s=0, stop_signal=stopping_after(stop) if stop else lambda: None)
+    work = Work(
+        folder=tmp_path,
+        machine=machine(checkpoint_every_s=0),
+        stop_signal=stopping_after(stop) if stop else lambda: None,
+    )
     if stop:
         with pytest.raises(Interrupted):
             optimise(work, LoopSettings("fit", 100), step, {})
     with pytest.raises(DataError, match=r"rose from 0.2 to 5 by step 74.*diverged") as caught:
-        optimise(Work(folder=tmp_path, checkpoint_every_s=0), LoopSettings("fit", 100), step, {})
+        optimise(Work(folder=tmp_path, machine=machine(checkpoint_every_s=0)), LoopSettings("fit", 100), step, {})
     assert caught.value.field == "training.learning_rate"
 
 

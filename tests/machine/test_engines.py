@@ -9,16 +9,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from machines import FakeEngine, machine
 from square_job import Square
 
 from mep.errors import DataError, EnvironmentLacks, Interrupted
+from mep.machine.devices import share_cores
 from mep.machine.engines.local import Local
+from mep.machine.jobs import Job
+from mep.machine.leases import Leases
+from mep.machine.shards import Shards
+from mep.machine.versions import check_versions, versions
 from mep.machine.work import Work
-from mep.machine.workers import Job, Leases, check_versions, share_cores, versions
 
 
-def spread(engine, job, n=9, stop=lambda: None):
-    return list(engine.spread(job, range(n), device="cpu", stop=stop))
+def results(engine, job, n=9, stop=lambda: None):
+    return list(engine.map_unordered(job, range(n), device="cpu", stop=stop))
 
 
 def local(processes):
@@ -27,34 +32,34 @@ def local(processes):
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_every_item_is_done_once(processes, tmp_path):
-    found = spread(local(processes), Square(tmp_path, seconds=0.1 * (processes - 1)))
+    found = results(local(processes), Square(tmp_path, seconds=0.1 * (processes - 1)))
     assert sorted(found) == [(number, number**2) for number in range(9)]
     assert len(list(tmp_path.iterdir())) == processes
 
 
 def test_processes_are_pinned_to_cores_of_their_own(tmp_path):
-    spread(local(2), Square(tmp_path, seconds=0.1))
+    results(local(2), Square(tmp_path, seconds=0.1))
     parts = share_cores(2)
     expected = sorted(f"{list(part)} {len(part)}" for part in parts)
     assert sorted(path.read_text() for path in tmp_path.iterdir()) == expected
 
 
 def test_a_worker_that_is_killed_is_replaced_and_its_item_done_by_another(tmp_path):
-    found = spread(local(2), Square(tmp_path, die_on=4))
+    found = results(local(2), Square(tmp_path, die_on=4))
     assert sorted(found) == [(number, number**2) for number in range(9)]
     assert len(list(tmp_path.glob("died*"))) == 1
 
 
 def test_an_item_that_kills_every_worker_ends_the_work_with_a_hint(tmp_path):
     with pytest.raises(EnvironmentLacks, match=r"3 workers died on the same .* killed by signal 9") as caught:
-        spread(local(2), Square(tmp_path, die_on=4, deaths=9))
+        results(local(2), Square(tmp_path, die_on=4, deaths=9))
     assert "batch_size" in caught.value.hint
 
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_an_error_of_a_worker_arrives_with_its_hint(processes, tmp_path):
     with pytest.raises(DataError, match="no such number") as caught:
-        spread(local(processes), Square(tmp_path, fail_on=3))
+        results(local(processes), Square(tmp_path, fail_on=3))
     assert caught.value.hint == "take another"
 
 
@@ -67,7 +72,7 @@ def test_a_stop_ends_the_work_and_the_workers(processes, tmp_path):
             raise Interrupted(signal.SIGTERM)
 
     with pytest.raises(Interrupted):
-        spread(local(processes), Square(tmp_path, seconds=0.05), n=1000, stop=stop)
+        results(local(processes), Square(tmp_path, seconds=0.05), n=1000, stop=stop)
     pids = [int(path.name) for path in tmp_path.iterdir() if path.name.isdigit()]
     assert [pid for pid in pids if pid != os.getpid() and Path(f"/proc/{pid}").exists()] == []
 
@@ -92,9 +97,11 @@ def test_shards_of_a_job_come_back_in_order_and_are_kept(tmp_path):
     def backwards(job, items, stop):
         return reversed(list(enumerate(map(job.prepare("cpu"), items))))
 
-    rows = Work(folder=tmp_path, spreader=backwards).in_shards("rows", range(10), Double(), size=4)
+    rows = Shards(
+        Work(folder=tmp_path, machine=machine(engine=FakeEngine(backwards))), "rows", range(10), 4
+    ).map_unordered(Double())
     assert rows.tolist() == [2 * number for number in range(10)]
-    kept = Work(folder=tmp_path).in_shards("rows", range(10), lambda rows: 1 / 0, size=4)
+    kept = Shards(Work(folder=tmp_path), "rows", range(10), 4).map(lambda rows: 1 / 0)
     assert kept.tolist() == rows.tolist()
 
 
@@ -105,12 +112,12 @@ def test_a_worker_of_another_version_is_refused_with_both_versions():
 
 def test_a_device_that_is_not_there_is_told_before_any_work():
     with pytest.raises(EnvironmentLacks, match="torch sees 0 CUDA devices"):
-        Local(kind="local").places("cuda:1")
+        Local(kind="local").slots("cuda:1")
 
 
 def test_processes_measure_what_one_does_and_only_shards_that_are_missing(imagefolder, tmp_path, monkeypatch):
     from mep.artifacts import Reader
-    from mep.machine import work as work_module
+    from mep.machine import shards
     from mep.methods.detectors.hsv import MeasureFeatures
     from mep.methods.sources.imagefolder import ImageFolder
     from mep.stages.dataset.scan import Scan
@@ -122,20 +129,23 @@ def test_processes_measure_what_one_does_and_only_shards_that_are_missing(imagef
 
     def spy(job, items, stop):
         measured.extend(one for piece in items for one in piece)
-        return Local(kind="local", workers=2).measure(job, items, stop=stop)
+        return Local(kind="local", workers=2).map_cpu(job, items, stop=stop)
 
-    monkeypatch.setattr(work_module, "PIECE", 3)
-    here, there = Work(folder=tmp_path / "1"), Work(folder=tmp_path / "2", measurer=spy)
-    one = here.measured("scan", ids, Scan(source), size=30)
-    assert one.tolist() == there.measured("scan", ids, Scan(source), size=30).tolist()
+    monkeypatch.setattr(shards, "PIECE", 3)
+    here, there = (
+        Work(folder=tmp_path / "1"),
+        Work(folder=tmp_path / "2", machine=machine(engine=FakeEngine(map_cpu=spy))),
+    )
+    one = Shards(here, "scan", ids, 30).map_cpu(Scan(source))
+    assert one.tolist() == Shards(there, "scan", ids, 30).map_cpu(Scan(source)).tolist()
     assert one["error"][ids.index("broken.png")] == b"cannot identify image file"
     assert len(set(one["sha256"])) == len(ids) == len(measured)
     (tmp_path / "2" / "scan" / "000000030.npy").unlink()
     measured.clear()
-    assert there.measured("scan", ids, Scan(source), size=30).tolist() == one.tolist()
+    assert Shards(there, "scan", ids, 30).map_cpu(Scan(source)).tolist() == one.tolist()
     assert measured == ids[30:]
     whole = [name for name in ids if name != "broken.png"]
-    features = [work.measured("features", whole, MeasureFeatures(Reader(source))) for work in (here, there)]
+    features = [Shards(work, "features", whole).map_cpu(MeasureFeatures(Reader(source))) for work in (here, there)]
     assert features[0].shape == (40, 9)
     assert np.array_equal(*features)
 
@@ -152,11 +162,11 @@ def test_two_processes_extract_and_embed_as_one_does(imagefolder, tmp_path):
     source = ImageFolder(kind="imagefolder", path=imagefolder)
     images = dataset.function(DatasetConfig(source=source, label="label"), work=Work(folder=tmp_path / "dataset"))
     job = Extraction(Squares(images, 32), RandomConv(kind="random_conv"), 4)
-    works = [Work(folder=tmp_path / str(n), spreader=partial(local(n).spread, device="cpu")) for n in (1, 2)]
-    one, two = (work.in_shards("features", range(len(images)), job, size=8) for work in works)
+    works = [Work(folder=tmp_path / str(n), machine=machine(engine=local(n))) for n in (1, 2)]
+    one, two = (Shards(work, "features", range(len(images)), 8).map_unordered(job) for work in works)
     assert len(one) == 40
     assert np.array_equal(one, two)
     embed = Embed(EmbeddingConfig(model=Handcrafted(kind="handcrafted")), partial(map, images.reader), 4)
-    one, two = (work.in_shards("vectors", images.ids, embed, size=8) for work in works)
+    one, two = (Shards(work, "vectors", images.ids, 8).map_unordered(embed) for work in works)
     assert one.shape == (40, 78)
     assert np.array_equal(one, two)

@@ -5,6 +5,7 @@ import os
 import numpy as np
 import pytest
 
+from mep.machine.shards import Shards
 from mep.machine.work import Work
 
 
@@ -13,7 +14,7 @@ def rows_of(work, seen):
         seen.append(list(part))
         return np.array([[item, item**2] for item in part], dtype=np.float32)
 
-    return work.in_shards("rows", range(10), compute, size=4)
+    return Shards(work, "rows", range(10), 4).map(compute)
 
 
 @pytest.mark.parametrize("damage", [lambda path: path.unlink(), lambda path: os.truncate(path, 90)])

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from mutations import changed, damaged
 
 from mep.errors import Mistake, Place, RecipeError
+from mep.machine.settings import MachineConfig
 from mep.recipe import Recipe, load_recipe, lock_text
 from mep.recipe.annotations import inside, is_config, is_family
-from mep.recipe.model import Experiment, MachineConfig, RecipeFile
+from mep.recipe.model import Experiment, RecipeFile
 from mep.recipe.reader import parse, scalar
 from mep.recipe.schema import recipe_schema, schema_text
 from mep.recipe.text import RecipeText

@@ -14,7 +14,7 @@ from small_data import draw_imagefolder, tiny_settings, write_recipe
 
 from mep.errors import DataError, StageFailed, UsageError
 from mep.machine.files import read_json_lines
-from mep.machine.work import Silent
+from mep.machine.work import NullProgress
 from mep.recipe import load_recipe
 from mep.runner.callback import NullCallback
 from mep.runner.plan import make_plan
@@ -37,7 +37,7 @@ class Notes(NullCallback):
 
     def started(self, task):
         self.made.append(task.stage.name)
-        return Silent()
+        return NullProgress()
 
     def reused(self, task):
         self.reused_.append(task.stage.name)

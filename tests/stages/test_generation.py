@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 from generation_parts import PROMPTS, SIZES, contents, draw, images, model  # noqa: F401  (fixtures)
+from machines import FakeEngine
 from PIL import Image
 
 from mep.artifacts import Clusters, Images, Model, Prompt, Prompts
@@ -36,7 +37,7 @@ def test_more_images_per_prompt_keep_the_earlier_ones(draw, tmp_path):
 def test_images_of_an_earlier_smaller_dataset_are_taken_over_and_not_drawn_again(draw, tmp_path):
     few = draw(tmp_path / "few", n=2)
     drawn = []
-    many = draw(tmp_path / "many", n=5, work={"earlier": [few.folder], "spreader": spy(drawn)})
+    many = draw(tmp_path / "many", n=5, work={"earlier": [few.folder]}, engine=FakeEngine(spy(drawn)))
     assert sorted(sample.ordinal for sample in drawn) == [2, 2, 3, 3, 4, 4]
     assert all(
         pixels(few)[name].tolist() == value.tolist() for name, value in pixels(many).items() if name in pixels(few)
@@ -47,12 +48,12 @@ def test_images_of_an_earlier_smaller_dataset_are_taken_over_and_not_drawn_again
 def spy(seen):
     """An engine that writes down which samples it is given."""
 
-    def spread(job, items, stop):
+    def map_unordered(job, items, stop):
         for number, batch in enumerate(items):
             seen.extend(batch)
             yield number, job.finish(job.prepare("cpu")(batch))
 
-    return spread
+    return map_unordered
 
 
 def test_the_batch_size_changes_no_image_by_more_than_a_grey_level(draw, tmp_path):
@@ -62,10 +63,7 @@ def test_the_batch_size_changes_no_image_by_more_than_a_grey_level(draw, tmp_pat
 
 
 def test_two_worker_processes_write_the_same_dataset_byte_for_byte(draw, tmp_path):
-    def two(job, items, stop):
-        return Local(kind="local", processes=2).spread(job, items, device="cpu", stop=stop)
-
-    alone, shared = draw(tmp_path / "1", n=6), draw(tmp_path / "2", n=6, work={"spreader": two})
+    alone, shared = draw(tmp_path / "1", n=6), draw(tmp_path / "2", n=6, engine=Local(kind="local", processes=2))
     assert contents(alone.folder) == contents(shared.folder)
 
 
@@ -95,7 +93,7 @@ def test_whatever_a_kill_left_is_put_right_and_only_what_is_missing_is_drawn(dra
     else:
         journal.unlink()
     drawn = []
-    assert contents(draw(folder, work={"spreader": spy(drawn)}).folder) == whole
+    assert contents(draw(folder, engine=FakeEngine(spy(drawn))).folder) == whole
     assert len(drawn) == {"stray": 0, "no journal": 6}.get(wound, 1)
 
 
@@ -172,7 +170,7 @@ def test_black_constant_and_broken_images_are_refused_and_counted(draw, tmp_path
         for number, batch in enumerate(items):
             yield number, job.finish((batch, stack[: len(batch)], np.array([True, True, True, False])[: len(batch)]))
 
-    samples = draw(tmp_path, work={"spreader": faulty})  # batches of four and two
+    samples = draw(tmp_path, engine=FakeEngine(faulty))  # batches of four and two
     assert samples.refused == {"black": 2, "constant": 1, "not finite": 1}
     assert samples.facts() == {"images": 2, "prompts": 2, "refused": 4}
     assert [row["refused"] for row in read_json_lines(samples.folder / "refused.jsonl")] != []
@@ -185,7 +183,7 @@ def test_a_model_that_draws_only_faults_ends_the_run(draw, tmp_path):
             yield number, job.finish((batch, np.zeros((len(batch), 16, 16, 3), np.uint8), np.ones(len(batch), bool)))
 
     with pytest.raises(DataError, match=r"all 6 images are refused \(black\)"):
-        draw(tmp_path, work={"spreader": broken})
+        draw(tmp_path, engine=FakeEngine(broken))
 
 
 def test_guidance_changes_the_image_and_rescaling_takes_contrast_back(draw, tmp_path):

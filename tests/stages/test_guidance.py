@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from machines import machine
 from small_data import tiny_settings, write_recipe
 from training_parts import Inputs
 
@@ -29,7 +30,7 @@ def inputs(tmp_path_factory):
 def choose(inputs, folder, *, work=None, scales=(1, 2.5, 20), **settings):
     choice = GuidanceChoice(choose=scales, images=8, **settings)
     config = GuidanceConfig.model_validate({"sampler": SAMPLER, "guidance": choice})
-    work = work or Work(folder=folder, seed=5, batch_size=4)
+    work = work or Work(folder=folder, seed=5, machine=machine(batch_size=4))
     return guidance.function(config, inputs.images, inputs.training_set, inputs.prompts, inputs.model, work=work)
 
 
@@ -57,7 +58,7 @@ def test_the_lowest_point_of_the_stored_curve_is_chosen(inputs, tmp_path, by):
 def test_a_scale_has_the_same_point_whatever_else_is_tried_and_however_often_it_was_stopped(inputs, tmp_path):
     calm = choose(inputs, tmp_path / "calm")
     looks = iter(range(99))
-    stopping = Work(folder=tmp_path / "stormy", seed=5, batch_size=4)
+    stopping = Work(folder=tmp_path / "stormy", seed=5, machine=machine(batch_size=4))
     stopping.stop_signal = lambda: signal.SIGTERM if next(looks) > 4 else None
     with pytest.raises(Interrupted):
         choose(inputs, tmp_path / "stormy", work=stopping)

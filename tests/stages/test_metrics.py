@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from machines import machine
 from PIL import Image
 from small_data import draw
 
@@ -367,7 +368,7 @@ def test_an_extractor_that_gives_nan_ends_the_stage_and_says_on_how_many(tmp_pat
         return np.zeros((len(rows), 8, 8, 3), np.uint8)
 
     with pytest.raises(DataError, match=r"gave 2 of 8 images features that are not finite \(real\)"):
-        features_of("real", read, 8, broken, Work(tmp_path, batch_size=4))
+        features_of("real", read, 8, broken, Work(tmp_path, machine=machine(batch_size=4)))
 
 
 def test_a_batch_is_prepared_while_another_is_computed_and_the_order_is_kept(tmp_path):
@@ -376,7 +377,7 @@ def test_a_batch_is_prepared_while_another_is_computed_and_the_order_is_kept(tmp
     def read(rows):
         return np.stack([np.full((8, 8, 3), row, np.uint8) for row in rows])
 
-    found = features_of("x", read, 50, network, Work(tmp_path, batch_size=7))
+    found = features_of("x", read, 50, network, Work(tmp_path, machine=machine(batch_size=7)))
     assert found[:, 0].tolist() == list(range(50))
 
 

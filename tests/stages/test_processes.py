@@ -12,7 +12,7 @@ from small_data import draw_imagefolder, tiny_settings, write_recipe
 
 from mep.errors import DataError, EnvironmentLacks, Interrupted
 from mep.machine.files import read_json_lines, write_json
-from mep.machine.work import Silent, Work
+from mep.machine.work import NullProgress, Work
 from mep.recipe import load_recipe
 from mep.runner.callback import NullCallback
 from mep.runner.launch import FAILURE, LOG, command_of, failure_of, raise_failure
@@ -53,7 +53,7 @@ def test_two_processes_take_the_steps_of_one(scene):
 
     class Listening(NullCallback):
         def started(self, task):
-            return Heard() if task.stage.name == "training" else Silent()
+            return Heard() if task.stage.name == "training" else NullProgress()
 
     class Heard:
         def update(self, done, total, note=""):
@@ -74,7 +74,7 @@ class Stopping(NullCallback):
     def started(self, task):
         if task.stage.name == "training":
             signal.raise_signal(signal.SIGTERM)
-        return Silent()
+        return NullProgress()
 
 
 def test_a_signal_reaches_the_processes_and_they_go_on(scene):

@@ -11,6 +11,7 @@ import pytest
 import torch
 from diffusers import DDPMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from diffusers.training_utils import EMAModel, compute_snr
+from machines import machine
 from PIL import Image
 from safetensors.torch import load_file
 from training_parts import COMMON, TINY, Inputs
@@ -18,7 +19,6 @@ from training_parts import COMMON, TINY, Inputs
 from mep.diffusion.ema import EMA
 from mep.diffusion.pipelines import load_pipeline
 from mep.errors import DataError, EnvironmentLacks, Interrupted
-from mep.machine.settings import TrainingMachine
 from mep.machine.work import Work
 from mep.methods.bases.scratch import Scratch
 from mep.stages.training.batches import Batch
@@ -94,7 +94,7 @@ def test_a_share_of_captions_is_empty(inputs, tmp_path):
 
 @pytest.mark.parametrize("micro_batch", [1, 2, 3])
 def test_micro_batches_add_up_to_the_global_batch(inputs, calm, tmp_path, micro_batch):
-    _, losses = inputs.train(tmp_path, machine=TrainingMachine(micro_batch=micro_batch))
+    _, losses = inputs.train(tmp_path, machine=machine(micro_batch=micro_batch))
     assert losses == pytest.approx(calm[1], rel=1e-5)  # sums of float32 in another order
 
 
@@ -106,7 +106,7 @@ def test_training_from_pixels_takes_the_same_steps_as_from_cached_latents(inputs
 
 
 def test_gradient_checkpointing_changes_no_loss(inputs, calm, tmp_path):
-    _, losses = inputs.train(tmp_path, machine=TrainingMachine(gradient_checkpointing=True))
+    _, losses = inputs.train(tmp_path, machine=machine(gradient_checkpointing=True))
     assert losses == pytest.approx(calm[1], rel=1e-6)
 
 
@@ -260,7 +260,7 @@ def test_the_model_card_tells_base_licence_captions_and_settings(inputs, tmp_pat
 def test_tensorboard_gets_every_line_of_the_loss_log(inputs, tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    _, losses = inputs.train(tmp_path, machine=TrainingMachine(trackers=("tensorboard",)))
+    _, losses = inputs.train(tmp_path, machine=machine(trackers=("tensorboard",)))
     (file,) = (tmp_path / "cache" / "tensorboard").rglob("events.*")
     written = EventAccumulator(str(file.parent)).Reload().Scalars("loss")
     assert [one.step for one in written] == list(range(len(losses)))
@@ -270,7 +270,7 @@ def test_tensorboard_gets_every_line_of_the_loss_log(inputs, tmp_path):
 def test_a_tracker_that_is_not_installed_is_told(inputs, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "trackio", None)
     with pytest.raises(EnvironmentLacks, match="names trackio, which is not installed"):
-        inputs.train(tmp_path, machine=TrainingMachine(trackers=("trackio",)))
+        inputs.train(tmp_path, machine=machine(trackers=("trackio",)))
 
 
 BAD = {

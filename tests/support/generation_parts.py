@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from machines import machine
 
 from mep.artifacts import Clusters, Guidance, Model, Prompt, Prompts
 from mep.machine.files import write_json
+from mep.machine.settings import ONE_PROCESS
 from mep.machine.work import Work
 from mep.methods.allocations.per_prompt import PerPrompt
 from mep.methods.bases.scratch import Scratch
@@ -45,10 +47,12 @@ def model(images, tmp_path_factory):
 def draw(images, model):
     clusters = Clusters(images.ids, np.zeros(len(images.ids), int), np.zeros(len(images.ids)), {})
 
-    def draw(folder, *, n=3, batch_size=4, work=None, model=model, prompts=PROMPTS, **config):
+    def draw(
+        folder, *, n=3, batch_size=4, work=None, engine=ONE_PROCESS.engine, model=model, prompts=PROMPTS, **config
+    ):
         config = {"allocation": PerPrompt(kind="per_prompt", images=n), "guidance": 1.5} | config
         config = {"sampler": DpmSolverPlusPlus(kind="dpmsolver++", steps=2)} | config
-        work = Work(folder=folder, batch_size=batch_size, **(work or {}))
+        work = Work(folder=folder, machine=machine(batch_size=batch_size, engine=engine), **(work or {}))
         given = Guidance(float(config["guidance"]), [])
         return generation.function(GenerationConfig(**config), images, clusters, prompts, model, given, work=work)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mep.errors import DataError
-from mep.machine.workers import Job
+from mep.machine.jobs import Job
 
 
 @dataclass(frozen=True)

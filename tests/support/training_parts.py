@@ -4,6 +4,7 @@ import numpy as np
 from small_data import draw_imagefolder
 
 from mep.artifacts import BaseModel, Latents, Members, Prompt, Prompts, TrainingSet
+from mep.machine.settings import ONE_PROCESS
 from mep.machine.work import Work
 from mep.methods.bases.scratch import Scratch
 from mep.methods.sources.imagefolder import ImageFolder
@@ -65,12 +66,11 @@ class Inputs:
         work = Work(folder=folder / "latents", cache=folder / "cache")
         return latents.function(part, self.images, self.training_set, base, work=work)
 
-    def train(self, folder, *, base=None, machine=None, device="cpu", work=None, **settings):
+    def train(self, folder, *, base=None, machine=ONE_PROCESS, work=None, **settings):
         """The model, and the loss log as a list of losses."""
         config = TrainingConfig.model_validate(COMMON | settings)
         base = base or self.base
-        given = {"machine": machine} if machine else {}
-        work = work or Work(folder=folder / "training", cache=folder / "cache", seed=3, device=device, **given)
+        work = work or Work(folder=folder / "training", cache=folder / "cache", seed=3, machine=machine)
         found = training.function(
             config,
             self.images,

@@ -63,9 +63,9 @@ def command(
     from mep.errors import UsageError
     from mep.evaluation.folders import Machine, evaluate_folders, open_folder
     from mep.machine.engines.local import Local
+    from mep.machine.settings import DEVICES
     from mep.methods.extractors import Extractor
     from mep.methods.scores import Score
-    from mep.recipe.model import DEVICES
     from mep.report.tables.folders import as_table, notes
 
     chosen = _methods(Extractor, extractors or ("inception",), "--extractor")
@@ -75,7 +75,7 @@ def command(
     training = open_folder(train) if train else None
     if not re.fullmatch(DEVICES, device):
         raise UsageError(f"there is no device '{device}'", hint="auto, cpu, cuda, cuda:N or mps")
-    place = Local(kind="local", processes=1).places(device)[0].device
+    place = Local(kind="local", processes=1).slots(device)[0].device
     machine = Machine(runs / "features", place, batch_size, StepLines)
     found = evaluate_folders(
         folders[0], folders[1:], training, chosen, measured, machine,

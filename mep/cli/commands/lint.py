@@ -44,7 +44,7 @@ def command(
     engine = Local(kind="local", workers=loaded.machine.engine.workers)
     for dataset in datasets.values():
         with tempfile.TemporaryDirectory() as folder:
-            work = Work(folder=Path(folder), measurer=engine.measure)
+            work = Work(folder=Path(folder), machine=loaded.machine.model_copy(update={"engine": engine}))
             n, found = lint(dataset, work)
         n_images += n
         findings |= dict.fromkeys(found)

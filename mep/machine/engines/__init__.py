@@ -1,18 +1,19 @@
 """Engines: where work on many items runs. One file, one engine; none changes a result."""
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar, TypeVar
 
 from pydantic import Field
 
-from mep.machine.workers import Job, Stop, ahead
+from mep.machine.jobs import Job, Stop, map_ahead
 from mep.registry import Method
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
-FEWEST = 4
-"""Pieces of measuring that are worth a worker of their own, which takes 0.2 s to begin."""
+MIN_PIECES = 4
+"""Pieces of CPU work that are worth a worker of their own, which takes 0.2 s to begin."""
 
 
 class Engine(Method):
@@ -24,6 +25,9 @@ class Engine(Method):
     workers: int = Field(2, ge=1, le=1024)
     """Threads that decode images for a model, and, where no cluster does it, processes that measure images."""
 
+    def require(self) -> None:
+        """EnvironmentLacks: what it needs is not there; asked before the first stage."""
+
     def map(self, function: Callable[[ItemT], ResultT], items: Iterable[ItemT]) -> Iterator[ResultT]:
         """Results in the order of the items, computed by threads of this process, only a few of them in advance.
 
@@ -33,26 +37,23 @@ class Engine(Method):
             yield from map(function, items)
             return
         with ThreadPoolExecutor(self.workers) as pool:
-            yield from ahead(pool, function, items, 4 * self.workers)
+            yield from map_ahead(pool, function, items, 4 * self.workers)
 
-    def require(self) -> None:
-        """EnvironmentLacks: what it needs is not there; asked before the first stage."""
-
-    def measure(self, job: Job[ItemT, ResultT], items: Sequence[ItemT], *, stop: Stop) -> Iterator[tuple[int, ResultT]]:
-        """As `spread`, of a job that needs no device and comes in small pieces.
-
-        Measuring an image takes many small steps in Python, between which threads would wait for each other.
-        """
-        raise NotImplementedError
-
-    def spread(
+    @abstractmethod
+    def map_unordered(
         self, job: Job[ItemT, ResultT], items: Iterable[ItemT], *, device: str, stop: Stop
     ) -> Iterator[tuple[int, ResultT]]:
         """(position, result) of every item exactly once, as the workers finish; only a few items are in flight.
 
         device  `machine.device` of the recipe
-        stop    called at least once a second; raises Interrupted where a signal asked for a stop
+        stop    called at least once a second; raises Interrupted when a signal asked for a stop
 
         EnvironmentLacks    a worker runs other versions, dies repeatedly, or none can be started
         """
-        raise NotImplementedError
+
+    @abstractmethod
+    def map_cpu(self, job: Job[ItemT, ResultT], items: Sequence[ItemT], *, stop: Stop) -> Iterator[tuple[int, ResultT]]:
+        """Like `map_unordered`, for a job that needs no device and comes in small pieces: one process for each core.
+
+        Measuring an image takes many small steps in Python, so that threads would wait for each other.
+        """

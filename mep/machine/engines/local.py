@@ -11,8 +11,11 @@ from typing import Any, Literal
 from pydantic import Field
 
 from mep.errors import EnvironmentLacks
-from mep.machine.engines import FEWEST, Engine, ItemT, ResultT
-from mep.machine.workers import Job, Leases, Place, Stop, check_versions, in_process, resolve, share_cores
+from mep.machine.devices import WorkerSlot, resolve_device, share_cores
+from mep.machine.engines import MIN_PIECES, Engine, ItemT, ResultT
+from mep.machine.jobs import Job, Stop, run_in_process
+from mep.machine.leases import Leases
+from mep.machine.versions import check_versions
 
 
 class Local(Engine):
@@ -22,30 +25,30 @@ class Local(Engine):
     processes: int | None = Field(None, ge=1, le=1024)
     """Processes that run models. Default: one for each GPU that is there; on a CPU one, which uses all its cores."""
 
-    def spread(
+    def map_unordered(
         self, job: Job[ItemT, ResultT], items: Iterable[ItemT], *, device: str, stop: Stop
     ) -> Iterator[tuple[int, ResultT]]:
-        places = self.places(device)
-        if len(places) == 1:
-            return in_process(job, items, places[0].device, stop)
-        return _in_processes(job, items, places, stop)
+        slots = self.slots(device)
+        if len(slots) == 1:
+            return run_in_process(job, items, slots[0].device, stop)
+        return _in_processes(job, items, slots, stop)
 
-    def measure(self, job: Job[ItemT, ResultT], items: Sequence[ItemT], *, stop: Stop) -> Iterator[tuple[int, ResultT]]:
-        n = min(self.workers, len(items) // FEWEST)
+    def map_cpu(self, job: Job[ItemT, ResultT], items: Sequence[ItemT], *, stop: Stop) -> Iterator[tuple[int, ResultT]]:
+        n = min(self.workers, len(items) // MIN_PIECES)
         if n < 2:
-            return in_process(job, items, "cpu", stop)
-        return _in_processes(job, items, [Place("cpu", cores) for cores in share_cores(n)], stop)
+            return run_in_process(job, items, "cpu", stop)
+        return _in_processes(job, items, [WorkerSlot("cpu", cores) for cores in share_cores(n)], stop)
 
-    def places(self, device: str) -> list[Place]:
+    def slots(self, device: str) -> list[WorkerSlot]:
         """Where the workers run. GPUs are shared where there are more processes than GPUs.
 
         EnvironmentLacks    the device is not there
         """
-        device = resolve(device)
+        device = resolve_device(device)
         if device == "cpu":
-            return [Place("cpu", cores) for cores in share_cores(self.processes or 1)]
+            return [WorkerSlot("cpu", cores) for cores in share_cores(self.processes or 1)]
         if device == "mps":
-            return [Place("mps")] * (self.processes or 1)
+            return [WorkerSlot("mps")] * (self.processes or 1)
         import torch
 
         n = torch.cuda.device_count()
@@ -55,25 +58,25 @@ class Local(Engine):
                 hint="set machine.device to cpu, or to auto for what is there",
             )
         devices = [device] if device != "cuda" else [f"cuda:{number}" for number in range(n)]
-        return [Place(devices[number % len(devices)]) for number in range(self.processes or len(devices))]
+        return [WorkerSlot(devices[number % len(devices)]) for number in range(self.processes or len(devices))]
 
 
 class _Worker:
     """A process with a pipe to it; it dies with this process."""
 
-    def __init__(self, place: Place, job: Job[Any, Any]):
-        self.place, self.ready = place, False
+    def __init__(self, slot: WorkerSlot, job: Job[Any, Any]):
+        self.slot, self.ready = slot, False
         self.pipe, theirs = Pipe()
-        threads = {"OMP_NUM_THREADS": str(len(place.cores))} if place.cores else {}
+        threads = {"OMP_NUM_THREADS": str(len(slot.cores))} if slot.cores else {}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "mep.machine.worker", str(theirs.fileno())],
+            [sys.executable, "-m", "mep.machine.worker_process", str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=2,  # stdout carries data
             env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))} | threads,
         )
         theirs.close()
-        self.send(place)
+        self.send(slot)
         self.send(job)
 
     def send(self, message: Any) -> None:
@@ -89,10 +92,10 @@ class _Worker:
 
 
 def _in_processes(
-    job: Job[ItemT, ResultT], items: Iterable[ItemT], places: list[Place], stop: Stop
+    job: Job[ItemT, ResultT], items: Iterable[ItemT], slots: list[WorkerSlot], stop: Stop
 ) -> Iterator[tuple[int, ResultT]]:
-    leases = Leases(items)
-    workers = {worker.pipe: worker for worker in (_Worker(place, job) for place in places)}
+    leases = Leases[_Worker, ItemT](items)
+    workers = {worker.pipe: worker for worker in (_Worker(slot, job) for slot in slots)}
     try:
         while True:
             for worker in workers.values():
@@ -111,7 +114,7 @@ def _in_processes(
                     leases.lost(worker, how)
                     if not worker.ready:
                         raise EnvironmentLacks(f"a worker could not begin: it {how}", hint="most often memory is short")
-                    replacement = _Worker(worker.place, job)
+                    replacement = _Worker(worker.slot, job)
                     workers[replacement.pipe] = replacement
                 elif message[0] == "ready":
                     check_versions(message[1], "this machine")

@@ -10,8 +10,10 @@ from typing import Any, Literal
 from pydantic import Field
 
 from mep.errors import EnvironmentLacks, MepError
-from mep.machine.engines import FEWEST, Engine, ItemT, ResultT
-from mep.machine.workers import LIVES, Job, Leases, Stop, check_versions, in_process, versions
+from mep.machine.engines import MIN_PIECES, Engine, ItemT, ResultT
+from mep.machine.jobs import Job, Stop, run_in_process
+from mep.machine.leases import MAX_DEATHS, Leases
+from mep.machine.versions import check_versions, versions
 
 START = "start a cluster with: ray start --head --port=6379, and on every other host: ray start --address=HOST:6379"
 
@@ -43,15 +45,15 @@ class Ray(Engine):
         if self.address not in (None, "auto"):
             _wait_for(str(self.address), self.connect_timeout_s)
 
-    def spread(
+    def map_unordered(
         self, job: Job[ItemT, ResultT], items: Iterable[ItemT], *, device: str, stop: Stop
     ) -> Iterator[tuple[int, ResultT]]:
         yield from _Spread(self, self._connected(), job, Leases(items), device).results(stop)
 
-    def measure(self, job: Job[ItemT, ResultT], items: Sequence[ItemT], *, stop: Stop) -> Iterator[tuple[int, ResultT]]:
-        if len(items) < FEWEST:
-            return in_process(job, items, "cpu", stop)
-        return _Spread(self, self._connected(), job, Leases(items), "cpu", most=len(items) // FEWEST).results(stop)
+    def map_cpu(self, job: Job[ItemT, ResultT], items: Sequence[ItemT], *, stop: Stop) -> Iterator[tuple[int, ResultT]]:
+        if len(items) < MIN_PIECES:
+            return run_in_process(job, items, "cpu", stop)
+        return _Spread(self, self._connected(), job, Leases(items), "cpu", most=len(items) // MIN_PIECES).results(stop)
 
     def _connected(self) -> Any:
         """The module `ray`, connected for as long as this process lives: starting a cluster takes seconds.
@@ -102,7 +104,7 @@ class _Spread:
     """One map over the cluster: its actors, and what each has been asked."""
 
     def __init__(
-        self, engine: Ray, ray: Any, job: Job[Any, Any], leases: Leases[Any], device: str, most: int | None = None
+        self, engine: Ray, ray: Any, job: Job[Any, Any], leases: Leases[Any, Any], device: str, most: int | None = None
     ):
         resources = ray.cluster_resources()
         n_gpus = 0 if device == "cpu" else int(resources.get("GPU", 0))
@@ -175,9 +177,9 @@ class _Spread:
         self.ray.kill(actor)  # where it was only unreachable: it must not go on with what another now does
         self.leases.lost(actor, f"was lost: {type(error).__name__}")
         self.n_failed += what != "run"
-        if self.n_failed >= LIVES:
+        if self.n_failed >= MAX_DEATHS:
             raise EnvironmentLacks(
-                f"{LIVES} workers could not begin; the last one: {error}",
+                f"{MAX_DEATHS} workers could not begin; the last one: {error}",
                 hint=f"every host needs the same mep: pip install mep=={versions()['mep']}",
             )
         self._start()

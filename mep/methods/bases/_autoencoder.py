@@ -14,6 +14,7 @@ from mep.config import Config
 from mep.diffusion.loop import LoopSettings, Scalars, batch_rows, optimise
 from mep.diffusion.pipelines import to_tensor
 from mep.imaging.pixels import SYMMETRIES, symmetry
+from mep.machine.shards import Shards
 from mep.machine.work import Work
 
 if TYPE_CHECKING:
@@ -168,4 +169,4 @@ def _pixels(images: Images, resolution: int, work: Work) -> NDArray[np.uint8]:
     def shard(part: Sequence[int]) -> NDArray[np.uint8]:
         return np.stack(list(work.map(lambda row: images.read_square(int(row), resolution), part)))
 
-    return work.in_shards("pixels", [int(row) for row in rows], shard)
+    return Shards(work, "pixels", [int(row) for row in rows]).map(shard)

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from mep.artifacts import Images, Reader
+from mep.machine.jobs import Job
+from mep.machine.shards import CPU_SHARD, Shards
 from mep.machine.work import Work
-from mep.machine.workers import Job
 from mep.methods.detectors import Detector, Verdict, judge
 
 BRIGHT = 150
@@ -52,7 +53,8 @@ class Hsv(Detector):
 
 def measure_features(images: Images, work: Work) -> dict[str, NDArray[np.float64]]:
     """The nine features of n images, float64 (n,) each; an interrupted measurement is continued."""
-    return dict(zip(NAMES, work.measured("features", images.ids, MeasureFeatures(images.reader)).T, strict=True))
+    rows = Shards(work, "features", images.ids, CPU_SHARD).map_cpu(MeasureFeatures(images.reader))
+    return dict(zip(NAMES, rows.T, strict=True))
 
 
 @dataclass(frozen=True)

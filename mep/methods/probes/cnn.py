@@ -126,7 +126,7 @@ class _Network:
         prepare_libraries()
         import torch
 
-        self.device, self.batch_size, self.side = work.device, work.batch_size, 0
+        self.device, self.batch_size, self.side = work.device, work.machine.batch_size, 0
         with torch.random.fork_rng(devices=[]):  # the weights of a training depend on its seed alone
             torch.manual_seed(seed)
             if probe.model is None:

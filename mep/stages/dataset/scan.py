@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mep.imaging.pixels import is_deep, refuse_bomb, to_rgb, upright, window_of
-from mep.machine.workers import Job
+from mep.machine.jobs import Job
+from mep.machine.shards import CPU_SHARD, Shards
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,7 +37,7 @@ value where it is deep grey, and why it does not decode, empty where it does."""
 
 def scan(source: Source, records: Sequence[Record], work: Work) -> NDArray[Any]:
     """FOUND (n,) of every record; resumable, and never more than a few images in memory."""
-    return work.measured("scan", [record.id for record in records], Scan(source))
+    return Shards(work, "scan", [record.id for record in records], CPU_SHARD).map_cpu(Scan(source))
 
 
 @dataclass(frozen=True)

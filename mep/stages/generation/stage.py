@@ -107,10 +107,10 @@ def drawing_job(config: GenerationConfig, model: Model, work: Work, native_px: i
         guidance_rescale=config.guidance_rescale,
         side=model.resolution,
         saved_side=config.size if isinstance(config.size, int) else sides[config.size],
-        batch_size=min(work.generation_batch_size or work.batch_size, n),
+        batch_size=min(work.machine.generation_batch_size or work.machine.batch_size, n),
         precision=config.precision,
         tiled=config.decoding == "tiled",
-        decode_at_once=work.decode_batch_size,
+        decode_at_once=work.machine.decode_batch_size,
         form=config.format,
         quality=config.quality,
         lora_scale=config.lora_scale,
@@ -121,7 +121,7 @@ def _draw_missing(job: DrawJob, progress: GenerationProgress, work: Work) -> Non
     """Draw what is missing on the workers of the engine, and commit it here as it comes."""
     plan, sheets = progress.plan, Sheets(progress)
     began, n_before = 0.0, 0  # the speed is measured from the first batch on: weights are loaded before it
-    for _, samples in work.spread(job, _batches(progress, job.batch_size)):
+    for _, samples in work.map_unordered(job, _batches(progress, job.batch_size)):
         progress.commit(samples)
         for sample in samples:
             sheets.notice(plan.sample(sample.number))

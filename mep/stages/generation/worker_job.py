@@ -15,7 +15,7 @@ import numpy as np
 from mep.diffusion.pipelines import encode_prompts, load_pipeline, to_pixels
 from mep.errors import EnvironmentLacks
 from mep.imaging.pixels import square
-from mep.machine.workers import Job
+from mep.machine.jobs import Job
 from mep.methods.samplers import Sampler
 from mep.stages.generation.schedule import Sample
 

@@ -7,7 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from mep.config import Config, Machine
 from mep.errors import EnvironmentLacks
-from mep.machine.workers import resolve
+from mep.machine.devices import resolve_device
 from mep.methods.trainers import Trainer
 from mep.methods.trainers.unet import Unet
 from mep.registry import OneOf
@@ -103,7 +103,7 @@ class TrainingConfig(BaseConfig, LatentsConfig):
         return self
 
     def check_machine(self, machine: Machine) -> None:
-        device = resolve(machine.device)  # only here: finding it takes PyTorch, and a second
+        device = resolve_device(machine.device)  # only here: finding it takes PyTorch, and a second
         if machine.sharded:
             self._check_sharded()
         if self.precision == "fp16" and not device.startswith("cuda"):

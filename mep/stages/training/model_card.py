@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +67,7 @@ class TrainingFacts:
     averaged: bool
 
 
-def model_card(base: BaseModel, prompts: Prompts, facts: TrainingFacts, lineage: dict[str, Any]) -> str:
+def model_card(base: BaseModel, prompts: Prompts, facts: TrainingFacts, lineage: Mapping[str, Any]) -> str:
     """Markdown with a front matter as model hubs read it.
 
     lineage     stage -> settings, seed and outside content of training and of all stages before it

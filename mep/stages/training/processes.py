@@ -30,7 +30,7 @@ class AccelerateGroup(ProcessGroup):
         self.n, self.rank = self.accelerator.num_processes, self.accelerator.process_index
         self.device = work.device
         self.is_main = bool(self.accelerator.is_main_process)
-        self.sharded = work.sharded and self.n > 1
+        self.sharded = work.machine.sharded and self.n > 1
         if self.n > n_images:
             raise EnvironmentLacks(
                 f"{self.n} processes cannot share {n_images} images of an optimizer step",

@@ -28,7 +28,7 @@ def training(
 
     if not training_set.ids:
         raise DataError("there is no training image", hint="look at outliers and balancing", field="balancing.method")
-    config.check_machine(work)
+    config.check_machine(work.machine)
     inputs = TrainingInputs(images, training_set, prompts, base, latents)
     setup = assemble(config, inputs, work)
     log = optimise(work, setup.loop, setup.step, setup.state)

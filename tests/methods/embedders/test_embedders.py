@@ -4,6 +4,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from machines import machine
 from PIL import Image
 from transformers import Dinov2WithRegistersConfig, Dinov2WithRegistersModel, ViTImageProcessor, ViTModel
 
@@ -112,7 +113,7 @@ def test_registers_are_no_patches(tmp_path):
 def embed_folder(folder, tmp_path, model, **settings):
     config = DatasetConfig(source=ImageFolder(kind="imagefolder", path=folder), validation={"fraction": 0.2})
     images = dataset.function(config, work=Work(folder=tmp_path / "dataset"))
-    work = Work(folder=tmp_path / "work", batch_size=4)
+    work = Work(folder=tmp_path / "work", machine=machine(batch_size=4))
     return images, embedding.function(EmbeddingConfig(model=model, **settings), images, work=work)
 
 

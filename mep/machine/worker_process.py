@@ -1,7 +1,7 @@
-"""A worker process: `python -m mep.machine.worker FD`, started by the local engine with its end of a pipe.
+"""A worker process: `python -m mep.machine.worker_process FD`, started by the local engine with its end of a pipe.
 
-It gets a Place, then a job, then numbered items; it sends ("ready", versions), then ("done", number, result) of every
-item, or ("failed", error, traceback).
+It receives a WorkerSlot, then a job, then numbered items. It sends ("ready", versions), then ("done", number, result)
+for every item, or ("failed", error, traceback).
 """
 
 import os
@@ -15,7 +15,8 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from mep.errors import MepError
-from mep.machine.workers import Job, versions
+from mep.machine.jobs import Job
+from mep.machine.versions import versions
 
 
 def main(descriptor: int) -> None:
@@ -28,12 +29,12 @@ def main(descriptor: int) -> None:
             pipe.send(message)
 
     try:
-        place = pipe.recv()
-        if place.cores and hasattr(os, "sched_setaffinity"):
-            os.sched_setaffinity(0, place.cores)
+        slot = pipe.recv()
+        if slot.cores and hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(0, slot.cores)
         job = pipe.recv()
         items = _listen(pipe)
-        _work(job, place.device, items, send)
+        _work(job, slot.device, items, send)
     except (EOFError, BrokenPipeError):
         return  # the driver is gone, and what it wanted with it
     except BaseException as error:

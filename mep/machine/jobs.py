@@ -1,0 +1,68 @@
+"""Work on many items: a job says what is done with each of them, on a worker or in this process.
+
+A job names files and settings; every worker loads the weights itself, so that a job stays a few kilobytes however
+large its model is.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Generic, TypeVar, cast
+
+from mep.errors import Interrupted
+
+ItemT = TypeVar("ItemT")
+ResultT = TypeVar("ResultT")
+Stop = Callable[[], None]
+"""Raises Interrupted when a signal asked for a stop."""
+
+
+class Job(Generic[ItemT, ResultT]):
+    """What workers do with every item; it can be pickled."""
+
+    def prepare(self, device: str) -> Callable[[ItemT], Any]:
+        """The function that computes an item on the device. Each worker calls this once; it loads the weights."""
+        raise NotImplementedError
+
+    def finish(self, computed: Any) -> ResultT:
+        """The result of what was computed; called on a thread, while the next item is computed."""
+        return cast(ResultT, computed)
+
+
+def run_in_process(
+    job: Job[ItemT, ResultT], items: Iterable[ItemT], device: str, stop: Stop
+) -> Iterator[tuple[int, ResultT]]:
+    """(position, result) of every item, in order; computed here, finished on a thread."""
+    compute = job.prepare(device)
+    waiting: deque[tuple[int, Future[ResultT]]] = deque()
+    with ThreadPoolExecutor(1, thread_name_prefix="finish") as finisher:
+        for number, item in enumerate(items):
+            try:
+                stop()
+            except Interrupted:
+                yield from ((done, result.result()) for done, result in waiting)  # what is computed is kept
+                raise
+            waiting.append((number, finisher.submit(job.finish, compute(item))))
+            while len(waiting) > 1 or (waiting and waiting[0][1].done()):
+                done, result = waiting.popleft()
+                yield done, result.result()
+        for done, result in waiting:
+            yield done, result.result()
+
+
+def map_ahead(
+    pool: ThreadPoolExecutor, function: Callable[[ItemT], ResultT], items: Iterable[ItemT], n: int
+) -> Iterator[ResultT]:
+    """Results in the order of the items, at most n of them computed ahead of the reader."""
+    remaining = iter(items)
+    waiting: deque[Future[ResultT]] = deque()
+    try:
+        for item in remaining:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) >= n:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
