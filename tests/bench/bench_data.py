@@ -44,8 +44,8 @@ def seconds(function):
     return CLOCK["now"]() - start
 
 
-def tell(what, own, other, unit="s"):
-    print(f"{what}: {own:.4g} {unit}, baseline {other:.4g} {unit}, ratio {other / own:.3g}", flush=True)
+def tell(what, ours, baseline, unit="s"):
+    print(f"{what}: {ours:.4g} {unit}, baseline {baseline:.4g} {unit}, ratio {baseline / ours:.3g}", flush=True)
 
 
 def peak_mb():
@@ -54,9 +54,9 @@ def peak_mb():
 
 def fill(folder, tiles, n):
     """n files, copies of the tiles."""
-    known = [path.read_bytes() for path in sorted(tiles.rglob("*.jpg"))]
+    contents = [path.read_bytes() for path in sorted(tiles.rglob("*.jpg"))]
     for number in range(n):
-        (folder / f"{number:06d}.jpg").write_bytes(known[number % len(known)])
+        (folder / f"{number:06d}.jpg").write_bytes(contents[number % len(contents)])
 
 
 def embedding(tiles):
@@ -89,19 +89,21 @@ def embedding(tiles):
             compute = Embed(config, partial(map, Reader(source)), batch).prepare("cpu")
             encoder = config.load("cpu")
             ready = [
-                encoder.prepare([np.asarray(source.open(one).convert("RGB")) for one in ids[start : start + batch]])
+                encoder.prepare(
+                    [np.asarray(source.open(image_id).convert("RGB")) for image_id in ids[start : start + batch]]
+                )
                 for start in range(0, n, batch)
             ]
             compute(ids[:batch])
             encoder.forward(ready[0])
-            own = min(seconds(partial(compute, ids)) for _ in range(2))
+            whole = min(seconds(partial(compute, ids)) for _ in range(2))
             bare = min(seconds(partial(all_through, encoder, ready)) for _ in range(2))
-            print(f"embedding {dtype}: {n / own:.1f} images/s, bare forward {n / bare:.1f}, share {bare / own:.3f}")
+            print(f"embedding {dtype}: {n / whole:.1f} images/s, bare forward {n / bare:.1f}, share {bare / whole:.3f}")
 
 
 def all_through(encoder, ready):
-    for one in ready:
-        encoder.forward(one)
+    for batch in ready:
+        encoder.forward(batch)
 
 
 def hsv(tiles, workers=2):
@@ -129,13 +131,17 @@ def hsv(tiles, workers=2):
         ids = [record.id for record in source.records()]
         labels, sizes = np.full(n, -1, np.int64), np.full((n, 2), 96)
         images = Images(ids, labels, [], np.zeros(n, np.int8), [""] * n, sizes, {}, source)
-        many, nothing, train = [str(root / "images" / one) for one in ids], np.zeros((n, 1)), np.ones(n, bool)
+        paths, nothing, train = (
+            [str(root / "images" / image_id) for image_id in ids],
+            np.zeros((n, 1)),
+            np.ones(n, bool),
+        )
         with Pool(workers) as pool:
-            pool.map(per_image, many[:100])
-            other = seconds(lambda: theirs(pool, many))
+            pool.map(per_image, paths[:100])
+            baseline = seconds(lambda: theirs(pool, paths))
         work = Work(folder=root / "work", machine=cpu_workers(workers))
-        own = seconds(lambda: detector.inspect(images, nothing, train, work))
-    tell("hsv, an image", own / n * 1e3, other / n * 1e3, "ms")
+        ours = seconds(lambda: detector.inspect(images, nothing, train, work))
+    tell("hsv, an image", ours / n * 1e3, baseline / n * 1e3, "ms")
 
 
 def features(tiles):
@@ -155,8 +161,8 @@ def features(tiles):
 
     ours()
     theirs()
-    own, other = (min(seconds(one) for _ in range(3)) for one in (ours, theirs))
-    tell("features, an image", own / len(paths) * 1e3, other / len(paths) * 1e3, "ms")
+    ours_s, theirs_s = (min(seconds(way) for _ in range(3)) for way in (ours, theirs))
+    tell("features, an image", ours_s / len(paths) * 1e3, theirs_s / len(paths) * 1e3, "ms")
 
 
 def edges(tiles):
@@ -186,8 +192,8 @@ def per_image(path):
     grey = np.asarray(image.convert("L"))
     _, bright = cv2.threshold(grey, 150, 255, cv2.THRESH_BINARY)
     contours, _ = cv2.findContours(bright, cv2.RETR_TREE, cv2.CHAIN_APPROX_NONE)
-    found = [f(one) for one in (value, saturation) for f in (np.mean, np.median, np.std)]
-    return [*found, np.std(hue), cv2.Laplacian(grey, cv2.CV_64F).var(), len(contours)]
+    statistics = [f(channel) for channel in (value, saturation) for f in (np.mean, np.median, np.std)]
+    return [*statistics, np.std(hue), cv2.Laplacian(grey, cv2.CV_64F).var(), len(contours)]
 
 
 def kmeans(tiles):
@@ -204,12 +210,12 @@ def kmeans(tiles):
     vectors += rng.normal(0, 0.5, (n, d)).astype(np.float32)
     before = peak_mb()
     result = []
-    own = seconds(lambda: result.append(KMeans(kind="kmeans", k=33, start_rows=rows).fit(vectors, seed=18021999)))
+    ours = seconds(lambda: result.append(KMeans(kind="kmeans", k=33, start_rows=rows).fit(vectors, seed=18021999)))
     extra = (peak_mb() - before) * 2**20 / vectors.nbytes
     inertia = float((result[0].distances.astype(np.float64) ** 2).sum())
     reference = Reference(33, n_init=10, random_state=18021999)
-    other = seconds(lambda: reference.fit(vectors))
-    tell("kmeans", own, other)
+    baseline = seconds(lambda: reference.fit(vectors))
+    tell("kmeans", ours, baseline)
     print(f"inertia over scikit-learn's: {inertia / reference.inertia_:.5f}; memory {1 + extra:.2f} times the data")
 
 
@@ -242,9 +248,9 @@ def captions(tiles, n=1_000_000):
 
         def both(size):
             some = images if size == n else images.take(np.arange(size))
-            known = Clusters(ids[:size], numbers[:size], clusters.distances[:size], {})
+            first = Clusters(ids[:size], numbers[:size], clusters.distances[:size], {})
             begin = CLOCK["now"]()
-            chosen = balancing.function(BalancingConfig(method=method), some, known, work=work)
+            chosen = balancing.function(BalancingConfig(method=method), some, first, work=work)
             middle = CLOCK["now"]()
             prompts.function(config, some, chosen, base, work=work)
             return middle - begin, CLOCK["now"]() - middle, chosen
@@ -299,14 +305,16 @@ def scan(tiles, n=60_000, workers=2):
             with ThreadPoolExecutor(workers) as pool:
                 list(pool.map(decode, chunks))
 
-        def own(number):
+        def ours(number):
             lint(config, Work(folder=root / f"work{number}", machine=cpu_workers(workers)))
 
         alone()
-        own(0)
-        other = min(seconds(alone) for _ in range(3))
-        mine = min(seconds(partial(own, number)) for number in range(1, 4))
-    print(f"scan, hash and lint: {n / mine:.0f} files/s, Pillow alone {n / other:.0f}, share {other / mine:.3f}")
+        ours(0)
+        alone_s = min(seconds(alone) for _ in range(3))
+        ours_s = min(seconds(partial(ours, number)) for number in range(1, 4))
+    print(
+        f"scan, hash and lint: {n / ours_s:.0f} files/s, Pillow alone {n / alone_s:.0f}, share {alone_s / ours_s:.3f}"
+    )
 
 
 def million(tiles, n=1_000_000):
@@ -344,12 +352,14 @@ def million(tiles, n=1_000_000):
 
 
 if __name__ == "__main__":
-    known = {one.__name__: one for one in (embedding, hsv, features, edges, kmeans, captions, scan, million)}
+    benchmarks = {
+        function.__name__: function for function in (embedding, hsv, features, edges, kmeans, captions, scan, million)
+    }
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("which", choices=known)
+    parser.add_argument("which", choices=benchmarks)
     parser.add_argument("--tiles", type=Path, default=TILES)
     parser.add_argument("--cpu", action="store_true", help="count processor time of this process, on a busy machine")
     parser.add_argument("--small", action="store_true", help="k-means of 40,000 x 128")
     chosen = parser.parse_args(sys.argv[1:])
     CLOCK.update(now=time.process_time if chosen.cpu else time.perf_counter, small=chosen.small)
-    known[chosen.which](chosen.tiles)
+    benchmarks[chosen.which](chosen.tiles)

@@ -86,7 +86,7 @@ def quickstart(runs):
         started = time.perf_counter()
         subprocess.run(command, check=True, capture_output=True)
         seconds.append(time.perf_counter() - started)
-    print(f"quickstart, everything reused: {', '.join(f'{one:.1f} s' for one in seconds)} (target 3 s)")
+    print(f"quickstart, everything reused: {', '.join(f'{wall:.1f} s' for wall in seconds)} (target 3 s)")
 
 
 if __name__ == "__main__":

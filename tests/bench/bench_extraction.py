@@ -86,7 +86,7 @@ def main(side: int) -> None:
             work = Work(root / title, machine=ONE_PROCESS.model_copy(update={"batch_size": BATCH}))
             bare = seconds(lambda network=network, ready=ready: [network.forward(ready) for _ in range(N // BATCH)])
             whole = seconds(lambda network=network, work=work, read=read: features_of("x", read, N, network, work))
-            wall, cpu = (one / other for one, other in zip(bare, whole, strict=True))
+            wall, cpu = (alone / together for alone, together in zip(bare, whole, strict=True))
             print(f"{title}, {side} px: bare {N / bare[0]:.1f} images/s, from files {N / whole[0]:.1f} images/s: "
                   f"{wall:.3f} of it (CPU seconds: {cpu:.3f})", flush=True)  # fmt: skip
 

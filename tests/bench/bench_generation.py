@@ -135,31 +135,31 @@ def bare(root: Path, side: int = 256, size: int = 4, steps: int = 5, rounds: int
 def original(root: Path, runs: Path | None) -> None:
     """Without RUNS only the time is measured, on random weights."""
     if runs is None:
-        folder, side, known, n, kid = scaled_down(root / "model", divisor=8, side=64), 64, PROMPTS[:2], 10, None
+        folder, side, prompts, n, kid = scaled_down(root / "model", divisor=8, side=64), 64, PROMPTS[:2], 10, None
     else:
-        folder, side, known, n, kid = _trained(runs)
+        folder, side, prompts, n, kid = _trained(runs)
 
     def theirs(out: Path) -> list[np.ndarray]:
         import torch
 
         pipeline = load_pipeline(folder, "cpu")
         pipeline.scheduler = Pndm(kind="pndm", steps=50).fitted(pipeline.scheduler.config)
-        found = []
-        for prompt in known:
+        images = []
+        for prompt in prompts:
             for batch in range(n // 10):
                 torch.manual_seed(batch)
                 with torch.no_grad():
                     asked = {"num_images_per_prompt": 10, "num_inference_steps": 50, "guidance_scale": 2}
-                    made = pipeline(prompt.text, height=side, width=side, **asked).images
-                for number, image in enumerate(made):
+                    drawn = pipeline(prompt.text, height=side, width=side, **asked).images
+                for number, image in enumerate(drawn):
                     image.save(out / f"{prompt.id}_b{batch}_im{number}.jpg")
-                    found.append(np.asarray(image))
-        return found
+                    images.append(np.asarray(image))
+        return images
 
     def ours(out: Path, sampler: Any, size: int = 64) -> list[np.ndarray]:
         from PIL import Image
 
-        plan = SamplePlan(known, [n] * len(known), Work(out).seed_for)
+        plan = SamplePlan(prompts, [n] * len(prompts), Work(out).seed_for)
         progress = GenerationProgress(plan, out, out / "drawn.jsonl")
         draw = replace(job_of(folder, side, min(size, len(plan)), sampler), guidance=2.0)
         for _, drawings in run_in_process(draw, batches(plan, size), "cpu", lambda: None):
@@ -195,7 +195,7 @@ def _trained(runs: Path) -> Any:
     store = Store(runs)
     run_id = store.db.query("SELECT run_id FROM runs ORDER BY started_at DESC LIMIT 1")[0]["run_id"]
     arm = arms_of(store, run_id, (), "training")[0]
-    known = Prompts.load(arm.folders["prompts"], Config()).prompts
+    prompts = Prompts.load(arm.folders["prompts"], Config()).prompts
     recipe = load_recipe(store.run_folder(run_id) / "recipe.lock.yaml")
     held_out = Images.load(arm.folders["dataset"], recipe.arms[arm.name].dataset).held_out
     model = Model(arm.folders["training"])
@@ -207,7 +207,7 @@ def _trained(runs: Path) -> Any:
         distance, error = kernel_distance(real, fake), kernel_distance_error(real, fake)
         return f", KID x 1000 {1000 * distance:.0f} ± {1000 * error:.0f}"
 
-    return model.pipeline, model.resolution, known, 130, kid
+    return model.pipeline, model.resolution, prompts, 130, kid
 
 
 def workers(root: Path, side: int = 128, size: int = 4, n: int = 24) -> None:
@@ -217,8 +217,8 @@ def workers(root: Path, side: int = 128, size: int = 4, n: int = 24) -> None:
     rates = {}
     for processes in (1, 2):
         places = [WorkerSlot("cpu", cores[:1]) for cores in share_cores(2)][:processes]
-        found = _in_processes(draw, batches(plan, size), places, lambda: None)
-        times = [time.monotonic() for _ in found]
+        results = _in_processes(draw, batches(plan, size), places, lambda: None)
+        times = [time.monotonic() for _ in results]
         first = 2 * processes  # until all weights are loaded and every worker is at work
         rates[processes] = size * (len(times) - first) / (times[-1] - times[first - 1])
         print(f"{processes} process(es): {rates[processes]:.2f} images/s", flush=True)
@@ -238,8 +238,8 @@ def ray_overhead(n: int = 30) -> None:
 
     from mep.machine.engines.ray import Ray
 
-    def taken(found: Any) -> float:
-        times = [time.monotonic() for _ in found]
+    def taken(results: Any) -> float:
+        times = [time.monotonic() for _ in results]
         return (times[-1] - times[1]) / (len(times) - 2)
 
     local = taken(_in_processes(OneSecond(), range(n), [WorkerSlot("cpu")], lambda: None))
@@ -287,7 +287,7 @@ def identity(root: Path, side: int = 128) -> None:
 
     folder = scaled_down(root / "model", side=side)
     plan = SamplePlan(PROMPTS, [2] * len(PROMPTS), Work(root).seed_for)
-    found = {}
+    images = {}
     for size, threads in ((10, 1), (10, 2), (1, 1), (3, 1), (5, 1)):
         torch.set_num_threads(threads)
         out = root / f"{size}-{threads}"
@@ -295,10 +295,10 @@ def identity(root: Path, side: int = 128) -> None:
         draw = job_of(folder, side, size, Ddim(kind="ddim", steps=10))
         for _, drawings in run_in_process(draw, batches(plan, size), "cpu", lambda: None):
             progress.commit(drawings)
-        found[size, threads] = np.stack(
+        images[size, threads] = np.stack(
             [np.asarray(Image.open(out / plan.sample(k).file_name)) for k in range(len(plan))]
         )
-        apart = np.abs(found[size, threads].astype(int) - found[10, 1].astype(int))
+        apart = np.abs(images[size, threads].astype(int) - images[10, 1].astype(int))
         print(
             f"batches of {size} on {threads} thread(s): at most {apart.max()} grey levels from batches of 10",
             flush=True,

@@ -25,7 +25,7 @@ BATCH = 4
 
 def lost_of(server, root, recipe, pattern, wait_s):
     """For every kill that hit unfinished work of a pattern: seconds since its last file, and between its files."""
-    store, rng, found, run_id = Store(root), random.Random(1), [], None
+    store, rng, losses, run_id = Store(root), random.Random(1), [], None
     for _ in range(KILLS):
         started = time.time()
         status, _ = server.go(root, recipe, run_id=run_id, kill_after_s=rng.uniform(*wait_s))
@@ -34,16 +34,16 @@ def lost_of(server, root, recipe, pattern, wait_s):
             raise RuntimeError("the run came to its end: make it longer")
         run_id = store.db.query("SELECT run_id FROM runs")[0]["run_id"]
         times = sorted(path.stat().st_mtime for path in (root / "work").glob(pattern))
-        mine = [one for one in times if one > started]
-        if len(mine) > 1:
-            found.append((at - mine[-1], max(after - before for before, after in itertools.pairwise(mine))))
-    return found
+        new = [time_s for time_s in times if time_s > started]
+        if len(new) > 1:
+            losses.append((at - new[-1], max(after - before for before, after in itertools.pairwise(new))))
+    return losses
 
 
-def tell(what, found, unit):
-    lost, share = max(one for one, _ in found), max(one / between for one, between in found)
-    told = f"{lost:.2f} s, {share:.2f} of the time between two {unit} (target 1)"
-    print(f"{what}: {len(found)} kills lost at most {told}", flush=True)
+def tell(what, losses, unit):
+    lost, share = max(lost for lost, _ in losses), max(lost / between for lost, between in losses)
+    most = f"{lost:.2f} s, {share:.2f} of the time between two {unit} (target 1)"
+    print(f"{what}: {len(losses)} kills lost at most {most}", flush=True)
 
 
 def main():

@@ -77,11 +77,11 @@ def frechet() -> None:
 
 
 def one_pass(real: np.ndarray, fake: np.ndarray) -> str:
-    found = compare(real, fake, ks=(3, 5))
-    assert found.kernel is not None
-    authenticity = float((found.nearest_squared > found.radii_real[1][found.nearest_real]).mean())
-    kid = f"kid {distance_of(found.kernel):.7f} +- {error_of(found.kernel):.7f}"
-    return f"{shares(found, 3, 5)} {kid} authenticity {authenticity:.4f}"
+    pairs = compare(real, fake, ks=(3, 5))
+    assert pairs.kernel is not None
+    authenticity = float((pairs.nearest_squared > pairs.radii_real[1][pairs.nearest_real]).mean())
+    kid = f"kid {distance_of(pairs.kernel):.7f} +- {error_of(pairs.kernel):.7f}"
+    return f"{shares(pairs, 3, 5)} {kid} authenticity {authenticity:.4f}"
 
 
 def packages(real: np.ndarray, fake: np.ndarray) -> str:

@@ -39,10 +39,10 @@ def main(runs, n_signals, longest_s):
             number = (signal.SIGTERM, signal.SIGINT)[len(took) % 2]
         started = time.perf_counter()
         process.send_signal(number)
-        _, told = process.communicate(timeout=120)
+        _, output = process.communicate(timeout=120)
         took.append(time.perf_counter() - started)
-        assert process.returncode == 128 + number, told
-        assert "go on with: mep" in told, told
+        assert process.returncode == 128 + number, output
+        assert "go on with: mep" in output, output
         stopped = [line[1] for line in lines_of(runs) if line[2:] == ["interrupted"] and line[1] != "run"]
         print(f"{took[-1]:5.2f} s  {stopped[-1] if stopped else 'between stages'}", flush=True)
         command = [*mep, "resume"]
@@ -50,5 +50,5 @@ def main(runs, n_signals, longest_s):
 
 
 if __name__ == "__main__":
-    more = [float(one) for one in sys.argv[2:]]
+    more = [float(number) for number in sys.argv[2:]]
     main(sys.argv[1], *(more + [16, 30][len(more) :]))

@@ -137,7 +137,7 @@ def script(root: Path, options: argparse.Namespace) -> Callable[[int], object]:
 
     loader = forever()
 
-    def one(number: int) -> None:
+    def train_step(number: int) -> None:
         pixels, tokens = (part.to(device) for part in next(loader))
         with torch.no_grad():
             latents = vae.encode(pixels.to(low)).latent_dist.sample() * vae.config.scaling_factor
@@ -146,7 +146,7 @@ def script(root: Path, options: argparse.Namespace) -> Callable[[int], object]:
         timesteps = torch.randint(1000, (len(latents),), device=device)
         step(scheduler.add_noise(latents, noise, timesteps).float(), timesteps, captions.float(), noise.float())
 
-    return one
+    return train_step
 
 
 WAYS = {"ours": ours, "script": script, "bare": bare}
@@ -183,7 +183,7 @@ def measure(root: Path, options: argparse.Namespace) -> None:
             taken = seconds(step, number, options)
             if number:  # the first one warms up
                 times[name].append(taken)
-    median = {name: float(np.median(found)) for name, found in times.items()}
+    median = {name: float(np.median(taken)) for name, taken in times.items()}
     for name, taken in median.items():
         print(f"{name:7s} {taken:7.3f} s a step  {options.batch / taken:7.2f} images/s")
     print(f"against the script's way  {median['script'] / median['ours']:.2f}x  (target 1.4x)")

@@ -38,12 +38,12 @@ def at_once(metric, probabilities, labels):
 
 
 def one_by_one(metric, probabilities, labels):
-    found = []
+    values = []
     for weights in resamples(np.arange(len(labels)), labels, N_RESAMPLES, 0):
         for counts in weights:
             rows = np.repeat(np.arange(len(labels)), counts.astype(int))
-            found.append(metric(labels[rows], probabilities[rows, 1]))
-    return np.array(found)
+            values.append(metric(labels[rows], probabilities[rows, 1]))
+    return np.array(values)
 
 
 def pooled_intervals(n_studies=1500):
@@ -62,8 +62,8 @@ def pooled_intervals(n_studies=1500):
         for _ in range(n_studies):
             of_readers = rng.uniform(-readers_differ, readers_differ, (n_readers, 1))
             chance = 0.65 + of_readers + rng.uniform(-images_differ, images_differ, n_images)
-            found = over_readers(rng.random((n_readers, n_images)) < chance)
-            held += found.low <= 0.65 <= found.high
+            interval = over_readers(rng.random((n_readers, n_images)) < chance)
+            held += interval.low <= 0.65 <= interval.high
         about = f"{n_readers} readers (±{readers_differ}) of {n_images} images (±{images_differ})"
         print(f"pooled intervals of {about}: hold the truth in {100 * held / n_studies:.1f} %")
 
@@ -71,8 +71,8 @@ def pooled_intervals(n_studies=1500):
 def main():
     for n in (650, 5000, 30000):
         probabilities, labels = predictions(n)
-        own, other = at_once(auroc, probabilities, labels), one_by_one(roc_auc_score, probabilities, labels)
-        assert np.allclose(own, other, rtol=1e-9)
+        ours, theirs = at_once(auroc, probabilities, labels), one_by_one(roc_auc_score, probabilities, labels)
+        assert np.allclose(ours, theirs, rtol=1e-9)
         for name, ours, theirs in (("auroc", auroc, roc_auc_score), ("auprc", auprc, average_precision_score)):
             fast = seconds(lambda f=ours, p=probabilities, y=labels: at_once(f, p, y))
             if name == "auprc":

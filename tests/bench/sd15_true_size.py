@@ -118,9 +118,11 @@ def main(root: Path) -> None:
         done = subprocess.run(
             [sys.executable, __file__, str(root), name], stdout=subprocess.PIPE, text=True, check=True
         )
-        told = json.loads(done.stdout.splitlines()[-1])
-        most = max(most, told["peak_gb"])
-        print(f"{name:18s} {time.monotonic() - began:6.1f} s  {told['peak_gb']:5.1f} GB  {told['what']}", flush=True)
+        result = json.loads(done.stdout.splitlines()[-1])
+        most = max(most, result["peak_gb"])
+        print(
+            f"{name:18s} {time.monotonic() - began:6.1f} s  {result['peak_gb']:5.1f} GB  {result['what']}", flush=True
+        )
     print(f"most memory {most:.1f} GB of {LIMIT_GB} GB: {'met' if most <= LIMIT_GB else 'missed'}")
 
 

@@ -24,7 +24,7 @@ def build(folder: Path, width: float = 1.0) -> None:
     from transformers import CLIPTextConfig, CLIPTextModel
 
     def scaled(*channels: int, to: int = 8) -> tuple[int, ...]:
-        return tuple(max(to, round(one * width / to) * to) for one in channels)
+        return tuple(max(to, round(n * width / to) * to) for n in channels)
 
     text_width = scaled(768, to=24)[0]  # twelve heads
     groups = 32 if width == 1 else 8
@@ -37,7 +37,7 @@ def build(folder: Path, width: float = 1.0) -> None:
         norm_num_groups=groups,
     )
     if width == 1:
-        assert sum(one.numel() for one in unet.parameters()) == SD15_PARAMETERS
+        assert sum(weights.numel() for weights in unet.parameters()) == SD15_PARAMETERS
     vae = AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,

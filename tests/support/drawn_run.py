@@ -120,9 +120,9 @@ class Drawn:
             )
             for arm, experiment in self.recipe.arms.items():
                 fields = leaves(experiment.model_dump(mode="json"))
-                own = {"run_id": RUN, "arm": arm, "origin": "recipe.yaml:1:1"}
+                common = {"run_id": RUN, "arm": arm, "origin": "recipe.yaml:1:1"}
                 db.table("parameters").insert_all(
-                    [own | {"field": name, "value": json.dumps(value)} for name, value in fields]
+                    [common | {"field": name, "value": json.dumps(value)} for name, value in fields]
                 )
 
     def publish(self, artifact, arms, fill=lambda out: None):
@@ -201,15 +201,17 @@ class Drawn:
     def own_stages(self, arm, value=44.0, halves=None, **protocol):
         """Everything from the prompts on: samples, and a Fréchet distance of `value`."""
         template = self.recipe.arms[arm].prompts.template
-        known = [Prompt(f"p{n}", template.split("{")[0] + label, label, None, 3) for n, label in enumerate(self.labels)]
-        of_image = {image_id: n % len(known) for n, image_id in enumerate(self.ids[:7])}
-        self.publish(Prompts(known, of_image), [arm])
+        prompts = [
+            Prompt(f"p{n}", template.split("{")[0] + label, label, None, 3) for n, label in enumerate(self.labels)
+        ]
+        of_image = {image_id: n % len(prompts) for n, image_id in enumerate(self.ids[:7])}
+        self.publish(Prompts(prompts, of_image), [arm])
         self.publish(Model(None), [arm], fill_model)
-        self.publish(Samples(None), [arm], lambda out: fill_samples(out, known))
+        self.publish(Samples(None), [arm], lambda out: fill_samples(out, prompts))
         self.publish(assignment(self.labels), [arm])
-        found = scores(value, base_halves() if halves is None else halves, **protocol)
+        measured = scores(value, base_halves() if halves is None else halves, **protocol)
         near = {"file_name": "images/p0/000001.png", "train": self.ids[0], "distance": 0.25, "ratio": 0.5}
-        self.publish(replace(found, closest={"random_conv": [near]}), [arm])
+        self.publish(replace(measured, closest={"random_conv": [near]}), [arm])
         if self.useful:
             self.publish(utility(), [arm])
 

@@ -71,7 +71,7 @@ class Inputs:
         config = TrainingConfig.model_validate(COMMON | settings)
         base = base or self.base
         work = work or Work(folder=folder / "training", cache=folder / "cache", seed=3, machine=machine)
-        found = training.function(
+        model = training.function(
             config,
             self.images,
             self.training_set,
@@ -80,4 +80,4 @@ class Inputs:
             self.latents(config, base, folder),
             work=work,
         )
-        return found, np.array([row["loss"] for row in found.losses])
+        return model, np.array([row["loss"] for row in model.losses])
