@@ -56,6 +56,15 @@ def test_every_command_stage_and_method_is_mentioned():
             assert f"`{kind}`" in DOCS, (folder, kind)
 
 
+def test_the_table_of_methods_names_verbs_that_the_families_have():
+    for folder, family in families().items():
+        row = next(line for line in README.splitlines() if line.startswith(f"| `{folder}/`"))
+        verbs = re.findall(r"`(\w+)`", row.split("|")[-2])
+        assert verbs, folder
+        for verb in verbs:
+            assert callable(getattr(family, verb)), (folder, verb)
+
+
 def test_the_stage_table_names_inputs_and_outputs_as_the_code_has_them():
     for name, stage in stages().items():
         row = next(line for line in README.splitlines() if line.startswith(f"| `{name}` "))
