@@ -6,6 +6,7 @@ folder's other files define. `OneOf[Clusterer]` in a config is the union of them
 
 import importlib
 import pkgutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, Union, cast, get_args
@@ -40,10 +41,10 @@ def kind_of(member: type[Method]) -> str:
 
 @cache
 def kinds(family: type[Method]) -> tuple[str, ...]:
-    """Every kind of a family, sorted. They are told by the names of its files, so that nothing is imported for it."""
-    known = tuple(sorted(_modules(family)))
+    """Every kind of a family, sorted. The names of its files tell them, so that nothing is imported for it."""
+    names = tuple(sorted(_modules(family)))
     # A family within a family, such as the clusterers that take k, shares the folder and has only some of its members.
-    return known if Method in family.__bases__ else tuple(kind for kind in known if member(family, kind))
+    return names if Method in family.__bases__ else tuple(kind for kind in names if member(family, kind))
 
 
 @cache
@@ -51,9 +52,11 @@ def member(family: type[Method], kind: str) -> type[Method] | None:
     """The member that a kind selects; only its own file is imported. None where there is none."""
     if kind not in _modules(family):
         return None
-    defined = vars(importlib.import_module(_modules(family)[kind])).values()
-    found = [one for one in defined if isinstance(one, type) and issubclass(one, family)]
-    return next((one for one in found if "kind" in one.model_fields and kind_of(one) == kind), None)
+    for defined in vars(importlib.import_module(_modules(family)[kind])).values():
+        is_method = isinstance(defined, type) and issubclass(defined, family) and "kind" in defined.model_fields
+        if is_method and kind_of(defined) == kind:
+            return cast(type[Method], defined)
+    return None
 
 
 @cache
@@ -68,30 +71,31 @@ def _modules(family: type[Method]) -> dict[str, str]:
 @cache
 def members(family: type[Method]) -> dict[str, type[Method]]:
     """Every member of a family by its kind, sorted."""
-    found = {kind: member(family, kind) for kind in kinds(family)}
-    return {kind: one for kind, one in found.items() if one is not None}
+    return {kind: method for kind in kinds(family) if (method := member(family, kind))}
 
 
 @dataclass(frozen=True)
 class _OneOf:
     """Picks the member by `kind`. A union of pydantic would do the same, but import and build every member first."""
 
-    def __get_pydantic_core_schema__(self, family: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        def choose(value: Any, info: ValidationInfo) -> Method:
-            return _choose(family, value, info)
+    def __get_pydantic_core_schema__(self, family: type[Method], handler: GetCoreSchemaHandler) -> CoreSchema:
+        def method(value: object, info: ValidationInfo) -> Method:
+            return _method_of(family, value, info)
 
-        return core_schema.with_info_plain_validator_function(choose, metadata={"family": family})
+        return core_schema.with_info_plain_validator_function(method, metadata={"family": family})
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        known = tuple(members(cast(Any, schema)["metadata"]["family"]).values())
-        if len(known) > 1:
-            union: Any = Annotated[Union[known], Field(discriminator="kind")]  # noqa: UP007
+        family = cast("Mapping[str, dict[str, type[Method]]]", schema)["metadata"]["family"]
+        methods = tuple(members(family).values())
+        if len(methods) > 1:
+            union: Any = Annotated[Union[methods], Field(discriminator="kind")]  # noqa: UP007
             return handler(TypeAdapter(union).core_schema)
-        described: JsonSchemaValue = handler(core_schema.nullable_schema(TypeAdapter(known[0]).core_schema))["anyOf"][0]
-        return described
+        alternatives = handler(core_schema.nullable_schema(TypeAdapter(methods[0]).core_schema))["anyOf"]
+        return cast(JsonSchemaValue, alternatives[0])
 
 
-def _choose(family: type[Method], value: Any, info: ValidationInfo) -> Method:
+def _method_of(family: type[Method], value: object, info: ValidationInfo) -> Method:
+    """The method that a value of a recipe stands for."""
     if isinstance(value, family):
         return value
     if isinstance(value, str):  # a bare word is short for a method that needs no other field: `kid` for `{kind: kid}`
@@ -110,3 +114,12 @@ def _choose(family: type[Method], value: Any, info: ValidationInfo) -> Method:
 
 MethodT = TypeVar("MethodT", bound=Method)
 OneOf = Annotated[MethodT, _OneOf()]
+
+
+def choose(family: type[MethodT], value: object, context: dict[str, object]) -> MethodT:
+    """The method that a value stands for, as in a recipe but outside of one.
+
+    ValidationError     it is no method of the family
+    """
+    annotation = cast(type[MethodT], Annotated[family, _OneOf()])
+    return TypeAdapter(annotation).validate_python(value, context=context)

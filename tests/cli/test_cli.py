@@ -14,8 +14,8 @@ from PIL import Image
 from small_data import REPOSITORY, draw_imagefolder, tiny_settings, write_recipe
 
 from mep.cli import commands
-from mep.cli.console import StageProgress
 from mep.cli.main import main
+from mep.cli.screen import StageProgress
 from mep.stages import stages
 
 OWN = ("prompts", "training", "guidance", "generation", "assignment", "metrics", "utility")

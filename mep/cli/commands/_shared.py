@@ -10,7 +10,7 @@ import click
 from mep.errors import DataError, Interrupted, UsageError
 
 if TYPE_CHECKING:
-    from mep.cli.console import Screen
+    from mep.cli.screen import Screen
     from mep.recipe import Recipe
     from mep.store import Store
 
@@ -63,7 +63,7 @@ def open_store(runs: Path, *, must_exist: bool = False) -> "Store":
 @contextmanager
 def watched(store: "Store", recipe: "Recipe") -> Iterator["Screen"]:
     """The screen while a run goes on; a stop tells how to go on, a data error the line of the recipe it comes from."""
-    from mep.cli.console import Screen
+    from mep.cli.screen import Screen
     from mep.runner.run import recipe_mistake
 
     screen = Screen()

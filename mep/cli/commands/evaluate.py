@@ -1,126 +1,158 @@
-import json
+from __future__ import annotations
+
 import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import click
 
 from mep.cli.commands._shared import JSON
+from mep.cli.console import listing, show_json, tell
+from mep.cli.options import Option, collected
+from mep.errors import NotComparable, UsageError
+
+if TYPE_CHECKING:
+    from mep.evaluation.folders import Machine
+    from mep.registry import Method
+
+    MethodT = TypeVar("MethodT", bound=Method)
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
+@dataclass(frozen=True)
+class Measurement:
+    """What is measured of which folders, and where."""
+
+    real: Annotated[
+        Path,
+        Option("--real", type=FOLDER, required=True, help="Folder of real images, best held out from all training."),
+    ]
+    synthetic: Annotated[
+        tuple[Path, ...],
+        Option("--synthetic", type=FOLDER, required=True, multiple=True, help="Folder to score; several are compared."),
+    ]
+    train: Annotated[Path | None, Option("--train", type=FOLDER, help="Folder of training images, to look for copies.")]
+    extractors: Annotated[
+        tuple[str, ...],
+        Option(
+            "--extractor",
+            multiple=True,
+            metavar="KIND",
+            help="As in a recipe: random_conv, or '{kind: inception, weights: FILE}'. Default: inception.",
+        ),
+    ]
+    scores: Annotated[
+        tuple[str, ...],
+        Option(
+            "--score",
+            multiple=True,
+            metavar="KIND",
+            help="As in a recipe. Default: frechet, kid, prdc; with --train memorisation.",
+        ),
+    ]
+    by: Annotated[
+        tuple[str, ...],
+        Option("--by", multiple=True, metavar="COLUMN", help="Score every value of a metadata column too: label."),
+    ]
+    group: Annotated[
+        str | None,
+        Option("--group", metavar="COLUMN", help="Slide or patient of the real images, for honest intervals."),
+    ]
+    resolution: Annotated[
+        int | None,
+        Option(
+            "--resolution", type=click.IntRange(8, 4096), help="Side in pixels to which both sets are brought first."
+        ),
+    ]
+    seed: Annotated[
+        int, Option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of draws and halves.")
+    ]
+    halves: Annotated[
+        int,
+        Option("--halves", type=click.IntRange(0), default=40, show_default=True, help="For uncertainty; 0 is none."),
+    ]
+    device: Annotated[
+        str, Option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
+    ]
+    batch_size: Annotated[int, Option("--batch-size", type=click.IntRange(1), default=64, show_default=True)]
+    strict_comparable: Annotated[
+        bool, Option("--strict-comparable", is_flag=True, help="Exit with 5 rather than compare unlike protocols.")
+    ]
+
+
 @click.command()
-@click.option("--real", type=FOLDER, required=True, help="Folder of real images, best held out from all training.")
-@click.option("--synthetic", type=FOLDER, required=True, multiple=True, help="Folder to score; several are compared.")
-@click.option("--train", type=FOLDER, help="Folder of training images, to look for copies.")
-@click.option(
-    "--extractor",
-    "extractors",
-    multiple=True,
-    metavar="KIND",
-    help="As in a recipe: random_conv, or '{kind: inception, weights: FILE}'. Default: inception.",
-)
-@click.option(
-    "--score",
-    "scores",
-    multiple=True,
-    metavar="KIND",
-    help="As in a recipe. Default: frechet, kid, prdc; with --train memorisation.",
-)
-@click.option("--by", multiple=True, metavar="COLUMN", help="Score every value of a metadata column too: label.")
-@click.option("--group", metavar="COLUMN", help="Slide or patient of the real images, for honest intervals.")
-@click.option("--resolution", type=click.IntRange(8, 4096), help="Side in pixels to which both sets are brought first.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of draws and halves.")
-@click.option("--halves", type=click.IntRange(0), default=40, show_default=True, help="For uncertainty; 0 is none.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
-@click.option("--batch-size", type=click.IntRange(1), default=64, show_default=True)
-@click.option("--strict-comparable", is_flag=True, help="Exit with 5 rather than compare unlike protocols.")
+@collected(Measurement)
 @JSON
 @click.pass_obj
-def command(
-    runs: Path,
-    real: Path,
-    synthetic: tuple[Path, ...],
-    train: Path | None,
-    extractors: tuple[str, ...],
-    scores: tuple[str, ...],
-    by: tuple[str, ...],
-    group: str | None,
-    resolution: int | None,
-    seed: int,
-    halves: int,
-    device: str,
-    batch_size: int,
-    strict_comparable: bool,
-    as_json: bool,
-) -> None:
+def command(runs: Path, measurement: Measurement, as_json: bool) -> None:
     """Compare folders of synthetic images with real ones, without a recipe: FID, KID, coverage, copies.
 
     Features are kept in the folder `features` under --runs.
     """
-    from mep.cli.console import StepLines, listing, show, tell
-    from mep.errors import UsageError
-    from mep.evaluation.folders import Machine, evaluate_folders, open_folder
-    from mep.machine.engines.local import Local
-    from mep.machine.settings import DEVICES
+    from mep.evaluation.folders import evaluate_folders, open_folder
     from mep.methods.extractors import Extractor
     from mep.methods.scores import Score
     from mep.report.tables.folders import as_table, notes
 
-    chosen = _methods(Extractor, extractors or ("inception",), "--extractor")
-    default = ("frechet", "kid", "prdc", *(("memorisation",) if train else ()))
-    measured = _methods(Score, scores or default, "--score")
-    folders = [open_folder(path) for path in (real, *dict.fromkeys(synthetic))]
-    training = open_folder(train) if train else None
-    if not re.fullmatch(DEVICES, device):
-        raise UsageError(f"there is no device '{device}'", hint="auto, cpu, cuda, cuda:N or mps")
-    place = Local(kind="local", processes=1).slots(device)[0].device
-    machine = Machine(runs / "features", place, batch_size, StepLines)
-    found = evaluate_folders(
-        folders[0], folders[1:], training, chosen, measured, machine,
-        by=by, group=group, size_px=resolution, seed=seed, n_halves=halves,
+    asked = measurement
+    default = ("frechet", "kid", "prdc", *(("memorisation",) if asked.train else ()))
+    extractors = _methods(Extractor, asked.extractors or ("inception",), "--extractor")
+    scores = _methods(Score, asked.scores or default, "--score")
+    folders = [open_folder(path) for path in (asked.real, *dict.fromkeys(asked.synthetic))]
+    training = open_folder(asked.train) if asked.train else None
+    evaluation = evaluate_folders(
+        folders[0], folders[1:], training, extractors, scores, _machine(runs, asked),
+        by=asked.by, group=asked.group, size_px=asked.resolution, seed=asked.seed, n_halves=asked.halves,
     )  # fmt: skip
     if as_json:
-        rows = [{"synthetic": name} | row.row.to_json() for name, own in found.rows.items() for row in own]
-        show(json.dumps({"rows": rows, "comparisons": found.comparisons}, indent=1, ensure_ascii=False))
+        rows = [{"synthetic": name} | row.row.to_json() for name, scored in evaluation.rows.items() for row in scored]
+        show_json({"rows": rows, "comparisons": evaluation.comparisons})
     else:
-        listing().print(as_table(found))
-    for note in notes(found, folders, training):
+        listing().print(as_table(evaluation))
+    for note in notes(evaluation, folders, training):
         tell(note)
-    if strict_comparable:
-        _refuse_unlike(found.comparisons)
+    if asked.strict_comparable:
+        _refuse_unlike(evaluation.comparisons)
 
 
-def _methods(family: Any, texts: tuple[str, ...], option: str) -> list[Any]:
+def _machine(runs: Path, measurement: Measurement) -> Machine:
+    from mep.cli.screen import StepLines
+    from mep.evaluation.folders import Machine
+    from mep.machine.engines.local import Local
+    from mep.machine.settings import DEVICES
+
+    if not re.fullmatch(DEVICES, measurement.device):
+        raise UsageError(f"there is no device '{measurement.device}'", hint="auto, cpu, cuda, cuda:N or mps")
+    device = Local(kind="local", processes=1).slots(measurement.device)[0].device
+    return Machine(runs / "features", device, measurement.batch_size, StepLines)
+
+
+def _methods(family: type[MethodT], texts: Sequence[str], option: str) -> list[MethodT]:
     """Methods as a recipe would write them: a kind, or a mapping in YAML with paths relative to here."""
     import yaml
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
-    from mep.errors import UsageError
-    from mep.registry import OneOf, members
+    from mep.registry import choose, members
 
-    found = []
+    methods = []
     for text in texts:
         try:
-            adapter: TypeAdapter[Any] = TypeAdapter(OneOf[family])
-            found.append(
-                adapter.validate_python(yaml.safe_load(text), context={"folder": ".", "paths_must_exist": True})
-            )
+            methods.append(choose(family, yaml.safe_load(text), {"folder": ".", "paths_must_exist": True}))
         except yaml.YAMLError as error:
             raise UsageError(f"{option} '{text}' is not YAML: {error}") from error
         except ValidationError as error:
             first = error.errors()[0]
-            field = ".".join(str(part) for part in first["loc"] if part not in members(family))
-            told = f"{field}: {first['msg']}" if field else first["msg"]
+            field = ".".join(str(step) for step in first["loc"] if step not in members(family))
+            message = f"{field}: {first['msg']}" if field else first["msg"]
             hint = f"known: {', '.join(members(family))}"
-            raise UsageError(f"{option} '{text}': {told}", hint=hint) from error
-    return found
+            raise UsageError(f"{option} '{text}': {message}", hint=hint) from error
+    return methods
 
 
-def _refuse_unlike(comparisons: list[dict[str, Any]]) -> None:
-    from mep.errors import NotComparable
-
-    unlike = sorted({reason for one in comparisons for reason in one.get("unlike", ())})
+def _refuse_unlike(comparisons: Sequence[Mapping[str, Any]]) -> None:
+    unlike = sorted({reason for comparison in comparisons for reason in comparison.get("unlike", ())})
     if unlike:
         raise NotComparable(f"these folders cannot be compared: they differ in {', '.join(unlike)}")

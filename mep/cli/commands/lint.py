@@ -1,12 +1,20 @@
-import json
+from __future__ import annotations
+
 import tempfile
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from mep.cli.commands._shared import JSON, RECIPE, SET, load
+from mep.cli.console import show_json, show_rows, tell
+from mep.errors import UsageError
+
+if TYPE_CHECKING:
+    from mep.recipe import Recipe
+    from mep.stages.dataset.lint import Finding
 
 SHOWN = 20
 """Findings of a check that the table shows; --json gives all."""
@@ -28,43 +36,57 @@ def command(
     as_json: bool,
 ) -> None:
     """Look for what is wrong with a recipe's dataset: exit code 1 where there is something."""
-    from mep.cli.console import show, show_rows, tell
-    from mep.errors import UsageError
-    from mep.machine.engines.local import Local
-    from mep.machine.files import write_text
-    from mep.machine.work import Work
-    from mep.stages.dataset.lint import CHECKS, Finding, lint
+    from mep.stages.dataset.lint import CHECKS
 
     if unknown := sorted(set(allow) - CHECKS.keys()):
         raise UsageError(f"there is no check '{unknown[0]}'", hint=f"checks: {', '.join(CHECKS)}")
-    loaded = load(recipe, overrides)
-    datasets = {repr(experiment.dataset): experiment.dataset for experiment in loaded.arms.values()}
-    findings: dict[Finding, None] = {}
-    n_images = 0
-    engine = Local(kind="local", workers=loaded.machine.engine.workers)
-    for dataset in datasets.values():
-        with tempfile.TemporaryDirectory() as folder:
-            work = Work(folder=Path(folder), machine=loaded.machine.model_copy(update={"engine": engine}))
-            n, found = lint(dataset, work)
-        n_images += n
-        findings |= dict.fromkeys(found)
-    counts = Counter(one.check for one in findings)
+    n_images, findings = _lint(load(recipe, overrides))
+    counts = Counter(finding.check for finding in findings)
     if as_json:
-        show(json.dumps([asdict(one) for one in findings], indent=1, ensure_ascii=False))
+        show_json([asdict(finding) for finding in findings])
     elif findings:
-        seen: Counter[str] = Counter()
-        rows = [asdict(one) for one in findings if (seen.update([one.check]) or seen[one.check]) <= SHOWN]
-        rows += [
-            {"check": check, "detail": f"... and {n - SHOWN} more (--json shows all)"}
-            for check, n in counts.items()
-            if n > SHOWN
-        ]
-        show_rows(rows, ["check", "image", "detail"])
+        _show(findings, counts)
     if fix is not None:
-        ids = sorted({one.image for one in findings if one.excluded})
-        write_text(fix, "".join(f"{image}\n" for image in ids))
-        tell(f"{len(ids)} images to leave out are in {fix}; name it in the recipe: dataset: {{exclude: {fix}}}")
-    blocking = sum(n for check, n in counts.items() if check not in allow)
+        _write_excluded(findings, fix)
     text = ", ".join(f"{n} {check}{' (allowed)' * (check in allow)}" for check, n in counts.items())
     tell(f"{n_images} images: {text or 'nothing to complain about'}")
-    ctx.exit(1 if blocking else 0)
+    ctx.exit(1 if counts.keys() - set(allow) else 0)
+
+
+def _lint(recipe: Recipe) -> tuple[int, list[Finding]]:
+    """The number of images of all arms, and what is wrong with them; a dataset that arms share counts once."""
+    from mep.machine.engines.local import Local
+    from mep.machine.work import Work
+    from mep.stages.dataset.lint import lint
+
+    datasets = {repr(experiment.dataset): experiment.dataset for experiment in recipe.arms.values()}
+    engine = Local(kind="local", workers=recipe.machine.engine.workers)
+    machine = recipe.machine.model_copy(update={"engine": engine})
+    findings: dict[Finding, None] = {}
+    n_images = 0
+    for dataset in datasets.values():
+        with tempfile.TemporaryDirectory() as folder:
+            n, problems = lint(dataset, Work(folder=Path(folder), machine=machine))
+        n_images += n
+        findings |= dict.fromkeys(problems)
+    return n_images, list(findings)
+
+
+def _show(findings: list[Finding], counts: Counter[str]) -> None:
+    """The first findings of every check, and how many more there are."""
+    first = {check: [each for each in findings if each.check == check][:SHOWN] for check in counts}
+    rows = [asdict(finding) for finding in findings if finding in first[finding.check]]
+    rows += [
+        {"check": check, "detail": f"... and {n - SHOWN} more (--json shows all)"}
+        for check, n in counts.items()
+        if n > SHOWN
+    ]
+    show_rows(rows, ["check", "image", "detail"])
+
+
+def _write_excluded(findings: list[Finding], file: Path) -> None:
+    from mep.machine.files import write_text
+
+    ids = sorted({finding.image for finding in findings if finding.excluded})
+    write_text(file, "".join(f"{image_id}\n" for image_id in ids))
+    tell(f"{len(ids)} images to leave out are in {file}; name it in the recipe: dataset: {{exclude: {file}}}")

@@ -1,10 +1,19 @@
-import json
+from __future__ import annotations
+
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from mep.cli.commands._shared import JSON, RECIPE, SET, load, open_store
+from mep.cli.console import err, listing, plain_table, safe, show_json, show_rows, size
+
+if TYPE_CHECKING:
+    from mep.runner.forecast import ArmForecast, Forecast
+    from mep.runner.plan import Plan
+
+COLOURS = {"reuse": "dim", "run": "green", "continue": "yellow"}
 
 
 @click.command()
@@ -18,20 +27,64 @@ def command(
     ctx: click.Context, runs: Path, recipe: Path, overrides: tuple[str, ...], as_json: bool, exit_code: bool
 ) -> None:
     """Say what a run would reuse, run or continue and why, and what it asks for."""
-    from mep.cli.console import show, show_forecast, show_plan
     from mep.runner.forecast import forecast
     from mep.runner.plan import make_plan
 
     store = open_store(runs)
-    found = make_plan(load(recipe, overrides), store)
-    ahead = forecast(found, store)
+    plan = make_plan(load(recipe, overrides), store)
+    ahead = forecast(plan, store)
     if as_json:
         names = ("artifact_id", "arms", "status", "why")
-        rows = [{"stage": task.stage.name} | {name: getattr(task, name) for name in names} for task in found.tasks]
-        lacks = [lack.message for lack in found.lacks]
-        show(json.dumps({"stages": rows, "lacks": lacks, **asdict(ahead)}, indent=1))
+        rows = [{"stage": task.stage.name} | {name: getattr(task, name) for name in names} for task in plan.tasks]
+        show_json({"stages": rows, "lacks": [lack.message for lack in plan.lacks], **asdict(ahead)})
     else:
-        show_plan(found)
-        show_forecast(ahead)
-    if exit_code and found.count("reuse") < len(found.tasks):
+        _show_plan(plan)
+        _show_forecast(ahead)
+    if exit_code and plan.count("reuse") < len(plan.tasks):
         ctx.exit(10)
+
+
+def _show_plan(plan: Plan) -> None:
+    table = plain_table()
+    for name in ("stage", "arms", "", "why"):
+        table.add_column(name)
+    for task in plan.tasks:
+        arms = "all" if len(task.arms) == len(plan.recipe.arms) else _few(task.arms)
+        status = f"[{COLOURS[task.status]}]{task.status}[/]"
+        table.add_row(task.stage.name, safe(arms), status, safe(task.why))
+    listing().print(table)
+    for lack in plan.lacks:
+        err().print(f"[yellow]{safe(lack.message)}[/]\n  [dim]hint:[/] {safe(lack.hint)}")
+
+
+def _show_forecast(forecast: Forecast) -> None:
+    """What a run asks for, below its plan."""
+    console = listing()
+    rows = [_row(arm) for arm in forecast.arms]
+    console.print()
+    show_rows(rows, list(rows[0]))
+    console.print()
+    if forecast.untimed:
+        cost = f"time not known: {_few(forecast.untimed)} did not run here yet"
+    else:
+        cost = f"about {forecast.time_s or 0:.0f} s and {(forecast.memory_mb or 0) / 1000:.1f} GB of memory, as before"
+    disk = f"{size(forecast.disk_bytes)} of disk for latents and samples, beside models and checkpoints"
+    console.print(safe(f"asks for {disk}; {cost}"))
+    for field, download in forecast.downloads.items():
+        n_bytes = "size unknown, the hub does not answer" if download.bytes is None else size(download.bytes)
+        what = f"{download.id} (revision {download.revision}, {n_bytes})"
+        console.print(safe(f"downloads {what} for {field.partition(':')[0]}"))
+    for note in forecast.notes:
+        console.print(f"[yellow]note:[/] {safe(note)}")
+
+
+def _row(arm: ArmForecast) -> dict[str, object]:
+    """One arm as a row; where its clusters are not there yet, its counts are upper bounds."""
+    row = {name: "-" if value is None else value for name, value in asdict(arm).items() if name != "are_known"}
+    if not arm.are_known:
+        row |= {name: f"<= {row[name]}" for name in ("prompts", "samples") if row[name] != "-"}
+    return row
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names) if len(names) <= 4 else f"{names[0]} ... {names[-1]} ({len(names)})"

@@ -1,10 +1,10 @@
-import json
 import time
 from pathlib import Path
 
 import click
 
 from mep.cli.commands._shared import JSON, RUN, open_store
+from mep.cli.console import show_json
 
 
 @click.command()
@@ -15,13 +15,13 @@ from mep.cli.commands._shared import JSON, RUN, open_store
 @click.pass_obj
 def command(runs: Path, run_id: str | None, every_s: float, once: bool, as_json: bool) -> None:
     """Watch a run from another terminal: stages, time left, loss, memory; ends when the run does."""
-    from mep.cli.console import live, show
+    from mep.cli.screen import live
     from mep.report.live import as_lines, as_rich, snapshot
 
     store = open_store(runs, must_exist=True)
     found = snapshot(store, run_id)
     if as_json:
-        show(json.dumps(found.as_data(), indent=1))
+        show_json(found.as_data())
         return
     with live() as draw:
         while True:
