@@ -175,7 +175,7 @@ def sparkline(values: list[float], width: int = WIDE) -> str:
 
 def as_lines(found: Snapshot) -> list[str]:
     """The moment in plain lines."""
-    from mep.report.page.html import seconds
+    from mep.report.text import seconds
 
     memory = f", {found.memory_mb / 1000:.2f} GB" if found.memory_mb is not None else ""
     lines = [f"{plain(found.run_id)}  {found.state}, {seconds(found.elapsed_s)}{memory}"]
@@ -193,7 +193,7 @@ def as_lines(found: Snapshot) -> list[str]:
 
 
 def _at(own: Now) -> str:
-    from mep.report.page.html import seconds
+    from mep.report.text import seconds
 
     share = f"{own.done}/{own.total}, " if own.total else ""
     left = f", about {seconds(own.left_s)} left" if own.left_s is not None else ""

@@ -1,9 +1,10 @@
-"""Numbers and names as a reader wants them: rounded to what is known, and never taken for markup."""
+"""Numbers and names as a reader wants them: rounded to what is certain, and never taken for markup."""
 
 import math
 import re
 import unicodedata
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Protocol
 
 from mep.config import canonical_json
 
@@ -58,13 +59,13 @@ def p_text(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
 
 
-def difference_text(found: Span, scale: float = 1) -> str:
-    return rounded(found.value * scale, found.se * scale, signed=True)
+def difference_text(delta: Span, scale: float = 1) -> str:
+    return rounded(delta.value * scale, delta.se * scale, signed=True)
 
 
-def interval_text(found: Span, scale: float = 1) -> str:
+def interval_text(delta: Span, scale: float = 1) -> str:
     """Both ends of the interval, to the same digit as the difference."""
-    return " to ".join(rounded(end * scale, found.se * scale, signed=True) for end in (found.low, found.high))
+    return " to ".join(rounded(end * scale, delta.se * scale, signed=True) for end in (delta.low, delta.high))
 
 
 def _decimals(guide: float | None, digits: int) -> int:
@@ -84,7 +85,7 @@ def _fixed(value: float, decimals: int, signed: bool) -> str:
     return text.replace("-", MINUS) if value < 0 else f"+{text}" if signed else text
 
 
-def plain(value: Any) -> str:
+def plain(value: object) -> str:
     """A value as one line of text: control characters, and those that turn the writing direction, are spelled out."""
     text = value if isinstance(value, str) else "–" if value is None else canonical_json(value)
     return "".join(_spelled_out(character) if _misleads(character) else character for character in text)
@@ -103,7 +104,7 @@ def clipped(text: str, longest: int = LONGEST) -> str:
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
-def shortened(values: dict[str, Any], longest: int = LONGEST) -> dict[str, str]:
+def shortened(values: Mapping[str, object], longest: int = LONGEST) -> dict[str, str]:
     """Values of one field in several arms, short enough for a table: a long beginning that they share is left out."""
     texts = {arm: "null" if value is None else plain(value) for arm, value in values.items()}
     if max(map(len, texts.values())) > longest and len(set(texts.values())) > 1:
@@ -121,10 +122,29 @@ def _shared_words(texts: list[str]) -> int:
 
 
 def in_markdown(text: str) -> str:
-    """Text that Markdown shows as it is, in a table cell or outside of one."""
+    """Text that Markdown shows as it is, in a table cell or outside of a table."""
     return MARKDOWN.sub(r"\\\1", text)
 
 
 def listed(names: list[str]) -> str:
     """a; a and b; a, b and c."""
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]])) if names else ""
+
+
+def seconds(value: float | None) -> str:
+    """4.2 s, 3 min 07 s, 2 h 05 min."""
+    if value is None:
+        return "–"
+    if value < 99.95:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def memory(megabytes: float | None) -> str:
+    return "–" if megabytes is None else f"{megabytes / 1000:.2f} GB"
+
+
+def fact(value: object) -> str:
+    """A count with its thousands set apart, anything else as it is."""
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else plain(value)

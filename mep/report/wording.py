@@ -80,5 +80,5 @@ FLAGS = {
 }
 """Flag of a number -> what it means."""
 
-UNTOLD = ("no_value",)
+SILENT_FLAGS = ("no_value",)
 """Flags of numbers that there is nothing to say about: a gap that is no lack."""

@@ -84,6 +84,11 @@ class Database:
         with self._told():
             return list(self._db.query(sql, values))
 
+    def tuples(self, sql: str, *values: Any) -> Iterator[tuple[Any, ...]]:
+        """Rows one by one, without a dictionary each: for results of a hundred thousand rows."""
+        with self._told():
+            yield from self._db.conn.execute(sql, values)
+
     def close(self) -> None:
         self._db.conn.close()
 

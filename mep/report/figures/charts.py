@@ -1,17 +1,15 @@
-"""Figures as inline SVG: no library, no script, colours from the page's style sheet."""
+"""Charts of the page as inline SVG: a few kB each, in the page's own colours, which follow the reader's dark mode.
 
-from __future__ import annotations
+Figures for papers are drawn by matplotlib, whose SVG is ten times as large and has its colours fixed.
+"""
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from markupsafe import Markup, escape
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from mep.report.figures.curves import Curve
 
 N_COLOURS = 8
 """Colours and dash patterns of the style sheet, `.c0` to `.c7`; the ninth arm begins again."""
@@ -26,82 +24,69 @@ WIDTH, HEIGHT = 520, 240
 LEFT, RIGHT, TOP, BOTTOM = 48, 12, 34, 34
 
 
-@dataclass(frozen=True)
-class Curve:
-    """A named series over steps; `colour` counts from 0."""
-
-    name: str
-    steps: NDArray[np.float64]
-    values: NDArray[np.float64]
-    colour: int
-
-
-def running_mean(values: NDArray[np.float64], window: int) -> NDArray[np.float64]:
-    """float64 (n - window + 1,): means of `window` values in a row."""
-    sums = np.concatenate([[0.0], np.cumsum(values)])
-    return (sums[window:] - sums[:-window]) / window
-
-
-def window_for(n: int) -> int:
-    """Steps that a running mean covers: a twenty-fifth of the training, at most 200."""
-    return max(1, min(200, n // 25))
-
-
-def smoothed(name: str, losses: Sequence[tuple[float, float]], colour: int) -> Curve:
-    """A curve of running means, each drawn at the last step that it covers.
-
-    losses      (step, value) pairs in order
-    """
-    steps, values = (np.array(column, dtype=np.float64) for column in zip(*losses, strict=True))
-    window = window_for(len(values))
-    return _thinned(Curve(name, steps[window - 1 :], running_mean(values, window), colour))
-
-
-def _thinned(curve: Curve) -> Curve:
+def thinned(curve: Curve) -> Curve:
+    """At most so many points as can be told apart, both ends among them."""
     kept = np.unique(np.linspace(0, len(curve.steps) - 1, MOST_POINTS).round().astype(int))
     return Curve(curve.name, curve.steps[kept], curve.values[kept], curve.colour)
 
 
+class _Axes:
+    """Positions in the chart of steps and values, and the numbers written beside them."""
+
+    def __init__(self, curves: Sequence[Curve]):
+        values = np.concatenate([curve.values for curve in curves])
+        low, high = float(values.min()), float(values.max())
+        self.last_step = max(float(curve.steps[-1]) + 1 for curve in curves)
+        self.logarithmic = low > 0 and high / low > LOG_FROM
+        self.ticks = _log_ticks(low, high) if self.logarithmic else _ticks(low, high)
+        self.scale = math.log if self.logarithmic else float
+        self.low, self.high = self.scale(min(low, self.ticks[0])), self.scale(max(high, self.ticks[-1]))
+
+    def x(self, step: float) -> float:
+        return LEFT + (WIDTH - LEFT - RIGHT) * step / self.last_step
+
+    def y(self, value: float) -> float:
+        return TOP + (HEIGHT - TOP - BOTTOM) * (self.high - self.scale(value)) / ((self.high - self.low) or 1)
+
+
 def line_chart(curves: Sequence[Curve], *, label: str, description: str, over: str = "steps") -> Markup:
     """Curves over the steps of a training, or something else; the axis is logarithmic where values differ much."""
-    values = np.concatenate([curve.values for curve in curves])
-    low, high, last = float(values.min()), float(values.max()), max(float(curve.steps[-1]) + 1 for curve in curves)
-    logarithmic = low > 0 and high / low > LOG_FROM
-    ticks = _log_ticks(low, high) if logarithmic else _ticks(low, high)
-    low, high = min(low, ticks[0]), max(high, ticks[-1])
-    scale = math.log if logarithmic else float
-
-    def x(step: float) -> float:
-        return LEFT + (WIDTH - LEFT - RIGHT) * step / last
-
-    def y(value: float) -> float:
-        span = (scale(high) - scale(low)) or 1
-        return TOP + (HEIGHT - TOP - BOTTOM) * (scale(high) - scale(value)) / span
-
+    curves = [thinned(curve) for curve in curves]
+    axes = _Axes(curves)
+    axis = f"{label}, logarithmic, over {over}" if axes.logarithmic else f"{label} over {over}"
     parts = [
         f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(description)}" '
-        'xmlns="http://www.w3.org/2000/svg">'
+        'xmlns="http://www.w3.org/2000/svg">',
+        *(_value_tick(tick, axes) for tick in axes.ticks),
+        *(_step_tick(tick, axes) for tick in _ticks(0, axes.last_step) if tick <= axes.last_step),
+        # the baseline comes last: dashed, it lets a curve below it be seen
+        *(_polyline(curve, axes) for curve in reversed(curves)),
+        f'<text class="tick" x="0" y="14">{escape(axis)}</text></svg>',
     ]
-    for tick in ticks:
-        parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>')
-        parts.append(f'<text class="tick" x="{LEFT - 8}" y="{y(tick) + 4:.1f}" text-anchor="end">{tick:g}</text>')
-    for tick in _ticks(0, last):
-        if tick <= last:
-            anchor = "end" if x(tick) > WIDTH - RIGHT - 20 else "middle"
-            parts.append(
-                f'<text class="tick" x="{x(tick):.1f}" y="{HEIGHT - 12}" text-anchor="{anchor}">{tick:g}</text>'
-            )
-    for curve in reversed(curves):  # the baseline comes last: dashed, it lets a curve below it be seen
-        points = " ".join(
-            f"{x(step):.1f},{y(value):.1f}" for step, value in zip(curve.steps, curve.values, strict=True)
-        )
-        parts.append(
-            f'<polyline class="curve c{curve.colour % N_COLOURS}" points="{points}"><title>{escape(curve.name)}'
-            "</title></polyline>"
-        )
-    axis = f"{label}, logarithmic, over {over}" if logarithmic else f"{label} over {over}"
-    parts.append(f'<text class="tick" x="0" y="14">{escape(axis)}</text></svg>')
     return Markup("".join(parts))
+
+
+def _value_tick(tick: float, axes: _Axes) -> str:
+    y = axes.y(tick)
+    return (
+        f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
+        f'<text class="tick" x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{tick:g}</text>'
+    )
+
+
+def _step_tick(tick: float, axes: _Axes) -> str:
+    x = axes.x(tick)
+    anchor = "end" if x > WIDTH - RIGHT - 20 else "middle"
+    return f'<text class="tick" x="{x:.1f}" y="{HEIGHT - 12}" text-anchor="{anchor}">{tick:g}</text>'
+
+
+def _polyline(curve: Curve, axes: _Axes) -> str:
+    steps_and_values = zip(curve.steps, curve.values, strict=True)
+    points = " ".join(f"{axes.x(step):.1f},{axes.y(value):.1f}" for step, value in steps_and_values)
+    return (
+        f'<polyline class="curve c{curve.colour % N_COLOURS}" points="{points}"><title>{escape(curve.name)}'
+        "</title></polyline>"
+    )
 
 
 def _ticks(low: float, high: float) -> list[float]:
@@ -117,8 +102,8 @@ def _log_ticks(low: float, high: float) -> list[float]:
     """1, 2 and 5 times powers of ten, from at most `low` to at least `high`."""
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     all_ticks = [times * 10.0**power for power in powers for times in (1, 2, 5)]
-    first = max(place for place, tick in enumerate(all_ticks) if tick <= low)
-    last = min((place for place, tick in enumerate(all_ticks) if tick >= high), default=len(all_ticks) - 1)
+    first = max(number for number, tick in enumerate(all_ticks) if tick <= low)
+    last = min((number for number, tick in enumerate(all_ticks) if tick >= high), default=len(all_ticks) - 1)
     return all_ticks[first : last + 1]
 
 

@@ -1,58 +1,99 @@
-"""Loss curves of a report: of the autoencoder where a run trained one, and of the denoiser of every arm."""
+"""Curves over the steps of a training, or over something else: for the page and for papers alike."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mep.artifacts import BaseModel, Model
-from mep.report.data.runs import Report
-from mep.report.figures.charts import Curve, line_chart, smoothed, window_for
+from mep.report.data.artifacts import ArtifactT
+from mep.report.data.runs import Report, Shared
 from mep.report.text import listed
-
-Logs = list[tuple[list[str], list[dict[str, Any]]]]
-"""Arms that share a training, and the lines of its log."""
+from mep.store.database import Row
 
 
-def charts(report: Report) -> list[dict[str, Any]]:
-    """A chart for every kind of loss that was written down."""
-    logs: dict[str, Logs] = {
-        "Autoencoder": [(arms, base.losses) for arms, base in report.sharing(BaseModel)],
-        "UNet": [(arms, model.losses) for arms, model in report.sharing(Model)],
+@dataclass(frozen=True)
+class Curve:
+    """A named series over steps; `colour` counts from 0."""
+
+    name: str
+    steps: NDArray[np.float64]
+    values: NDArray[np.float64]
+    colour: int
+
+
+@dataclass(frozen=True)
+class CurveSet:
+    """Curves that belong into one chart.
+
+    windows     steps that the running means of the curves cover; empty where the curves are as they were written
+    """
+
+    title: str
+    label: str
+    curves: list[Curve]
+    windows: list[int]
+
+
+def loss_curves(report: Report) -> list[CurveSet]:
+    """Running means of the losses, of the autoencoder where a run trained it and of the denoiser of every arm."""
+    kinds = {
+        "Autoencoder": _losses(report, report.shared(BaseModel), lambda base: base.losses),
+        "UNet": _losses(report, report.shared(Model), lambda model: model.losses),
     }
-    drawn = [_chart(title, report, found) for title, found in logs.items() if any(losses for _, losses in found)]
-    watched = [(arms, model.validation) for arms, model in report.sharing(Model)]
-    return [*drawn, *_validation(report, [(arms, rows) for arms, rows in watched if len(rows) > 1])]
-
-
-def _validation(report: Report, logs: Logs) -> Iterator[dict[str, Any]]:
-    """The denoising loss on validation images, which arms of one base can be compared by."""
-    places = {arm.name: place for place, arm in enumerate(report.arms)}
-    curves = []
-    for arms, rows in logs:
-        steps, values = (np.array([row[name] for row in rows], dtype=np.float64) for name in ("step", "loss"))
-        curves.append(Curve(listed(arms), steps, values, places[arms[0]]))
-    if curves:
-        about = f"validation loss of {listed([one.name for one in curves])}"
-        svg = line_chart(curves, label="loss on validation images", description=about)
-        yield {"title": "UNet on validation images", "svg": svg, "curves": curves, "windows": []}
-
-
-def _chart(title: str, report: Report, logs: Logs) -> dict[str, Any]:
-    places = {arm.name: place for place, arm in enumerate(report.arms)}
-    curves = [
-        smoothed(
-            "all arms" if len(arms) == len(report.arms) > 1 else listed(arms),
-            [(row["step"], row["loss"]) for row in losses],
-            places[arms[0]],
+    return [
+        CurveSet(
+            title=title,
+            label="loss",
+            curves=[smoothed(name, steps, losses, colour) for name, steps, losses, colour in logs],
+            windows=sorted({window_for(len(losses)) for _, _, losses, _ in logs}),
         )
-        for arms, losses in logs
-        if losses
+        for title, logs in kinds.items()
+        if logs
     ]
-    svg = line_chart(curves, label="loss", description=f"{title} loss of {listed([one.name for one in curves])}")
-    return {
-        "title": title,
-        "svg": svg,
-        "curves": curves,
-        "windows": sorted({window_for(len(losses)) for _, losses in logs if losses}),
-    }
+
+
+def _losses(
+    report: Report, shared: Sequence[Shared[ArtifactT]], losses_of: Callable[[ArtifactT], list[Row]]
+) -> list[tuple[str, NDArray[np.float64], NDArray[np.float64], int]]:
+    """Name, steps, losses and colour of every distinct training."""
+    logs = []
+    for training in shared:
+        if rows := losses_of(training.artifact):
+            everyone = len(training.arms) == len(report.arms) > 1
+            name = "all arms" if everyone else listed(training.labels)
+            logs.append((name, *_columns(rows), report.arms.index(training.first)))
+    return logs
+
+
+def validation_curves(report: Report) -> list[CurveSet]:
+    """The denoising loss on validation images, which arms of the same base can be compared by."""
+    curves = [
+        Curve(listed(shared.labels), *_columns(rows), report.arms.index(shared.first))
+        for shared in report.shared(Model)
+        if len(rows := shared.artifact.validation) > 1
+    ]
+    return [CurveSet("UNet on validation images", "loss on validation images", curves, [])] if curves else []
+
+
+def _columns(rows: Iterable[Row]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    steps, losses = zip(*((row["step"], row["loss"]) for row in rows), strict=True)
+    return np.array(steps, dtype=np.float64), np.array(losses, dtype=np.float64)
+
+
+def smoothed(name: str, steps: NDArray[np.float64], losses: NDArray[np.float64], colour: int) -> Curve:
+    """A curve of running means, each at the last step that it covers."""
+    window = window_for(len(losses))
+    return Curve(name, steps[window - 1 :], running_mean(losses, window), colour)
+
+
+def running_mean(values: NDArray[np.float64], window: int) -> NDArray[np.float64]:
+    """float64 (n - window + 1,): means of `window` values in a row."""
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    return np.asarray((sums[window:] - sums[:-window]) / window, dtype=np.float64)
+
+
+def window_for(n: int) -> int:
+    """Steps that a running mean covers: a twenty-fifth of the training, at most 200."""
+    return max(1, min(200, n // 25))

@@ -7,24 +7,28 @@ and dashes, so that a grey print is enough.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from mep.artifacts import BaseModel, Model
 from mep.machine.files import write_atomically, write_text
 from mep.report.data.runs import Report
-from mep.report.figures.charts import running_mean, window_for
-from mep.report.figures.gallery import Block, drawn, label_blocks
-from mep.report.figures.maps import embedding_maps
+from mep.report.figures.curves import CurveSet, loss_curves
+from mep.report.figures.gallery import Block, label_blocks
+from mep.report.figures.maps import REAL, Map, embedding_maps
 from mep.report.figures.pictures import pixels_of
-from mep.report.tables.comparison import Comparison
+from mep.report.figures.strips import SampleSet, Strip, sample_sets
+from mep.report.tables.comparison import Comparison, Metric
 from mep.report.tables.formats import csv_cell, csv_text
 from mep.report.tables.verdict import is_clear
 from mep.report.text import clipped, listed, p_text, plain
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Drawing
+    from matplotlib.typing import RcKeyType
+
+Cell: TypeAlias = str | int | float | None
 
 COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
 MARKERS = "osD^vPX*"
@@ -32,7 +36,7 @@ DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0,
 WIDTH_IN = 6.9
 """Two columns of most journals, 175 mm."""
 DPI = 300
-SETTINGS: dict[Any, Any] = {
+SETTINGS: "dict[RcKeyType, object]" = {
     "font.size": 8,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -46,16 +50,16 @@ MOST_METRICS, MOST_COLUMNS = 24, 8
 
 
 @dataclass(frozen=True)
-class Plate:
-    """A figure, its caption and the rows of the numbers in it."""
+class Figure:
+    """A drawing, its caption and the numbers in it, under a row of headings."""
 
     name: str
-    figure: "Figure"
+    drawing: "Drawing"
     caption: str
-    rows: list[list[Any]]
+    rows: list[list[Cell]]
 
 
-def write_figures(report: Report, folder: Path, found: Comparison) -> list[Path]:
+def write_figures(report: Report, folder: Path, comparison: Comparison) -> list[Path]:
     """Write every figure that the runs have data for; what was written, captions.md last."""
     import matplotlib
 
@@ -63,217 +67,204 @@ def write_figures(report: Report, folder: Path, found: Comparison) -> list[Path]
     written: list[Path] = []
     captions = []
     with matplotlib.rc_context({**SETTINGS, "backend": "agg"}):
-        for plate in _plates(report, found):
+        for figure in _figures(report, comparison):
             for kind in ("svg", "pdf", "png"):
-                path = folder / f"{plate.name}.{kind}"
-                dated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
-                write_atomically(path, _saver(plate.figure, kind, dated))
-                written.append(path)
-            path = folder / f"{plate.name}.csv"
-            write_text(
-                path, csv_text([[csv_cell(cell) if cell is not None else None for cell in row] for row in plate.rows])
-            )
-            written.append(path)
-            captions.append(f"**{plate.name}.** {plate.caption}")
-            plate.figure.clear()
-    path = folder / "captions.md"
-    write_text(path, "\n\n".join(captions) + "\n")
-    return [*written, path]
+                written.append(folder / f"{figure.name}.{kind}")
+                write_atomically(written[-1], _saver(figure.drawing, kind))
+            written.append(folder / f"{figure.name}.csv")
+            cells = [[csv_cell(cell) if cell is not None else None for cell in row] for row in figure.rows]
+            write_text(written[-1], csv_text(cells))
+            captions.append(f"**{figure.name}.** {figure.caption}")
+            figure.drawing.clear()
+    written.append(folder / "captions.md")
+    write_text(written[-1], "\n\n".join(captions) + "\n")
+    return written
 
 
-def _saver(figure: "Figure", kind: str, dated: dict[str, Any] | None) -> Callable[[Any], None]:
-    return lambda file: figure.savefig(file, format=kind, dpi=DPI, metadata=dated, bbox_inches="tight")
+def _saver(drawing: "Drawing", kind: str) -> Callable[[IO[bytes]], None]:
+    """Without a date, so that equal figures are equal files."""
+    undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
+    return lambda file: drawing.savefig(file, format=kind, dpi=DPI, metadata=undated, bbox_inches="tight")
 
 
-def _plates(report: Report, found: Comparison) -> Iterator[Plate]:
-    if found.metrics:
-        yield _metrics(found)
-    if found.has_differences:
-        yield _differences(found)
-    yield from _losses(report)
-    sets = drawn(report)
+def _figures(report: Report, comparison: Comparison) -> Iterator[Figure]:
+    if comparison.metrics:
+        yield _metrics(comparison)
+    if comparison.has_differences:
+        yield _differences(comparison)
+    for curve_set in reversed(loss_curves(report)):
+        yield _losses(curve_set)
+    sets = sample_sets(report)
     blocks = label_blocks(report, sets).blocks
     if sets and blocks:
         yield _samples(blocks)
     yield from _maps(report, sets)
 
 
-def _new(height_in: float, *shape: int) -> "tuple[Figure, list[Any]]":
-    from matplotlib.figure import Figure
+def _new(height_in: float, *shape: int) -> "tuple[Drawing, list[Axes]]":
+    from matplotlib.figure import Figure as Drawing
 
-    figure = Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
-    axes = figure.subplots(*(shape or (1, 1)), squeeze=False)
-    return figure, list(axes.flat)
+    drawing = Drawing(figsize=(WIDTH_IN, height_in), layout="constrained")
+    axes = drawing.subplots(*(shape or (1, 1)), squeeze=False)
+    return drawing, list(axes.flat)
 
 
 def _short(text: str) -> str:
     return clipped(plain(text), 28)
 
 
-def _metrics(found: Comparison) -> Plate:
+def _colour(number: int) -> str:
+    return COLOURS[number % len(COLOURS)]
+
+
+def _metrics(comparison: Comparison) -> Figure:
     """Every metric in a panel of its own: arms as points with their errors, references as lines."""
-    metrics = [metric for metric in found.metrics if any(one.value is not None for one in metric.arms.values())]
-    metrics = metrics[:MOST_METRICS]
+    measured = [
+        metric for metric in comparison.metrics if any(number.value is not None for number in metric.arms.values())
+    ]
+    metrics = measured[:MOST_METRICS]
     across = min(3, len(metrics)) or 1
     down = -(-len(metrics) // across) or 1
-    figure, axes = _new(0.5 + down * (0.7 + 0.16 * len(found.arms)), down, across)
-    rows: list[list[Any]] = [["metric", "arm", "value", "error"]]
-    for axis, metric in zip(axes, metrics, strict=False):
-        for place, label in enumerate(found.arms):
-            number = metric.arms.get(label)
-            if number is None or number.value is None:
-                continue
-            value, error = number.value * metric.scale, (number.se or 0) * metric.scale
-            axis.errorbar(value, -place, xerr=error, color=_colour(place), marker=MARKERS[place % 8], ms=4, capsize=2)
-            rows.append([metric.id, label, number.value, number.se])
-        for number_of, (title, number) in enumerate(metric.references.items()):
-            if number.value is not None:
-                axis.axvline(number.value * metric.scale, color="0.45", lw=0.9, ls=DASHES[1 + number_of % 7], zorder=0)
-                rows.append([metric.id, title, number.value, number.se])
-        axis.set_title(metric.title if len(found.extractors) == 1 else metric.id, fontsize=8)
-        axis.set_yticks([-place for place in range(len(found.arms))], [_short(label) for label in found.arms])
-        axis.set_ylim(-len(found.arms) + 0.5, 0.5)
-    for axis in axes[len(metrics) :]:
+    drawing, panels = _new(0.5 + down * (0.7 + 0.16 * len(comparison.arms)), down, across)
+    rows: list[list[Cell]] = [["metric", "arm", "value", "error"]]
+    for axis, metric in zip(panels, metrics, strict=False):
+        rows += _panel(axis, metric, comparison.arms)
+        axis.set_title(metric.title if len(comparison.extractors) == 1 else metric.id, fontsize=8)
+    for axis in panels[len(metrics) :]:
         axis.set_axis_off()
-    bars = "standard deviations over repeats" if _repeated(found) else "standard errors (delete-half jackknife)"
-    lines = listed(
-        [
-            f"{style} {title}"
-            for style, title in zip(("dashed", "dash-dotted", "dotted"), found.references, strict=False)
-        ]
-    )
-    caption = f"Metrics of generated against held-out real images; bars are {bars}." + (
-        f" Lines: {lines}." if lines else ""
-    )
-    return Plate("metrics", figure, caption, rows)
+    repeated = any(number.repeats for metric in comparison.metrics for number in metric.arms.values())
+    bars = "standard deviations over repeats" if repeated else "standard errors (delete-half jackknife)"
+    styles = zip(("dashed", "dash-dotted", "dotted"), comparison.references, strict=False)
+    lines = listed([f"{style} {title}" for style, title in styles])
+    caption = f"Metrics of generated against held-out real images; bars are {bars}."
+    return Figure("metrics", drawing, caption + (f" Lines: {lines}." if lines else ""), rows)
 
 
-def _repeated(found: Comparison) -> bool:
-    return any(one.repeats for metric in found.metrics for one in metric.arms.values())
+def _panel(axis: "Axes", metric: Metric, labels: Sequence[str]) -> Iterator[list[Cell]]:
+    """Draw a metric; its rows of the CSV."""
+    for line, label in enumerate(labels):
+        number = metric.arms.get(label)
+        if number is not None and number.value is not None:
+            value, error = number.value * metric.scale, (number.se or 0) * metric.scale
+            axis.errorbar(value, -line, xerr=error, color=_colour(line), marker=MARKERS[line % 8], ms=4, capsize=2)
+            yield [metric.id, label, number.value, number.se]
+    for line, (title, number) in enumerate(metric.references.items()):
+        if number.value is not None:
+            axis.axvline(number.value * metric.scale, color="0.45", lw=0.9, ls=DASHES[1 + line % 7], zorder=0)
+            yield [metric.id, title, number.value, number.se]
+    axis.set_yticks([-line for line in range(len(labels))], [_short(label) for label in labels])
+    axis.set_ylim(-len(labels) + 0.5, 0.5)
 
 
-def _colour(place: int) -> str:
-    return COLOURS[place % len(COLOURS)]
-
-
-def _differences(found: Comparison) -> Plate:
+def _differences(comparison: Comparison) -> Figure:
     """All differences to the baseline in units of their standard error, the better side to the right."""
-    metrics = [metric for metric in found.metrics if metric.differences][:MOST_METRICS]
-    others = [label for label in found.arms if label != found.baseline]
-    figure, (axis,) = _new(0.7 + 0.28 * len(metrics) * max(1, len(others)) ** 0.6)
-    rows: list[list[Any]] = [["metric", "arm", "baseline", "difference", "low", "high", "p", "clear"]]
+    metrics = [metric for metric in comparison.metrics if metric.differences][:MOST_METRICS]
+    baseline, others = comparison.baseline, [label for label in comparison.arms if label != comparison.baseline]
+    drawing, (axis,) = _new(0.7 + 0.28 * len(metrics) * max(1, len(others)) ** 0.6)
+    rows: list[list[Cell]] = [["metric", "arm", "baseline", "difference", "low", "high", "p", "clear"]]
     for line, metric in enumerate(metrics):
-        for place, label in enumerate(others):
+        _draw_differences(axis, metric, others, line)
+        for label in others:
             delta = metric.differences.get(label)
-            if delta is None or delta.se <= 0:
-                continue
-            sign = -1 if metric.better == "lower" else 1
-            y = -line + 0.25 - 0.5 * (place + 0.5) / len(others)
-            half = (delta.high - delta.low) / 2 / delta.se
-            axis.errorbar(
-                sign * delta.value / delta.se,
-                y,
-                xerr=half,
-                color=_colour(place + 1),
-                marker=MARKERS[(place + 1) % 8],
-                ms=4,
-                capsize=2,
-                mfc=_colour(place + 1) if is_clear(delta) else "white",
-                label=_short(label) if line == 0 else None,
-            )
-            rows.append(
-                [metric.id, label, found.baseline, delta.value, delta.low, delta.high, delta.p, is_clear(delta)]
-            )
+            if delta is not None and delta.se > 0:
+                interval = delta.low, delta.high
+                rows.append([metric.id, label, baseline, delta.value, *interval, delta.p, is_clear(delta)])
     axis.axvline(0, color="0.3", lw=0.8)
     axis.set_yticks([-line for line in range(len(metrics))], [metric.title for metric in metrics])
-    axis.set_xlabel(f"difference to {_short(found.baseline)} in standard errors; better to the right")
+    axis.set_xlabel(f"difference to {_short(baseline)} in standard errors; better to the right")
     if len(others) > 1:
         axis.legend(loc="upper left", bbox_to_anchor=(1, 1))
-    first = metrics[0]
-    example = next(((label, delta) for label, delta in first.differences.items()), None)
-    told = f" {first.title}, {plain(example[0])}: {p_text(example[1].p)}." if example else ""
-    caption = f"Differences to {plain(found.baseline)} with 95 % intervals; filled markers leave zero out.{told}"
-    return Plate("differences", figure, caption, rows)
+    label, first = next(iter(metrics[0].differences.items()))
+    caption = (
+        f"Differences to {plain(baseline)} with 95 % intervals; filled markers leave zero out. "
+        f"{metrics[0].title}, {plain(label)}: {p_text(first.p)}."
+    )
+    return Figure("differences", drawing, caption, rows)
 
 
-def _losses(report: Report) -> Iterator[Plate]:
-    kinds: dict[str, list[tuple[list[str], list[dict[str, Any]]]]] = {
-        "loss": [(arms, model.losses) for arms, model in report.sharing(Model)],
-        "autoencoder-loss": [(arms, base.losses) for arms, base in report.sharing(BaseModel)],
-    }
-    for name, logs in kinds.items():
-        logs = [(arms, losses) for arms, losses in logs if losses]
-        if not logs:
+def _draw_differences(axis: "Axes", metric: Metric, labels: Sequence[str], line: int) -> None:
+    sign = -1 if metric.better == "lower" else 1
+    for number, label in enumerate(labels):
+        delta = metric.differences.get(label)
+        if delta is None or delta.se <= 0:
             continue
-        figure, (axis,) = _new(2.4)
-        rows: list[list[Any]] = [["arm", "step", "running mean of the loss"]]
-        for place, (arms, losses) in enumerate(logs):
-            window = window_for(len(losses))
-            values = running_mean(np.array([row["loss"] for row in losses], dtype=np.float64), window)
-            steps = [row["step"] for row in losses][window - 1 :]
-            label = _short(listed(arms)) if len(arms) < len(report.arms) else "all arms"
-            axis.plot(steps, values, color=_colour(place), ls=DASHES[place % 8], lw=1.1, label=label)
-            rows += [[label, step, float(value)] for step, value in zip(steps, values, strict=True)]
-        axis.set_xlabel("step")
-        axis.set_ylabel("loss")
-        axis.legend()
-        windows = sorted({window_for(len(losses)) for _, losses in logs})
-        what = "Denoising" if name == "loss" else "Autoencoder"
-        yield Plate(
-            name, figure, f"{what} loss, running mean over {listed([str(one) for one in windows])} steps.", rows
+        colour = _colour(number + 1)
+        axis.errorbar(
+            sign * delta.value / delta.se,
+            -line + 0.25 - 0.5 * (number + 0.5) / len(labels),
+            xerr=(delta.high - delta.low) / 2 / delta.se,
+            color=colour,
+            marker=MARKERS[(number + 1) % 8],
+            ms=4,
+            capsize=2,
+            mfc=colour if is_clear(delta) else "white",
+            label=_short(label) if line == 0 else None,
         )
 
 
-def _samples(blocks: Sequence[Block]) -> Plate:
+def _losses(curve_set: CurveSet) -> Figure:
+    drawing, (axis,) = _new(2.4)
+    rows: list[list[Cell]] = [["arm", "step", "running mean of the loss"]]
+    for curve in curve_set.curves:
+        label, dashes = _short(curve.name), DASHES[curve.colour % 8]
+        axis.plot(curve.steps, curve.values, color=_colour(curve.colour), ls=dashes, lw=1.1, label=label)
+        rows += [[label, int(step), float(value)] for step, value in zip(curve.steps, curve.values, strict=True)]
+    axis.set_xlabel("step")
+    axis.set_ylabel("loss")
+    axis.legend()
+    name, what = ("loss", "Denoising") if curve_set.title == "UNet" else ("autoencoder-loss", "Autoencoder")
+    windows = listed([str(window) for window in curve_set.windows])
+    return Figure(name, drawing, f"{what} loss, running mean over {windows} steps.", rows)
+
+
+def _samples(blocks: Sequence[Block]) -> Figure:
     """Real and generated images of every label, a row each."""
     strips = [(block, strip) for block in blocks for strip in block.strips if strip.what != "real, training"]
-    figure, axes = _new(0.1 + len(strips) * WIDTH_IN / (MOST_COLUMNS + 1.6), len(strips), MOST_COLUMNS)
-    rows: list[list[Any]] = [["row", "column", "label", "set", "image"]]
+    drawing, panels = _new(0.1 + len(strips) * WIDTH_IN / (MOST_COLUMNS + 1.6), len(strips), MOST_COLUMNS)
+    rows: list[list[Cell]] = [["row", "column", "label", "set", "image"]]
+    for axis in panels:
+        axis.set_axis_off()
     for line, (block, strip) in enumerate(strips):
-        for column in range(MOST_COLUMNS):
-            axis = axes[line * MOST_COLUMNS + column]
-            axis.set_axis_off()
-            if column < len(strip.pictures) and strip.pictures[column].uri:
-                axis.imshow(pixels_of(strip.pictures[column]))
-                own = listed(strip.arms) or strip.what
-                rows.append([line + 1, column + 1, block.title, own, strip.pictures[column].alt])
-        own = listed([_short(label) for label in strip.arms]) or strip.what
-        axes[line * MOST_COLUMNS].text(
-            -0.08,
-            0.5,
-            f"{_short(block.title)}\n{own}",
-            transform=axes[line * MOST_COLUMNS].transAxes,
-            ha="right",
-            va="center",
-            fontsize=6,
+        axes = panels[line * MOST_COLUMNS : (line + 1) * MOST_COLUMNS]
+        for column, (axis, picture) in enumerate(zip(axes, strip.pictures, strict=False), 1):
+            if picture.uri:
+                axis.imshow(pixels_of(picture))
+                rows.append([line + 1, column, block.title, listed(strip.arms) or strip.what, picture.alt])
+        _name_row(axes[0], block, strip)
+    caption = "Held-out real and generated images of every label, evenly spread, not picked."
+    return Figure("samples", drawing, caption, rows)
+
+
+def _name_row(axis: "Axes", block: Block, strip: Strip) -> None:
+    name = f"{_short(block.title)}\n{listed([_short(label) for label in strip.arms]) or strip.what}"
+    axis.text(-0.08, 0.5, name, transform=axis.transAxes, ha="right", va="center", fontsize=6)
+
+
+def _maps(report: Report, sets: Sequence[SampleSet]) -> Iterator[Figure]:
+    for number, embedding_map in enumerate(embedding_maps(report, sets, thumbnails=False), 1):
+        yield _map(embedding_map, "map" if number == 1 else f"map-{number}")
+
+
+def _map(embedding_map: Map, name: str) -> Figure:
+    drawing, (axis,) = _new(4.2)
+    rows: list[list[Cell]] = [["image", "set", "label", "cluster", "x", "y"]]
+    axes, description = next(iter(embedding_map.axes.items()))
+    for number, origin in enumerate(dict.fromkeys(point.of for point in embedding_map.points)):
+        points = [point for point in embedding_map.points if point.of == origin]
+        xy = np.array([point.at[axes] for point in points])
+        axis.scatter(
+            xy[:, 0],
+            xy[:, 1],
+            s=9,
+            color="0.6" if origin == REAL else _colour(number),
+            marker=MARKERS[number % 8],
+            alpha=0.7,
+            lw=0,
+            label=_short(origin),
+            rasterized=len(points) > 2000,
         )
-    return Plate(
-        "samples", figure, "Held-out real and generated images of every label, evenly spread, not picked.", rows
-    )
-
-
-def _maps(report: Report, sets: Any) -> Iterator[Plate]:
-    for number, found in enumerate(embedding_maps(report, sets, thumbnails=False), 1):
-        figure, (axis,) = _new(4.2)
-        rows: list[list[Any]] = [["image", "set", "label", "cluster", "x", "y"]]
-        axes = next(iter(found.axes))
-        for place, own in enumerate(dict.fromkeys(point.own for point in found.points)):
-            points = [point for point in found.points if point.own == own]
-            xy = np.array([point.at[axes] for point in points])
-            axis.scatter(
-                xy[:, 0],
-                xy[:, 1],
-                s=9,
-                color="0.6" if own == "real" else _colour(place),
-                marker=MARKERS[place % 8],
-                alpha=0.7,
-                lw=0,
-                label=_short(own),
-                rasterized=len(points) > 2000,
-            )
-            rows += [[point.name, own, point.label, point.cluster, *point.at[axes]] for point in points]
-        axis.set_xticks([])
-        axis.set_yticks([])
-        axis.legend(markerscale=2)
-        name = "map" if number == 1 else f"map-{number}"
-        yield Plate(name, figure, f"{plain(found.title)}: {found.axes[axes]}.", rows)
+        rows += [[point.name, origin, point.label, point.cluster, *point.at[axes]] for point in points]
+    axis.set_xticks([])
+    axis.set_yticks([])
+    axis.legend(markerscale=2)
+    return Figure(name, drawing, f"{plain(embedding_map.title)}: {description}.", rows)

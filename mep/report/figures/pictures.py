@@ -29,6 +29,10 @@ QUALITY = 90
 """Of WebP: texture of tissue survives, and 64 px take 2 to 4 kB."""
 
 Read = Callable[[], "NDArray[np.uint8]"]
+"""Reads an image: uint8 (h, w, 3)."""
+
+UNREADABLE = (OSError, ValueError, SyntaxError)
+"""What Pillow raises on damaged files; a deleted file is an OSError too."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ class Pictures:
             pixels = read()
         except FileNotFoundError:
             return Picture(alt, shown_px=empty_px, instead="deleted since")
-        except (OSError, ValueError, SyntaxError):  # Pillow raises each of these on damaged files
+        except UNREADABLE:
             return Picture(alt, shown_px=empty_px, instead="unreadable now")
         side = min(self.largest_px, *pixels.shape[:2])
         data = _webp(square(pixels, side))
@@ -89,7 +93,7 @@ def affordable_px(examples: Sequence[Read], n: int, budget_bytes: float) -> int:
     for read in examples:
         try:
             readable.append(read())
-        except (OSError, ValueError, SyntaxError):
+        except UNREADABLE:
             continue  # the page says so where the picture would stand
     for side in SIDES:
         sizes = [len(_webp(square(pixels, min(side, *pixels.shape[:2])))) for pixels in readable]
@@ -109,15 +113,15 @@ def _webp(pixels: NDArray[np.uint8]) -> str:
     return data_uri(Images.fromarray(pixels)).partition(",")[2]
 
 
-def data_uri(image: Image) -> str:
+def data_uri(image: Image, quality: int = QUALITY) -> str:
     """A picture as WebP inside an address."""
     buffer = io.BytesIO()
-    image.save(buffer, "webp", quality=QUALITY, method=2)
+    image.save(buffer, "webp", quality=quality, method=2)
     return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def spread(n: int, wanted: int) -> list[int]:
-    """At most `wanted` of n positions, evenly spaced: the same ones at every call."""
+    """At most `wanted` of n positions, evenly spaced: the same at every call."""
     if n <= wanted:
         return list(range(n))
-    return [int(place) for place in np.linspace(0, n - 1, wanted).round()]
+    return [int(position) for position in np.linspace(0, n - 1, wanted).round()]

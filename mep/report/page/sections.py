@@ -1,33 +1,36 @@
-"""Sections of the page that some runs have data for: adherence, near copies, usefulness, samples over training."""
+"""Sections of the page that some runs have data for: adherence, near copies, usefulness, training."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 from markupsafe import Markup
+from numpy.typing import NDArray
 
 from mep.artifacts import Assignment, Clusters, Images, Model, Scores, TriedK, Utility
-from mep.report.data.runs import Report
-from mep.report.figures.charts import Curve, line_chart
-from mep.report.figures.gallery import Drawn, RealImages
+from mep.report.data.runs import Report, Shared
+from mep.report.figures.charts import line_chart
+from mep.report.figures.curves import Curve, CurveSet, loss_curves, validation_curves
 from mep.report.figures.pictures import Picture, Pictures, data_uri
+from mep.report.figures.strips import RealImages, SampleSet
 from mep.report.text import clipped, listed, plain
 
-PAIR_BUDGET, LOOK_BUDGET = 600_000, 1_200_000
+PAIR_BUDGET, TRAINING_BUDGET = 600_000, 1_200_000
 """Bytes of the pictures of near copies, and of samples over training."""
-N_PAIRS, N_LOOKS = 12, 8
+N_PAIRS, N_STEPS = 12, 8
 LARGEST_MATRIX = 40
-"""Clusters of a confusion matrix that is drawn; of more, the shares alone are told."""
+"""Clusters of a confusion matrix that is drawn; of more only the shares are shown."""
 
 
 @dataclass(frozen=True)
 class Confusion:
     """What images show against what their captions asked for.
 
-    rows        name of what was wanted, shares of what was found, number of images
-    ceiling     share of real held-out images that are found where they belong
+    rows            name of what was asked for, shares of what was found, number of images
+    share           of samples that are found where they belong
+    real_share      the same of real held-out images; None where there are none
     """
 
     arms: list[str]
@@ -35,112 +38,110 @@ class Confusion:
     names: list[str]
     rows: list[tuple[str, list[float], int]]
     share: float
-    ceiling: float | None
+    real_share: float | None
     n: int
 
 
 def confusions(report: Report) -> list[Confusion]:
     """Cluster and label of the samples of every arm, asked for and found."""
-    found = []
-    for arms, assignment in report.sharing(Assignment):
+    result = []
+    for shared in report.shared(Assignment):
+        assignment = shared.artifact
+        samples, real = assignment.parts["samples"], assignment.parts["heldout"]
         clusters = [str(number) for number in range(assignment.n_clusters)]
-        for kind, names, wanted, place in (("cluster", clusters, 0, 1), ("label", assignment.label_names, 2, 3)):
-            one = _confusion(assignment, arms, kind, names, wanted, place)
-            if one is not None:
-                found.append(one)
-    return found
+        for kind, names, columns in (("cluster", clusters, [0, 1]), ("label", assignment.label_names, [2, 3])):
+            asked, asked_of_real = (part[part[:, columns[0]] >= 0][:, columns] for part in (samples, real))
+            if len(asked):
+                result.append(_confusion(shared.labels, kind, names, asked, asked_of_real))
+    return result
 
 
 def _confusion(
-    assignment: Assignment, arms: list[str], kind: str, names: list[str], wanted: int, place: int
-) -> Confusion | None:
-    part = assignment.parts["samples"]
-    asked = part[part[:, wanted] >= 0]
-    if not len(asked):
-        return None
+    arms: list[str], kind: str, names: list[str], asked: NDArray[np.integer], asked_of_real: NDArray[np.integer]
+) -> Confusion:
+    """Both arrays (n, 2): what was asked for, and what was found, -1 for nothing."""
+    wanted, shown = asked.T
     counts = np.zeros((len(names), len(names) + 1))
-    np.add.at(counts, (asked[:, wanted], np.where(asked[:, place] < 0, len(names), asked[:, place])), 1)
-    real = assignment.parts["heldout"]
-    real = real[real[:, wanted] >= 0]
-    rows = [
-        (names[number], (row / row.sum()).tolist(), int(row.sum())) for number, row in enumerate(counts) if row.sum()
-    ]
+    np.add.at(counts, (wanted, np.where(shown < 0, len(names), shown)), 1)
+    rows = [(names[n], (row / row.sum()).tolist(), int(row.sum())) for n, row in enumerate(counts) if row.sum()]
     return Confusion(
         arms=arms,
         kind=kind,
         names=[*names, *(["none"] if counts[:, -1].any() else [])],
         rows=rows if len(names) <= LARGEST_MATRIX else [],
-        share=float((asked[:, wanted] == asked[:, place]).mean()),
-        ceiling=float((real[:, wanted] == real[:, place]).mean()) if len(real) else None,
+        share=float((wanted == shown).mean()),
+        real_share=float((asked_of_real[:, 0] == asked_of_real[:, 1]).mean()) if len(asked_of_real) else None,
         n=len(asked),
     )
 
 
 @dataclass(frozen=True)
-class Pairs:
-    """Samples beside the training image that comes nearest, the nearest pair first."""
+class NearCopies:
+    """Samples beside the training image that comes nearest, the nearest pair first: distance, ratio to the second."""
 
     arms: list[str]
     extractor: str
     pairs: list[tuple[Picture, Picture, float, float]]
 
 
-def near_copies(report: Report, sets: list[Drawn]) -> list[Pairs]:
+def near_copies(report: Report, sets: list[SampleSet]) -> list[NearCopies]:
     """The closest pairs of every arm in the first extractor that has some."""
-    by_arm = {one.arms[0]: one for one in sets}
-    shared = [(arms, scores) for arms, scores in report.sharing(Scores) if any(scores.closest.values())]
-    found = []
-    for arms, scores in shared:
-        extractor, closest = next((name, rows) for name, rows in scores.closest.items() if rows)
-        own = next((by_arm[arm] for arm in arms if arm in by_arm), None)
-        images = own.arm.get(Images) if own else None
-        if own is None or images is None:
-            continue
-        pictures, real = Pictures(PAIR_BUDGET / len(shared), 96), RealImages(images)
-        samples = {row["file_name"]: row for row in own.rows}
-        pairs = [
-            (
-                own.picture(samples[row["file_name"]], pictures),
-                real.picture(row["train"], pictures),
-                float(row["distance"]),
-                float(row["ratio"]),
-            )
-            for row in closest[:N_PAIRS]
-            if row["file_name"] in samples and row["train"] in real.row_of
-        ]
-        if pairs:
-            found.append(Pairs(arms, extractor, pairs))
-    return found
+    scored = [shared for shared in report.shared(Scores) if any(shared.artifact.closest.values())]
+    copies = (_near_copies(shared, sets, PAIR_BUDGET / len(scored)) for shared in scored)
+    return [found for found in copies if found is not None and found.pairs]
+
+
+def _near_copies(shared: Shared[Scores], sets: list[SampleSet], budget_bytes: float) -> NearCopies | None:
+    extractor, closest = next((name, rows) for name, rows in shared.artifact.closest.items() if rows)
+    samples = next((samples for samples in sets if samples.arms[0] in shared.labels), None)
+    images = samples.arm.get(Images) if samples else None
+    if samples is None or images is None:
+        return None
+    pictures, real = Pictures(budget_bytes, 96), RealImages(images)
+    row_of = {row["file_name"]: row for row in samples.rows}
+    pairs = [
+        (
+            samples.picture(row_of[row["file_name"]], pictures),
+            real.picture(row["train"], pictures),
+            float(row["distance"]),
+            float(row["ratio"]),
+        )
+        for row in closest[:N_PAIRS]
+        if row["file_name"] in row_of and row["train"] in real.row_of
+    ]
+    return NearCopies(shared.labels, extractor, pairs)
 
 
 @dataclass(frozen=True)
-class Looks:
-    """Samples of one model from the same noise after more and more steps: (step, picture), and what the columns are."""
+class SamplesOverTraining:
+    """Samples of a model from the same noise after more and more steps: (step, picture)."""
 
     arms: list[str]
     strips: list[tuple[int, Picture]]
 
 
-def looks(report: Report) -> list[Looks]:
+def samples_over_training(report: Report) -> list[SamplesOverTraining]:
     """What every model drew while it was trained."""
-    found = []
-    shared = report.sharing(Model)
-    left = LOOK_BUDGET / max(len(shared), 1)
-    for arms, model in shared:
-        paths = sorted((model.folder / "looks").glob("*.png"))
-        chosen = sorted({round(place) for place in np.linspace(0, len(paths) - 1, N_LOOKS)}) if paths else []
-        strips, used = [], 0
-        for place in chosen:
-            if used > left:
-                break
-            picture = _strip(
-                paths[place].read_bytes(), f"samples of {listed(arms)} after step {int(paths[place].stem)}"
-            )
-            used += len(picture.uri)
-            strips.append((int(paths[place].stem), picture))
+    trainings = report.shared(Model)
+    result = []
+    for shared in trainings:
+        budget_bytes = TRAINING_BUDGET / len(trainings)
+        strips = list(_strips(shared.artifact.folder / "looks", listed(shared.labels), budget_bytes))
         if strips:
-            found.append(Looks(arms, strips))
-    return found
+            result.append(SamplesOverTraining(shared.labels, strips))
+    return result
+
+
+def _strips(folder: Path, arms: str, budget_bytes: float) -> Iterator[tuple[int, Picture]]:
+    paths, n_bytes = sorted(folder.glob("*.png")), 0
+    numbers = sorted({round(number) for number in np.linspace(0, len(paths) - 1, N_STEPS)}) if paths else []
+    for path in (paths[number] for number in numbers):
+        if n_bytes > budget_bytes:
+            return
+        step = int(path.stem)
+        picture = _strip(path.read_bytes(), f"samples of {arms} after step {step}")
+        n_bytes += len(picture.uri)
+        yield step, picture
 
 
 def _strip(data: bytes, alt: str) -> Picture:
@@ -154,10 +155,30 @@ def _strip(data: bytes, alt: str) -> Picture:
 
 
 @dataclass(frozen=True)
+class Chart:
+    """Curves, and the drawing of them."""
+
+    curve_set: CurveSet
+    svg: Markup
+
+
+def charts(report: Report) -> list[Chart]:
+    """A chart for every kind of loss that was written down."""
+    losses = [(curve_set, f"{curve_set.title} loss") for curve_set in loss_curves(report)]
+    validation = [(curve_set, "validation loss") for curve_set in validation_curves(report)]
+    return [_chart(curve_set, subject) for curve_set, subject in [*losses, *validation]]
+
+
+def _chart(curve_set: CurveSet, subject: str) -> Chart:
+    description = f"{subject} of {listed([curve.name for curve in curve_set.curves])}"
+    return Chart(curve_set, line_chart(curve_set.curves, label=curve_set.label, description=description))
+
+
+@dataclass(frozen=True)
 class Usefulness:
     """What a classifier learns from the images of every arm.
 
-    statements  arm -> the comparison of synthetic with real training images
+    statements  arms -> the comparison of synthetic with real training images
     """
 
     title: str
@@ -168,50 +189,59 @@ class Usefulness:
 
 def usefulness(report: Report) -> list[Usefulness]:
     """AUROC on held-out images over the number of real images trained on, with and without synthetic ones."""
-    places = {arm.name: place for place, arm in enumerate(report.arms)}
     shared = [
-        (arms, one) for arms, one in report.sharing(Utility) if any(row.estimate.value is not None for row in one.rows)
+        probed
+        for probed in report.shared(Utility)
+        if any(row.estimate.value is not None for row in probed.artifact.rows)
     ]
-    if not shared:
-        return []
     curves = [
         curve
-        for arms, one in shared
-        if (curve := _curve(listed(arms) + " beside real", _auroc(one, "samples"), places[arms[0]]))
+        for probed in shared
+        if (
+            curve := _curve(
+                listed(probed.labels) + " beside real",
+                _auroc(probed.artifact, "samples"),
+                report.arms.index(probed.first),
+            )
+        )
     ]
-    real = _curve("real alone", [point for _, one in shared for point in _auroc(one, "train")], 7)
+    real = _curve("real alone", [point for probed in shared for point in _auroc(probed.artifact, "train")], 7)
     curves += [real] if real else []
     statements = [
-        (arms, row.non_inferiority.statement) for arms, one in shared for row in one.rows if row.non_inferiority
+        (probed.labels, row.non_inferiority.statement)
+        for probed in shared
+        for row in probed.artifact.rows
+        if row.non_inferiority
     ]
     if not curves:
         return [Usefulness("", Markup(""), [], statements)] if statements else []
-    about = f"AUROC of {listed([curve.name for curve in curves])}"
-    svg = line_chart(curves, label="AUROC", over="real training images", description=about)
-    return [Usefulness(shared[0][1].rows[0].protocol.extractor or "", svg, curves, statements)]
+    description = f"AUROC of {listed([curve.name for curve in curves])}"
+    svg = line_chart(curves, label="AUROC", over="real training images", description=description)
+    return [Usefulness(shared[0].artifact.rows[0].protocol.extractor or "", svg, curves, statements)]
 
 
 def _auroc(utility: Utility, subject: str) -> Iterator[tuple[float, float]]:
-    """(real images trained on, AUROC); of several mixtures with as many real images the largest."""
+    """(real images trained on, AUROC) of every mixture of real and synthetic images."""
     for row in utility.rows:
         if row.metric == "auroc" and row.subject == subject and row.estimate.value is not None:
             yield float(row.training.n_train_real if row.training else 0), row.estimate.value
 
 
-def _curve(name: str, points: Any, colour: int) -> Curve | None:
-    at: dict[float, float] = {}
+def _curve(name: str, points: Iterable[tuple[float, float]], colour: int) -> Curve | None:
+    """Of several points with as many real images the highest; None of fewer than two."""
+    highest: dict[float, float] = {}
     for x, y in points:
-        at[x] = max(y, at.get(x, y))
-    if len(at) < 2:
+        highest[x] = max(y, highest.get(x, y))
+    if len(highest) < 2:
         return None
-    xs = sorted(at)
-    return Curve(name, np.array(xs), np.array([at[x] for x in xs]), colour)
+    xs = sorted(highest)
+    return Curve(name, np.array(xs), np.array([highest[x] for x in xs]), colour)
 
 
 def choices_of_k(report: Report) -> list[tuple[list[str], str, list[TriedK]]]:
     """Arms, the index and its values, where the number of clusters was chosen by one."""
     return [
-        (arms, str(clusters.curve[0]["index"]), clusters.curve)
-        for arms, clusters in report.sharing(Clusters)
-        if clusters.curve
+        (shared.labels, str(shared.artifact.curve[0]["index"]), shared.artifact.curve)
+        for shared in report.shared(Clusters)
+        if shared.artifact.curve
     ]

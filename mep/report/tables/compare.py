@@ -2,13 +2,15 @@
 
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from mep.report.data.arms import Arm, Entry, Halves, Key, differing_fields, read_arms
+from mep.report.data.arms import Arm, differing_fields, read_arms
+from mep.report.data.scores import Halves, Key, StoredScore, read_scores
 from mep.report.tables.comparison import MISSING, Comparison, Delta, Metric, Number, id_of, in_overview
 from mep.report.tables.differences import difference_of, unlike_of
 from mep.report.tables.footnotes import Footnotes
-from mep.report.tables.rows import Group, baseline_of, fields_of_rows, grouped, references_of, state_of
+from mep.report.tables.notes import notes_of
+from mep.report.tables.rows import TableRow, baseline_of, fields_of_rows, grouped, references_of, state_of
 from mep.report.tables.significance import MOST_ARMS, adjusted, permutation_p
 from mep.report.text import rounded, rounded_error
 from mep.report.wording import MEASURED, SCALES
@@ -16,9 +18,6 @@ from mep.store import Store
 
 HEADLINE_KERNEL = ("kid", "all", "heldout")
 """Metric, group and reference whose difference is also tested by permutation."""
-
-Rounding = Callable[[list[Entry], float, str], Number]
-"""Scores of a row, scale and mark -> the number."""
 
 
 def comparison(
@@ -39,37 +38,33 @@ def comparison(
 
     UsageError  no such run, baseline or field
     """
-    from mep.report.tables.notes import notes_of
-
     arms = read_arms(store, run_ids)
+    read_scores(store, arms)
     fields = differing_fields(store, arms)
-    groups = grouped(arms, fields, group_by)
-    states = {arm.run_id: arm.state for arm in arms}
-    base = baseline_of(groups, baseline, single=len(states) == 1)
-    owners = references_of(arms)
-    keys = dict.fromkeys(key for arm in arms for subject, key in arm.entries if subject == MEASURED)
-    wanted = [key for key in keys if keep is None or keep(id_of(key), in_overview(key))]
-    shown = set(wanted)
-    footnotes = Footnotes()
-    halves = Halves(store)
-    number = _rounding(precision)
-    metrics = adjusted([_metric(key, groups, base, owners, footnotes, halves, number) for key in wanted])
-    found = Comparison(
-        name=_name(store, states),
-        runs=states,
-        arms=[group.label for group in groups],
+    rows = grouped(arms, fields, group_by)
+    runs = {arm.run_id: arm.state for arm in arms}
+    base = baseline_of(rows, baseline, single=len(runs) == 1)
+    references = references_of(arms)
+    comparer = _Comparer(rows, base, references, Footnotes(), Halves(store), precision)
+    keys = dict.fromkeys(key for arm in arms for subject, key in arm.scores if subject == MEASURED)
+    kept = {key: keep is None or keep(id_of(key), in_overview(key)) for key in keys}
+    metrics = adjusted([comparer.metric(key) for key in keys if kept[key]])
+    result = Comparison(
+        name=_name(store, runs),
+        runs=runs,
+        arms=[row.label for row in rows],
         baseline=base.label if base else "",
-        states={group.label: state_of(group) for group in groups},
-        members={group.label: [f"{arm.run_id}/{arm.name}" for arm in group.arms] for group in groups},
-        fields=fields_of_rows(fields, groups),
-        references=list(owners),
+        states={row.label: state_of(row) for row in rows},
+        members={row.label: [f"{arm.run_id}/{arm.name}" for arm in row.arms] for row in rows},
+        fields=fields_of_rows(fields, rows),
+        references=list(references),
         metrics=metrics,
-        missing={group.label: group.arms[0].missing for group in groups if group.arms[0].missing},
-        footnotes=footnotes.texts(),
-        hidden=[id_of(key) for key in keys if key not in shown],
+        missing={row.label: missing for row in rows if (missing := row.arms[0].missing)},
+        footnotes=comparer.footnotes.texts(),
+        hidden=[id_of(key) for key in keys if not kept[key]],
         notes=[],
     )
-    return replace(found, notes=list(notes_of(found)))
+    return replace(result, notes=list(notes_of(result)))
 
 
 def _name(store: Store, runs: dict[str, str]) -> str:
@@ -78,75 +73,70 @@ def _name(store: Store, runs: dict[str, str]) -> str:
     return str(store.db.query("SELECT name FROM runs WHERE run_id = ?", next(iter(runs)))[0]["name"]) if runs else ""
 
 
-def _metric(
-    key: Key,
-    groups: list[Group],
-    base: Group | None,
-    owners: dict[str, tuple[Arm, str]],
-    footnotes: "Footnotes",
-    halves: Halves,
-    number: Rounding,
-) -> Metric:
-    found = {group.label: entries for group in groups if (entries := group.entries(key))}
-    firsts = {label: next(iter(entries.values())) for label, entries in found.items()}
-    measure = base.label if base and base.label in found else next(iter(found))
-    arms: dict[str, Number] = {}
-    differences: dict[str, Delta] = {}
-    refusals: dict[str, str] = {}
-    scale = SCALES.get(key[1], 1)
-    for group in groups:
-        own = found.get(group.label, {})
-        how = unlike_of(firsts[group.label], firsts[measure]) if own and group.label != measure else {}
-        if own:
-            mark = footnotes.mark(group.label, measure, how)
-            arms[group.label] = number(list(own.values()), scale, mark)
-        if base and group is not base:
-            delta = difference_of(own, found.get(base.label, {}), how, halves)
-            if (
-                isinstance(delta, Delta)
-                and not delta.n_pairs
-                and key[1:] == HEADLINE_KERNEL
-                and len(groups) <= MOST_ARMS
-            ):
-                p = permutation_p(halves.store, firsts[group.label], firsts[base.label])
-                delta = replace(delta, p_permutation=p)
-            if isinstance(delta, str):
-                refusals[group.label] = delta
-            else:
-                differences[group.label] = delta
-    references = {
-        title: number([entry], scale, "")
-        for title, (arm, subject) in owners.items()
-        if (entry := arm.entries.get((subject, key))) is not None
-    }
-    better = firsts[measure].better
-    return Metric(*key, better, scale, arms, references, differences, refusals)
+@dataclass(frozen=True, eq=False)
+class _Comparer:
+    """Compares rows, one metric after the other; all metrics share their footnotes."""
 
+    rows: list[TableRow]
+    baseline: TableRow | None
+    references: dict[str, tuple[Arm, str]]
+    footnotes: Footnotes
+    halves: Halves
+    precision: int | None
 
-def _rounding(precision: int | None) -> Rounding:
-    """Makes numbers with their text."""
-
-    def number(entries: list[Entry], scale: float, mark: str) -> Number:
-        first = entries[0]
-        values = tuple(entry.value for entry in entries if entry.value is not None)
-        value, error = first.value, first.se
-        repeated = values if len(entries) > 1 else ()
-        if len(entries) > 1:
-            value = statistics.fmean(values) if values else None
-            error = statistics.stdev(values) if len(values) > 1 else None
-        return Number(
-            value=value,
-            se=error,
-            text=MISSING
-            if value is None
-            else rounded(value * scale, error * scale if error is not None else None, precision=precision),
-            se_text="" if error is None or value is None else rounded_error(error * scale, value * scale, precision),
-            n_real=first.n_real,
-            n_fake=first.n_fake,
-            flags=tuple(first.protocol["flags"]),
-            repeats=repeated,
-            mark=mark,
-            entry=first,
+    def metric(self, key: Key) -> Metric:
+        scores = {row.label: own for row in self.rows if (own := row.scores(key))}
+        firsts = {label: next(iter(own.values())) for label, own in scores.items()}
+        standard = self.baseline.label if self.baseline and self.baseline.label in scores else next(iter(scores))
+        deviations = {label: unlike_of(first, firsts[standard]) for label, first in firsts.items()}
+        scale = SCALES.get(key[1], 1)
+        numbers = {
+            label: self._number(list(own.values()), scale, self.footnotes.mark(label, standard, deviations[label]))
+            for label, own in scores.items()
+        }
+        results: dict[str, Delta | str] = {}
+        if self.baseline:
+            of_baseline = scores.get(self.baseline.label, {})
+            for row in self.rows:
+                if row is not self.baseline:
+                    own = scores.get(row.label, {})
+                    delta = difference_of(own, of_baseline, deviations.get(row.label, {}), self.halves)
+                    results[row.label] = self._with_permutation(delta, key, own, of_baseline)
+        return Metric(
+            *key,
+            better=firsts[standard].kind.better or "",
+            scale=scale,
+            arms=numbers,
+            references={
+                title: self._number([arm.scores[subject, key]], scale)
+                for title, (arm, subject) in self.references.items()
+                if (subject, key) in arm.scores
+            },
+            differences={label: delta for label, delta in results.items() if isinstance(delta, Delta)},
+            refusals={label: reason for label, reason in results.items() if isinstance(reason, str)},
         )
 
-    return number
+    def _with_permutation(
+        self, delta: Delta | str, key: Key, own: dict[int, StoredScore], of_baseline: dict[int, StoredScore]
+    ) -> Delta | str:
+        """The difference of a single training in the headline's kernel distance gets a second p."""
+        few = len(self.rows) <= MOST_ARMS
+        if isinstance(delta, str) or delta.n_pairs or key[1:] != HEADLINE_KERNEL or not few:
+            return delta
+        p = permutation_p(self.halves.store, next(iter(own.values())), next(iter(of_baseline.values())))
+        return replace(delta, p_permutation=p)
+
+    def _number(self, scores: list[StoredScore], scale: float, mark: str = "") -> Number:
+        """One score as it is; of several their mean and standard deviation."""
+        first = scores[0]
+        value, error, repeats = first.value, first.se, tuple[float, ...]()
+        if len(scores) > 1:
+            repeats = tuple(score.value for score in scores if score.value is not None)
+            value = statistics.fmean(repeats) if repeats else None
+            error = statistics.stdev(repeats) if len(repeats) > 1 else None
+        text, error_text = MISSING, ""
+        if value is not None:
+            text = rounded(value * scale, None if error is None else error * scale, precision=self.precision)
+            if error is not None:
+                error_text = rounded_error(error * scale, value * scale, self.precision)
+        return Number(value, error, text, error_text, first, repeats, mark)

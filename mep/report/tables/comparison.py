@@ -1,11 +1,12 @@
 """The comparison as data: every metric of every arm, the difference to the baseline, and what the numbers rest on."""
 
 from dataclasses import dataclass
-from typing import Any
 
-from mep.report.data.arms import Entry, Key
+from mep.artifacts.score_row import JsonObject
+from mep.report.data.arms import FieldValues
+from mep.report.data.scores import Key, StoredScore
 from mep.report.text import plain
-from mep.report.wording import ARROWS, NAMES, OVERVIEW, UNTOLD
+from mep.report.wording import ARROWS, NAMES, OVERVIEW, SILENT_FLAGS
 
 MISSING, FAILED = "-", "!"
 """What stands in place of a number: there is none; the run failed before there was one."""
@@ -15,31 +16,36 @@ MISSING, FAILED = "-", "!"
 class Number:
     """A score as it was stored, and as tables show it; of repeated arms their mean.
 
-    se          standard error of one score, or standard deviation over repeats
-    repeats     values of the repeats; empty for one score
+    se          standard error of a single score, or standard deviation over repeats
+    score       the score as it was stored; of repeats the first
+    repeats     values of the repeats; empty for a single score
     mark        letter of a footnote that says why the number is not made like the baseline's; empty where it is
-    entry       the score as it was stored; of repeats the first
     """
 
     value: float | None
     se: float | None
     text: str
     se_text: str
-    n_real: int
-    n_fake: int
-    flags: tuple[str, ...]
+    score: StoredScore
     repeats: tuple[float, ...] = ()
     mark: str = ""
-    entry: Entry | None = None
 
     @property
-    def protocol(self) -> dict[str, Any]:
-        """Everything that was stored with it."""
-        return self.entry.row if self.entry else {}
+    def n_real(self) -> int:
+        return self.score.n_real
 
-    def stored(self, name: str) -> Any:
-        """One thing of the protocol, without making the whole of it."""
-        return self.entry.protocol.get(name) if self.entry else None
+    @property
+    def n_fake(self) -> int:
+        return self.score.n_fake
+
+    @property
+    def flags(self) -> list[str]:
+        return self.score.kind.flags
+
+    @property
+    def stored(self) -> JsonObject:
+        """Everything that was stored with it, by name."""
+        return self.score.as_json()
 
     @property
     def shown(self) -> str:
@@ -125,19 +131,21 @@ class Metric:
         """Whether it is shown where nobody chose columns."""
         return in_overview((self.extractor, self.metric, self.group, self.reference))
 
-    def touched_by(self, flag: str) -> bool:
-        """Whether a flag of its numbers concerns this metric."""
-        return flag not in UNTOLD and (flag != "rank_deficient" or self.metric.startswith("fd"))
+    def concerns(self, flag: str) -> bool:
+        """Whether a flag of its numbers says something about this metric."""
+        return flag not in SILENT_FLAGS and (flag != "rank_deficient" or self.metric.startswith("fd"))
 
     @property
     def flagged(self) -> bool:
-        """Whether some number of the metric carries a flag that touches it."""
-        return any(self.touched_by(flag) for one in self.arms.values() for flag in one.flags)
+        """Whether a number of the metric carries a flag that concerns it."""
+        return any(self.concerns(flag) for number in self.arms.values() for flag in number.flags)
 
     @property
     def best(self) -> frozenset[str]:
         """Labels with the best value of those that were made alike; none where fewer than two were, or all tie."""
-        alike = {label: one.value for label, one in self.arms.items() if one.value is not None and not one.mark}
+        alike = {
+            label: number.value for label, number in self.arms.items() if number.value is not None and not number.mark
+        }
         if len(alike) < 2 or self.better not in ARROWS:
             return frozenset()
         best = (min if self.better == "lower" else max)(alike.values())
@@ -168,7 +176,7 @@ class Comparison:
     baseline: str
     states: dict[str, str]
     members: dict[str, list[str]]
-    fields: dict[str, dict[str, Any]]
+    fields: FieldValues
     references: list[str]
     metrics: list[Metric]
     missing: dict[str, list[str]]
@@ -194,7 +202,7 @@ class Comparison:
         """Footnotes of the numbers that were not made like those they stand beside."""
         mixed: set[str] = set()
         for metric in self.metrics:
-            marks = {one.mark for one in metric.arms.values()}
+            marks = {number.mark for number in metric.arms.values()}
             mixed |= marks if len(marks) > 1 else set()
         return [text for letter, text in self.footnotes.items() if letter in mixed]
 

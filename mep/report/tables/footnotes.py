@@ -4,24 +4,27 @@ from mep.report.text import listed, plain
 
 
 class Footnotes:
-    """Letters for the ways in which numbers were not made like those they stand beside."""
+    """Gives a letter to every way in which numbers were made otherwise."""
 
     def __init__(self) -> None:
         self.letters: dict[tuple[str, str], str] = {}
         self.labels: dict[str, dict[str, None]] = {}
 
-    def mark(self, label: str, measure: str, how: dict[str, str]) -> str:
-        if not how:
+    def mark(self, label: str, standard: str, deviations: dict[str, str]) -> str:
+        """The letter of what differs from the number of the row `standard`; empty where nothing does."""
+        if not deviations:
             return ""
-        told = "; ".join(f"{words}: {values}" for words, values in how.items())
-        letter = self.letters.setdefault((measure, told), _letter(len(self.letters)))
+        description = "; ".join(f"{words}: {values}" for words, values in deviations.items())
+        letter = self.letters.setdefault((standard, description), _letter(len(self.letters)))
         self.labels.setdefault(letter, {})[label] = None
         return letter
 
     def texts(self) -> dict[str, str]:
+        """Letter -> its footnote."""
         return {
-            letter: f"{_some(list(self.labels[letter]))}: not made like {measure}, and not compared with it ({told})."
-            for (measure, told), letter in self.letters.items()
+            letter: f"{_first_few(list(self.labels[letter]))}: not made like {standard}, and not compared with it "
+            f"({description})."
+            for (standard, description), letter in self.letters.items()
         }
 
 
@@ -30,6 +33,6 @@ def _letter(number: int) -> str:
     return (_letter(number // 26 - 1) if number >= 26 else "") + chr(ord("a") + number % 26)
 
 
-def _some(labels: list[str], most: int = 6) -> str:
+def _first_few(labels: list[str], most: int = 6) -> str:
     shown = [plain(label) for label in labels[:most]]
     return listed(shown) if len(labels) <= most else f"{', '.join(shown)} and {len(labels) - most} more"

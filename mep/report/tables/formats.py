@@ -5,8 +5,10 @@ import io
 import json
 import re
 from collections.abc import Iterable
-from typing import Any
 
+from pydantic import JsonValue
+
+from mep.artifacts.score_row import JsonObject
 from mep.config import canonical_json
 from mep.report.tables.comparison import Comparison, Metric, Number
 from mep.report.tables.grid import Cell, Heading, Line, footnotes, grid
@@ -19,35 +21,38 @@ LATEX |= {character: f"\\{character}" for character in "&%$#_{}"}
 LATEX |= {MINUS: "$-$", "±": r"$\pm$", "×": r"$\times$", "↓": r"$\downarrow$", "↑": r"$\uparrow$"}
 LATEX |= {"†": r"$\dagger$", "‡": r"$\ddagger$", "³": "$^3$", "…": r"\dots{}", "–": "--", "·": r"$\cdot$"}
 
+CsvCell = str | int | float | None
+
 FORMULA = re.compile(r"^[\s\x00]*[=+\-@\t\r]")
 """Text that a spreadsheet would take for a formula."""
 
 
-def as_json(found: Comparison) -> str:
+def as_json(comparison: Comparison) -> str:
     """Every number as it was stored, with the protocol behind it, and as it is shown."""
     data = {
-        "name": found.name,
-        "runs": found.runs,
-        "state": found.state,
-        "verdict": verdict(found),
-        "baseline": found.baseline,
-        "arms": found.arms,
-        "members": found.members,
-        "fields": found.fields,
-        "scores": [_metric_as_data(metric, found) for metric in found.metrics],
-        "missing": found.missing,
-        "footnotes": found.footnotes,
-        "notes": found.notes,
+        "name": comparison.name,
+        "runs": comparison.runs,
+        "state": comparison.state,
+        "verdict": verdict(comparison),
+        "baseline": comparison.baseline,
+        "arms": comparison.arms,
+        "members": comparison.members,
+        "fields": comparison.fields,
+        "scores": [_metric_as_data(metric, comparison) for metric in comparison.metrics],
+        "missing": comparison.missing,
+        "footnotes": comparison.footnotes,
+        "notes": comparison.notes,
     }
     return json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False)
 
 
-def _metric_as_data(metric: Metric, found: Comparison) -> dict[str, Any]:
-    def data(one: Number) -> dict[str, Any]:
-        names = ("value", "se", "n_real", "n_fake", "flags", "protocol")
-        more: dict[str, Any] = {"repeats": one.repeats} if one.repeats else {}
-        more |= {"unlike": found.footnotes[one.mark]} if one.mark else {}
-        return {name: getattr(one, name) for name in names} | more | {"shown": one.shown}
+def _metric_as_data(metric: Metric, comparison: Comparison) -> JsonObject:
+    def data(number: Number) -> JsonObject:
+        row: JsonObject = {"value": number.value, "se": number.se, "n_real": number.n_real, "n_fake": number.n_fake}
+        row |= {"flags": number.flags, "protocol": number.stored}
+        row |= {"repeats": number.repeats} if number.repeats else {}
+        row |= {"unlike": comparison.footnotes[number.mark]} if number.mark else {}
+        return row | {"shown": number.shown}
 
     return {
         "id": metric.id,
@@ -57,9 +62,9 @@ def _metric_as_data(metric: Metric, found: Comparison) -> dict[str, Any]:
         "reference": metric.reference,
         "better": metric.better,
         "shown_times": metric.scale,
-        "arms": {label: data(one) for label, one in metric.arms.items()},
-        "references": {title: data(one) for title, one in metric.references.items()},
-        "best": [label for label in found.arms if label in metric.best],
+        "arms": {label: data(number) for label, number in metric.arms.items()},
+        "references": {title: data(number) for title, number in metric.references.items()},
+        "best": [label for label in comparison.arms if label in metric.best],
         "differences": {
             label: vars(delta)
             | {"p": delta.p, "shown": difference_text(delta, metric.scale)}
@@ -70,41 +75,41 @@ def _metric_as_data(metric: Metric, found: Comparison) -> dict[str, Any]:
     }
 
 
-def as_csv(found: Comparison) -> str:
+def as_csv(comparison: Comparison) -> str:
     """One line an arm or a reference, numbers to their last digit; text never begins like a formula."""
-    metrics = found.metrics
-    head: list[Any] = ["row", "runs", "state", *map(csv_cell, found.fields)]
+    metrics = comparison.metrics
+    head: list[CsvCell] = ["row", "runs", "state", *map(csv_cell, comparison.fields)]
     for metric in metrics:
-        head += [csv_cell(metric.id), *(csv_cell(f"{metric.id} {part}") for part in _parts(found))]
+        head += [csv_cell(metric.id), *(csv_cell(f"{metric.id} {part}") for part in _parts(comparison))]
     lines = [head]
-    for label in found.arms:
-        line: list[Any] = [csv_cell(label), csv_cell(" ".join(found.members[label])), found.states[label]]
-        line += [csv_cell(values[label]) if label in values else None for values in found.fields.values()]
+    for label in comparison.arms:
+        line: list[CsvCell] = [csv_cell(label), csv_cell(" ".join(comparison.members[label])), comparison.states[label]]
+        line += [csv_cell(values[label]) if label in values else None for values in comparison.fields.values()]
         for metric in metrics:
-            line += _csv_number(metric, metric.arms.get(label), label, found)
+            line += _csv_number(metric, metric.arms.get(label), label, comparison)
         lines.append(line)
-    for title in found.references:
-        line = [csv_cell(title), None, "reference", *(None for _ in found.fields)]
+    for title in comparison.references:
+        line = [csv_cell(title), None, "reference", *(None for _ in comparison.fields)]
         for metric in metrics:
-            line += _csv_number(metric, metric.references.get(title), "", found)
+            line += _csv_number(metric, metric.references.get(title), "", comparison)
         lines.append(line)
     return csv_text(lines)
 
 
-def _parts(found: Comparison) -> list[str]:
+def _parts(comparison: Comparison) -> list[str]:
     """Columns that follow a metric's own."""
-    return ["se", *(["difference", "low", "high", "p"] if found.has_differences else []), "unlike"]
+    return ["se", *(["difference", "low", "high", "p"] if comparison.has_differences else []), "unlike"]
 
 
-def _csv_number(metric: Metric, number: Number | None, label: str, found: Comparison) -> list[Any]:
+def _csv_number(metric: Metric, number: Number | None, label: str, comparison: Comparison) -> list[CsvCell]:
     cells = [number.value, number.se] if number else [None, None]
-    if found.has_differences:
+    if comparison.has_differences:
         delta = metric.differences.get(label)
         cells += [delta.value, delta.low, delta.high, delta.p] if delta else [None] * 4
-    return [*cells, csv_cell(found.footnotes[number.mark]) if number and number.mark else None]
+    return [*cells, csv_cell(comparison.footnotes[number.mark]) if number and number.mark else None]
 
 
-def csv_cell(value: Any) -> Any:
+def csv_cell(value: JsonValue) -> CsvCell:
     """A number as it is; a text that a spreadsheet shows as it is."""
     if value is None or isinstance(value, bool):
         return canonical_json(value)
@@ -114,43 +119,44 @@ def csv_cell(value: Any) -> Any:
     return f"'{text}" if FORMULA.match(text) else text
 
 
-def csv_text(lines: Iterable[list[Any]]) -> str:
+def csv_text(lines: Iterable[list[CsvCell]]) -> str:
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\n").writerows(lines)
     return buffer.getvalue()
 
 
-def long_rows(found: Comparison) -> list[dict[str, Any]]:
+def long_rows(comparison: Comparison) -> list[JsonObject]:
     """One row a number, with all of its protocol: what statistics packages read."""
     rows = []
-    for metric in found.metrics:
-        measured = [(label, label, one) for label, one in metric.arms.items()]
-        for title, label, number in [*measured, *((title, "", one) for title, one in metric.references.items())]:
+    for metric in comparison.metrics:
+        of_arms = [(label, label, number) for label, number in metric.arms.items()]
+        of_references = [(title, "", number) for title, number in metric.references.items()]
+        for title, label, number in [*of_arms, *of_references]:
             delta = metric.differences.get(label)
-            row: dict[str, Any] = {"row": title, "runs": " ".join(found.members.get(label, []))}
-            row |= number.protocol | {"value": number.value, "se": number.se}
-            row |= {"repeats": list(number.repeats) or None, "unlike": found.footnotes.get(number.mark)}
+            row: JsonObject = {"row": title, "runs": " ".join(comparison.members.get(label, []))}
+            row |= number.stored | {"value": number.value, "se": number.se}
+            row |= {"repeats": list(number.repeats) or None, "unlike": comparison.footnotes.get(number.mark)}
             row |= {"difference": delta.value, "low": delta.low, "high": delta.high} if delta else {}
             rows.append(row | ({"p": delta.p} if delta else {}))
     return rows
 
 
-def long_csv(rows: list[dict[str, Any]]) -> str:
+def long_csv(rows: list[JsonObject]) -> str:
     names = list(dict.fromkeys(name for row in rows for name in row))
     cells = [[None if row.get(name) is None else csv_cell(row[name]) for name in names] for row in rows]
     return csv_text([[csv_cell(name) for name in names], *cells])
 
 
-def as_markdown(found: Comparison, *, transpose: bool = False) -> str:
+def as_markdown(comparison: Comparison, *, transpose: bool = False) -> str:
     """A pipe table, for GitHub and everything else that knows them."""
-    laid = grid(found, transpose=transpose)
-    head = [in_markdown(laid.corner), *(in_markdown(_full(heading)) for heading in laid.headings)]
-    body = [[in_markdown(_full(line.heading)), *map(_markdown_cell, line.cells)] for line in laid.lines]
-    parts = [f"## {in_markdown(plain(found.name))}", in_markdown(" ".join(verdict(found)))]
-    if laid.headings:
-        rules = ["---", *("---:" if heading.numeric else "---" for heading in laid.headings)]
+    layout = grid(comparison, transpose=transpose)
+    head = [in_markdown(layout.corner), *(in_markdown(_full(heading)) for heading in layout.headings)]
+    body = [[in_markdown(_full(line.heading)), *map(_markdown_cell, line.cells)] for line in layout.lines]
+    parts = [f"## {in_markdown(plain(comparison.name))}", in_markdown(" ".join(verdict(comparison)))]
+    if layout.headings:
+        rules = ["---", *("---:" if heading.numeric else "---" for heading in layout.headings)]
         parts.append("\n".join("| " + " | ".join(cells) + " |" for cells in [head, rules, *body]))
-    parts.append("\n".join(f"- {in_markdown(note)}" for note in footnotes(found)))
+    parts.append("\n".join(f"- {in_markdown(note)}" for note in footnotes(comparison)))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -167,22 +173,22 @@ def _markdown_cell(cell: Cell) -> str:
     return text + mark + "".join(f"<br>{in_markdown(line)}" for line in cell.below)
 
 
-def as_latex(found: Comparison, *, transpose: bool = False) -> str:
+def as_latex(comparison: Comparison, *, transpose: bool = False) -> str:
     """A booktabs table; needs the packages booktabs and textcomp, and a UTF-8 engine for names beyond Latin."""
-    laid = grid(found, transpose=transpose)
-    columns = "l" + "".join("r" if heading.numeric else "l" for heading in laid.headings)
-    head = [_tex(laid.corner), *(_tex(_full(heading)) for heading in laid.headings)]
+    layout = grid(comparison, transpose=transpose)
+    columns = "l" + "".join("r" if heading.numeric else "l" for heading in layout.headings)
+    head = [_tex(layout.corner), *(_tex(_full(heading)) for heading in layout.headings)]
     body: list[str] = []
-    for number, line in enumerate(laid.lines):
-        if line.kind == "reference" and number and laid.lines[number - 1].kind != "reference":
+    for number, line in enumerate(layout.lines):
+        if line.kind == "reference" and number and layout.lines[number - 1].kind != "reference":
             body.append(r"\midrule")
         body += _latex_rows(line)
-    notes = [rf"\item {_tex(note)}" for note in footnotes(found)]
+    notes = [rf"\item {_tex(note)}" for note in footnotes(comparison)]
     lines = [
         "% needs \\usepackage{booktabs,textcomp}",
         r"\begin{table}",
         r"\centering",
-        rf"\caption{{{_tex(' '.join(verdict(found)))}}}",
+        rf"\caption{{{_tex(' '.join(verdict(comparison)))}}}",
         rf"\begin{{tabular}}{{{columns}}}",
         r"\toprule",
         " & ".join(head) + r" \\",

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
+
+from pydantic import JsonValue
 
 from mep.report.tables.comparison import MISSING, Comparison, Metric, Number
 from mep.report.text import difference_text, interval_text, p_text, plain, shortened
@@ -24,7 +26,7 @@ class Cell:
     below: tuple[str, ...] = ()
     best: bool = False
     mark: str = ""
-    sort: Any = None
+    sort: JsonValue = None
 
     @property
     def marked(self) -> str:
@@ -62,7 +64,7 @@ class Grid:
     headings: list[Heading]
     lines: list[Line] = field(default_factory=list)
 
-    def turned(self) -> "Grid":
+    def transposed(self) -> "Grid":
         """Rows as columns; every column then keeps its kind in its heading."""
         lines = [
             Line(heading, [line.cells[column] for line in self.lines]) for column, heading in enumerate(self.headings)
@@ -77,35 +79,39 @@ class Grid:
         return "(95 % interval)" if line.kind == "difference" else ""
 
 
-def grid(found: Comparison, *, transpose: bool = False, fields: bool = True) -> Grid:
-    """One row an arm, one below it for its difference to the baseline, one a reference; fields and metrics across."""
-    several = len(found.extractors) > 1
-    names = list(found.fields) if fields else []
-    texts = {name: shortened(found.fields[name], FIELD_WIDTH) if found.fields[name] else {} for name in names}
+def grid(comparison: Comparison, *, transpose: bool = False, fields: bool = True) -> Grid:
+    """A row for every arm, below it its difference to the baseline, then a row for every reference."""
+    several = len(comparison.extractors) > 1
+    names = list(comparison.fields) if fields else []
+    texts = {name: shortened(comparison.fields[name], FIELD_WIDTH) if comparison.fields[name] else {} for name in names}
     headings = [Heading(plain(name), name, numeric=False) for name in names]
-    headings += [Heading(one.title, one.id, plain(one.extractor) if several else "") for one in found.metrics]
-    laid = Grid("arm", headings, list(_lines(found, texts)))
-    return laid.turned() if transpose else laid
+    headings += [
+        Heading(metric.title, metric.id, plain(metric.extractor) if several else "") for metric in comparison.metrics
+    ]
+    laid_out = Grid("arm", headings, list(_lines(comparison, texts)))
+    return laid_out.transposed() if transpose else laid_out
 
 
-def _lines(found: Comparison, texts: dict[str, dict[str, str]]) -> Iterator[Line]:
+def _lines(comparison: Comparison, texts: dict[str, dict[str, str]]) -> Iterator[Line]:
     empty = [Cell("") for _ in texts]
-    best = [metric.best for metric in found.metrics]
-    for label in found.arms:
-        absent = found.absent(label)
-        own = [Cell(text.get(label, MISSING), sort=found.fields[name].get(label)) for name, text in texts.items()]
+    best = [metric.best for metric in comparison.metrics]
+    for label in comparison.arms:
+        absent = comparison.absent(label)
+        values = [
+            Cell(text.get(label, MISSING), sort=comparison.fields[name].get(label)) for name, text in texts.items()
+        ]
         numbers = [
             number_cell(metric.arms.get(label), absent, best=label in winners)
-            for metric, winners in zip(found.metrics, best, strict=True)
+            for metric, winners in zip(comparison.metrics, best, strict=True)
         ]
-        yield Line(Heading(plain(label), label), own + numbers)
-        if found.has_differences and label != found.baseline:
-            deltas = [difference_cell(metric, label) for metric in found.metrics]
-            base = f"− {plain(found.baseline)}"
+        yield Line(Heading(plain(label), label), values + numbers)
+        if comparison.has_differences and label != comparison.baseline:
+            deltas = [difference_cell(metric, label) for metric in comparison.metrics]
+            base = f"− {plain(comparison.baseline)}"
             yield Line(Heading(f"{plain(label)} {base}", label, short=base), empty + deltas, "difference")
-    for title in found.references:
-        numbers = [number_cell(metric.references.get(title), MISSING) for metric in found.metrics]
-        if any(title in metric.references for metric in found.metrics):
+    for title in comparison.references:
+        numbers = [number_cell(metric.references.get(title), MISSING) for metric in comparison.metrics]
+        if any(title in metric.references for metric in comparison.metrics):
             yield Line(Heading(title), empty + numbers, "reference")
 
 
@@ -123,9 +129,9 @@ def difference_cell(metric: Metric, label: str) -> Cell:
     return Cell(difference_text(delta, metric.scale), below, sort=delta.value)
 
 
-def footnotes(found: Comparison) -> list[str]:
+def footnotes(comparison: Comparison) -> list[str]:
     """What stands under a table: missing stages, daggers that are shown, notes."""
-    shown = {number.mark for metric in found.metrics for number in metric.arms.values()}
-    lacking = [f"{plain(label)} has no {', '.join(stages)}." for label, stages in found.missing.items()]
-    daggers = [f"†{letter} {text}" for letter, text in found.footnotes.items() if letter in shown]
-    return [*lacking, *daggers, *found.notes]
+    shown = {number.mark for metric in comparison.metrics for number in metric.arms.values()}
+    missing = [f"{plain(label)} has no {', '.join(stages)}." for label, stages in comparison.missing.items()]
+    daggers = [f"†{letter} {text}" for letter, text in comparison.footnotes.items() if letter in shown]
+    return [*missing, *daggers, *comparison.notes]

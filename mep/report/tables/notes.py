@@ -1,85 +1,74 @@
 """What the numbers of a comparison rest on, a sentence or two each."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
 
+from mep.report.tables.comparison import Comparison, Metric, Number
 from mep.report.tables.significance import holm_note
 from mep.report.text import listed, plain
 from mep.report.wording import ARROWS, EXTRACTORS, FLAGS, REFERENCES
 
-if TYPE_CHECKING:
-    from mep.report.tables.comparison import Comparison, Metric
+MOST_LISTED = 6
+"""Names in a sentence; more are counted."""
 
 
-def notes_of(found: "Comparison") -> Iterator[str]:
-    yield from _state_notes(found)
-    metrics = found.metrics
+def notes_of(comparison: Comparison) -> Iterator[str]:
+    yield from _state_notes(comparison)
+    metrics = comparison.metrics
     if not metrics:
         return
-    yield from _protocol_notes(metrics)
+    yield from _size_notes(metrics)
+    yield from _extractor_notes(metrics)
     yield from _reference_notes(metrics)
-    numbers = [number for metric in metrics for number in metric.arms.values()]
-    if any(number.repeats for number in numbers):
-        most = max(len(number.repeats) for number in numbers)
-        yield f"± of repeated arms is the standard deviation over up to {most} trainings, beside their mean."
-    elif any(number.se is not None for number in numbers):
-        yield (
-            "± is one standard error and intervals are of 95 %, by a delete-half jackknife. They say whether two sets "
-            "of images differ; one training seed cannot support a claim about the method."
-        )
+    yield from _error_notes([number for metric in metrics for number in metric.arms.values()])
     if note := holm_note(metrics):
         yield note
-    bold = "Bold: the best arm. " if any(metric.best for metric in metrics) else ""
-    if any(metric.better in ARROWS for metric in metrics):
-        yield f"{bold}↓ lower is better, ↑ higher is better."
-    if any(metric.scale == 1000 for metric in metrics):
-        yield "kid is shown times 1000; it is unbiased, so that it may be negative."
-    touched: dict[str, dict[str, None]] = {}
-    for metric in metrics:
-        for flag in (flag for one in metric.arms.values() for flag in one.flags if metric.touched_by(flag)):
-            touched.setdefault(flag, {})[metric.metric] = None
-    for flag, names in touched.items():
-        listing = listed(list(names)) if len(names) <= 6 else f"{len(names)} metrics"
-        yield f"‡ {plain(flag)}: {FLAGS.get(flag, 'flagged by the metric')} ({listing})."
-    yield from _refusal_notes(found)
+    yield from _reading_notes(metrics)
+    yield from _flag_notes(metrics)
+    yield from _refusal_notes(comparison)
 
 
-def _state_notes(found: "Comparison") -> Iterator[str]:
+def _state_notes(comparison: Comparison) -> Iterator[str]:
     for state, sign in (("failed", "! the run failed before this number was made"), ("", "- there is no such number")):
-        lacking = [label for label in found.arms if (found.states[label] == "failed") == bool(state)]
-        if any(label not in metric.arms for metric in found.metrics for label in lacking):
+        labels = [label for label in comparison.arms if (comparison.states[label] == "failed") == bool(state)]
+        if any(label not in metric.arms for metric in comparison.metrics for label in labels):
             yield f"{sign}."
 
 
-def _protocol_notes(metrics: "list[Metric]") -> Iterator[str]:
-    sizes: dict[tuple[int, int], dict[str, None]] = {}
+def _size_notes(metrics: Sequence[Metric]) -> Iterator[str]:
+    """How many images were compared."""
+    labels_of: dict[tuple[int, int], dict[str, None]] = {}
     for metric in metrics:
         for label, number in metric.arms.items():
-            sizes.setdefault((number.n_real, number.n_fake), {})[label] = None
-    if len(sizes) == 1:
-        n_real, n_fake = next(iter(sizes))
+            labels_of.setdefault((number.n_real, number.n_fake), {})[label] = None
+    if len(labels_of) == 1:
+        n_real, n_fake = next(iter(labels_of))
         yield f"Every number compares {n_fake} generated images with {n_real} held-out real ones (n_fake and n_real)."
-    elif len(sizes) <= 6:
+    elif len(labels_of) <= MOST_LISTED:
         listing = "; ".join(
-            f"{listed([plain(label) for label in labels]) if len(labels) <= 6 else f'{len(labels)} arms'} {n_fake} "
-            f"with {n_real}"
-            for (n_real, n_fake), labels in sizes.items()
+            f"{_listed_or_counted(map(plain, labels), 'arms')} {n_fake} with {n_real}"
+            for (n_real, n_fake), labels in labels_of.items()
         )
         yield f"Generated images compared with held-out real ones (n_fake and n_real): {listing}."
+
+
+def _extractor_notes(metrics: Sequence[Metric]) -> Iterator[str]:
+    """What each feature space is, once for all numbers in it."""
     seen = set()
     for metric in metrics:
         for number in metric.arms.values():
-            digest, side = number.stored("digest"), number.stored("eval_resolution")
-            if (metric.extractor, digest, side) not in seen:
-                seen.add((metric.extractor, digest, side))
-                about = EXTRACTORS.get(metric.extractor, "its numbers compare only with those of the same weights")
-                parts = {"dimensions": number.stored("d"), "px a side": side}
-                told = [f"{value} {what}" for what, value in parts.items() if value]
-                told += [f"digest {str(digest)[:8]}"] if digest else []
-                yield f"{plain(metric.extractor)} ({', '.join(told)}): {about}."
+            protocol = number.score.kind.protocol
+            space = metric.extractor, protocol.digest, protocol.eval_resolution
+            if space in seen:
+                continue
+            seen.add(space)
+            about = EXTRACTORS.get(metric.extractor, "its numbers compare only with those of the same weights")
+            sizes = {"dimensions": protocol.d, "px a side": protocol.eval_resolution}
+            parts = [f"{value} {unit}" for unit, value in sizes.items() if value]
+            parts += [f"digest {protocol.digest[:8]}"] if protocol.digest else []
+            yield f"{plain(metric.extractor)} ({', '.join(parts)}): {about}."
 
 
-def _reference_notes(metrics: "list[Metric]") -> Iterator[str]:
+def _reference_notes(metrics: Sequence[Metric]) -> Iterator[str]:
     titles = {title for metric in metrics for title in metric.references}
     if any(title.startswith(REFERENCES["train"]) for title in titles):
         yield (
@@ -93,15 +82,51 @@ def _reference_notes(metrics: "list[Metric]") -> Iterator[str]:
         )
 
 
-def _refusal_notes(found: "Comparison") -> Iterator[str]:
+def _error_notes(numbers: Sequence[Number]) -> Iterator[str]:
+    """What stands behind ±."""
+    most = max((len(number.repeats) for number in numbers), default=0)
+    if most:
+        yield f"± of repeated arms is the standard deviation over up to {most} trainings, beside their mean."
+    elif any(number.se is not None for number in numbers):
+        yield (
+            "± is one standard error and intervals are of 95 %, by a delete-half jackknife. They say whether two sets "
+            "of images differ; one training seed cannot support a claim about the method."
+        )
+
+
+def _reading_notes(metrics: Sequence[Metric]) -> Iterator[str]:
+    """How to read bold type, arrows and factors."""
+    bold = "Bold: the best arm. " if any(metric.best for metric in metrics) else ""
+    if any(metric.better in ARROWS for metric in metrics):
+        yield f"{bold}↓ lower is better, ↑ higher is better."
+    if any(metric.scale == 1000 for metric in metrics):
+        yield "kid is shown times 1000; it is unbiased, so that it may be negative."
+
+
+def _flag_notes(metrics: Sequence[Metric]) -> Iterator[str]:
+    flagged: dict[str, dict[str, None]] = {}
+    for metric in metrics:
+        flags = [flag for number in metric.arms.values() for flag in number.flags if metric.concerns(flag)]
+        for flag in flags:
+            flagged.setdefault(flag, {})[metric.metric] = None
+    for flag, names in flagged.items():
+        yield f"‡ {plain(flag)}: {FLAGS.get(flag, 'flagged by the metric')} ({_listed_or_counted(names, 'metrics')})."
+
+
+def _refusal_notes(comparison: Comparison) -> Iterator[str]:
     """Every reason once, with the metrics that it concerns; what a footnote says is not said again."""
     reasons: dict[tuple[str, str], list[str]] = {}
-    for metric in found.metrics:
+    for metric in comparison.metrics:
         for label, why in metric.refusals.items():
-            if label not in metric.arms or not metric.arms[label].mark:
+            has_footnote = label in metric.arms and metric.arms[label].mark
+            if not has_footnote and label not in comparison.missing:
                 reasons.setdefault((label, why), []).append(metric.metric)
     for (label, why), names in reasons.items():
-        if label in found.missing:
-            continue
-        concerned = "" if len(names) == len(found.metrics) else f" in {listed(list(dict.fromkeys(names)))}"
-        yield f"No difference is given for {plain(label)} and {plain(found.baseline)}{concerned}: {why}."
+        everywhere = len(names) == len(comparison.metrics)
+        concerned = "" if everywhere else f" in {listed(list(dict.fromkeys(names)))}"
+        yield f"No difference is given for {plain(label)} and {plain(comparison.baseline)}{concerned}: {why}."
+
+
+def _listed_or_counted(names: Iterable[str], noun: str) -> str:
+    names = list(names)
+    return listed(names) if len(names) <= MOST_LISTED else f"{len(names)} {noun}"

@@ -2,40 +2,40 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from mep.config import canonical_json
 from mep.errors import UsageError
-from mep.report.data.arms import Arm, Entry, Key
+from mep.report.data.arms import Arm, FieldValues
+from mep.report.data.scores import Key, StoredScore
 from mep.report.tables.comparison import MISSING
 from mep.report.text import plain
 from mep.report.wording import MEASURED, REFERENCES
 
 
 @dataclass(frozen=True, eq=False)
-class Group:
-    """Arms that share a row: one arm, or the repeats of one."""
+class TableRow:
+    """Arms that share a row: one arm, or the repeats of an arm."""
 
     label: str
     arms: list[Arm]
 
-    def entries(self, key: Key) -> dict[int, Entry]:
-        """The scores of its arms by repeat, or by place where arms of several runs share a number."""
+    def scores(self, key: Key) -> dict[int, StoredScore]:
+        """The scores of its arms by repeat, or by position where arms of several runs share a number."""
         repeats = [arm.repeat for arm in self.arms]
         numbers = repeats if len(set(repeats)) == len(repeats) else range(1, len(repeats) + 1)
         return {
-            number: arm.entries[MEASURED, key]
+            number: arm.scores[MEASURED, key]
             for number, arm in zip(numbers, self.arms, strict=True)
-            if (MEASURED, key) in arm.entries
+            if (MEASURED, key) in arm.scores
         }
 
 
-def grouped(arms: Sequence[Arm], fields: dict[str, dict[str, Any]], by: str) -> list[Group]:
-    """The rows of the table: arms that share what `by` names are one."""
+def grouped(arms: Sequence[Arm], fields: FieldValues, by: str) -> list[TableRow]:
+    """The rows of the table: arms that share what `by` names are in the same one."""
     several = len({arm.run_id for arm in arms}) > 1
     if by not in ("none", "repeats", "arm") and by not in fields:
-        known = ", ".join(["none", "repeats", "arm", *fields])
-        raise UsageError(f"cannot group by '{by}': the arms do not differ in it", hint=f"known: {known}")
+        choices = ", ".join(["none", "repeats", "arm", *fields])
+        raise UsageError(f"cannot group by '{by}': the arms do not differ in it", hint=f"known: {choices}")
 
     def label(arm: Arm) -> str:
         if by == "none":
@@ -44,67 +44,66 @@ def grouped(arms: Sequence[Arm], fields: dict[str, dict[str, Any]], by: str) -> 
             return f"{arm.run_id}/{arm.stem}" if several else arm.stem
         return arm.stem if by == "arm" else f"{by}={plain(fields[by].get(arm.label, MISSING))}"
 
-    found: dict[str, list[Arm]] = {}
+    members: dict[str, list[Arm]] = {}
     for arm in arms:
-        found.setdefault(label(arm), []).append(arm)
-    return [Group(name, members) for name, members in found.items()]
+        members.setdefault(label(arm), []).append(arm)
+    return [TableRow(name, own) for name, own in members.items()]
 
 
-def baseline_of(groups: list[Group], wanted: str | None, *, single: bool) -> Group | None:
+def baseline_of(rows: list[TableRow], wanted: str | None, *, single: bool) -> TableRow | None:
+    """The row that is asked for by its label, the beginning of it, or an arm; of a single run else the first."""
     if wanted is None:
-        return groups[0] if single and groups else None
+        return rows[0] if single and rows else None
     if wanted == "none":
         return None
-    found = [group for group in groups if group.label == wanted] or [
-        group for group in groups if wanted in (arm.name for arm in group.arms) or group.label.startswith(wanted)
+    matches = [row for row in rows if row.label == wanted] or [
+        row for row in rows if wanted in (arm.name for arm in row.arms) or row.label.startswith(wanted)
     ]
-    if len(found) == 1:
-        return found[0]
-    listing = ", ".join(group.label for group in (found or groups)[:8])
+    if len(matches) == 1:
+        return matches[0]
+    listing = ", ".join(row.label for row in (matches or rows)[:8])
     raise UsageError(
-        f"'{wanted}' is {'ambiguous' if found else 'no arm'}",
-        hint=f"{'candidates' if found else 'arms'}: {listing}",
+        f"'{wanted}' is {'ambiguous' if matches else 'no arm'}",
+        hint=f"{'candidates' if matches else 'arms'}: {listing}",
     )
 
 
-def state_of(group: Group) -> str:
-    """The worst state of the members: one failed repeat is not hidden by the others."""
-    states = {arm.state for arm in group.arms}
+def state_of(row: TableRow) -> str:
+    """The worst state of the members: a failed repeat is not hidden by the others."""
+    states = {arm.state for arm in row.arms}
     return next((state for state in ("failed", "interrupted", "running") if state in states), "done")
 
 
-def fields_of_rows(fields: dict[str, dict[str, Any]], groups: list[Group]) -> dict[str, dict[str, Any]]:
-    """Fields by row; one that differs between the repeats of a row says nothing about the row."""
-    found: dict[str, dict[str, Any]] = {}
+def fields_of_rows(fields: FieldValues, rows: list[TableRow]) -> FieldValues:
+    """Fields by row; a field that differs between the repeats of a row says nothing about the row."""
+    of_rows: FieldValues = {}
     for name, values in fields.items():
-        own = {
-            group.label: {
-                canonical_json(values[arm.label]): values[arm.label] for arm in group.arms if arm.label in values
-            }
-            for group in groups
+        distinct = {
+            row.label: {canonical_json(values[arm.label]): values[arm.label] for arm in row.arms if arm.label in values}
+            for row in rows
         }
-        if any(len(each) > 1 for each in own.values()) and all(len(group.arms) > 1 for group in groups):
+        if any(len(own) > 1 for own in distinct.values()) and all(len(row.arms) > 1 for row in rows):
             continue
         shown = {
-            label: next(iter(each.values())) if len(each) == 1 else "several" for label, each in own.items() if each
+            label: next(iter(own.values())) if len(own) == 1 else "several" for label, own in distinct.items() if own
         }
-        if len({canonical_json(value) for value in shown.values()}) > 1 or len(shown) < len(groups):
-            found[name] = shown
-    return found
+        if len({canonical_json(value) for value in shown.values()}) > 1 or len(shown) < len(rows):
+            of_rows[name] = shown
+    return of_rows
 
 
 def references_of(arms: Sequence[Arm]) -> dict[str, tuple[Arm, str]]:
-    """Title of a row -> the first arm that has it, and its subject: one row for all arms with the same numbers."""
-    subjects = dict.fromkeys(subject for arm in arms for subject, _ in arm.entries if subject != MEASURED)
-    found: dict[str, tuple[Arm, str]] = {}
+    """Title of a row -> the first arm that has it, and its subject; arms with the same numbers share a row."""
+    subjects = dict.fromkeys(subject for arm in arms for subject, _ in arm.scores if subject != MEASURED)
+    references: dict[str, tuple[Arm, str]] = {}
     for subject in subjects:
         title = REFERENCES.get(subject, plain(subject))
-        owners: dict[tuple[Any, ...], list[Arm]] = {}
+        owners: dict[tuple[tuple[Key, float | None], ...], list[Arm]] = {}
         for arm in arms:
-            own = tuple((key, one.value) for (of, key), one in arm.entries.items() if of == subject)
-            if own:
-                owners.setdefault(own, []).append(arm)
+            values = tuple((key, score.value) for (of, key), score in arm.scores.items() if of == subject)
+            if values:
+                owners.setdefault(values, []).append(arm)
         for members in owners.values():
-            own_name = members[0].label if len(members) == 1 else f"{members[0].label} and {len(members) - 1} more"
-            found[title if len(owners) == 1 else f"{title} ({own_name})"] = members[0], subject
-    return found
+            name = members[0].label if len(members) == 1 else f"{members[0].label} and {len(members) - 1} more"
+            references[title if len(owners) == 1 else f"{title} ({name})"] = members[0], subject
+    return references

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mep.evaluation.uncertainty import holm
-from mep.report.data.arms import Entry
+from mep.report.data.scores import StoredScore
 from mep.store import Store
 
 if TYPE_CHECKING:
@@ -25,45 +25,47 @@ def adjusted(metrics: Sequence[Metric]) -> list[Metric]:
     The first metric is the one that the recipe names first: it was chosen before the numbers were seen. Parts, label by
     label and so on, are not among the tests.
     """
-    secondary = [place for place, metric in enumerate(metrics) if place and metric.group == "all"]
-    found = list(metrics)
-    for label in dict.fromkeys(label for place in secondary for label in metrics[place].differences):
-        tested = [place for place in secondary if label in metrics[place].differences]
-        ps = holm([metrics[place].differences[label].p for place in tested])
-        for place, p in zip(tested, ps, strict=True):
-            own = found[place].differences
-            found[place] = replace(found[place], differences=own | {label: replace(own[label], p_holm=p)})
-    return found
+    secondary = [number for number, metric in enumerate(metrics) if number and metric.group == "all"]
+    result = list(metrics)
+    for label in dict.fromkeys(label for number in secondary for label in metrics[number].differences):
+        tested = [number for number in secondary if label in metrics[number].differences]
+        ps = holm([metrics[number].differences[label].p for number in tested])
+        for number, p in zip(tested, ps, strict=True):
+            deltas = result[number].differences
+            result[number] = replace(result[number], differences=deltas | {label: replace(deltas[label], p_holm=p)})
+    return result
 
 
 def holm_note(metrics: Sequence[Metric]) -> str:
     """What is left of the differences after Holm, in a sentence; empty where nothing was adjusted."""
-    tested = [metric for metric in metrics if any(one.p_holm is not None for one in metric.differences.values())]
-    if len(tested) < 2:
-        return ""
-    kept = [
-        f"{label} in {metric.metric} ({metric.extractor})"
-        for metric in tested
-        for label, one in metric.differences.items()
-        if one.p_holm is not None and one.p_holm <= LEVEL
+    adjusted_ps = [
+        (f"{label} in {metric.metric} ({metric.extractor})", delta.p_holm)
+        for metric in metrics
+        for label, delta in metric.differences.items()
+        if delta.p_holm is not None
     ]
-    told = f"Of the {len(tested)} metrics beside the first, adjusted together after Holm, differ at {LEVEL}: "
-    return told + (", ".join(kept) if kept else "none") + "."
+    n_tested = sum(any(delta.p_holm is not None for delta in metric.differences.values()) for metric in metrics)
+    if n_tested < 2:
+        return ""
+    significant = ", ".join(name for name, p in adjusted_ps if p <= LEVEL) or "none"
+    return (
+        f"Of the {n_tested} metrics beside the first, adjusted together after Holm, differ at {LEVEL}: {significant}."
+    )
 
 
-def permutation_p(store: Store, mine: Entry, theirs: Entry) -> float | None:
+def permutation_p(store: Store, mine: StoredScore, theirs: StoredScore) -> float | None:
     """p of the difference of two kernel distances by dealing the images of both arms out again; None without files."""
     import numpy as np
 
     from mep.evaluation.evaluate import drawn
     from mep.methods.scores.kid import permutation_p as by_permutation
 
-    extractor, root = mine.extractor, store.root / "store"
-    paths = [root / one.artifact_id / "features" / f"{extractor}.npy" for one in (mine, theirs)]
-    real = root / mine.references / extractor / "heldout.npy"
-    if not mine.references or not all(path.exists() for path in (*paths, real)):
+    protocol, folder = mine.kind.protocol, store.root / "store"
+    paths = [folder / score.artifact_id / "features" / f"{protocol.extractor}.npy" for score in (mine, theirs)]
+    real_path = folder / mine.references / str(protocol.extractor) / "heldout.npy"
+    if not mine.references or not all(path.exists() for path in (*paths, real_path)):
         return None
-    sets = [np.load(path, mmap_mode="r", allow_pickle=False) for path in (real, *paths)]
-    seed = int(mine.protocol["seed"])
-    rows = drawn(len(sets[0]), mine.n_real, seed, 0)
-    return by_permutation(np.asarray(sets[0][rows]), np.asarray(sets[1]), np.asarray(sets[2]), seed=seed)
+    real, fake_a, fake_b = (np.load(path, mmap_mode="r", allow_pickle=False) for path in (real_path, *paths))
+    seed = protocol.seed or 0
+    rows = drawn(len(real), mine.n_real, seed, 0)
+    return by_permutation(np.asarray(real[rows]), np.asarray(fake_a), np.asarray(fake_b), seed=seed)

@@ -1,8 +1,9 @@
 """The comparison for a terminal or a log: as wide as there is room, in several blocks where that is too little."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import TYPE_CHECKING
 
 from mep.report.tables.comparison import MISSING, Comparison
 from mep.report.tables.grid import Cell, Grid, Line, footnotes, grid
@@ -11,6 +12,8 @@ from mep.report.text import plain
 
 if TYPE_CHECKING:
     from rich.console import Group
+    from rich.segment import Segment, Segments
+    from rich.style import Style
 
 WIDTH = 80
 """Columns where there is no terminal to ask."""
@@ -19,20 +22,19 @@ NAME_WIDTH, HEADING_WIDTH = 26, 18
 """Characters of a line in the first column and in a heading; longer names go on in the next line."""
 
 
-def as_rich(found: Comparison, *, width: int = WIDTH, transpose: bool = False) -> "Group":
+def as_rich(comparison: Comparison, *, width: int = WIDTH, transpose: bool = False) -> "Group":
     """What the numbers say, tables of `width` columns at most, and what they rest on."""
     from rich.console import Group
     from rich.text import Text
 
-    parts: list[Any] = [Text(" ".join(verdict(found))), Text("")]
-    extractors = found.extractors
-    if extractors:
-        against = ", ".join(map(plain, extractors[:4])) + (" and more" if len(extractors) > 4 else "")
-        parts.append(Text(f"{against}, against held-out real images", style="bold"))
-    laid = grid(found, transpose=transpose)
-    if laid.headings:
-        parts += _blocks(laid, width)
-    return Group(*parts, *(Text(f"· {note}", style="dim") for note in footnotes(found)))
+    parts: list[Text | Segments] = [Text(" ".join(verdict(comparison))), Text("")]
+    if extractors := comparison.extractors:
+        spaces = ", ".join(map(plain, extractors[:4])) + (" and more" if len(extractors) > 4 else "")
+        parts.append(Text(f"{spaces}, against held-out real images", style="bold"))
+    layout = grid(comparison, transpose=transpose)
+    if layout.headings:
+        parts += _blocks(layout, width)
+    return Group(*parts, *(Text(f"· {note}", style="dim") for note in footnotes(comparison)))
 
 
 @dataclass(frozen=True)
@@ -43,27 +45,8 @@ class _Piece:
     style: str = ""
 
 
+NOTHING = _Piece("")
 Pieces = list[_Piece]
-
-
-def _blocks(laid: Grid, width: int) -> Iterator[Any]:
-    """As many columns a block as fit beside the names of the rows."""
-    from rich.cells import cell_len
-
-    name_width = min(NAME_WIDTH, max(2, width // 3))
-    names = [_folded(_row_name(line), name_width, _style(line)) for line in laid.lines]
-    names_wide = max([cell_len(laid.corner), *(cell_len(piece.text) for pieces in names for piece in pieces)])
-    columns = [_column(laid, number) for number in range(len(laid.headings))]
-    room = max(width - names_wide - GAP, 8)
-    block: list[_Column] = []
-    used = 0
-    for column in columns:
-        if block and used + column.width + GAP > room:
-            yield _drawn(laid, names, names_wide, block)
-            block, used = [], 0
-        block.append(column)
-        used += column.width + GAP
-    yield _drawn(laid, names, names_wide, block)
 
 
 @dataclass(frozen=True)
@@ -74,14 +57,35 @@ class _Column:
     numeric: bool
 
 
-def _column(laid: Grid, number: int) -> _Column:
+def _blocks(layout: Grid, width: int) -> "Iterator[Segments]":
+    """As many columns a block as fit beside the names of the rows."""
+    name_width = min(NAME_WIDTH, max(2, width // 3))
+    names = [_folded(_row_name(line), name_width, _style(line)) for line in layout.lines]
+    corner = [_Piece(layout.corner, "bold")]
+    name_column = _Column(corner, names, _widest([corner, *names]), numeric=False)
+    room = max(width - name_column.width - GAP, 8)
+    block, used = [name_column], 0
+    for number in range(len(layout.headings)):
+        column = _column(layout, number)
+        if used and used + column.width + GAP > room:
+            yield _drawn(layout, block)
+            block, used = [name_column], 0
+        block.append(column)
+        used += column.width + GAP
+    yield _drawn(layout, block)
+
+
+def _column(layout: Grid, number: int) -> _Column:
+    heading = layout.headings[number]
+    head = [*_folded(heading.above, HEADING_WIDTH, "dim"), *_folded(heading.text, HEADING_WIDTH, "bold")]
+    cells = [_cell(line.cells[number], _style(line)) for line in layout.lines]
+    return _Column(head, cells, _widest([head, *cells]), heading.numeric)
+
+
+def _widest(cells: Iterable[Pieces]) -> int:
     from rich.cells import cell_len
 
-    heading = laid.headings[number]
-    head = [*_folded(heading.above, HEADING_WIDTH, "dim"), *_folded(heading.text, HEADING_WIDTH, "bold")]
-    cells = [_cell(line.cells[number], _style(line)) for line in laid.lines]
-    widest = max(cell_len(piece.text) for pieces in [head, *cells] for piece in pieces or [_Piece("")])
-    return _Column(head, cells, widest, heading.numeric)
+    return max((cell_len(piece.text) for pieces in cells for piece in pieces), default=0)
 
 
 def _cell(cell: Cell, style: str) -> Pieces:
@@ -114,42 +118,44 @@ def _folded(text: str, width: int, style: str = "") -> Pieces:
     return [_Piece(line, style) for line in lines]
 
 
-def _drawn(laid: Grid, names: list[Pieces], names_wide: int, block: list[_Column]) -> Any:
-    """The lines of a block as one renderable: rich's own tables take seconds for ten thousand cells."""
-    from rich.cells import cell_len
+def _drawn(layout: Grid, block: list[_Column]) -> "Segments":
+    """The lines of a block. rich.Table needs 1.5 s for ten thousand cells, three times as long as this."""
     from rich.segment import Segment, Segments
+
+    segments = _row(block, [column.head for column in block])
+    segments += [Segment("─" * (sum(column.width + GAP for column in block) - GAP)), Segment.line()]
+    for number, line in enumerate(layout.lines):
+        cells = [column.cells[number] for column in block]
+        empty = all(pieces[0].text in ("", MISSING) for pieces in cells[1:] if pieces)
+        if line.kind != "reference" or not empty:
+            segments += _row(block, cells)
+    return Segments([*segments, Segment.line()])
+
+
+def _row(block: list[_Column], cells: list[Pieces]) -> "list[Segment]":
+    """The lines that a row of cells takes."""
+    from rich.cells import cell_len
+    from rich.segment import Segment
+
+    styles, segments = _styles(), []
+    for number in range(max(map(len, cells))):
+        text = ""  # neighbours without a style become a single segment
+        for pieces, column in zip(cells, block, strict=True):
+            piece = pieces[number] if number < len(pieces) else NOTHING
+            space = " " * (column.width - cell_len(piece.text))
+            before, after = (space, "") if column.numeric else ("", space)
+            text += (" " * GAP if column is not block[0] else "") + before
+            if piece.style:
+                segments += [Segment(text), Segment(piece.text, styles[piece.style])]
+                text = after
+            else:
+                text += piece.text + after
+        segments += [Segment(text.rstrip()), Segment.line()]
+    return segments
+
+
+@cache
+def _styles() -> "dict[str, Style]":
     from rich.style import Style
 
-    styles = {"bold": Style(bold=True), "dim": Style(dim=True)}
-    found: list[Segment] = []
-
-    def row(first: Pieces, cells: list[Pieces]) -> None:
-        for number in range(max(map(len, [first, *cells]))):
-            parts = [(_at(first, number), names_wide, False)]
-            parts += [
-                (_at(pieces, number), column.width, column.numeric) for pieces, column in zip(cells, block, strict=True)
-            ]
-            text = ""  # what has no style of its own becomes one segment
-            for place, (piece, wide, right) in enumerate(parts):
-                space = " " * (wide - cell_len(piece.text))
-                text += (" " * GAP if place else "") + (space if right else "")
-                if piece.style:
-                    found.extend([Segment(text), Segment(piece.text, styles[piece.style])])
-                    text = "" if right else space
-                else:
-                    text += piece.text + ("" if right else space)
-            found.extend([Segment(text.rstrip()), Segment.line()])
-
-    row([_Piece(laid.corner, "bold")], [column.head for column in block])
-    found.append(Segment("─" * (names_wide + sum(column.width + GAP for column in block))))
-    found.append(Segment.line())
-    for number, first in enumerate(names):
-        cells = [column.cells[number] for column in block]
-        if laid.lines[number].kind != "reference" or any(one[0].text not in ("", MISSING) for one in cells if one):
-            row(first, cells)
-    found.append(Segment.line())
-    return Segments(found)
-
-
-def _at(pieces: Pieces, number: int) -> _Piece:
-    return pieces[number] if number < len(pieces) else _Piece("")
+    return {"bold": Style(bold=True), "dim": Style(dim=True)}

@@ -2,9 +2,11 @@
 
 import operator
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+
+from pydantic import JsonValue
 
 from mep.errors import UsageError
 from mep.report.tables.comparison import Comparison, Metric
@@ -43,48 +45,48 @@ class View:
         bare = name.split("/")[-1]
         asked = any(bare in text for text in (*self.where, self.sort))
         patterns = [_pattern(text) for text in self.columns]
-        shown = any(one.search(name) for one in patterns) if patterns else self.everything or overview
+        shown = any(pattern.search(name) for pattern in patterns) if patterns else self.everything or overview
         return shown or asked
 
 
-def select(found: Comparison, view: View) -> Comparison:
+def select(comparison: Comparison, view: View) -> Comparison:
     """The part of a comparison that a view asks for.
 
     UsageError      a pattern, a condition or a column that means nothing here
     """
-    labels = [label for label in found.arms if all(_holds(found, label, text) for text in view.where)]
+    labels = [label for label in comparison.arms if all(_holds(comparison, label, text) for text in view.where)]
     if view.sort:
-        labels = _sorted(found, labels, view.sort)
+        labels = _sorted(comparison, labels, view.sort)
     kept = set(labels)
-    show = _chooser(found, view)
-    shown = [metric for metric in found.metrics if show(metric.id, overall=view.everything or metric.in_overview)]
-    more = len(found.metrics) - len(shown) + len(found.hidden)
+    show = _chooser(comparison, view)
+    shown = [metric for metric in comparison.metrics if show(metric.id, view.everything or metric.in_overview)]
+    more = len(comparison.metrics) - len(shown) + len(comparison.hidden)
     hidden = [f"{more} more columns, by label, cluster and prompt among them: --columns ."] if more else []
     return replace(
-        found,
+        comparison,
         arms=labels,
         fields={
             name: {label: value for label, value in values.items() if label in kept}
-            for name, values in found.fields.items()
-            if show(name, overall=True)
+            for name, values in comparison.fields.items()
+            if show(name, True)
         },
         metrics=[
             replace(metric, arms={label: metric.arms[label] for label in labels if label in metric.arms})
             for metric in shown
         ],
-        notes=[*notes_of(replace(found, metrics=shown)), *hidden],
-        missing={label: stages for label, stages in found.missing.items() if label in kept},
+        notes=[*notes_of(replace(comparison, metrics=shown)), *hidden],
+        missing={label: stages for label, stages in comparison.missing.items() if label in kept},
     )
 
 
-def _chooser(found: Comparison, view: View) -> Callable[..., bool]:
+def _chooser(comparison: Comparison, view: View) -> Callable[[str, bool], bool]:
     wanted, unwanted = ([_pattern(text) for text in texts] for texts in (view.columns, view.drop))
-    known = [*found.fields, *(metric.id for metric in found.metrics), *found.hidden]
+    names = [*comparison.fields, *(metric.id for metric in comparison.metrics), *comparison.hidden]
     for pattern in [*wanted, *unwanted]:
-        if found.metrics and not any(pattern.search(name) for name in known):
-            raise UsageError(f"no column matches '{pattern.pattern}'", hint=f"columns: {_some(known)}")
+        if comparison.metrics and not any(pattern.search(name) for name in names):
+            raise UsageError(f"no column matches '{pattern.pattern}'", hint=f"columns: {_first_few(names)}")
 
-    def show(name: str, *, overall: bool) -> bool:
+    def show(name: str, overall: bool) -> bool:
         chosen = any(pattern.search(name) for pattern in wanted) if wanted else overall
         return chosen and not any(pattern.search(name) for pattern in unwanted)
 
@@ -98,49 +100,54 @@ def _pattern(text: str) -> re.Pattern[str]:
         raise UsageError(f"'{text}' is not a regular expression: {error}") from error
 
 
-def _some(names: Sequence[str]) -> str:
+def _first_few(names: Sequence[str]) -> str:
     return ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
 
 
-def metric_named(found: Comparison, name: str) -> Metric | None:
+def metric_named(comparison: Comparison, name: str) -> Metric | None:
     """By id, or by its name in the first extractor that has it."""
-    by_id = [metric for metric in found.metrics if metric.id == name]
-    by_name = [metric for metric in found.metrics if metric.id.split("/")[-1] == name]
+    by_id = [metric for metric in comparison.metrics if metric.id == name]
+    by_name = [metric for metric in comparison.metrics if metric.id.split("/")[-1] == name]
     return next(iter(by_id or by_name), None)
 
 
-def _values(found: Comparison, name: str) -> dict[str, Any]:
+def _values(comparison: Comparison, name: str) -> Mapping[str, JsonValue]:
     """Label -> what a row has under a name: its arm, run or state, a field, or a metric."""
-    if name in ("arm", "run", "state"):
-        parts = {"arm": lambda label: found.members[label][0].split("/")[1], "state": found.states.__getitem__}
-        parts["run"] = lambda label: found.members[label][0].split("/")[0]
-        return {label: parts[name](label) for label in found.arms}
-    if name in found.fields:
-        return found.fields[name]
-    metric = metric_named(found, name)
+    if name in ("run", "arm"):
+        part = ("run", "arm").index(name)
+        return {label: comparison.members[label][0].split("/")[part] for label in comparison.arms}
+    if name == "state":
+        return {label: comparison.states[label] for label in comparison.arms}
+    if name in comparison.fields:
+        return comparison.fields[name]
+    metric = metric_named(comparison, name)
     if metric is None:
-        known = ["arm", "run", "state", *found.fields, *(metric.id for metric in found.metrics)]
-        raise UsageError(f"there is no column '{name}'", hint=f"columns: {_some(known)}")
+        names = ["arm", "run", "state", *comparison.fields, *(metric.id for metric in comparison.metrics)]
+        raise UsageError(f"there is no column '{name}'", hint=f"columns: {_first_few(names)}")
     return {label: number.value for label, number in metric.arms.items()}
 
 
-def _holds(found: Comparison, label: str, condition: str) -> bool:
+def _holds(comparison: Comparison, label: str, condition: str) -> bool:
     parts = CONDITION.match(condition)
     if parts is None:
         raise UsageError(f"'{condition}' is not a condition", hint="such as --where 'training.steps>=100'")
-    value, wanted = _values(found, parts["name"].strip()).get(label), parts["value"].strip()
-    if parts["sign"] == "~":
-        return value is not None and bool(_pattern(wanted).search(value if isinstance(value, str) else plain(value)))
+    name, sign, wanted = parts["name"].strip(), parts["sign"], parts["value"].strip()
+    value = _values(comparison, name).get(label)
+    if sign == "~":
+        return value is not None and bool(_pattern(wanted).search(_text(value)))
     number = _number(wanted)
     if isinstance(value, int | float) and not isinstance(value, bool) and number is not None:
-        return SIGNS[parts["sign"]](value, number)
-    if parts["sign"] in ("<", "<=", ">", ">="):
+        return SIGNS[sign](value, number)
+    if sign not in ("=", "!="):
         if value is None:
             return False
         if number is None or isinstance(value, str):
-            raise UsageError(f"'{condition}': {parts['name']} is {plain(value)}, which has no order with '{wanted}'")
-    text = "null" if value is None else value if isinstance(value, str) else plain(value)
-    return SIGNS[parts["sign"]](text, wanted)
+            raise UsageError(f"'{condition}': {name} is {plain(value)}, which has no order with '{wanted}'")
+    return SIGNS[sign]("null" if value is None else _text(value), wanted)
+
+
+def _text(value: JsonValue) -> str:
+    return value if isinstance(value, str) else plain(value)
 
 
 def _number(text: str) -> float | None:
@@ -150,18 +157,18 @@ def _number(text: str) -> float | None:
         return None
 
 
-def _sorted(found: Comparison, labels: list[str], column: str) -> list[str]:
+def _sorted(comparison: Comparison, labels: list[str], column: str) -> list[str]:
     """Rows without a value come last, either way round."""
     name = column.removeprefix("-")
-    values = _values(found, name)
-    metric = None if name in found.fields else metric_named(found, name)
+    values = _values(comparison, name)
+    metric = None if name in comparison.fields else metric_named(comparison, name)
     backwards = column.startswith("-") != (metric is not None and metric.better == "higher")
     there = [label for label in labels if values.get(label) is not None]
     there.sort(key=lambda label: _order(values[label]), reverse=backwards)
     return [*there, *(label for label in labels if values.get(label) is None)]
 
 
-def _order(value: Any) -> tuple[int, float, str]:
+def _order(value: JsonValue) -> tuple[int, float, str]:
     """Numbers before texts."""
     if isinstance(value, int | float):
         return 0, float(value), ""

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from mep.artifacts.score_row import ScoreProtocol, ScoreRow
 from mep.evaluation.evaluate import drawn
 from mep.methods.scores.kid import permutation_p as by_hand
-from mep.report.data.arms import Entry
+from mep.report.data.scores import StoredScore
 from mep.report.tables.comparison import Delta, Metric
 from mep.report.tables.significance import adjusted, holm_note, permutation_p
 from mep.store import Store
@@ -29,12 +30,9 @@ def test_a_kernel_distance_is_tested_by_dealing_out_the_images_of_both_arms(tmp_
     real, fake_a, fake_b = (
         rng.normal(shift, size=(n, 4)).astype(np.float32) for n, shift in ((50, 0), (40, 0), (40, 1))
     )
-    entries = [
-        Entry("kid", "samples", 0.1, 0.1, "lower", "heldout", 40, 40, "drawn", {"seed": 3}, "d", f"metrics/{name}", 0,
-              "references/r")
-        for name in "ab"
-    ]  # fmt: skip
-    assert permutation_p(store, *entries) is None  # the files are gone
+    kind = ScoreRow("kid", "samples", protocol=ScoreProtocol(extractor="drawn", seed=3))
+    pair = [StoredScore(kind, {}, 0.1, 0.1, 40, 40, "d", f"metrics/{name}", 0, "references/r") for name in "ab"]
+    assert permutation_p(store, *pair) is None  # the files are gone
     for path, array in (
         ("metrics/a/features/drawn.npy", fake_a),
         ("metrics/b/features/drawn.npy", fake_b),
@@ -42,4 +40,4 @@ def test_a_kernel_distance_is_tested_by_dealing_out_the_images_of_both_arms(tmp_
     ):
         (tmp_path / "store" / path).parent.mkdir(parents=True)
         np.save(tmp_path / "store" / path, array)
-    assert permutation_p(store, *entries) == by_hand(real[drawn(50, 40, 3, 0)], fake_a, fake_b, seed=3) == 0.001
+    assert permutation_p(store, *pair) == by_hand(real[drawn(50, 40, 3, 0)], fake_a, fake_b, seed=3) == 0.001

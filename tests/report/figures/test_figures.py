@@ -1,0 +1,102 @@
+"""Pictures, curves and figures for papers."""
+
+import csv
+import re
+
+import numpy as np
+from drawn_run import Drawn, finished
+from shown_report import comparison
+
+from mep.report import (
+    write_figures,
+)
+from mep.report.figures import clusters, gallery, strips
+from mep.report.figures.charts import line_chart, thinned
+from mep.report.figures.clusters import rules_of
+from mep.report.figures.curves import running_mean, smoothed
+from mep.report.figures.pictures import Pictures, spread
+
+
+def test_figures_come_as_svg_pdf_png_and_csv_with_captions_and_twice_the_same(report, tmp_path):
+    found = comparison(report)
+    for folder in ("once", "twice"):
+        write_figures(report, tmp_path / folder, found)
+    names = {path.name for path in (tmp_path / "once").iterdir()}
+    for figure in ("metrics", "differences", "loss", "samples", "map"):
+        assert {f"{figure}.{kind}" for kind in ("svg", "pdf", "png", "csv")} <= names
+        assert f"**{figure}.**" in (tmp_path / "once" / "captions.md").read_text()
+    for name in names:
+        assert (tmp_path / "once" / name).read_bytes() == (tmp_path / "twice" / name).read_bytes(), name
+    rows = {(row["metric"], row["arm"]): row for row in csv.DictReader((tmp_path / "once" / "metrics.csv").open())}
+    assert float(rows["random_conv/fd", "mep"]["value"]) == 31.2
+
+
+def test_a_hostile_name_survives_in_figures_for_print(tmp_path):
+    drawn = Drawn(tmp_path, labels=["$x_{1}$ <b>", "\u202eevil"])
+    report = finished(drawn)
+    write_figures(report, tmp_path / "figures", comparison(report))
+    svg = (tmp_path / "figures" / "samples.svg").read_text()
+    assert "$x_{1}$ &lt;b&gt;" in svg
+    assert "\u202e" not in svg
+
+
+def test_a_running_mean_is_drawn_at_the_last_step_that_it_covers():
+    assert running_mean(np.array([1.0, 2.0, 6.0, 0.0]), 2).tolist() == [1.5, 4.0, 3.0]
+    curve = smoothed("a", np.arange(50.0), np.arange(50.0), 0)  # a window of 50 // 25 = 2
+    assert (curve.steps[0], curve.values[0], len(curve.steps)) == (1, 0.5, 49)
+
+
+def test_a_long_curve_keeps_both_ends_and_its_shape():
+    steps = np.arange(20_000.0)
+    curve = thinned(smoothed("a", steps, 2 * steps, 0))  # windows of 200 steps
+    assert len(curve.steps) == len(curve.values) == 300
+    assert (curve.steps[0], curve.steps[-1]) == (199, 19_999)
+    assert np.allclose(curve.values, 2 * curve.steps - 199)  # the mean of 2s - 398, ..., 2s
+
+
+def test_a_falling_loss_is_drawn_from_the_upper_left_to_the_lower_right():
+    curve = smoothed("a<b", np.arange(10.0), 1 - np.arange(10) / 10, 0)
+    svg = line_chart([curve], label="loss", description='the "loss"')
+    points = [tuple(map(float, point.split(","))) for point in re.search(r'points="([^"]*)', svg)[1].split()]
+    assert points == sorted(points)
+    assert points[0][1] < points[-1][1]  # y grows downwards
+    assert "a&lt;b" in svg
+    assert "the &#34;loss&#34;" in svg
+
+
+def test_a_cluster_card_shows_the_images_nearest_its_centre_first(report):
+    card = clusters.cluster_tiles(report, strips.sample_sets(report))[0].cards[0]
+    assert [picture.alt.split()[2] for picture in card.nearest] == ["01.png,", "03.png,", "00.png,", "02.png,"]
+    assert card.mix == [("benign", 0.5), ("tumour", 0.5)]
+
+
+def test_samples_of_all_arms_stand_under_training_images_of_their_own_prompt(report):
+    block = gallery.prompt_blocks(strips.sample_sets(report)).blocks[1]
+    assert (block.id, block.title) == ("p1", "Image of tumour")
+    assert [(strip.arms, strip.n) for strip in block.strips] == [([], 3), (["label-only"], 2), (["mep"], 2)]
+    assert [picture.alt.split()[2] for picture in block.strips[0].pictures] == ["01.png,", "03.png,", "05.png,"]
+    assert block.same_noise
+
+
+def test_a_label_shows_held_out_images_above_those_of_every_arm(report):
+    blocks = gallery.label_blocks(report, strips.sample_sets(report)).blocks
+    assert [block.title for block in blocks] == ["benign", "tumour"]
+    told = [(strip.what, strip.arms) for strip in blocks[0].strips]
+    real = [("real, held out", []), ("real, training", [])]
+    assert told == [*real, ("generated", ["label-only"]), ("generated", ["mep"])]
+
+
+def test_small_pictures_grow_by_whole_multiples_and_large_ones_shrink():
+    pictures = Pictures(1e6)
+    sizes = {side: pictures.of(lambda side=side: np.zeros((side, side + 9, 3), np.uint8), "") for side in (20, 96, 512)}
+    assert [(one.shown_px, one.enlarged) for one in sizes.values()] == [(80, True), (96, False), (128, False)]
+
+
+def test_rules_are_counted_without_what_was_measured():
+    assert rules_of("std_v 3.2 < 4, var_l 1e-05 < 100") == ["std_v < 4", "var_l < 100"]
+    assert rules_of("too far from its neighbours") == ["too far from its neighbours"]
+
+
+def test_positions_are_spread_from_the_first_to_the_last():
+    assert spread(3, 8) == [0, 1, 2]
+    assert spread(101, 5) == [0, 25, 50, 75, 100]

@@ -1,0 +1,94 @@
+"""The page and its sections."""
+
+import base64
+import hashlib
+import re
+
+from drawn_run import RUN, Drawn, finished
+from shown_report import Page, page_of
+
+from mep.report import (
+    gather,
+)
+from mep.report.figures import clusters, gallery, strips
+from mep.report.page import sections
+
+
+def test_the_page_needs_nothing_but_itself(report, tmp_path):
+    html = page_of(report, tmp_path)
+    page = Page(html)
+    assert not {"iframe", "object", "base"} & set(page.tags)
+    script = re.search(r"<script>(.*?)</script>", html, re.DOTALL)[1]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'" in html
+    references = [value for name, value in page.attributes if name in ("src", "href", "srcset", "action", "data")]
+    assert all(value.startswith(("data:image/webp;base64,", "data:,", "#")) for value in references)
+    assert re.findall(r"url\((?!data:)", html) == []
+    assert "@import" not in html
+    assert len(html) < 15e6
+
+
+def test_every_picture_has_a_text_and_every_heading_cell_a_scope(report, tmp_path):
+    html = page_of(report, tmp_path)
+    assert html.count("<img") > 20
+    assert all(re.search(r'alt="[^"]{5,}"', tag) for tag in re.findall(r"<img[^>]*>", html))
+    assert all("scope=" in tag for tag in re.findall(r"<th[ >][^>]*", html))
+
+
+def test_the_page_shows_every_section_of_a_finished_run(tmp_path):
+    text = Page(page_of(finished(Drawn(tmp_path, useful=True)), tmp_path)).text
+    for told in (
+        "1 of 8 images were removed",
+        "std_v < 4",
+        "benign, cluster 1: 3 images left out",
+        "Image of benign",
+        "Cluster 0",
+        "4 images, 50 %",
+        "Running mean over 2 steps",
+        "template: Image of {label} tissue",
+        RUN,
+        "torch",
+    ):
+        assert told in text
+
+
+def test_a_full_page_leaves_pictures_out_and_says_so(report, tmp_path, monkeypatch):
+    monkeypatch.setattr(clusters, "CLUSTER_BUDGET", 1)
+    monkeypatch.setattr(gallery, "PROMPT_BUDGET", 1)
+    text = Page(page_of(report, tmp_path)).text
+    assert "1 of 2 clusters are shown" in text
+    assert "1 of 2 prompts are shown" in text
+
+
+def test_images_that_were_deleted_since_are_told_in_place(report, drawn, tmp_path):
+    before = page_of(report, tmp_path)
+    for path in drawn.folder.iterdir():
+        path.unlink()
+    (drawn.folder / drawn.ids[0]).write_bytes(b"not an image")
+    after = page_of(gather(drawn.store, [RUN]), tmp_path)
+    assert "deleted since" not in before
+    assert after.count("deleted since</span>") > 20
+    assert "unreadable now</span>" in after
+
+
+def test_the_confusion_matrix_has_shares_of_what_was_asked_for(report):
+    cluster, label = sections.confusions(report)[:2]
+    assert [(name, shares[:2], n) for name, shares, n in cluster.rows] == [("0", [1, 0], 2), ("1", [0.5, 0.5], 2)]
+    assert (cluster.share, cluster.real_share, label.share) == (0.75, 1.0, 1.0)
+
+
+def test_usefulness_is_drawn_over_the_number_of_real_images(tmp_path):
+    chart = sections.usefulness(finished(Drawn(tmp_path, useful=True)))[0]
+    curves = {curve.name: (curve.steps.tolist(), curve.values.tolist()) for curve in chart.curves}
+    assert curves["mep beside real"] == ([0, 100], [0.7, 0.9])
+    assert curves["real alone"] == ([50, 100], [0.75, 0.8])
+    assert [statement for _, statement in chart.statements] == ["Not told apart.", "Not told apart."]
+
+
+def test_a_near_copy_stands_beside_the_training_image_that_it_is_near_to(report):
+    pair = sections.near_copies(report, strips.sample_sets(report))[0].pairs[0]
+    assert [picture.alt.split(",")[0] for picture in pair[:2]] == [
+        "generated image 1 of Image of benign",
+        "real image 00.png",
+    ]
+    assert pair[2:] == (0.25, 0.5)
