@@ -13,9 +13,6 @@ if TYPE_CHECKING:
 class Denoiser(nn.Module):
     """The UNet, and the text encoder where that is trained too, as one module."""
 
-    unet: UNet2DConditionModel
-    text_encoder: CLIPTextModel | None
-
     def __init__(self, unet: UNet2DConditionModel, text_encoder: CLIPTextModel | None = None):
         super().__init__()
         self.unet = unet

@@ -28,16 +28,17 @@ if TYPE_CHECKING:
     from mep.machine.work import Work
 
 
+@dataclass
 class LatentEncoder:
     """The autoencoder of a base."""
 
-    def __init__(self, base: BaseModel, work: Work):
-        self.folder, self.device = base.pipeline, work.device
+    base: BaseModel
+    device: str
 
     @cached_property
     def vae(self) -> AutoencoderKL:
         """Loaded when the first image needs it: a full cache needs none."""
-        vae: AutoencoderKL = load_part(self.folder, "vae", self.device)
+        vae: AutoencoderKL = load_part(self.base.pipeline, "vae", self.device)
         return vae
 
     def posterior(self, pixels: NDArray[np.uint8], turns: Sequence[int]) -> NDArray[np.float32]:

@@ -103,13 +103,18 @@ def optimise(work: Work, settings: LoopSettings, step: Callable[[int], Scalars],
     return loop.log.path
 
 
+@dataclass
 class _Loop:
     """What happens around the steps: the log, evaluations, checkpoints and signals."""
 
-    def __init__(self, work: Work, settings: LoopSettings, state: dict[str, Stateful]):
-        self.work, self.settings, self.state = work, settings, state
-        self.checkpoints = Checkpoints(work.folder / settings.name, every_s=work.machine.checkpoint_every_s)
-        self.log = LossLog(work.folder / f"{settings.name}.jsonl", self.checkpoints, settings.trackers)
+    work: Work
+    settings: LoopSettings
+    state: dict[str, Stateful]
+
+    def __post_init__(self) -> None:
+        folder, name = self.work.folder, self.settings.name
+        self.checkpoints = Checkpoints(folder / name, every_s=self.work.machine.checkpoint_every_s)
+        self.log = LossLog(folder / f"{name}.jsonl", self.checkpoints, self.settings.trackers)
 
     def resume(self) -> int:
         """Go back to the newest checkpoint; the number of steps that are done."""
@@ -117,7 +122,7 @@ class _Loop:
         if self.settings.group.is_main:
             self.log.rewind(first)
             self.settings.callback.rewind(first)
-        self.pace = _Pace(self.work, self.settings, first)
+        self.first, self.started = first, time.monotonic()
         return first
 
     def after_step(self, number: int, scalars: Scalars) -> None:
@@ -127,7 +132,7 @@ class _Loop:
         if group.is_main:
             self.log.add(number, scalars)
             if urgency or evaluates or done == self.settings.steps or self.log.is_flush_due():
-                self.pace.show(done, self.log.flush())
+                self._show(done, self.log.flush())
         if group.is_main or group.sharded:
             if evaluates:
                 callback.evaluate(done)
@@ -142,16 +147,26 @@ class _Loop:
             return STOP
         return SAVE if self.checkpoints.due() else GO_ON
 
+    def _show(self, done: int, loss: float) -> None:
+        """The progress line: loss, speed, memory."""
+        n_images = self.settings.n_images
+        rate = (done - self.first) * (n_images or 1) / max(time.monotonic() - self.started, 1e-9)
+        unit = "images" if n_images else "steps"
+        note = f"loss {loss:.4f}, {rate:.3g} {unit}/s, {memory_note(self.work.device)}"
+        self.work.progress.update(done, self.settings.steps, note)
 
+
+@dataclass
 class LossLog:
     """Named scalars of every step as JSON lines, read from the device a few steps at a time."""
 
-    def __init__(self, path: Path, checkpoints: Checkpoints, trackers: Sequence[Tracker] = ()):
-        self.path, self.checkpoints, self.trackers = path, checkpoints, trackers
-        self.waiting: list[tuple[int, Scalars]] = []
-        self.flushed_at = time.monotonic()
-        self.window: list[float] = []
-        self.lowest = float("inf")
+    path: Path
+    checkpoints: Checkpoints
+    trackers: Sequence[Tracker] = ()
+    waiting: list[tuple[int, Scalars]] = field(default_factory=list)
+    flushed_at: float = field(default_factory=time.monotonic)
+    window: list[float] = field(default_factory=list)
+    lowest: float = float("inf")
 
     def rewind(self, first: int) -> None:
         """Cut the log back to the steps before one; a kill may have left half a last line."""
@@ -198,21 +213,6 @@ class LossLog:
             hint="lower the learning rate, lengthen the warm-up, or train in fp32",
             field="training.learning_rate",
         )
-
-
-class _Pace:
-    """The progress line: loss, speed, memory."""
-
-    def __init__(self, work: Work, settings: LoopSettings, first: int):
-        self.work, self.settings, self.first = work, settings, first
-        self.started = time.monotonic()
-
-    def show(self, done: int, loss: float) -> None:
-        n_images = self.settings.n_images
-        rate = (done - self.first) * (n_images or 1) / max(time.monotonic() - self.started, 1e-9)
-        unit = "images" if n_images else "steps"
-        note = f"loss {loss:.4f}, {rate:.3g} {unit}/s, {memory_note(self.work.device)}"
-        self.work.progress.update(done, self.settings.steps, note)
 
 
 def _resample(weights: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:

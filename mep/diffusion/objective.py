@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from mep.errors import DataError
@@ -9,7 +10,7 @@ from mep.errors import DataError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mep.diffusion.types import DDPMScheduler, SchedulerConfig
+    from mep.diffusion.types import DDPMScheduler
 
 
 def target_of(scheduler: DDPMScheduler, clean: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
@@ -46,7 +47,7 @@ def denoising_errors(prediction: Tensor, target: Tensor) -> Tensor:
     return (prediction.float() - target.float()).pow(2).mean(dim=tuple(range(1, prediction.ndim)))
 
 
-def noise_scheduler_of(config: SchedulerConfig, prediction: str | None, zero_terminal_snr: bool) -> DDPMScheduler:
+def noise_scheduler_of(config: Mapping[str, object], prediction: str | None, zero_terminal_snr: bool) -> DDPMScheduler:
     """The noise schedule that a model is trained on: its own, with what the recipe changes.
 
     config              the configuration of the base's scheduler

@@ -15,7 +15,7 @@ from mep.machine.libraries import prepare_libraries
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mep.diffusion.types import StableDiffusionPipeline
+    from mep.diffusion.types import AutoencoderKL, StableDiffusionPipeline
 
 NO_CHECKER: dict[str, Any] = {
     "safety_checker": None,  # it judges photographs, not tissue
@@ -84,8 +84,10 @@ def load_part(folder: Path, part: str, device: str, *, dtype: str = "float32") -
 
 
 def forget_places(folder: Path) -> None:
-    """Take the folder that a model was loaded from out of the JSON files that diffusers and transformers write: the
-    same model has the same bytes wherever it was made, and nobody's paths travel with it."""
+    """Remove the folder that a model was loaded from out of the JSON files that diffusers and transformers write.
+
+    The same model then has the same bytes wherever it was made, and nobody's paths travel with it.
+    """
     for path in folder.rglob("*.json"):
         content = read_json(path)
         if isinstance(content, dict) and {"_name_or_path", "name_or_path"} & content.keys():
@@ -103,6 +105,13 @@ def to_pixels(tensor: Tensor) -> NDArray[np.uint8]:
     """float (n, 3, h, w) in [-1, 1] -> uint8 (n, h, w, 3)."""
     scaled = ((tensor.float() + 1) * 127.5).round().clamp(0, 255)
     return scaled.permute(0, 2, 3, 1).cpu().numpy().astype(np.uint8)
+
+
+def decode_latents(vae: AutoencoderKL, latents: Tensor) -> Tensor:
+    """Latents as the UNet sees them -> float (n, 3, h, w) in about [-1, 1]."""
+    unscaled = latents / vae.config["scaling_factor"] + (vae.config["shift_factor"] or 0.0)
+    decoded: Tensor = vae.decode(unscaled).sample
+    return decoded
 
 
 def encode_prompts(pipeline: StableDiffusionPipeline, texts: list[str]) -> Tensor:

@@ -4,7 +4,6 @@ Type checkers cannot follow the names that diffusers exports lazily, so these co
 It loads diffusers and transformers: import it in a function, or under TYPE_CHECKING for annotations.
 """
 
-from diffusers.configuration_utils import FrozenDict as SchedulerConfig
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
@@ -14,14 +13,5 @@ from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from transformers.models.clip.modeling_clip import CLIPTextModel
 from transformers.models.clip.tokenization_clip import CLIPTokenizer
 
-__all__ = [
-    "AutoencoderKL",
-    "CLIPTextModel",
-    "CLIPTokenizer",
-    "DDPMScheduler",
-    "DPMSolverMultistepScheduler",
-    "SchedulerConfig",
-    "SchedulerMixin",
-    "StableDiffusionPipeline",
-    "UNet2DConditionModel",
-]
+__all__ = ["AutoencoderKL", "CLIPTextModel", "CLIPTokenizer", "DDPMScheduler", "DPMSolverMultistepScheduler"]
+__all__ += ["SchedulerMixin", "StableDiffusionPipeline", "UNet2DConditionModel"]

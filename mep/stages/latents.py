@@ -43,7 +43,7 @@ def latents(
     """
     ids = [*training_set.ids, *training_set.validation.ids]
     chosen, turns = images.select(ids), SYMMETRIES[config.symmetries]
-    encoder = LatentEncoder(base, work)
+    encoder = LatentEncoder(base, work.device)
     shape = "x".join(map(str, Scaling.of(base).shape))
     facts = {"images": len(ids), "symmetries": len(turns), "shape": shape}
     write_json(work.out / "latents.json", facts)

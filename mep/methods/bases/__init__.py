@@ -24,12 +24,12 @@ class Base(Method):
 
     @property
     def latent_factor(self) -> int:
-        """Pixels of a side to one latent."""
+        """Pixels of a side that become one latent element."""
         return 8
 
     @property
     def latent_channels(self) -> int:
-        """Numbers that describe a place of the latent."""
+        """Channels of the latent."""
         return 4
 
     def build(self, images: Images, work: Work) -> dict[str, str]:
@@ -37,7 +37,7 @@ class Base(Method):
 
         images      the training part of the dataset
 
-        returns     where it comes from: id, revision, license; {} for weights of one's own
+        returns     where it comes from: id, revision, license; {} where it was trained from scratch
 
         EnvironmentLacks    a pretrained model is missing
         """

@@ -74,12 +74,16 @@ def train_autoencoder(
         "cosine", optimizer, num_warmup_steps=min(30, config.steps // 4), num_training_steps=config.steps
     )
     ema = EMA(parameters, config.ema_decay)
-    weights = np.ones(len(pixels))
+    weights, turns = np.ones(len(pixels)), SYMMETRIES[config.symmetries]
 
     def step(number: int) -> Scalars:
-        rows = batch_rows(work, number, config.batch_size, weights)
         rng = work.rng("autoencoder step", number)
-        real = to_tensor(_augmented(pixels, rows, number, config, rng), work.device)
+        rows = batch_rows(work, number, config.batch_size, weights)
+        if number < CROPS_UNTIL * config.steps:
+            batch = _crops(pixels[rows], min(config.crop_px, resolution), rng)
+        else:
+            batch = pixels[rows[: max(1, len(rows) // 2)]]
+        real = to_tensor(symmetry(batch, int(rng.choice(turns))), work.device)
         generator = torch.Generator().manual_seed(work.seed_for("autoencoder noise", number))
         loss, pixel_error = _losses(vae, config, real, generator)
         loss.backward()
@@ -96,21 +100,6 @@ def train_autoencoder(
     vae.eval()
     normalise_latents(vae, to_tensor(pixels[:256], work.device))
     return log
-
-
-def _augmented(
-    pixels: NDArray[np.uint8],
-    rows: NDArray[np.int64],
-    number: int,
-    config: AutoencoderTraining,
-    rng: np.random.Generator,
-) -> NDArray[np.uint8]:
-    """The batch of a step, uint8 (b, h, w, 3): crops first, whole images later, all under one symmetry."""
-    if number < CROPS_UNTIL * config.steps:
-        batch = _crops(pixels[rows], min(config.crop_px, pixels.shape[1]), rng)
-    else:
-        batch = pixels[rows[: max(1, len(rows) // 2)]]
-    return symmetry(batch, int(rng.choice(SYMMETRIES[config.symmetries])))
 
 
 def _losses(

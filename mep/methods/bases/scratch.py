@@ -153,23 +153,17 @@ class Scratch(Base):
         import torch
         from transformers import CLIPTextConfig
 
-        from mep.diffusion.types import (
-            AutoencoderKL,
-            CLIPTextModel,
-            DDPMScheduler,
-            StableDiffusionPipeline,
-            UNet2DConditionModel,
-        )
+        from mep.diffusion import types
 
         tokenizer = build_tokenizer(self.text.tokens)
         torch.manual_seed(work.seed_for("text encoder"))
-        text_encoder = CLIPTextModel(CLIPTextConfig(**self._text_settings(tokenizer)))
+        text_encoder = types.CLIPTextModel(CLIPTextConfig(**self._text_settings(tokenizer)))
         torch.manual_seed(work.seed_for("unet"))
-        unet = UNet2DConditionModel(**self._unet_settings())
+        unet = types.UNet2DConditionModel(**self._unet_settings())
         torch.manual_seed(work.seed_for("autoencoder"))
-        vae = AutoencoderKL(**self._vae_settings()).to(work.device)
+        vae = types.AutoencoderKL(**self._vae_settings()).to(work.device)
         log = train_autoencoder(vae, self.autoencoder, images, self.resolution, work)
-        scheduler = DDPMScheduler(
+        scheduler = types.DDPMScheduler(
             num_train_timesteps=1000,
             beta_schedule="scaled_linear",
             beta_start=0.00085,  # Stable Diffusion's schedule
@@ -181,7 +175,7 @@ class Scratch(Base):
             steps_offset=1,
         )
         parts = {"vae": vae.cpu(), "text_encoder": text_encoder, "tokenizer": tokenizer, "unet": unet}
-        pipeline = StableDiffusionPipeline(**parts, scheduler=scheduler, **NO_CHECKER)
+        pipeline = types.StableDiffusionPipeline(**parts, scheduler=scheduler, **NO_CHECKER)
         pipeline.save_pretrained(work.out / "pipeline", safe_serialization=True)
         forget_places(work.out / "pipeline")
         (work.out / "losses.jsonl").write_bytes(log.read_bytes())

@@ -22,7 +22,8 @@ class Sheets:
     """A sheet for every prompt: its first sixteen samples in the order of their ordinals, grey where one is missing."""
 
     def __init__(self, progress: GenerationProgress):
-        self.progress, self.folder = progress, progress.out / FOLDER
+        self.progress = progress
+        self.folder = progress.out / FOLDER
         self.stale = {prompt.id for prompt in progress.plan.prompts}  # a kill may have left any of them behind
         self.drawn_at = time.monotonic()
 

@@ -10,6 +10,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Required, TypedDict
 
@@ -37,6 +38,7 @@ class JournalRow(Outcome):
     ordinal: Required[int]
 
 
+@dataclass
 class GenerationProgress:
     """State of every sample of a plan, in `out` and in a journal beside it.
 
@@ -44,10 +46,13 @@ class GenerationProgress:
     digests     uint8 (n, 32)   sha256 of the files of drawn ones
     """
 
-    def __init__(self, plan: SamplePlan, out: Path, journal: Path):
-        self.plan, self.out, self.journal = plan, out, journal
-        self.state = np.zeros(len(plan), np.uint8)
-        self.digests = np.zeros((len(plan), 32), np.uint8)
+    plan: SamplePlan
+    out: Path
+    journal: Path
+
+    def __post_init__(self) -> None:
+        self.state = np.zeros(len(self.plan), np.uint8)
+        self.digests = np.zeros((len(self.plan), 32), np.uint8)
         self.refusals: dict[int, str] = {}
 
     @property

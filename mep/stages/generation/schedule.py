@@ -3,8 +3,10 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mep.artifacts import Prompt
 
@@ -30,6 +32,7 @@ class Sample:
     file_name: str
 
 
+@dataclass(frozen=True)
 class SamplePlan:
     """Every sample of a dataset; raising a prompt's count keeps the samples that were there.
 
@@ -37,12 +40,20 @@ class SamplePlan:
     seed_for    names -> seed, as `Work.seed_for`
     """
 
-    def __init__(
-        self, prompts: Sequence[Prompt], counts: Sequence[int], seed_for: Callable[..., int], form: str = "png"
-    ):
-        self.prompts, self.counts, self.seed_for, self.form = prompts, counts, seed_for, form
-        self.starts = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
-        self.row_of = {prompt.id: row for row, prompt in enumerate(prompts)}
+    prompts: Sequence[Prompt]
+    counts: Sequence[int]
+    seed_for: Callable[..., int]
+    form: str = "png"
+
+    @cached_property
+    def starts(self) -> NDArray[np.int64]:
+        """Number of the first sample of each prompt, then how many there are in all."""
+        return np.concatenate([[0], np.cumsum(self.counts, dtype=np.int64)])
+
+    @cached_property
+    def row_of(self) -> dict[str, int]:
+        """Prompt's id -> its place among the prompts."""
+        return {prompt.id: row for row, prompt in enumerate(self.prompts)}
 
     def __len__(self) -> int:
         return int(self.starts[-1])

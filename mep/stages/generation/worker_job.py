@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
-from mep.diffusion.pipelines import encode_prompts, load_pipeline, to_pixels
+from mep.diffusion.pipelines import decode_latents, encode_prompts, load_pipeline, to_pixels
 from mep.errors import EnvironmentLacks
 from mep.imaging.pixels import square
 from mep.machine.jobs import Job
@@ -22,8 +22,6 @@ from mep.stages.generation.schedule import Sample
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
-
-    from mep.diffusion.types import AutoencoderKL
 
 BLACK = 8
 """An image whose brightest value is at most this (of 255) is black."""
@@ -102,7 +100,7 @@ class DrawJob(Job[Sequence[Sample], list[DrawnSample]]):
                 output_type="latent",
                 **self.sampler.extras(),
             ).images
-            decoded = torch.cat([_decode(pipeline.vae, part) for part in latents.split(self.decode_at_once)])
+            decoded = torch.cat([decode_latents(pipeline.vae, part) for part in latents.split(self.decode_at_once)])
             decoded = decoded[: len(batch)]
             return batch, to_pixels(decoded), torch.isfinite(decoded).flatten(1).all(1).cpu().numpy()
 
@@ -117,12 +115,6 @@ class DrawJob(Job[Sequence[Sample], list[DrawnSample]]):
             return DrawnSample(sample.number, b"", "", refused)
         content = encode(square(pixels, self.saved_side), self.form, self.quality)
         return DrawnSample(sample.number, content, hashlib.sha256(content).hexdigest())
-
-
-def _decode(vae: AutoencoderKL, latents: Tensor) -> Tensor:
-    """Latents as training scales them -> (n, 3, h, w) in about [-1, 1]."""
-    decoded: Tensor = vae.decode(latents / vae.config["scaling_factor"] + (vae.config["shift_factor"] or 0.0)).sample
-    return decoded
 
 
 def fault_of(pixels: NDArray[np.uint8]) -> str:

@@ -1,4 +1,4 @@
-"""The batch of a step, everything random in it drawn from the step's own seed."""
+"""The batch of a step. Everything random in it is drawn from a seed that belongs to the step."""
 
 from __future__ import annotations
 
@@ -74,22 +74,26 @@ class Batch:
         return len(self.timesteps)
 
 
+@dataclass
 class Batches:
     """Gives the batch of a step, or the share of one process in it."""
 
-    def __init__(self, config: TrainingConfig, training_set: TrainingSet, encoded: EncodedInputs, work: Work):
-        self.config, self.encoded, self.work = config, encoded, work
-        self.ids, self.weights = training_set.ids, training_set.weights
-        prompts = encoded.prompts
-        self.prompt_rows = np.array([prompts.of_image[image_id] for image_id in training_set.ids])
+    config: TrainingConfig
+    training_set: TrainingSet
+    encoded: EncodedInputs
+    work: Work
+
+    def __post_init__(self) -> None:
+        prompts = self.encoded.prompts
+        self.prompt_rows = np.array([prompts.of_image[image_id] for image_id in self.training_set.ids])
         self.empty = len(prompts.prompts)
         self.texts = numbers_of(prompts)
-        self.n_turns = len(SYMMETRIES[config.symmetries])
+        self.n_turns = len(SYMMETRIES[self.config.symmetries])
 
     def __call__(self, step: int, n_timesteps: int, share: slice = slice(None)) -> Batch:
         """Every process draws the whole batch, so that all agree on it, and reads only its share."""
         config, encoded, size = self.config, self.encoded, self.config.global_batch_size
-        rows = batch_rows(self.work, step, size, self.weights)
+        rows = batch_rows(self.work, step, size, self.training_set.weights)
         rng = self.work.rng("step", step)
         turns = rng.integers(self.n_turns, size=size)
         dropped = rng.random(size) < config.caption_dropout
@@ -104,7 +108,7 @@ class Batches:
         added = noise
         if config.input_perturbation:
             added = noise + config.input_perturbation * torch.randn(shape, generator=generator)
-        mean, std = encoded.posterior([self.ids[row] for row in rows[share]], turns[share])
+        mean, std = encoded.posterior([self.training_set.ids[row] for row in rows[share]], turns[share])
         shown = self.prompt_rows[rows]
         if self.texts.shape[1] > 1:
             shown = self.texts[shown, self.work.rng("variant", step).integers(self.texts.shape[1], size=size)]
@@ -131,7 +135,7 @@ def posterior_of(config: TrainingConfig, inputs: TrainingInputs, work: Work) -> 
 
 
 def _from_pixels(config: TrainingConfig, images: Images, base: BaseModel, work: Work) -> Posterior:
-    encoder, numbers = LatentEncoder(base, work), SYMMETRIES[config.symmetries]
+    encoder, numbers = LatentEncoder(base, work.device), SYMMETRIES[config.symmetries]
     position = {image_id: row for row, image_id in enumerate(images.ids)}
 
     def read(ids: Sequence[str], turns: NDArray[np.int64]) -> tuple[Tensor, Tensor]:

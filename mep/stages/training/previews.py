@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mep.diffusion.pipelines import to_pixels
+from mep.diffusion.pipelines import decode_latents, to_pixels
 from mep.machine.files import write_atomically
 
 if TYPE_CHECKING:
@@ -66,8 +66,7 @@ def draw_previews(
         for timestep in scheduler.timesteps:
             predicted = unet(scheduler.scale_model_input(latents, timestep), timestep)
             latents = scheduler.step(predicted, timestep, latents, return_dict=False)[0]
-        latents = latents / vae.config["scaling_factor"] + (vae.config["shift_factor"] or 0.0)
-        return np.concatenate([to_pixels(vae.decode(latent[None]).sample) for latent in latents])
+        return np.concatenate([to_pixels(decode_latents(vae, latent[None])) for latent in latents])
 
 
 def image_strip(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:

@@ -27,7 +27,8 @@ class AccelerateGroup(ProcessGroup):
 
         AcceleratorState._reset_state()  # an arm before this one may have left another precision in it
         self.accelerator = Accelerator(cpu=work.device == "cpu", mixed_precision="no", device_placement=False)
-        self.n, self.rank = self.accelerator.num_processes, self.accelerator.process_index
+        self.n = self.accelerator.num_processes
+        self.rank = self.accelerator.process_index
         self.device = work.device
         self.is_main = bool(self.accelerator.is_main_process)
         self.sharded = work.machine.sharded and self.n > 1

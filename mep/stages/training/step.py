@@ -1,9 +1,10 @@
-"""One optimizer step: the global batch in as many parts as memory wants, on one process or many."""
+"""One optimizer step: the global batch in as many parts as memory allows, on one process or many."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -24,23 +25,28 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 
 
+@dataclass
 class Step:
     """Does the step of a number; gives loss, gradient norm and learning rate.
 
     The gradients of all parts and processes add up to that of the mean over the global batch, however it is cut.
     """
 
-    def __init__(self, config: TrainingConfig, model: TrainedModel, batches: Batches, work: Work):
-        self.config, self.model, self.batches, self.work = config, model, batches, work
-        self.group = group = model.group
-        self.parameters = list(model.denoiser.trained().values())
-        self.module: nn.Module = model.denoiser
-        if group.n > 1 and not group.sharded:
-            self.module = group.accelerator.prepare_model(model.denoiser, device_placement=False)
-        self.share = share_of(config.global_batch_size, group.rank, group.n)
-        self.largest_share = -(-config.global_batch_size // group.n)
-        self.micro = MicroBatch(min(work.machine.micro_batch or 2**31, self.largest_share))
-        self.scaler = torch.amp.GradScaler(work.device.split(":")[0], enabled=config.precision == "fp16")
+    config: TrainingConfig
+    model: TrainedModel
+    batches: Batches
+    work: Work
+
+    def __post_init__(self) -> None:
+        size, self.group = self.config.global_batch_size, self.model.group
+        self.parameters = list(self.model.denoiser.trained().values())
+        self.module: nn.Module = self.model.denoiser
+        if self.group.n > 1 and not self.group.sharded:
+            self.module = self.group.accelerator.prepare_model(self.module, device_placement=False)
+        self.share = share_of(size, self.group.rank, self.group.n)
+        self.largest_share = -(-size // self.group.n)
+        self.micro = MicroBatch(min(self.work.machine.micro_batch or 2**31, self.largest_share))
+        self.scaler = torch.amp.GradScaler(self.work.device.split(":")[0], enabled=self.config.precision == "fp16")
 
     @property
     def state(self) -> dict[str, Stateful]:
@@ -137,11 +143,11 @@ class Step:
             torch.cuda.empty_cache()
 
 
+@dataclass
 class MicroBatch:
     """How many images fit into memory; kept in checkpoints, so that a resumed run adds up in the same order."""
 
-    def __init__(self, size: int):
-        self.size = size
+    size: int
 
     def state_dict(self) -> State:
         return {"size": self.size}

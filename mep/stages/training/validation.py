@@ -39,15 +39,20 @@ LEVELS = 4
 """Noise levels at which every validation image is evaluated, one from each quarter of the schedule."""
 
 
+@dataclass
 class Validation(Callback):
     """Evaluates the averaged weights a few times during a training."""
 
-    def __init__(self, config: TrainingConfig, model: TrainedModel, data: ValidationData, trackers: Sequence[Tracker]):
-        self.model, self.data, self.trackers = model, data, trackers
-        n_evaluations = config.watch.looks
-        self.due = {round(config.steps * number / n_evaluations) for number in range(1, n_evaluations + 1)}
-        self.log = data.work.folder / "validation.jsonl"
-        self.folder = data.work.folder / "looks"
+    config: TrainingConfig
+    model: TrainedModel
+    data: ValidationData
+    trackers: Sequence[Tracker]
+
+    def __post_init__(self) -> None:
+        steps, n_evaluations = self.config.steps, self.config.watch.looks
+        self.due = {round(steps * number / n_evaluations) for number in range(1, n_evaluations + 1)}
+        self.log = self.data.work.folder / "validation.jsonl"
+        self.folder = self.data.work.folder / "looks"
 
     def rewind(self, done: int) -> None:
         keep_lines(self.log, lambda row: row["step"] <= done)
@@ -109,23 +114,21 @@ class ValidationLoss:
     clusters: dict[str, float]
 
 
+@dataclass
 class ValidationData:
     """What a model is evaluated on: validation images under fixed noise, and prompts with fixed noise to start from."""
 
-    def __init__(
-        self,
-        config: WatchConfig,
-        inputs: TrainingInputs,
-        encoded: EncodedInputs,
-        noise_scheduler: DDPMScheduler,
-        work: Work,
-    ):
-        self.config, self.encoded, self.noise_scheduler, self.work = config, encoded, noise_scheduler, work
-        self.pipeline = inputs.base.pipeline
-        self.members = inputs.training_set.validation
-        self.rows = sorted(work.rng("validation images").permutation(len(self.members))[: config.images])
-        n_prompts = len(encoded.prompts.prompts)
-        count = min(config.prompts, n_prompts)
+    config: WatchConfig
+    inputs: TrainingInputs
+    encoded: EncodedInputs
+    noise_scheduler: DDPMScheduler
+    work: Work
+
+    def __post_init__(self) -> None:
+        self.members = self.inputs.training_set.validation
+        self.rows = sorted(self.work.rng("validation images").permutation(len(self.members))[: self.config.images])
+        n_prompts = len(self.encoded.prompts.prompts)
+        count = min(self.config.prompts, n_prompts)
         self.shown = [round(place) for place in np.linspace(0, n_prompts - 1, count)] if count else []
 
     def loss(self, denoiser: Denoiser) -> ValidationLoss | None:
@@ -170,7 +173,7 @@ class ValidationData:
             self.noise_scheduler.config, algorithm_type="dpmsolver++", solver_order=2
         )
         noise = torch.stack([self._noise(column) for column in range(len(self.shown))]).to(self.work.device)
-        vae = load_part(self.pipeline, "vae", self.work.device)  # not kept: it would be idle while training
+        vae = load_part(self.inputs.base.pipeline, "vae", self.work.device)  # not kept: it would be idle while training
         empty = [len(self.encoded.prompts.prompts)]
         captions, empty_caption = (self._states(denoiser, rows) for rows in (self.shown, empty))
         unet = GuidedUnet(denoiser.unet, captions, empty_caption, self.config.guidance)
