@@ -26,8 +26,8 @@ SHARD_ROWS = 256
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a row lies."""
+class ShardRow:
+    """Where a row lies: the name of its shard, and its number there."""
 
     shard: str
     row: int
@@ -42,36 +42,36 @@ class ArrayCache:
     def path(self, shard: str) -> Path:
         return self.folder / f"{shard}.npy"
 
-    def places(self, wanted: Sequence[str]) -> dict[str, Place]:
-        """Where the keys that are there lie; shards that a disk has damaged are removed."""
-        missing, found = set(wanted), dict[str, Place]()
+    def find(self, keys: Sequence[str]) -> dict[str, ShardRow]:
+        """Where the rows of those keys lie that are there; shards that a disk has damaged are removed."""
+        missing, rows = set(keys), dict[str, ShardRow]()
         for listing in sorted(self.folder.glob("*.json")):
             content = read_json(listing)
-            here = [(key, row) for row, key in enumerate(content["keys"]) if key in missing]
-            if here and self._intact(listing.stem, content["sha256"]):
-                found |= {key: Place(listing.stem, row) for key, row in here}
-                missing -= found.keys()
-        return found
+            matches = [(key, row) for row, key in enumerate(content["keys"]) if key in missing]
+            if matches and self._intact(listing.stem, content["sha256"]):
+                rows |= {key: ShardRow(listing.stem, row) for key, row in matches}
+                missing -= rows.keys()
+        return rows
 
     def fill(
         self, keys: Sequence[str], compute: Callable[[Sequence[int]], NDArray[Any]], work: Work
-    ) -> dict[str, Place]:
-        """Places of all keys; what is missing is computed and kept shard by shard, so that a kill costs one shard.
+    ) -> dict[str, ShardRow]:
+        """Where the rows of all keys lie; missing ones are computed shard by shard, so that a kill costs one shard.
 
         compute     positions in `keys` -> one row each
         """
-        found = self.places(keys)
-        first = {key: place for place, key in reversed(list(enumerate(keys)))}
-        missing = [place for key, place in sorted(first.items(), key=lambda item: item[1]) if key not in found]
-        n_found = len(first) - len(missing)
+        rows = self.find(keys)
+        first = {key: position for position, key in reversed(list(enumerate(keys)))}
+        missing = [position for key, position in sorted(first.items(), key=lambda item: item[1]) if key not in rows]
+        n_cached = len(first) - len(missing)
         for start in range(0, len(missing), SHARD_ROWS):
             work.stop_if_asked()
-            part = missing[start : start + SHARD_ROWS]
-            part_keys = [keys[place] for place in part]
-            name = self._add(part_keys, compute(part))
-            found |= {key: Place(name, row) for row, key in enumerate(part_keys)}
-            work.progress.update(n_found + start + len(part), len(first))
-        return found
+            positions = missing[start : start + SHARD_ROWS]
+            shard_keys = [keys[position] for position in positions]
+            name = self._add(shard_keys, compute(positions))
+            rows |= {key: ShardRow(name, row) for row, key in enumerate(shard_keys)}
+            work.progress.update(n_cached + start + len(positions), len(first))
+        return rows
 
     def read(self, shard: str) -> NDArray[Any]:
         array: NDArray[Any] = np.load(self.path(shard), mmap_mode="r", allow_pickle=False)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, Pipe, wait
-from typing import Any, Literal
+from typing import Any, Generic, Literal
 
 from pydantic import Field
 
@@ -16,6 +16,7 @@ from mep.machine.engines import MIN_PIECES, Engine, ItemT, ResultT
 from mep.machine.jobs import Job, Stop, run_in_process
 from mep.machine.leases import Leases
 from mep.machine.versions import check_versions
+from mep.machine.worker_process import Done, Failed, Ready
 
 
 class Local(Engine):
@@ -31,13 +32,13 @@ class Local(Engine):
         slots = self.slots(device)
         if len(slots) == 1:
             return run_in_process(job, items, slots[0].device, stop)
-        return _in_processes(job, items, slots, stop)
+        return run_in_worker_processes(job, items, slots, stop)
 
     def map_cpu(self, job: Job[ItemT, ResultT], items: Sequence[ItemT], *, stop: Stop) -> Iterator[tuple[int, ResultT]]:
         n = min(self.workers, len(items) // MIN_PIECES)
         if n < 2:
             return run_in_process(job, items, "cpu", stop)
-        return _in_processes(job, items, [WorkerSlot("cpu", cores) for cores in share_cores(n)], stop)
+        return run_in_worker_processes(job, items, [WorkerSlot("cpu", cores) for cores in share_cores(n)], stop)
 
     def slots(self, device: str) -> list[WorkerSlot]:
         """Where the workers run. GPUs are shared where there are more processes than GPUs.
@@ -61,11 +62,26 @@ class Local(Engine):
         return [WorkerSlot(devices[number % len(devices)]) for number in range(self.processes or len(devices))]
 
 
+def run_in_worker_processes(
+    job: Job[ItemT, ResultT], items: Iterable[ItemT], slots: list[WorkerSlot], stop: Stop
+) -> Iterator[tuple[int, ResultT]]:
+    """(position, result) of every item, as one worker process for each slot finishes them."""
+    pool = _Pool(job, items)
+    try:
+        for slot in slots:
+            pool.start(slot)
+        while pool.hand_out():
+            stop()
+            yield from pool.results()
+    finally:
+        pool.end()
+
+
 class _Worker:
     """A process with a pipe to it; it dies with this process."""
 
     def __init__(self, slot: WorkerSlot, job: Job[Any, Any]):
-        self.slot, self.ready = slot, False
+        self.slot, self.is_ready = slot, False
         self.pipe, theirs = Pipe()
         threads = {"OMP_NUM_THREADS": str(len(slot.cores))} if slot.cores else {}
         self.process = subprocess.Popen(
@@ -79,66 +95,70 @@ class _Worker:
         self.send(slot)
         self.send(job)
 
-    def send(self, message: Any) -> None:
-        with suppress(BrokenPipeError):  # it is dead; the next wait says so, and its leases are handed out again
+    def send(self, message: object) -> None:
+        with suppress(BrokenPipeError):  # it is dead; the next wait says so, and its items are handed out again
             self.pipe.send(message)
 
+    def receive(self) -> Ready | Done | Failed | None:
+        """The next message; None when the process is dead."""
+        try:
+            message: Ready | Done | Failed = self.pipe.recv()
+        except (EOFError, OSError):
+            return None
+        return message
+
     def end(self) -> str:
-        """Kill it where it still lives; how it ended."""
+        """Kill the process if it still lives; how it ended."""
         self.process.kill()
         code = self.process.wait()
         self.pipe.close()
         return f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
 
 
-def _in_processes(
-    job: Job[ItemT, ResultT], items: Iterable[ItemT], slots: list[WorkerSlot], stop: Stop
-) -> Iterator[tuple[int, ResultT]]:
-    leases = Leases[_Worker, ItemT](items)
-    workers = {worker.pipe: worker for worker in (_Worker(slot, job) for slot in slots)}
-    try:
-        while True:
-            for worker in workers.values():
-                while worker.ready and (lease := leases.take(worker)):
-                    worker.send(lease)
-            if leases.finished:
-                return
-            stop()
-            for pipe in wait(list(workers), timeout=1):
-                assert isinstance(pipe, Connection)
-                worker = workers[pipe]
-                message = _receive(worker)
-                if message is None:
-                    del workers[pipe]
-                    how = worker.end()
-                    leases.lost(worker, how)
-                    if not worker.ready:
-                        raise EnvironmentLacks(f"a worker could not begin: it {how}", hint="most often memory is short")
-                    replacement = _Worker(worker.slot, job)
-                    workers[replacement.pipe] = replacement
-                elif message[0] == "ready":
-                    check_versions(message[1], "this machine")
-                    worker.ready = True
-                elif message[0] == "failed":
-                    _raise(message)
-                else:
-                    leases.done(worker, message[1])
-                    yield message[1:]
-    finally:
-        for worker in workers.values():
+class _Pool(Generic[ItemT, ResultT]):
+    """The worker processes of one map. A worker that dies is replaced, and its items go to another."""
+
+    def __init__(self, job: Job[ItemT, ResultT], items: Iterable[ItemT]):
+        self.job = job
+        self.leases = Leases[_Worker, ItemT](items)
+        self.workers: dict[Connection, _Worker] = {}
+
+    def start(self, slot: WorkerSlot) -> None:
+        worker = _Worker(slot, self.job)
+        self.workers[worker.pipe] = worker
+
+    def hand_out(self) -> bool:
+        """Send items to the workers that have room for them; False when every item is done."""
+        for worker in self.workers.values():
+            while worker.is_ready and (lease := self.leases.take(worker)):
+                worker.send(lease)
+        return not self.leases.finished
+
+    def results(self) -> Iterator[tuple[int, ResultT]]:
+        """Results that have come; waits for a second at most."""
+        for pipe in wait(list(self.workers), timeout=1):
+            assert isinstance(pipe, Connection)
+            worker = self.workers[pipe]
+            match worker.receive():
+                case None:
+                    self._replace(worker)
+                case Ready(versions):
+                    check_versions(versions, "this machine")
+                    worker.is_ready = True
+                case Failed() as failure:
+                    failure.reraise()
+                case Done(number, result):
+                    self.leases.done(worker, number)
+                    yield number, result
+
+    def _replace(self, worker: _Worker) -> None:
+        del self.workers[worker.pipe]
+        how = worker.end()
+        self.leases.lost(worker, how)
+        if not worker.is_ready:
+            raise EnvironmentLacks(f"a worker could not begin: it {how}", hint="most often memory is short")
+        self.start(worker.slot)
+
+    def end(self) -> None:
+        for worker in self.workers.values():
             worker.end()
-
-
-def _receive(worker: _Worker) -> Any:
-    """The next message of a worker, None where it is dead."""
-    try:
-        return worker.pipe.recv()
-    except (EOFError, OSError):
-        return None
-
-
-def _raise(message: tuple[str, Exception | None, str, str]) -> None:
-    _, known, text, trace = message
-    if known is not None:
-        raise known
-    raise RuntimeError(f"{text}\n\nin a worker process:\n{trace}")
