@@ -7,26 +7,24 @@ header of a CSV file are derived from it. The parts of a row lie flat and in thi
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import Field as DataclassField
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields
 from enum import Enum
-from functools import cache
 from typing import Any, NamedTuple, Self, TypeAlias, get_args
 
 JsonObject: TypeAlias = dict[str, Any]
 
 
 class Reason(Enum):
-    """Why there is no number, or why it speaks of less than it seems to; the value is the flag of the row."""
+    """Why there is no number; the value is the flag that the row carries."""
 
     TOO_FEW = "too_few_images"
     NO_VALUE = "no_value"
     NO_UTILITY = "no_utility"
-    GROUPS_LEFT_OUT = "groups_left_out"
 
 
 @dataclass(frozen=True)
 class Missing:
-    """A reason, and what to tell the reader."""
+    """A reason, and the sentence that explains it."""
 
     reason: Reason
     text: str
@@ -37,7 +35,35 @@ IN_SQL = {"sql": True}
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Part:
+    """A row of a score, or some of its columns."""
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Self:
+        """Read a row of scores.json. Columns that an older version did not write get their defaults."""
+        given = {}
+        for column in _columns_of(cls):
+            if column.part is None:
+                if column.name in row:
+                    given[column.attribute] = row[column.name]
+            elif not column.optional or any(inner.name in row for inner in _columns_of(column.part)):
+                given[column.attribute] = column.part.from_json(row)
+        return cls(**given)
+
+    def to_json(self) -> JsonObject:
+        """The columns as scores.json holds them."""
+        row: JsonObject = {}
+        for column in _columns_of(type(self)):
+            value = getattr(self, column.attribute)
+            if column.part is None:
+                row[column.name] = value
+            elif value is not None:
+                row |= value.to_json()
+        return row
+
+
+@dataclass(frozen=True)
+class Estimate(Part):
     """A number with its standard error and 95 % interval.
 
     value       None where there is none; `reason` of the row then says why
@@ -52,7 +78,7 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Null:
+class Null(Part):
     """What real images reach in the place of the generated ones (for adherence: chance), or why it is unknown."""
 
     value: float | None = field(default=None, metadata={"column": "null"})
@@ -60,7 +86,7 @@ class Null:
 
 
 @dataclass(frozen=True)
-class Counts:
+class Counts(Part):
     """How many images were compared.
 
     n_real, n_fake          images compared, after both sets were brought to equal size by a seeded draw
@@ -76,7 +102,7 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class ScoreProtocol:
+class ScoreProtocol(Part):
     """How the number was made.
 
     extractor to dtype          the feature space, and how images reached it
@@ -104,7 +130,7 @@ class ScoreProtocol:
 
 
 @dataclass(frozen=True)
-class ProbeProtocol:
+class ProbeProtocol(Part):
     """What the rows of the stage `utility` say beside the rest.
 
     grouped_by          column of the slides or patients; None where images are independent
@@ -118,7 +144,7 @@ class ProbeProtocol:
 
 
 @dataclass(frozen=True)
-class ProbeTraining:
+class ProbeTraining(Part):
     """The trainings of a probe that a number is the mean of.
 
     n_train_real    real images that each was trained on
@@ -131,14 +157,14 @@ class ProbeTraining:
 
 
 @dataclass(frozen=True)
-class DifferenceTest:
+class DifferenceTest(Part):
     """p of no difference; only of auroc_gap and auroc_gain."""
 
     p: float | None = None
 
 
 @dataclass(frozen=True)
-class NonInferiority:
+class NonInferiority(Part):
     """Whether synthetic images may replace real ones; only of auroc_gap."""
 
     margin: float = 0.0
@@ -147,7 +173,7 @@ class NonInferiority:
 
 
 @dataclass(frozen=True)
-class ScoreRow:
+class ScoreRow(Part):
     """One number of one subject under one protocol.
 
     subject     samples; train: real training images in their place; floor: reconstructions of held-out images; of
@@ -178,15 +204,6 @@ class ScoreRow:
     non_inferiority: NonInferiority | None = None
 
     @classmethod
-    def from_json(cls, row: Mapping[str, Any]) -> Self:
-        """Read a row of scores.json; a column that an older version did not write has its default."""
-        return _read(cls, row)
-
-    def to_json(self) -> JsonObject:
-        """The row as scores.json holds it."""
-        return dict(_flat(self))
-
-    @classmethod
     def from_sql(cls, columns: Mapping[str, Any], protocol: Mapping[str, Any]) -> Self:
         """Read a row of the table `scores`, its column `protocol` parsed."""
         return cls.from_json({**protocol, **{name: columns[name] for name in SQL_COLUMNS}})
@@ -199,59 +216,42 @@ class ScoreRow:
 
 
 class Column(NamedTuple):
-    """A field of a row or of one of its parts. `part` is the class of a part, None for a field with one value."""
+    """A field of a part. `part` is the type of a part within it, None for a field with one value."""
 
     attribute: str
     name: str
     in_sql: bool
-    part: type | None
+    part: type[Part] | None
     optional: bool
 
 
-@cache
-def columns_of(kind: type) -> tuple[Column, ...]:
-    """The fields of a row or of a part, in their order."""
-    return tuple(_column(one) for one in fields(kind))
+_columns: dict[type[Part], tuple[Column, ...]] = {}
 
 
-def _column(one: DataclassField[Any]) -> Column:
-    choices = get_args(one.type) or (one.type,)
-    part = next((choice for choice in choices if isinstance(choice, type) and is_dataclass(choice)), None)
-    name = one.metadata.get("column", one.name)
-    return Column(one.name, name, "sql" in one.metadata, part, type(None) in choices)
+def _columns_of(kind: type[Part]) -> tuple[Column, ...]:
+    """The fields of a part, looked up once: a report reads a hundred thousand rows."""
+    if kind not in _columns:
+        _columns[kind] = tuple(_column(attribute) for attribute in fields(kind))
+    return _columns[kind]
 
 
-def _leaves(kind: type, *, optional: bool) -> Iterator[Column]:
-    for column in columns_of(kind):
+def _column(attribute: DataclassField[Any]) -> Column:
+    choices = get_args(attribute.type) or (attribute.type,)
+    part = next((choice for choice in choices if isinstance(choice, type) and issubclass(choice, Part)), None)
+    name = attribute.metadata.get("column", attribute.name)
+    return Column(attribute.name, name, "sql" in attribute.metadata, part, type(None) in choices)
+
+
+def _columns_of_every_row(kind: type[Part]) -> Iterator[Column]:
+    for column in _columns_of(kind):
         if column.part is None:
             yield column
-        elif optional or not column.optional:
-            yield from _leaves(column.part, optional=optional)
+        elif not column.optional:
+            yield from _columns_of_every_row(column.part)
 
 
-def _flat(part: Any) -> Iterator[tuple[str, Any]]:
-    kind: type = type(part)
-    for column in columns_of(kind):
-        value = getattr(part, column.attribute)
-        if column.part is None:
-            yield column.name, value
-        elif value is not None:
-            yield from _flat(value)
+COLUMNS = tuple(column.name for column in _columns_of_every_row(ScoreRow))
+"""The columns that every row has, in the order in which they are written."""
 
-
-def _read(kind: Any, row: Mapping[str, Any]) -> Any:
-    given = {}
-    for column in columns_of(kind):
-        if column.part is None:
-            if column.name in row:
-                given[column.attribute] = row[column.name]
-        elif not column.optional or any(leaf.name in row for leaf in columns_of(column.part)):
-            given[column.attribute] = _read(column.part, row)
-    return kind(**given)
-
-
-COLUMNS = tuple(column.name for column in _leaves(ScoreRow, optional=False))
-"""Every column that each row has, in the order in which they are written."""
-
-SQL_COLUMNS = tuple(column.name for column in _leaves(ScoreRow, optional=False) if column.in_sql)
-"""Those that have a column of their own in the table `scores`."""
+SQL_COLUMNS = tuple(column.name for column in _columns_of_every_row(ScoreRow) if column.in_sql)
+"""Those of them that have a column of their own in the table `scores`."""

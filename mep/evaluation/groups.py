@@ -7,22 +7,31 @@ so each is scored by what small sets allow, and a group that is too small says s
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mep.evaluation.evaluate import PLANE, Numbers, Scored, Space, complete, drawn, measured_rows
+from mep.artifacts.score_row import Counts, Missing, Null, Reason
+from mep.evaluation.jackknife import EvaluationSettings
+from mep.evaluation.measurement import (
+    Comparison,
+    Measurement,
+    Scored,
+    jackknife_error,
+    measure,
+    no_measurement,
+    normal_estimate,
+    null_of,
+)
+from mep.evaluation.space import Space, drawn, n_groups
 from mep.methods.scores import Score
-from mep.statistics.intervals import standard_error
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Keys = Sequence[str | None]
-"""The group of every image; None for an image that belongs to none."""
-
-FEWEST_IN_A_GROUP = 11
-"""2 k + 1 of the widest neighbourhoods, k = 5: of fewer images no number is told."""
+PLANE = 64
+"""Components in which groups are compared by their Fréchet distance: the whole space would need thousands of images."""
 
 AGGREGATES = {
     "macro": "mean over groups",
@@ -31,36 +40,52 @@ AGGREGATES = {
 }
 
 
+@dataclass(frozen=True)
+class GroupKeys:
+    """The group of every held-out image and of every sample; None for an image that belongs to none."""
+
+    real: Sequence[str | None]
+    fake: Sequence[str | None]
+
+
+@dataclass(frozen=True, eq=False)
+class _Group:
+    """Rows of the images of a group, int64 each."""
+
+    name: str
+    real: NDArray[np.int64]
+    fake: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class _Member:
+    """A metric of one group, and how many held-out images the group has."""
+
+    scored: Scored
+    n_heldout: int
+
+
 def evaluate_groups(
-    space: Space,
-    scores: Sequence[Score],
-    kind: str,
-    of_real: Keys,
-    of_fake: Keys,
-    *,
-    seed: int,
-    n_halves: int,
-    device: str = "cpu",
+    space: Space, scores: Sequence[Score], kind: str, keys: GroupKeys, settings: EvaluationSettings
 ) -> list[Scored]:
     """Rows of every group of one kind, `label=healthy` and so on, and of the aggregates over them.
 
-    kind        label, cluster or prompt
-    of_real     group of every held-out image
-    of_fake     group of every sample; groups without a sample are missing from the captions, and are no groups here
+    kind    label, cluster or prompt
+    keys    groups without a sample are missing from the captions, and are no groups here
     """
-    names = sorted({name for name in of_fake if name is not None})
     scores = [score for score in scores if score.grouped]
-    found: dict[tuple[int, str], list[tuple[Scored, int]]] = {}
-    rows = []
     plane = _plane(space)
-    for name in names:
-        real = np.flatnonzero([key == name for key in of_real])
-        fake = np.flatnonzero([key == name for key in of_fake])
-        for place, row in _group(space, plane, scores, f"{kind}={name}", real, fake, seed, n_halves, device):
-            found.setdefault((place, row.row.metric), []).append((row, len(real)))
-            rows.append(row)
-    for (place, metric), members in found.items():
-        rows += _aggregates(scores[place], metric, kind, members)
+    rows: list[Scored] = []
+    members: dict[tuple[int, str], list[_Member]] = {}
+    for name in sorted({name for name in keys.fake if name is not None}):
+        real, fake = (np.flatnonzero([key == name for key in of_set]) for of_set in (keys.real, keys.fake))
+        group = _Group(f"{kind}={name}", real, fake)
+        for place, score in enumerate(scores):
+            for metric, scored in _group_rows(plane if score.in_plane else space, score, group, settings):
+                rows.append(scored)
+                members.setdefault((place, metric), []).append(_Member(scored, len(real)))
+    for (place, metric), of_groups in members.items():
+        rows += _aggregates(scores[place], metric, kind, of_groups)
     return rows
 
 
@@ -75,99 +100,92 @@ def _plane(space: Space) -> Space:
     from sklearn.decomposition import PCA
 
     fitted = PCA(PLANE, random_state=0).fit(pool)
-    about = f"{space.protocol['preprocessing']}, {PLANE} principal components of real images"
-    return Space(
-        protocol=space.protocol | {"d": PLANE, "preprocessing": about},
+    preprocessing = f"{space.protocol.preprocessing}, {PLANE} principal components of real images"
+    return replace(
+        space,
+        protocol=replace(space.protocol, d=PLANE, preprocessing=preprocessing),
         real=fitted.transform(space.real).astype(np.float32),
         fakes={"samples": fitted.transform(space.fakes["samples"]).astype(np.float32)},
-        groups=space.groups,
+        train=None,
+        suffix=f"_pca{PLANE}",
     )
 
 
-def _group(
-    space: Space,
-    plane: Space,
-    scores: Sequence[Score],
-    group: str,
-    real: NDArray[np.int64],
-    fake: NDArray[np.int64],
-    seed: int,
-    n_halves: int,
-    device: str,
-) -> Iterator[tuple[int, Scored]]:
-    """(place of the score, row) of one group at equal numbers."""
-    n = min(len(real), len(fake))
-    kept_real, kept_fake = real[drawn(len(real), n, seed, 3)], fake[drawn(len(fake), n, seed, 4)]
-    slides = None if space.groups is None else space.groups[kept_real]
-    for place, score in enumerate(scores):
-        own = plane if score.kind == "frechet" else space
-        pair = own.real[kept_real], own.fakes["samples"][kept_fake]
-        refusal = _refusal(score, own, n, len(real), len(fake))
-        known: dict[str, Any] = {"subject": "samples", "reference": "heldout", "group": group, "seed": seed}
-        known |= {"n_real": n, "n_fake": n, "n_real_of": len(real), "n_fake_of": len(fake)}
-        known["n_groups"] = None if slides is None else len(np.unique(slides))
-        if refusal:
-            nothing: Numbers = {"value": None, "reason": refusal}, np.full(n_halves, np.nan)
-            numbers = dict.fromkeys(score.better, nothing)
-        else:
-            numbers = measured_rows([score], *pair, slides, n_halves=n_halves, seed=seed, device=device)[0]
-        nulls = {} if score.excess or refusal else score.null(*pair, None, seed=seed)
-        for metric, (values, halves) in numbers.items():
-            name = f"{metric}_pca{PLANE}" if own is not space else metric
-            about = {"metric": name, "better": score.better[metric], "null": nulls.get(metric)}
-            if about["null"] is None:
-                about["null_reason"] = refusal or "told for all images together only"
-            yield place, Scored(complete(own.protocol, score, metric, known | about | values), halves)
+def _group_rows(
+    space: Space, score: Score, group: _Group, settings: EvaluationSettings
+) -> Iterator[tuple[str, Scored]]:
+    """(metric, row) of one group at equal numbers."""
+    seed, n = settings.seed, min(len(group.real), len(group.fake))
+    rows_real = group.real[drawn(len(group.real), n, seed, 3)]
+    rows_fake = group.fake[drawn(len(group.fake), n, seed, 4)]
+    slides = None if space.groups is None else space.groups[rows_real]
+    real, fake = space.real[rows_real], space.fakes["samples"][rows_fake]
+    counts = Counts(n, n, len(group.real), len(group.fake), n_groups(slides))
+    protocol = replace(space.protocol, seed=seed)
+    comparison = Comparison("samples", counts, protocol, group=group.name, flags=space.flags)
+    no_null = Missing(Reason.NO_VALUE, "told for all images together only")
+    nulls: dict[str, float] = {}
+    if n < (needed := score.group_minimum(space.real.shape[1])):
+        sizes = f"{len(group.real)} held-out and {len(group.fake)} generated images"
+        no_null = Missing(Reason.TOO_FEW, f"{sizes}, at least {needed} of each are needed")
+        measurements = dict.fromkeys(score.better, no_measurement(no_null, settings.n_halves))
+    else:
+        measurements = measure([score], real, fake, settings, slides)[0]
+        nulls = {} if score.excess else score.null(real, fake, None, seed=seed)
+    for metric, measurement in measurements.items():
+        null = null_of(nulls.get(metric, no_null))
+        yield metric, comparison.scored(score, metric, measurement, null, suffix=space.suffix)
 
 
-def _refusal(score: Score, space: Space, n: int, n_real: int, n_fake: int) -> str:
-    needed = 2 * space.real.shape[1] if score.kind == "frechet" else max(score.minimum(), FEWEST_IN_A_GROUP)
-    if n >= needed:
-        return ""
-    return f"{n_real} held-out and {n_fake} generated images, at least {needed} of each are needed"
-
-
-def _aggregates(score: Score, metric: str, kind: str, members: list[tuple[Scored, int]]) -> Iterator[Scored]:
+def _aggregates(score: Score, metric: str, kind: str, members: Sequence[_Member]) -> Iterator[Scored]:
     """Macro mean, mean by real frequency, and the worst group, over the groups that have a number."""
-    first = members[0][0].row.to_json()
-    known = [(row, size) for row, size in members if row.row.estimate.value is not None]
-    missing = len(members) - len(known)
-    told = f"{missing} of {len(members)} groups are too small and left out" if missing else None
+    first = members[0].scored.row
+    measured = [member for member in members if member.scored.row.estimate.value is not None]
     for aggregate in AGGREGATES:
-        fields = {name: value for name, value in first.items() if name not in ("k", "kernel", "settings", "flags")}
-        fields |= dict.fromkeys(("value", "se", "low", "high", "method", "null", "null_reason", "n_groups"))
-        fields |= {"group": f"{kind}:{aggregate}", "reason": told}
-        for name in ("n_real", "n_fake", "n_real_of", "n_fake_of"):
-            fields[name] = sum(getattr(row.row.counts, name) for row, _ in known)
-        halves = np.full(len(members[0][0].halves), np.nan)
-        if known:
-            values = np.array([row.row.estimate.value for row, _ in known])
-            weights = _weights(aggregate, values, np.array([size for _, size in known], dtype=float), first["better"])
-            halves = weights @ np.stack([row.halves for row, _ in known])
-            errors = [row.row.estimate.se for row, _ in known if row.row.estimate.se is not None]
-            fields["value"] = float(weights @ values)
-            nulls = [row.row.null.value for row, _ in known if row.row.null.value is not None]
-            if len(nulls) == len(known):
-                fields["null"] = float(weights @ np.array(nulls))
-            if np.isfinite(halves).all() and len(halves) > 1:
-                fields |= {"se": standard_error(halves), "method": known[0][0].row.estimate.method}
-            elif len(errors) == len(known):
-                fields |= {"se": float(np.sqrt(np.square(weights) @ np.square(errors))), "method": "groups added up"}
+        comparison = Comparison("samples", _total(measured), first.protocol, group=f"{kind}:{aggregate}")
+        if measured:
+            measurement, null = _weighted(measured, _weights(aggregate, measured, score.better[metric]))
         else:
-            fields["reason"] = f"all {len(members)} groups are too small"
-        if fields["null"] is None:
-            reasons = [row.row.null.reason for row, _ in known if row.row.null.value is None]
-            fields["null_reason"] = reasons[0] if reasons else fields["reason"]
-        fields["flags"] = ["groups_left_out"] if missing else []
-        yield Scored(complete({}, score, metric.split("_pca")[0], fields), halves)
+            missing = Missing(Reason.TOO_FEW, f"all {len(members)} groups are too small")
+            measurement, null = no_measurement(missing, len(members[0].scored.halves)), null_of(missing)
+        if n_missing := len(members) - len(measured):
+            text = f"{n_missing} of {len(members)} groups are too small and left out"
+            missing = measurement.missing or Missing(Reason.TOO_FEW, text)
+            measurement = replace(measurement, missing=missing, flags=("groups_left_out",))
+        yield comparison.scored(score, metric, measurement, null, suffix=first.metric.removeprefix(metric))
 
 
-def _weights(
-    aggregate: str, values: NDArray[np.float64], sizes: NDArray[np.float64], better: str
-) -> NDArray[np.float64]:
+def _total(members: Sequence[_Member]) -> Counts:
+    counts = [member.scored.row.counts for member in members]
+    return Counts(
+        n_real=sum(group.n_real for group in counts),
+        n_fake=sum(group.n_fake for group in counts),
+        n_real_of=sum(group.n_real_of or 0 for group in counts),
+        n_fake_of=sum(group.n_fake_of or 0 for group in counts),
+    )
+
+
+def _weighted(members: Sequence[_Member], weights: NDArray[np.float64]) -> tuple[Measurement, Null]:
+    """The weighted mean over groups that have a number, and what real images reach in it."""
+    rows = [member.scored.row for member in members]
+    halves = weights @ np.stack([member.scored.halves for member in members])
+    errors = [row.estimate.se for row in rows if row.estimate.se is not None]
+    se, method = jackknife_error(halves), rows[0].estimate.method
+    if se is None and len(errors) == len(rows):
+        se, method = float(np.sqrt(np.square(weights) @ np.square(errors))), "groups added up"
+    value = float(weights @ np.array([row.estimate.value for row in rows]))
+    estimate = normal_estimate(value, se, None if se is None else method)
+    unknown = [row.null for row in rows if row.null.value is None]
+    null = unknown[0] if unknown else Null(float(weights @ np.array([row.null.value for row in rows])))
+    return Measurement(estimate, halves), null
+
+
+def _weights(aggregate: str, members: Sequence[_Member], better: str) -> NDArray[np.float64]:
     if aggregate == "macro":
-        return np.full(len(values), 1 / len(values))
+        return np.full(len(members), 1 / len(members))
     if aggregate == "weighted":
+        sizes = np.array([member.n_heldout for member in members], dtype=float)
         return sizes / sizes.sum()
+    values = np.array([member.scored.row.estimate.value for member in members])
     worst = values.argmax() if better == "lower" else values.argmin()
     return np.eye(len(values))[worst]

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from mep.artifacts import Assignment, References, Samples, Scores
-from mep.evaluation.evaluate import N_HALVES, Scored, Space, complete, drawn, evaluate, measured_rows
+from mep.artifacts.score_row import Counts, JsonObject, Missing, Reason, ScoreProtocol
+from mep.evaluation.evaluate import evaluate
 from mep.evaluation.features import features_of, file_formats
-from mep.evaluation.groups import Keys, evaluate_groups
+from mep.evaluation.groups import GroupKeys, evaluate_groups
+from mep.evaluation.jackknife import N_HALVES, EvaluationSettings
+from mep.evaluation.measurement import Comparison, Scored, measure, null_of
+from mep.evaluation.space import Space, drawn
 from mep.imaging.pixels import square
 from mep.machine.files import read_json
 from mep.machine.work import Work
@@ -20,7 +24,7 @@ from mep.methods.scores import Score
 from mep.methods.scores.adherence import Adherence
 from mep.methods.scores.frechet import Frechet
 from mep.methods.scores.kid import Kid
-from mep.methods.scores.memorisation import Memorisation, closest, neighbourhood
+from mep.methods.scores.memorisation import Memorisation, closest_pairs, neighbourhood
 from mep.methods.scores.prdc import Prdc
 from mep.registry import OneOf
 from mep.stage import stage
@@ -69,36 +73,39 @@ def metrics(
     Subjects: samples; train: real training images in their place;
     floor: reconstructions of the held-out images; of adherence also heldout: real images at the model's resolution.
     """
-    listed = samples.rows
-    keys = group_keys(references, assignment, listed)
+    settings = EvaluationSettings(config.seed, config.halves, work.device)
+    samples_protocol, flags = protocol_of_samples(samples, references.tables["heldout"]["id"])
+    keys = group_keys(references, assignment, samples.rows)
     features: dict[str, NDArray[np.float32]] = {}
-    nearest: dict[str, list[dict[str, Any]]] = {}
+    closest: dict[str, list[dict[str, Any]]] = {}
     rows: list[Scored] = []
     for extractor in config.extractors:
-        own = references.protocol[extractor.name]
-        name = f"{extractor.name}-samples"
-        read = SampleSquares(samples, [row["file_name"] for row in listed], own["eval_resolution"])
-        made = features_of(name, read, len(listed), extractor, work)
-        space = _space(references, extractor.name, made, own | _of_samples(samples, listed, references))
-        space = Space(**(vars(space) | {"metric_name": extractor.metric_name}))
-        options: dict[str, Any] = {"seed": config.seed, "n_halves": config.halves, "device": work.device}
-        rows += evaluate(space, config.scores, **options)
+        protocol = references.protocol[extractor.name]
+        read = SampleSquares.of(samples, protocol["eval_resolution"])
+        fake = features_of(f"{extractor.name}-samples", read, len(samples.rows), extractor, work)
+        space = replace(
+            _space(references, extractor.name, fake),
+            protocol=ScoreProtocol.from_json({"dtype": "float32"} | protocol | samples_protocol),
+            flags=flags,
+            metric_name=extractor.metric_name,
+        )
+        rows += evaluate(space, config.scores, settings)
         work.stop_if_asked()
         for kind in config.groups:
-            rows += evaluate_groups(space, config.scores, kind, *keys[kind], **options)
-        features[extractor.name] = made[drawn(len(made), min(len(space.real), len(made)), config.seed, 1)]
-        nearest[extractor.name] = _closest(config, space, references.tables["train"]["id"], listed)
-    rows += _adherence(config, assignment, _of_samples(samples, listed, references))
-    scores = [row.row for row in rows]
-    return Scores(scores, np.stack([row.halves for row in rows]), features, nearest)
+            rows += evaluate_groups(space, config.scores, kind, keys[kind], settings)
+        features[extractor.name] = fake[drawn(len(fake), min(len(space.real), len(fake)), config.seed, 1)]
+        closest[extractor.name] = _closest(config, space, references.tables["train"]["id"], samples.rows)
+    protocol = {"dtype": "float32"} | samples_protocol | assignment.protocol
+    rows += _adherence_rows(config, assignment, ScoreProtocol.from_json(protocol), flags)
+    return Scores([scored.row for scored in rows], np.stack([scored.halves for scored in rows]), features, closest)
 
 
-def _space(references: References, name: str, made: NDArray[np.float32], protocol: dict[str, Any]) -> Space:
-    sets, groups = references.features[name], references.tables["heldout"]["group"]
+def _space(references: References, extractor: str, fake: NDArray[np.float32]) -> Space:
+    sets, groups = references.features[extractor], references.tables["heldout"]["group"]
     return Space(
-        protocol=protocol,
+        protocol=ScoreProtocol(),
         real=sets["heldout"],
-        fakes={"samples": made, "floor": sets["floor"]},
+        fakes={"samples": fake, "floor": sets["floor"]},
         train=sets["train"],
         groups=None if None in groups else np.array(groups),
         paired=frozenset({"floor"}),
@@ -113,32 +120,31 @@ class SampleSquares:
     names: list[str]
     size_px: int
 
+    @classmethod
+    def of(cls, samples: Samples, size_px: int) -> Self:
+        return cls(samples, [row["file_name"] for row in samples.rows], size_px)
+
     def __call__(self, rows: Sequence[int]) -> NDArray[np.uint8]:
         return np.stack([square(self.samples.read({"file_name": self.names[row]}), self.size_px) for row in rows])
 
 
-def _of_samples(samples: Samples, listed: list[dict[str, Any]], references: References) -> dict[str, Any]:
-    """What the protocol says of image files and of how the samples were drawn."""
+def protocol_of_samples(samples: Samples, real_names: Iterable[str]) -> tuple[JsonObject, tuple[str, ...]]:
+    """The part of a protocol that says how the samples were drawn and what files they are, and flags of every row."""
     path = samples.folder / "generation.json"
-    known = read_json(path) if path.exists() else {}
-    formats = {
-        "real": file_formats(references.tables["heldout"]["id"]),
-        "fake": file_formats(row["file_name"] for row in listed),
+    generation = read_json(path) if path.exists() else {}
+    image_format = {
+        "real": file_formats(real_names),
+        "fake": file_formats(row["file_name"] for row in samples.rows),
     }
-    refused = sum(known.get("refused", {}).values())
-    return {
-        "image_format": formats,
-        "sampler": known.get("sampler"),
-        "guidance": known.get("guidance"),
-        "steps": known.get("steps"),
-        "flags": ["some_refused"] if refused else [],
-    }
+    drawing = {name: generation.get(name) for name in ("sampler", "guidance", "steps")}
+    refused = sum(generation.get("refused", {}).values())
+    return {"image_format": image_format} | drawing, ("some_refused",) if refused else ()
 
 
 def group_keys(
     references: References, assignment: Assignment, listed: Sequence[dict[str, Any]]
-) -> dict[str, tuple[Keys, Keys]]:
-    """Kind of group -> that of every held-out image and of every sample.
+) -> dict[str, GroupKeys]:
+    """Kind of group -> the group of every held-out image and of every sample.
 
     A sample belongs to what its caption asked for, a held-out image to its label and to the cluster it is assigned to.
     """
@@ -146,13 +152,15 @@ def group_keys(
     clusters = [None if c < 0 else int(c) for c in assignment.parts["heldout"][:, 0]]
     prompts = {row["prompt_id"]: (row["label"], row["cluster"]) for row in listed}
     of_record = {record: name for name, record in prompts.items()}
-    both = list(zip(labels, clusters, strict=True))
+    records = list(zip(labels, clusters, strict=True))
     # a caption without a cluster, or without a label, is a group of the other two kinds already
     whole = all(None not in record for record in prompts.values())
     return {
-        "label": (labels, [row["label"] for row in listed]),
-        "cluster": ([_text(c) for c in clusters], [_text(row["cluster"]) for row in listed]),
-        "prompt": ([of_record.get(one) for one in both], [row["prompt_id"] if whole else None for row in listed]),
+        "label": GroupKeys(labels, [row["label"] for row in listed]),
+        "cluster": GroupKeys([_text(c) for c in clusters], [_text(row["cluster"]) for row in listed]),
+        "prompt": GroupKeys(
+            [of_record.get(record) for record in records], [row["prompt_id"] if whole else None for row in listed]
+        ),
     }
 
 
@@ -167,27 +175,28 @@ def _closest(
         return []  # the rows of such a score say why
     return [
         {"file_name": listed[pair.pop("image")]["file_name"], "train": train_ids[pair.pop("train")]} | pair
-        for pair in closest(neighbourhood(space.fakes["samples"], space.train))
+        for pair in closest_pairs(neighbourhood(space.fakes["samples"], space.train))
     ]
 
 
-def _adherence(config: MetricsConfig, assignment: Assignment, protocol: dict[str, Any]) -> Iterator[Scored]:
-    """Rows of the samples, of real images at the model's resolution, and of the autoencoder floor."""
+def _adherence_rows(
+    config: MetricsConfig, assignment: Assignment, protocol: ScoreProtocol, flags: tuple[str, ...]
+) -> Iterator[Scored]:
+    """Adherence of the samples, of real images at the model's resolution, and of these after the autoencoder."""
     score = next((score for score in config.scores if isinstance(score, Adherence)), None)
     if score is None:
         return
     parts = {subject: assignment.parts[subject].astype(np.float64) for subject in ("samples", "heldout", "floor")}
-    about = protocol | assignment.protocol
+    real, settings = parts["heldout"], EvaluationSettings(config.seed, config.halves)
     for subject, part in parts.items():
-        null = score.null(parts["heldout"], part, None, seed=config.seed)
-        found = measured_rows([score], parts["heldout"], part, None, n_halves=config.halves, seed=config.seed)[0]
-        for metric, (numbers, halves) in found.items():
-            known: dict[str, Any] = {"metric": metric, "subject": subject, "reference": "heldout", "group": "all"}
-            known |= {"n_real": len(parts["heldout"]), "n_fake": len(part), "seed": config.seed}
-            known |= {"n_real_of": known["n_real"], "n_fake_of": known["n_fake"]}
-            known |= {"better": score.better[metric], "null": null.get(metric)} | numbers
-            if numbers["value"] is None:
-                asked = "cluster" if metric.startswith("cluster") else "label"
+        counts = Counts(len(real), len(part), len(real), len(part))
+        comparison = Comparison(subject, counts, replace(protocol, seed=config.seed), flags=flags)
+        chance = score.null(real, part, None, seed=config.seed)
+        for metric, measurement in measure([score], real, part, settings)[0].items():
+            if measurement.missing:
+                wanted = "cluster" if metric.startswith("cluster") else "label"
                 whose = "captions of these samples name" if subject == "samples" else "real images have"
-                known["reason"] = known["null_reason"] = f"the {whose} no {asked}"
-            yield Scored(complete(about, score, metric, known), halves)
+                missing = Missing(Reason.NO_VALUE, f"the {whose} no {wanted}")
+                measurement = replace(measurement, missing=missing)
+            null = null_of(chance.get(metric, measurement.missing))
+            yield comparison.scored(score, metric, measurement, null)

@@ -12,8 +12,8 @@ from pydantic import Field, field_validator
 from mep.artifacts import BaseModel, Images, References
 from mep.config import Config
 from mep.diffusion.pipelines import load_pipeline, to_pixels, to_tensor
-from mep.evaluation.evaluate import drawn
 from mep.evaluation.features import ReadBatch, features_of, protocol_of
+from mep.evaluation.space import drawn
 from mep.imaging.pixels import square
 from mep.machine.work import Work
 from mep.methods.extractors import Extractor

@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 
 from mep.evaluation.features import features_of
-from mep.evaluation.folders import open_folder
+from mep.evaluation.folder import open_folder
 from mep.imaging.encoders import load_transformers
 from mep.machine.files import sha256_of
 from mep.machine.settings import ONE_PROCESS

@@ -12,7 +12,7 @@ from small_data import draw
 
 from mep.artifacts.score_row import COLUMNS
 from mep.cli.main import main
-from mep.evaluation.evaluate import drawn
+from mep.evaluation.space import drawn
 from mep.methods.extractors.random_conv import RandomConv
 from mep.methods.scores.frechet import frechet_distance
 

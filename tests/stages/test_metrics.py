@@ -1,6 +1,7 @@
 """Rows of numbers: what stands beside each, what a small group says, and what the stages make of real folders."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,11 +11,13 @@ from PIL import Image
 from small_data import draw
 
 from mep.artifacts import HELDOUT, TRAIN, Assignment, Clusters, Embeddings, Images, References, Samples
-from mep.artifacts.score_row import COLUMNS
+from mep.artifacts.score_row import COLUMNS, ScoreProtocol
 from mep.errors import DataError
-from mep.evaluation.evaluate import Space, evaluate
+from mep.evaluation.evaluate import evaluate
 from mep.evaluation.features import features_of
-from mep.evaluation.groups import evaluate_groups
+from mep.evaluation.groups import GroupKeys, evaluate_groups
+from mep.evaluation.jackknife import EvaluationSettings
+from mep.evaluation.space import Space
 from mep.machine.work import Work
 from mep.methods.embedders.handcrafted import Handcrafted
 from mep.methods.extractors import Network
@@ -32,7 +35,7 @@ from mep.stages.metrics import MetricsConfig
 from mep.stages.metrics import metrics as metrics_stage
 
 SCORES = [Frechet(kind="frechet"), Kid(kind="kid"), Prdc(kind="prdc"), Memorisation(kind="memorisation")]
-PROTOCOL = {"extractor": "drawn", "digest": "d", "d": 4, "preprocessing": "none", "eval_resolution": 32}
+PROTOCOL = ScoreProtocol("drawn", "d", d=4, preprocessing="none", eval_resolution=32)
 
 
 def normal(seed, n, d=4, shift=0.0):
@@ -40,7 +43,7 @@ def normal(seed, n, d=4, shift=0.0):
 
 
 def space(n=120, m=100, d=4, shift=0.3, **fields):
-    return Space(PROTOCOL | {"d": d}, normal(0, n, d), {"samples": normal(1, m, d, shift)}, **fields)
+    return Space(replace(PROTOCOL, d=d), normal(0, n, d), {"samples": normal(1, m, d, shift)}, **fields)
 
 
 def json_rows(scores):
@@ -49,15 +52,14 @@ def json_rows(scores):
 
 def find(rows, metric, **wanted):
     wanted = {"subject": "samples", "reference": "heldout", "group": "all"} | wanted
-    (found,) = [
-        row for row in rows if row.row.to_json()["metric"] == metric and wanted.items() <= row.row.to_json().items()
-    ]
-    return found
+    wanted["metric"] = metric
+    (scored,) = [scored for scored in rows if wanted.items() <= scored.row.to_json().items()]
+    return scored
 
 
 @pytest.fixture(scope="module")
 def rows():
-    return evaluate(space(train=normal(2, 300)), SCORES, seed=0, n_halves=20)
+    return evaluate(space(train=normal(2, 300)), SCORES, EvaluationSettings(0, 20))
 
 
 # --- Rows -------------------------------------------------------------------------------------------------------
@@ -72,17 +74,17 @@ def test_every_row_says_everything_in_one_order(rows):
 def test_sets_are_brought_to_one_size_and_the_row_says_what_there_was(rows):
     fields = find(rows, "fd").row.to_json()
     assert (fields["n_real"], fields["n_fake"], fields["n_real_of"], fields["n_fake_of"]) == (100, 100, 120, 100)
-    assert find(rows, "fd", reference="train").row.to_json()["n_real"] == 100
-    fewer = evaluate(space(), SCORES[:1], seed=0, n_halves=0, most=50)
-    assert find(fewer, "fd").row.to_json()["n_real"] == 50
+    assert find(rows, "fd", reference="train").row.counts.n_real == 100
+    fewer = evaluate(space(), SCORES[:1], EvaluationSettings(0, 0), most=50)
+    assert find(fewer, "fd").row.counts.n_real == 50
 
 
 def test_an_interval_is_two_errors_around_the_value(rows):
     fields = find(rows, "fd").row.to_json()
     assert fields["low"] == pytest.approx(fields["value"] - 1.96 * fields["se"], rel=1e-3)
     assert fields["method"] == "delete-half jackknife, 20 halves"
-    assert find(rows, "kid").row.to_json()["method"] == "jackknife, one image at a time"
-    assert find(evaluate(space(), SCORES[:1], seed=0, n_halves=0), "fd").row.to_json()["se"] is None
+    assert find(rows, "kid").row.estimate.method == "jackknife, one image at a time"
+    assert find(evaluate(space(), SCORES[:1], EvaluationSettings(0, 0)), "fd").row.estimate.se is None
 
 
 def test_what_real_images_reach_stands_beside_and_is_taken_off(rows):
@@ -93,29 +95,29 @@ def test_what_real_images_reach_stands_beside_and_is_taken_off(rows):
     # real training images in the place of the samples exceed it by what chance allows
     training = find(rows, "fd_excess", subject="train").row.to_json()
     assert abs(training["value"]) < 3 * training["se"]
-    assert find(rows, "density").row.to_json()["null"] == 1
+    assert find(rows, "density").row.null.value == 1
 
 
 def test_the_gap_is_held_out_minus_training_on_the_same_samples(rows):
     far, near, gap = find(rows, "fd"), find(rows, "fd", reference="train"), find(rows, "fd_gap")
-    assert gap.row.to_json()["value"] == pytest.approx(far.row.to_json()["value"] - near.row.to_json()["value"])
+    assert gap.row.estimate.value == pytest.approx(far.row.estimate.value - near.row.estimate.value)
     assert gap.halves == pytest.approx(far.halves - near.halves)
 
 
 def test_a_model_that_copies_its_training_images_shows_in_the_gap_and_the_copy_rate():
     train = normal(2, 300)
     copied = Space(PROTOCOL, normal(0, 120), {"samples": train[:120] + 0.01}, train=train)
-    rows = evaluate(copied, SCORES, seed=0, n_halves=20)
-    assert find(rows, "copy_rate", reference="train").row.to_json()["value"] > 0.9
-    assert find(rows, "ct", reference="train").row.to_json()["value"] < -5
-    generalised = evaluate(space(shift=0.0, train=train), SCORES, seed=0, n_halves=20)
-    assert find(generalised, "copy_rate", reference="train").row.to_json()["value"] < 0.1
+    rows = evaluate(copied, SCORES, EvaluationSettings(0, 20))
+    assert find(rows, "copy_rate", reference="train").row.estimate.value > 0.9
+    assert find(rows, "ct", reference="train").row.estimate.value < -5
+    generalised = evaluate(space(shift=0.0, train=train), SCORES, EvaluationSettings(0, 20))
+    assert find(generalised, "copy_rate", reference="train").row.estimate.value < 0.1
 
 
 def test_two_arms_share_the_real_images_and_their_halves():
-    one, other = (evaluate(space(shift=shift), SCORES[:1], seed=3, n_halves=20) for shift in (0.3, 0.3))
+    one, other = (evaluate(space(shift=shift), SCORES[:1], EvaluationSettings(3, 20)) for shift in (0.3, 0.3))
     assert np.array_equal(find(one, "fd").halves, find(other, "fd").halves)
-    moved = evaluate(space(shift=0.6), SCORES[:1], seed=4, n_halves=20)
+    moved = evaluate(space(shift=0.6), SCORES[:1], EvaluationSettings(4, 20))
     assert not np.array_equal(find(one, "fd").halves, find(moved, "fd").halves)
 
 
@@ -123,30 +125,35 @@ def test_slides_widen_the_interval_and_are_counted():
     slides = np.repeat(np.arange(12), 10)
     shifted = Space(PROTOCOL, normal(0, 120) + normal(5, 12)[slides], {"samples": normal(1, 120)})
     known = Space(PROTOCOL, shifted.real, shifted.fakes, groups=slides)
-    blind, aware = (find(evaluate(one, SCORES[:2], seed=0), "kid").row.to_json() for one in (shifted, known))
+    blind, aware = (
+        find(evaluate(one, SCORES[:2], EvaluationSettings(0)), "kid").row.to_json() for one in (shifted, known)
+    )
     assert aware["n_groups"] == 12
     assert aware["method"].endswith("of whole slides or patients")
     assert aware["se"] > 1.5 * blind["se"]
-    few = find(evaluate(Space(PROTOCOL, shifted.real, shifted.fakes, groups=slides // 3), SCORES[:2], seed=0), "kid")
-    assert "few_groups" in few.row.to_json()["flags"]
+    few = find(
+        evaluate(Space(PROTOCOL, shifted.real, shifted.fakes, groups=slides // 3), SCORES[:2], EvaluationSettings(0)),
+        "kid",
+    )
+    assert "few_groups" in few.row.flags
 
 
 def test_a_score_that_cannot_be_has_a_reason_and_the_others_their_numbers():
-    rows = evaluate(space(n=15, m=15), SCORES, seed=0, n_halves=20)
+    rows = evaluate(space(n=15, m=15), SCORES, EvaluationSettings(0, 20))
     memorised = find(rows, "copy_rate", reference="train").row.to_json()
     assert (memorised["value"], memorised["reason"]) == (None, "there are no training images to compare with")
-    assert find(rows, "fd").row.to_json()["value"] is not None
-    wide = evaluate(space(n=15, m=15, d=30), SCORES[:1], seed=0, n_halves=0)
-    assert "do not tell what 15 against 15" in find(wide, "fd_null").row.to_json()["reason"]
-    assert find(wide, "fd_excess").row.to_json()["value"] is None
-    assert "rank_deficient" in find(wide, "fd").row.to_json()["flags"]
+    assert find(rows, "fd").row.estimate.value is not None
+    wide = evaluate(space(n=15, m=15, d=30), SCORES[:1], EvaluationSettings(0, 0))
+    assert "do not tell what 15 against 15" in find(wide, "fd_null").row.reason
+    assert find(wide, "fd_excess").row.estimate.value is None
+    assert "rank_deficient" in find(wide, "fd").row.flags
 
 
 def test_an_extractor_may_give_a_metric_the_name_that_papers_use():
     named = space(metric_name=lambda metric, n, settings: "fid" if metric == "fd" and n >= 100 else metric)
-    rows = evaluate(named, SCORES[:1], seed=0, n_halves=0)
-    assert find(rows, "fid").row.to_json()["value"] > 0
-    assert find(evaluate(named, SCORES[:1], seed=0, n_halves=0, most=99), "fd").row.to_json()["value"] > 0
+    rows = evaluate(named, SCORES[:1], EvaluationSettings(0, 0))
+    assert find(rows, "fid").row.estimate.value > 0
+    assert find(evaluate(named, SCORES[:1], EvaluationSettings(0, 0), most=99), "fd").row.estimate.value > 0
 
 
 # --- Groups -----------------------------------------------------------------------------------------------------
@@ -163,44 +170,48 @@ def test_what_is_right_as_a_whole_and_wrong_in_each_part_is_seen_in_the_parts():
     real[np.array(of_real) == "b"] += 4
     fake[np.array(of_fake) == "a"] += 4
     both = Space(PROTOCOL, real, {"samples": fake})
-    whole = find(evaluate(both, SCORES[:1], seed=0, n_halves=0), "fd").row.to_json()["value"]
-    parts = evaluate_groups(both, SCORES[:1], "label", of_real, of_fake, seed=0, n_halves=0)
+    whole = find(evaluate(both, SCORES[:1], EvaluationSettings(0, 0)), "fd").row.estimate.value
+    parts = evaluate_groups(both, SCORES[:1], "label", GroupKeys(of_real, of_fake), EvaluationSettings(0, 0))
     assert whole < 1
-    assert find(parts, "fd", group="label:macro").row.to_json()["value"] == pytest.approx(4 * 4**2, rel=0.2)
+    assert find(parts, "fd", group="label:macro").row.estimate.value == pytest.approx(4 * 4**2, rel=0.2)
 
 
 def test_aggregates_are_the_mean_the_mean_by_real_frequency_and_the_worst():
     of_real, of_fake = ["a"] * 90 + ["b"] * 30, ["a"] * 50 + ["b"] * 50
-    parts = evaluate_groups(space(), SCORES[2:3], "label", of_real, of_fake, seed=0, n_halves=10)
-    a, b = (find(parts, "density", group=f"label={name}").row.to_json()["value"] for name in "ab")
-    assert find(parts, "density", group="label:macro").row.to_json()["value"] == pytest.approx((a + b) / 2)
-    assert find(parts, "density", group="label:weighted").row.to_json()["value"] == pytest.approx(0.75 * a + 0.25 * b)
-    assert find(parts, "density", group="label:worst").row.to_json()["value"] == min(a, b)
-    assert find(parts, "density", group="label=b").row.to_json()["n_real"] == 30
+    parts = evaluate_groups(space(), SCORES[2:3], "label", GroupKeys(of_real, of_fake), EvaluationSettings(0, 10))
+    a, b = (find(parts, "density", group=f"label={name}").row.estimate.value for name in "ab")
+    assert find(parts, "density", group="label:macro").row.estimate.value == pytest.approx((a + b) / 2)
+    assert find(parts, "density", group="label:weighted").row.estimate.value == pytest.approx(0.75 * a + 0.25 * b)
+    assert find(parts, "density", group="label:worst").row.estimate.value == min(a, b)
+    assert find(parts, "density", group="label=b").row.counts.n_real == 30
     halves = [find(parts, "density", group=f"label={name}").halves for name in "ab"]
     assert find(parts, "density", group="label:macro").halves == pytest.approx(np.mean(halves, axis=0))
 
 
 def test_a_group_that_is_too_small_has_no_number_and_is_left_out_of_the_mean():
     of_real, of_fake = ["a"] * 114 + ["b"] * 6, keys(100, "ab")
-    parts = evaluate_groups(space(), SCORES[2:3], "label", of_real, of_fake, seed=0, n_halves=0)
+    parts = evaluate_groups(space(), SCORES[2:3], "label", GroupKeys(of_real, of_fake), EvaluationSettings(0, 0))
     small, macro = (find(parts, "recall", group=group).row.to_json() for group in ("label=b", "label:macro"))
     assert small["value"] is None
     assert small["reason"] == "6 held-out and 50 generated images, at least 11 of each are needed"
-    assert macro["value"] == find(parts, "recall", group="label=a").row.to_json()["value"]
+    assert macro["value"] == find(parts, "recall", group="label=a").row.estimate.value
     assert macro["reason"] == "1 of 2 groups are too small and left out"
     assert macro["flags"] == ["groups_left_out"]
 
 
 def test_a_wide_space_is_narrowed_for_the_frechet_distance_of_groups_and_the_metric_says_so():
     wide = space(n=300, m=300, d=80)
-    parts = evaluate_groups(wide, SCORES[:1], "label", keys(300, "ab"), keys(300, "ab"), seed=0, n_halves=0)
+    parts = evaluate_groups(
+        wide, SCORES[:1], "label", GroupKeys(keys(300, "ab"), keys(300, "ab")), EvaluationSettings(0, 0)
+    )
     found = find(parts, "fd_pca64", group="label=a").row.to_json()
     assert (found["d"], found["n_real"]) == (64, 150)
     assert "64 principal components" in found["preprocessing"]
-    assert find(parts, "fd_pca64", group="label:macro").row.to_json()["value"] > 0
-    narrow = evaluate_groups(space(), SCORES[:1], "label", keys(120, "ab"), keys(100, "ab"), seed=0, n_halves=0)
-    assert find(narrow, "fd", group="label=b").row.to_json()["value"] > 0
+    assert find(parts, "fd_pca64", group="label:macro").row.estimate.value > 0
+    narrow = evaluate_groups(
+        space(), SCORES[:1], "label", GroupKeys(keys(120, "ab"), keys(100, "ab")), EvaluationSettings(0, 0)
+    )
+    assert find(narrow, "fd", group="label=b").row.estimate.value > 0
 
 
 # --- Adherence --------------------------------------------------------------------------------------------------
@@ -289,7 +300,7 @@ def score(world, assigned, tmp_path, **config):
         name: {"id": part.ids, "label": [part.label_of(row) for row in range(len(part))], "group": part.groups.tolist()}
         for name, part in parts.items()
     }
-    protocol = PROTOCOL | {"extractor": "random_conv", "d": 64}
+    protocol = {"extractor": "random_conv", "digest": "d", "d": 64, "preprocessing": "none", "eval_resolution": 32}
     references = References({"random_conv": sets | {"floor": sets["heldout"]}}, {"random_conv": protocol}, tables)
     return metrics_stage.function(
         MetricsConfig(**({"halves": 4} | config)), references, assigned, world.samples, work=Work(tmp_path / "metrics")
@@ -382,11 +393,11 @@ def test_a_batch_is_prepared_while_another_is_computed_and_the_order_is_kept(tmp
 
 
 def test_the_number_in_the_row_is_that_of_the_sets(rows):
-    from mep.evaluation.evaluate import drawn
+    from mep.evaluation.space import drawn
 
     real, fake = normal(0, 120)[drawn(120, 100, 0, 0)], normal(1, 100, shift=0.3)[drawn(100, 100, 0, 1)]
     expected = frechet_distance(real.astype(np.float64), fake.astype(np.float64))
-    assert find(rows, "fd").row.to_json()["value"] == pytest.approx(expected, rel=1e-9)
+    assert find(rows, "fd").row.estimate.value == pytest.approx(expected, rel=1e-9)
 
 
 def test_the_model_that_made_the_clusters_is_refused_whatever_it_pools(tmp_path):

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import click
 
@@ -14,7 +14,8 @@ from mep.cli.options import Option, collected
 from mep.errors import NotComparable, UsageError
 
 if TYPE_CHECKING:
-    from mep.evaluation.folders import Machine
+    from mep.evaluation.folder import FeatureCache
+    from mep.evaluation.folders import FolderComparison
     from mep.registry import Method
 
     MethodT = TypeVar("MethodT", bound=Method)
@@ -92,7 +93,9 @@ def command(runs: Path, measurement: Measurement, as_json: bool) -> None:
 
     Features are kept in the folder `features` under --runs.
     """
-    from mep.evaluation.folders import evaluate_folders, open_folder
+    from mep.evaluation.folder import open_folder
+    from mep.evaluation.folders import FolderOptions, FolderSets, evaluate_folders
+    from mep.evaluation.jackknife import EvaluationSettings
     from mep.methods.extractors import Extractor
     from mep.methods.scores import Score
     from mep.report.tables.folders import as_table, notes
@@ -103,13 +106,14 @@ def command(runs: Path, measurement: Measurement, as_json: bool) -> None:
     scores = _methods(Score, asked.scores or default, "--score")
     folders = [open_folder(path) for path in (asked.real, *dict.fromkeys(asked.synthetic))]
     training = open_folder(asked.train) if asked.train else None
-    evaluation = evaluate_folders(
-        folders[0], folders[1:], training, extractors, scores, _machine(runs, asked),
-        by=asked.by, group=asked.group, size_px=asked.resolution, seed=asked.seed, n_halves=asked.halves,
-    )  # fmt: skip
+    cache = _feature_cache(runs, asked)
+    settings = EvaluationSettings(asked.seed, asked.halves, cache.device)
+    options = FolderOptions(settings, asked.by, asked.group, asked.resolution)
+    sets = FolderSets(folders[0], folders[1:], training)
+    evaluation = evaluate_folders(sets, extractors, scores, options, cache)
     if as_json:
         rows = [{"synthetic": name} | row.row.to_json() for name, scored in evaluation.rows.items() for row in scored]
-        show_json({"rows": rows, "comparisons": evaluation.comparisons})
+        show_json({"rows": rows, "comparisons": [comparison.to_json() for comparison in evaluation.comparisons]})
     else:
         listing().print(as_table(evaluation))
     for note in notes(evaluation, folders, training):
@@ -118,16 +122,16 @@ def command(runs: Path, measurement: Measurement, as_json: bool) -> None:
         _refuse_unlike(evaluation.comparisons)
 
 
-def _machine(runs: Path, measurement: Measurement) -> Machine:
+def _feature_cache(runs: Path, measurement: Measurement) -> FeatureCache:
     from mep.cli.screen import StepLines
-    from mep.evaluation.folders import Machine
+    from mep.evaluation.folder import FeatureCache
     from mep.machine.engines.local import Local
     from mep.machine.settings import DEVICES
 
     if not re.fullmatch(DEVICES, measurement.device):
         raise UsageError(f"there is no device '{measurement.device}'", hint="auto, cpu, cuda, cuda:N or mps")
     device = Local(kind="local", processes=1).slots(measurement.device)[0].device
-    return Machine(runs / "features", device, measurement.batch_size, StepLines)
+    return FeatureCache(runs / "features", device, measurement.batch_size, StepLines)
 
 
 def _methods(family: type[MethodT], texts: Sequence[str], option: str) -> list[MethodT]:
@@ -152,7 +156,7 @@ def _methods(family: type[MethodT], texts: Sequence[str], option: str) -> list[M
     return methods
 
 
-def _refuse_unlike(comparisons: Sequence[Mapping[str, Any]]) -> None:
-    unlike = sorted({reason for comparison in comparisons for reason in comparison.get("unlike", ())})
+def _refuse_unlike(comparisons: Sequence[FolderComparison]) -> None:
+    unlike = sorted({reason for comparison in comparisons for reason in comparison.unlike})
     if unlike:
         raise NotComparable(f"these folders cannot be compared: they differ in {', '.join(unlike)}")

@@ -8,12 +8,26 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
+from mep.artifacts.score_row import Missing, Reason
 from mep.errors import DataError
 from mep.registry import Method
 from mep.statistics.pairwise import Pairs, compare
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+FEWEST_IN_A_GROUP = 11
+"""2 k + 1 of the widest neighbourhoods, k = 5: a group of fewer images has no number."""
+
+
+class TooFewImages(DataError):
+    """A set has fewer images than a score needs."""
+
+
+def missing_of(error: DataError) -> Missing:
+    """Why a score gave no number."""
+    return Missing(Reason.TOO_FEW if isinstance(error, TooFewImages) else Reason.NO_VALUE, error.message)
 
 
 class Score(Method):
@@ -42,9 +56,19 @@ class Score(Method):
     grouped: ClassVar[bool] = False
     """Whether it is measured label by label, cluster by cluster and prompt by prompt as well."""
 
+    in_plane: ClassVar[bool] = False
+    """Whether groups are compared in the largest components of the features only."""
+
+    full_rank: ClassVar[bool] = False
+    """Whether it needs more images than dimensions to say more about the images than about their number."""
+
     def minimum(self) -> int:
         """Rows that each set needs for the numbers to mean anything."""
         return 2
+
+    def group_minimum(self, d: int) -> int:
+        """Images that a group needs, real and generated each, in d dimensions."""
+        return max(self.minimum(), FEWEST_IN_A_GROUP)
 
     def describe(
         self,
@@ -117,12 +141,12 @@ class Measured:
     """What one score says of two sets.
 
     errors      standard errors in closed form, where there are some
-    refusal     why there are no values; empty where there are
+    missing     why there are no values; None where there are
     """
 
     values: dict[str, float]
     errors: dict[str, float] = field(default_factory=dict)
-    refusal: str = ""
+    missing: Missing | None = None
 
 
 def measure_all(
@@ -135,37 +159,36 @@ def measure_all(
 
     A score that refuses these sets has no values, and says why.
     """
-    refusals = [_refusal(score, real, fake) for score in scores]
-    able = [s for s, why in zip(scores, refusals, strict=True) if isinstance(s, PairScore) and not why]
+    missing = [_missing(score, real, fake) for score in scores]
+    able = [score for score, why in zip(scores, missing, strict=True) if isinstance(score, PairScore) and not why]
     ks = sorted({k for score in able for k in score.neighbourhoods()})
     pairs = compare(real, fake, ks=ks, kernel=any(score.kernel for score in able), device=device) if able else None
-    found = []
-    for score, refusal in zip(scores, refusals, strict=True):
-        if refusal:
-            found.append(Measured({}, refusal=refusal))
-        elif isinstance(score, PairScore) and pairs is not None:
-            found.append(Measured(score.read(pairs), score.errors(pairs)))
-        else:
-            found.append(_measured(score, real, fake))
-    return found
+    return [
+        Measured({}, missing=why) if why else _measured(score, real, fake, pairs)
+        for score, why in zip(scores, missing, strict=True)
+    ]
 
 
-def _refusal(score: Score, real: NDArray[np.floating], fake: NDArray[np.floating]) -> str:
+def _missing(score: Score, real: NDArray[np.floating], fake: NDArray[np.floating]) -> Missing | None:
     try:
         check_sets(real, fake, score.minimum())
     except DataError as error:
-        return error.message
-    return ""
+        return missing_of(error)
+    return None
 
 
-def _measured(score: Score, real: NDArray[np.floating], fake: NDArray[np.floating]) -> Measured:
+def _measured(score: Score, real: NDArray[np.floating], fake: NDArray[np.floating], pairs: Pairs | None) -> Measured:
+    if isinstance(score, PairScore) and pairs is not None:
+        return Measured(score.read(pairs), score.errors(pairs))
     try:
         return Measured(score.measure(real, fake))
     except DataError as error:
-        return Measured({}, refusal=error.message)
+        return Measured({}, missing=missing_of(error))
 
 
-def check_sets(real: NDArray[Any], fake: NDArray[Any], minimum: int) -> tuple[NDArray[Any], NDArray[Any]]:
+def check_sets(
+    real: NDArray[np.floating], fake: NDArray[np.floating], minimum: int
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
     """Both sets, after the checks that every score needs.
 
     DataError   not a table, unlike widths, non-finite features, fewer rows than `minimum`
@@ -177,7 +200,7 @@ def check_sets(real: NDArray[Any], fake: NDArray[Any], minimum: int) -> tuple[ND
                 hint="give one row of features per image",
             )
         if len(features) < minimum:
-            raise DataError(
+            raise TooFewImages(
                 f"{len(features)} {name} rows of features, at least {minimum} are needed",
                 hint="give this set more images, or leave this score out",
             )
@@ -190,7 +213,7 @@ def check_sets(real: NDArray[Any], fake: NDArray[Any], minimum: int) -> tuple[ND
     return real, fake
 
 
-def check_finite(features: NDArray[Any], name: str) -> None:
+def check_finite(features: NDArray[np.floating], name: str) -> None:
     """DataError with the number of rows that hold nan or infinity."""
     broken = int((~np.isfinite(features).all(axis=1)).sum())
     if broken:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from mep.errors import DataError
-from mep.methods.scores import Score, check_sets
+from mep.methods.scores import Score, TooFewImages, check_sets
 from mep.methods.scores.frechet import frechet_distance
 
 if TYPE_CHECKING:
@@ -31,12 +30,13 @@ class FdInfinity(Score):
 
     better: ClassVar[dict[str, Literal["lower", "higher"]]] = {"fd_infinity": "lower"}
     halved: ClassVar[bool] = False
+    full_rank: ClassVar[bool] = True
 
     def measure(self, real: NDArray[np.floating], fake: NDArray[np.floating]) -> dict[str, float]:
         real, fake = check_sets(real, fake, self.minimum())
         n, d = min(len(real), len(fake)), real.shape[1]
         if n < 2 * d:
-            raise DataError(
+            raise TooFewImages(
                 f"{n} images are too few to extrapolate in {d} dimensions, at least {2 * d} are needed",
                 hint="use fd_excess, or an extractor of fewer dimensions",
             )

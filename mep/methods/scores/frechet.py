@@ -41,6 +41,12 @@ class Frechet(Score):
     excess: ClassVar[tuple[str, ...]] = ("fd",)
     gap: ClassVar[bool] = True
     grouped: ClassVar[bool] = True
+    in_plane: ClassVar[bool] = True
+    full_rank: ClassVar[bool] = True
+
+    def group_minimum(self, d: int) -> int:
+        """Twice the dimensions: below them a covariance has no full rank."""
+        return 2 * d
 
     def measure(self, real: NDArray[np.floating], fake: NDArray[np.floating]) -> dict[str, float]:
         real, fake = check_sets(real, fake, self.minimum())

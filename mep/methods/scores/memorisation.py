@@ -110,7 +110,7 @@ def nearest_in_cell(
     return found
 
 
-def closest(described: NDArray[np.floating], n: int = 20) -> list[dict[str, Any]]:
+def closest_pairs(described: NDArray[np.floating], n: int = 20) -> list[dict[str, Any]]:
     """The n generated images that come nearest to a training image, relative to its second-nearest, nearest first.
 
     returns     rows of image, train (row of the nearest training image), distance, ratio

@@ -118,7 +118,7 @@ def _real(images: Images, ids: list[str], vectors: Floats, clusters: Clusters | 
 
 def _samples(samples: SampleSet, extractor: str) -> _Embedded | None:
     """Samples that were scored, with the features that they were scored by."""
-    from mep.evaluation.evaluate import drawn
+    from mep.evaluation.space import drawn
 
     scores = samples.arm.get(Scores)
     features = scores.features.get(extractor) if scores else None

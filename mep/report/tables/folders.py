@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mep.evaluation.uncertainty import Difference
 from mep.report.text import interval_text, plain, rounded, rounded_error
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from mep.evaluation.folders import Evaluation, Folder
+    from mep.evaluation.folder import Folder
+    from mep.evaluation.folders import Evaluation, FolderComparison
 
 FEW = 2000
 """Images below which a Fréchet distance of Inception says more about the number of images than most readers expect."""
@@ -33,7 +33,7 @@ def as_table(found: Evaluation) -> Table:
     for name in list(found.rows)[1:]:
         table.add_column(escape(f"{plain(name)} − first"), justify="right")
         table.add_column("p", justify="right")
-    named = {(*_key(one), one["folder"]): one for one in found.comparisons}
+    named = {(*_key(one.row.to_json()), one.folder): one for one in found.comparisons}
     first, *others = found.rows.values()
     for place, row in enumerate(first):
         fields = row.row.to_json()
@@ -70,11 +70,11 @@ def _number(fields: dict[str, Any], scale: float) -> str:
     return f"{rounded(value * scale, se * scale)} ± {rounded_error(se * scale)}"
 
 
-def _difference(one: dict[str, Any] | None, scale: float) -> list[str]:
-    if one is None or "se" not in one:
+def _difference(one: FolderComparison | None, scale: float) -> list[str]:
+    if one is None or one.difference is None:
         return ["", ""]
-    delta = Difference(one["difference"], one["se"], one["low"], one["high"], one["p"])
-    p = one.get("p_permutation", one.get("p_holm", one["p"]))
+    delta = one.difference
+    p = next(p for p in (one.p_permutation, one.p_holm, delta.p) if p is not None)
     return [
         f"{rounded(delta.value * scale, delta.se * scale, signed=True)} ({interval_text(delta, scale)})",
         f"{p:.3f}",

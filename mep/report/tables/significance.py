@@ -57,7 +57,7 @@ def permutation_p(store: Store, mine: StoredScore, theirs: StoredScore) -> float
     """p of the difference of two kernel distances by dealing the images of both arms out again; None without files."""
     import numpy as np
 
-    from mep.evaluation.evaluate import drawn
+    from mep.evaluation.space import drawn
     from mep.methods.scores.kid import permutation_p as by_permutation
 
     protocol, folder = mine.kind.protocol, store.root / "store"

@@ -12,7 +12,7 @@ import numpy as np
 
 import mep
 from mep.artifacts.score_row import COLUMNS, ScoreRow
-from mep.evaluation.evaluate import FEWEST_GROUPS
+from mep.evaluation.measurement import FEWEST_GROUPS
 from mep.stages.utility.probing import BETTER, Estimate, HeldOut, Predictions, difference
 
 if TYPE_CHECKING:

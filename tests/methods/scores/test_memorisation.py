@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from mep.errors import DataError
-from mep.methods.scores.memorisation import Memorisation, closest, ct, mann_whitney, nearest_in_cell, neighbourhood
+from mep.methods.scores.memorisation import (
+    Memorisation,
+    closest_pairs,
+    ct,
+    mann_whitney,
+    nearest_in_cell,
+    neighbourhood,
+)
 
 SCORE = Memorisation(kind="memorisation")
 DIGITS = 6e-7
@@ -72,11 +79,11 @@ def test_real_images_in_the_place_of_generated_ones_reach_the_null():
 
 def test_the_closest_pairs_are_the_copies_nearest_first():
     train, held_out, fake = copies()
-    pairs = closest(SCORE.describe(held_out, fake, train, seed=0)[1], 12)
+    pairs = closest_pairs(SCORE.describe(held_out, fake, train, seed=0)[1], 12)
     assert len(pairs) == 12
     assert all(pair["image"] == pair["train"] < 20 for pair in pairs)
     assert [pair["ratio"] for pair in pairs] == sorted(pair["ratio"] for pair in pairs)
-    exact = closest(neighbourhood(train[:5], train), 5)
+    exact = closest_pairs(neighbourhood(train[:5], train), 5)
     assert all(pair["distance"] == 0 for pair in exact)
 
 

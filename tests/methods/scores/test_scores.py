@@ -459,7 +459,7 @@ def test_scores_that_share_a_pass_say_what_each_says_alone():
         assert found.values == score.measure(real, fake)
     assert together[1].errors["kid"] == pytest.approx(kernel_distance_error(real, fake), rel=1e-5)
     refused = measure_all([PRDC, KID], real[:5], fake)
-    assert refused[0].refusal == "5 real rows of features, at least 11 are needed"
+    assert refused[0].missing.text == "5 real rows of features, at least 11 are needed"
     assert set(refused[1].values) == {"kid"}
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mep.artifacts.score_row import ScoreProtocol, ScoreRow
-from mep.evaluation.evaluate import drawn
+from mep.evaluation.space import drawn
 from mep.methods.scores.kid import permutation_p as by_hand
 from mep.report.data.scores import StoredScore
 from mep.report.tables.comparison import Delta, Metric

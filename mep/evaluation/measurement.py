@@ -1,0 +1,169 @@
+"""From two sets of features to a number with its error, and from there to a row of scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import mep
+from mep.artifacts.score_row import Counts, Estimate, Missing, Null, Reason, ScoreProtocol, ScoreRow
+from mep.evaluation.jackknife import EvaluationSettings, jackknife
+from mep.methods.scores import Measured, Score, measure_all
+from mep.statistics.intervals import Z_95, standard_error
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FEWEST_GROUPS = 10
+"""Slides or patients below which an uncertainty over them is itself a guess."""
+
+MetricName = Callable[[str, int, dict[str, Any]], str]
+"""A metric, the number of images and the score's settings -> what it is called in this feature space."""
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """A metric of two sets.
+
+    halves      float64 (n_halves,)     the metric on random halves; nan where it has none
+    missing     why there is no value, or what it leaves out
+    """
+
+    estimate: Estimate
+    halves: NDArray[np.float64]
+    missing: Missing | None = None
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """A score, and its values on random halves; nan where there are none."""
+
+    row: ScoreRow
+    halves: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two sets of images that were compared: what their rows have in common, whatever the score."""
+
+    subject: str
+    counts: Counts
+    protocol: ScoreProtocol
+    reference: str = "heldout"
+    group: str = "all"
+    flags: tuple[str, ...] = ()
+    metric_name: MetricName = lambda metric, n, settings: metric
+
+    def scored(self, score: Score, metric: str, measurement: Measurement, null: Null, *, suffix: str = "") -> Scored:
+        """The row of a metric; `suffix` is added to its name, as in fd_excess."""
+        settings = score.dump()
+        row = ScoreRow(
+            metric=self.metric_name(metric + suffix, self.counts.n_real, settings),
+            subject=self.subject,
+            estimate=measurement.estimate,
+            null=null,
+            better=score.better[metric],
+            reference=self.reference,
+            group=self.group,
+            counts=self.counts,
+            protocol=replace(self.protocol, settings=settings, **score.protocol(metric)),
+            version=mep.__version__,
+            flags=[*self.flags, *measurement.flags, *self._flags(score, measurement)],
+            reason=measurement.missing.text if measurement.missing else None,
+        )
+        return Scored(row, measurement.halves)
+
+    def _flags(self, score: Score, measurement: Measurement) -> Iterator[str]:
+        if measurement.estimate.value is None:
+            yield (measurement.missing.reason if measurement.missing else Reason.NO_VALUE).value
+        if score.full_rank and self.counts.n_real <= (self.protocol.d or 0):
+            yield "rank_deficient"
+        if few_groups(self.counts):
+            yield "few_groups"
+        formats = self.protocol.image_format
+        if formats and formats["real"] != formats["fake"] and "jpeg" in str(formats):
+            yield "unlike_formats"
+
+
+def few_groups(counts: Counts) -> bool:
+    """Whether there are too few slides or patients for an error over them."""
+    return counts.n_groups is not None and counts.n_groups < FEWEST_GROUPS
+
+
+def null_of(reached: float | Missing | None) -> Null:
+    """The two columns of what real images reach, or of why it is unknown."""
+    return Null(None, reached.text) if isinstance(reached, Missing) else Null(reached)
+
+
+def normal_estimate(value: float | None, se: float | None, method: str | None) -> Estimate:
+    """A number with its normal 95 % interval, where it has an error."""
+    if value is None or se is None:
+        return Estimate(value, se, method=method)
+    reach = Z_95 * se
+    return Estimate(value, se, value - reach, value + reach, method)
+
+
+def no_measurement(missing: Missing, n_halves: int) -> Measurement:
+    """In the place of a number that there is not."""
+    return Measurement(Estimate(), np.full(n_halves, np.nan), missing)
+
+
+def measure(
+    scores: Sequence[Score],
+    real: NDArray[np.floating],
+    fake: NDArray[np.floating],
+    settings: EvaluationSettings,
+    groups: NDArray[np.int64] | None = None,
+) -> list[dict[str, Measurement]]:
+    """Metric -> measurement, for every score: all of them in one pass over the pairs, and one for each half."""
+    measured = measure_all(scores, real, fake, device=settings.device)
+    halves: list[dict[str, NDArray[np.float64]]] = [{} for _ in scores]
+    if settings.n_halves and min(len(real), len(fake)) >= 4:
+        able = [place for place, score in enumerate(scores) if score.halved and not measured[place].missing]
+        on_halves = jackknife([scores[place] for place in able], real, fake, settings, groups)
+        for place, values in zip(able, on_halves, strict=True):
+            halves[place] = values
+    return [
+        {
+            metric: _measurement(metric, of_score, values.get(metric), settings, independent=groups is None)
+            for metric in score.better
+        }
+        for score, of_score, values in zip(scores, measured, halves, strict=True)
+    ]
+
+
+def _measurement(
+    metric: str,
+    measured: Measured,
+    halves: NDArray[np.float64] | None,
+    settings: EvaluationSettings,
+    *,
+    independent: bool,
+) -> Measurement:
+    """independent: whether images are, as errors in closed form suppose."""
+    n_halves = settings.n_halves
+    halves = np.full(n_halves, np.nan) if halves is None else halves
+    value = measured.values.get(metric)
+    if value is None:
+        unfit = Missing(Reason.NO_VALUE, "it does not apply to these images")
+        return Measurement(Estimate(), halves, measured.missing or unfit)
+    if metric in measured.errors and independent:
+        method = "jackknife, one image at a time"
+        return Measurement(normal_estimate(value, measured.errors[metric], method), halves)
+    se = jackknife_error(halves)
+    if se is None:
+        return Measurement(Estimate(value), halves)
+    if se == 0:
+        # a share that is 0 or 1 on every half is not certain: nobody knows how far from it the truth may be
+        return Measurement(Estimate(value), halves, flags=("no_spread",))
+    method = f"delete-half jackknife, {n_halves} halves{'' if independent else ' of whole slides or patients'}"
+    return Measurement(normal_estimate(value, se, method), halves)
+
+
+def jackknife_error(halves: NDArray[np.float64]) -> float | None:
+    """Standard error from the spread of the halves; None where some have no value."""
+    return standard_error(halves) if len(halves) > 1 and np.isfinite(halves).all() else None

@@ -1,0 +1,95 @@
+"""Sets of images in one feature space, and how they are brought to equal size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from mep.artifacts.score_row import Counts, ScoreProtocol
+from mep.evaluation.measurement import Comparison, MetricName
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Space:
+    """Sets of images in one feature space.
+
+    protocol    of the features and of the generated images; scores fill in the rest
+    real        float32 (n, d)      held-out images
+    fakes       subject -> float32 (m, d); `samples` are the generated images
+    train       float32 (t, d)      training images; None where there are none
+    groups      int64 (n,)          slide or patient of every real image; None where they are not known
+    paired      subjects whose images are the real ones, changed: they are drawn together
+    flags       of every row
+    suffix      added to the names of metrics
+    """
+
+    protocol: ScoreProtocol
+    real: NDArray[np.floating]
+    fakes: dict[str, NDArray[np.floating]]
+    train: NDArray[np.floating] | None = None
+    groups: NDArray[np.int64] | None = None
+    paired: frozenset[str] = frozenset()
+    flags: tuple[str, ...] = ()
+    metric_name: MetricName = lambda metric, n, settings: metric
+    suffix: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class EqualSizeSets:
+    """The sets of a space, all of the size of the smallest.
+
+    fakes   subject -> float32 (n, d); where there are training images, they are the subject `train` as well
+    """
+
+    space: Space
+    real: NDArray[np.floating]
+    fakes: dict[str, NDArray[np.floating]]
+    groups: NDArray[np.int64] | None
+    seed: int
+
+    @classmethod
+    def draw(cls, space: Space, seed: int, most: int | None = None) -> Self:
+        """Draw the sets; `most` limits their size further. The draw depends on the seed and the sizes only."""
+        train = [] if space.train is None else [len(space.train)]
+        n = min([len(space.real), *map(len, space.fakes.values()), *train, *([most] if most else [])])
+        rows = drawn(len(space.real), n, seed, 0)
+        fakes = {
+            subject: features[rows if subject in space.paired else drawn(len(features), n, seed, 1)]
+            for subject, features in space.fakes.items()
+        }
+        if space.train is not None:
+            fakes["train"] = space.train[drawn(len(space.train), n, seed, 2)]
+        return cls(space, space.real[rows], fakes, None if space.groups is None else space.groups[rows], seed)
+
+    def comparison(self, subject: str, reference: str = "heldout") -> Comparison:
+        """What is common to the rows of a subject."""
+        available = self.space.train if subject == "train" else self.space.fakes[subject]
+        return Comparison(
+            subject=subject,
+            reference=reference,
+            counts=Counts(
+                n_real=len(self.real),
+                n_fake=len(self.fakes[subject]),
+                n_real_of=len(self.space.real),
+                n_fake_of=0 if available is None else len(available),
+                n_groups=n_groups(self.groups),
+            ),
+            protocol=replace(self.space.protocol, seed=self.seed),
+            flags=self.space.flags,
+            metric_name=self.space.metric_name,
+        )
+
+
+def n_groups(groups: NDArray[np.int64] | None) -> int | None:
+    """Slides or patients; None where they are not known."""
+    return None if groups is None else len(np.unique(groups))
+
+
+def drawn(n_rows: int, n: int, seed: int, stream: int) -> NDArray[np.int64]:
+    """n of the rows in random order, the same for the same sizes and seed."""
+    return np.random.default_rng([seed, 17, stream, n_rows]).permutation(n_rows)[:n]
