@@ -109,9 +109,8 @@ def paired_by_seed(values_a: Mapping[int, float], values_b: Mapping[int, float])
     values = {seed: values_a[seed] - values_b[seed] for seed in seeds}
     n, mean = len(seeds), float(np.mean(list(values.values())))
     if n == 1:
-        sentence = "one training seed an arm: this compares two sets of images and cannot support a claim about the "
-        sentence += "method"
-        return SeedDifference(mean, None, None, None, values, False, sentence)
+        claim = "this compares two sets of images and cannot support a claim about the method"
+        return SeedDifference(mean, None, None, None, values, False, f"one training seed an arm: {claim}")
     from scipy import stats
 
     se = float(np.std(list(values.values()), ddof=1)) / math.sqrt(n)
