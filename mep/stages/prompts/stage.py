@@ -1,7 +1,6 @@
 """Prompts: a caption for every image of the training set, built from its record."""
 
 import itertools
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -86,54 +85,24 @@ def prompts(
     validation = training_set.validation
     ids = [*training_set.ids, *validation.ids]
     clusters = np.concatenate([training_set.clusters, validation.clusters])
-    records = _records(config.names, images, images.rows(ids), clusters)
-    keys = records.keys()
-    trained_keys, first, counts = np.unique(keys[: len(training_set.ids)], return_index=True, return_counts=True)
+    records, record_of = _records(config.names, images, images.rows(ids), clusters)
+    counts = np.bincount(record_of[: len(training_set.ids)], minlength=len(records))
     writer = Writer(config.templates, config.label_names, config.cluster_names)
-    shown = [_prompt(writer, records.of(place), n) for place, n in zip(first.tolist(), counts.tolist(), strict=True)]
-    unseen = [] if records.columns else _unseen(shown, writer)
-    check(shown + unseen, base)
-    order = sorted(range(len(shown)), key=lambda place: _sort_key(shown[place]))
-    number_of = {int(trained_keys[place]): number for number, place in enumerate(order)}
-    of_image = {image_id: number_of[key] for image_id, key in zip(ids, keys.tolist(), strict=True) if key in number_of}
+    shown = {place: _prompt(writer, records[place], int(counts[place])) for place in np.flatnonzero(counts).tolist()}
+    unseen = [] if config.names - FORMATS.keys() else _unseen(list(shown.values()), writer)
+    check([*shown.values(), *unseen], base)
+    order = sorted(shown, key=lambda place: _sort_key(shown[place]))
+    number_of = {place: number for number, place in enumerate(order)}
+    of_image = {
+        image_id: number_of[place] for image_id, place in zip(ids, record_of.tolist(), strict=True) if place in shown
+    }
     return Prompts([shown[place] for place in order], of_image, unseen)
 
 
-@dataclass(frozen=True)
-class _Records:
-    """The records of n images, as far as a template names their parts.
-
-    label       number -1 for an image without a label; None where no template names {label}
-    clusters    int64 (n,); None where no template names {cluster}
-    columns     by the name of the metadata column
-    """
-
-    label: Column | None
-    clusters: NDArray[np.int64] | None
-    columns: dict[str, Column]
-    n: int
-
-    def of(self, place: int) -> Record:
-        label = None
-        if self.label is not None and (number := self.label[0][place]) >= 0:
-            label = self.label[1][number]
-        cluster = None if self.clusters is None else int(self.clusters[place])
-        return Record(label, cluster, {name: texts[numbers[place]] for name, (numbers, texts) in self.columns.items()})
-
-    def keys(self) -> NDArray[np.int64]:
-        """int64 (n,), equal for images with equal records."""
-        parts = [] if self.label is None else [self.label[0]]
-        parts += [] if self.clusters is None else [self.clusters]
-        keys = np.zeros(self.n, dtype=np.int64)
-        for numbers in (*parts, *(numbers for numbers, _ in self.columns.values())):
-            keys = keys * (int(numbers.max(initial=-1)) + 2) + numbers + 1
-            if keys.max(initial=0) > 2**22:  # so that the next product does not overflow
-                keys = np.unique(keys, return_inverse=True)[1].astype(np.int64)
-        return keys
-
-
-def _records(names: set[str], images: Images, rows: NDArray[np.int64], clusters: NDArray[np.int64]) -> _Records:
-    """The records of the images in `rows`, as far as `names` names their parts.
+def _records(
+    names: set[str], images: Images, rows: NDArray[np.int64], clusters: NDArray[np.int64]
+) -> tuple[list[Record], NDArray[np.int64]]:
+    """The distinct records of the images in `rows`, as far as `names` names their parts, and the place of each image's.
 
     DataError   the dataset has no labels or no such column, or an image has nothing in it
     """
@@ -143,12 +112,29 @@ def _records(names: set[str], images: Images, rows: NDArray[np.int64], clusters:
             hint="name the label column in dataset.label, or take {label} out",
             field="prompts.template",
         )
-    return _Records(
-        label=(images.labels[rows], images.label_names) if "label" in names else None,
-        clusters=clusters if "cluster" in names else None,
-        columns={name: _column(images, name, rows) for name in sorted(names - FORMATS.keys())},
-        n=len(rows),
-    )
+    columns = {name: _column(images, name, rows) for name in sorted(names - FORMATS.keys())}
+    labels = [images.labels[rows]] if "label" in names else []
+    parts = [*labels, *([clusters] if "cluster" in names else []), *(numbers for numbers, _ in columns.values())]
+    _, first, record_of = np.unique(_combined(parts, len(rows)), return_index=True, return_inverse=True)
+    records = [
+        Record(
+            images.label_of(int(rows[place])) if "label" in names else None,
+            int(clusters[place]) if "cluster" in names else None,
+            {name: texts[numbers[place]] for name, (numbers, texts) in columns.items()},
+        )
+        for place in first.tolist()
+    ]
+    return records, record_of
+
+
+def _combined(parts: list[NDArray[np.int64]], n: int) -> NDArray[np.int64]:
+    """int64 (n,), equal for images that are equal in all parts."""
+    keys = np.zeros(n, dtype=np.int64)
+    for numbers in parts:
+        keys = keys * (int(numbers.max(initial=-1)) + 2) + numbers + 1
+        if keys.max(initial=0) > 2**22:  # so that the next product does not overflow
+            keys = np.unique(keys, return_inverse=True)[1].astype(np.int64)
+    return keys
 
 
 def _column(images: Images, name: str, rows: NDArray[np.int64]) -> Column:

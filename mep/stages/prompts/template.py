@@ -59,19 +59,19 @@ class Writer:
         return [self._fill(template, record) for template in self.templates]
 
     def _fill(self, template: str, record: Record) -> str:
-        text = []
-        for literal, name, form, _ in string.Formatter().parse(template):
-            text.append(literal)
-            if name == "label":
-                text.append(self._label(form or "", record.label))
-            elif name == "cluster":
-                text.append(self._cluster(form or "", record.cluster))
-            elif name is not None:
-                text.append(_cased(form or "", record.columns[name]))
-        return "".join(text)
+        text = ""
+        for literal, slot, form, _ in string.Formatter().parse(template):
+            text += literal if slot is None else literal + self._value(slot, form or "", record)
+        return text
 
-    def _label(self, form: str, label: str | None) -> str:
-        return _given_name("label", self.label_names, label) if form == "name" else _cased(form, str(label))
+    def _value(self, slot: str, form: str, record: Record) -> str:
+        if slot == "cluster":
+            return self._cluster(form, record.cluster)
+        if slot != "label":
+            return _cased(form, record.columns[slot])
+        return (
+            _given_name("label", self.label_names, record.label) if form == "name" else _cased(form, str(record.label))
+        )
 
     def _cluster(self, form: str, cluster: int | None) -> str:
         if form == "name":
