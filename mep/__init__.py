@@ -10,7 +10,7 @@ print(mep.report.as_markdown(mep.report.comparison(store, [run_id])))
 """
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mep import report
@@ -33,7 +33,7 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Public names are fetched when they are asked for, so that `import mep` stays quick."""
     if name == "report":
         return importlib.import_module("mep.report")

@@ -94,18 +94,20 @@ class Config(BaseModel):
 
 def field_descriptions(config: type[Config]) -> dict[str, str]:
     """Field -> the docstring under it, inherited ones included."""
-    found: dict[str, str] = {}
+    descriptions: dict[str, str] = {}
     for cls in reversed(config.__mro__):
         if cls is Config or not issubclass(cls, Config):
             continue
         body = cast(ast.ClassDef, ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]).body
         for field, text in itertools.pairwise(body):
             if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
-                found[cast(ast.Name, field.target).id] = inspect.cleandoc(str(text.value.value)).replace("\n", " ")
-    return found
+                descriptions[cast(ast.Name, field.target).id] = inspect.cleandoc(str(text.value.value)).replace(
+                    "\n", " "
+                )
+    return descriptions
 
 
-def by_shape(value: Any) -> str:
+def by_shape(value: object) -> str:
     """Tag of a value that may be plain or a section, as in `k: 33` and `k: {choose: [10, 33]}`.
 
     Annotated[Annotated[int, Tag("plain")] | Annotated[Choose, Tag("section")], Discriminator(by_shape)]
@@ -120,7 +122,7 @@ def parts(config: Config) -> Iterator[Config]:
         yield from _parts_of_value(getattr(config, name))
 
 
-def _parts_of_value(value: Any) -> Iterator[Config]:
+def _parts_of_value(value: object) -> Iterator[Config]:
     if isinstance(value, Config):
         yield from parts(value)
     elif isinstance(value, tuple | list):
@@ -131,7 +133,7 @@ def _parts_of_value(value: Any) -> Iterator[Config]:
             yield from _parts_of_value(item)
 
 
-def leaves(data: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(data: object, name: str = "") -> Iterator[tuple[str, Any]]:
     """Every value that is not a mapping, with its dotted name; an empty mapping counts as a value."""
     if isinstance(data, dict) and data:
         for key, item in data.items():
@@ -140,12 +142,12 @@ def leaves(data: Any, name: str = "") -> Iterator[tuple[str, Any]]:
         yield name, data
 
 
-def canonical_json(data: Any) -> str:
+def canonical_json(data: object) -> str:
     """One text for equal data: sorted keys, no spaces."""
     return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
-def digest(data: Any) -> str:
+def digest(data: object) -> str:
     """sha256 of the canonical JSON, in hex."""
     return hashlib.sha256(canonical_json(data).encode()).hexdigest()
 
@@ -162,7 +164,7 @@ class Anchored(str):
         return anchored
 
 
-def _resolve(value: Any, info: ValidationInfo) -> Path:
+def _resolve(value: object, info: ValidationInfo) -> Path:
     if not isinstance(value, str | Path) or str(value) == "":
         raise PydanticCustomError("path_type", "a path is wanted")
     context = info.context or {}

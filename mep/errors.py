@@ -112,4 +112,4 @@ class Interrupted(MepError):
 
 def printable(text: str) -> str:
     """The text with an escape for every character that is not to be seen, such as those that steer a terminal."""
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -13,7 +13,6 @@ import inspect
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from mep.artifacts import Artifact
 from mep.config import Config
@@ -51,7 +50,7 @@ def stage(
     repeats: bool = False,
     parallel: bool = False,
     extendable_fields: tuple[str, ...] = (),
-) -> Callable[[Callable[..., Any]], Stage]:
+) -> Callable[[Callable[..., Artifact]], Stage]:
     """Make a stage of a typed function.
 
     version   raise by one when the same config should now give another result
@@ -62,7 +61,7 @@ def stage(
     extendable_fields   that only say which items there are: results that differ in nothing else are `work.earlier`
     """
 
-    def decorate(function: Callable[..., Any]) -> Stage:
+    def decorate(function: Callable[..., Artifact]) -> Stage:
         hints = typing.get_type_hints(function)
         names = [name for name in inspect.signature(function).parameters if name not in ("config", "work")]
         return Stage(

@@ -1,9 +1,9 @@
-"""`mep`: the group of all commands, and mep's own errors told plainly."""
+"""`mep`: the group of all commands, and mep's own errors in plain words."""
 
 import importlib
 import pkgutil
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import click
 
@@ -31,20 +31,18 @@ class Commands(click.Group):
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         module = name.replace("-", "_")
-        if module not in {one.name for one in pkgutil.iter_modules(mep.cli.commands.__path__)} or module.startswith(
-            "_"
-        ):
+        modules = {file.name for file in pkgutil.iter_modules(mep.cli.commands.__path__)}
+        if module not in modules or module.startswith("_"):
             return None
-        found: click.Command = importlib.import_module(f"mep.cli.commands.{module}").command
-        return found
+        return cast(click.Command, importlib.import_module(f"mep.cli.commands.{module}").command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for title, names in SECTIONS.items():
             commands = [(name, self.get_command(ctx, name)) for name in names]
             with formatter.section(title):
-                formatter.write_dl([(name, one.get_short_help_str(80)) for name, one in commands if one])
+                formatter.write_dl([(name, command.get_short_help_str(80)) for name, command in commands if command])
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
         except (MepError, OSError) as error:
@@ -52,11 +50,11 @@ class Commands(click.Group):
             from mep.runner.faults import explain
 
             runs = Path(ctx.params["runs"]).absolute()
-            known = error if isinstance(error, MepError) else explain(error, runs)
-            if known is None:
+            explained = error if isinstance(error, MepError) else explain(error, runs)
+            if explained is None:
                 raise
-            show_error(known)
-            ctx.exit(known.exit_code)
+            show_error(explained)
+            ctx.exit(explained.exit_code)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

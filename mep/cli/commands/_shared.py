@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ParamSpec
 
 import click
 
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from mep.cli.screen import Screen
     from mep.recipe import Recipe
     from mep.store import Store
+
+
+P = ParamSpec("P")
 
 
 def _complete_run(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -33,7 +36,7 @@ class Waiting(click.Command):
         return super().parse_args(ctx, ["--wait=inf" if arg == "--wait" else arg for arg in args])
 
 
-def waiting(function: Callable[..., Any]) -> Callable[..., Any]:
+def waiting(function: Callable[P, None]) -> Callable[P, None]:
     """--wait[=SECONDS] and --no-wait, given to the command as wait_s: None where neither is there."""
     wait = click.option(
         "--wait",
@@ -84,9 +87,9 @@ def conclude(store: "Store", run_id: str) -> None:
     from mep import report as reports
     from mep.cli.console import out, report_width, tell
 
-    found = reports.comparison(store, [run_id])
-    shown = reports.select(found, reports.View())
+    comparison = reports.comparison(store, [run_id])
+    shown = reports.select(comparison, reports.View())
     out().print(reports.as_rich(shown, width=report_width()))
     path = store.run_folder(run_id) / "report.html"
-    reports.write_html(reports.gather(store, [run_id]), path, found)
+    reports.write_html(reports.gather(store, [run_id]), path, comparison)
     tell(f"report: {path}")

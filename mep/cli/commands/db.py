@@ -1,9 +1,9 @@
-import json
 from pathlib import Path
 
 import click
 
 from mep.cli.commands._shared import JSON
+from mep.cli.console import show, show_json, tell
 
 
 @click.group("db")
@@ -19,7 +19,6 @@ def rebuild_command(runs: Path, as_json: bool) -> None:
 
     The database that was there is kept as mep.db.old.
     """
-    from mep.cli.console import show, tell
     from mep.errors import UsageError
     from mep.store import Store
     from mep.store.rebuild import rebuild
@@ -28,7 +27,7 @@ def rebuild_command(runs: Path, as_json: bool) -> None:
         raise UsageError(f"there is no folder {runs}", hint="name the folder of the runs: mep --runs DIR db rebuild")
     done = rebuild(Store(runs))
     if as_json:
-        show(json.dumps(vars(done), indent=1))
+        show_json(vars(done))
         return
     show(f"{done.n_runs} runs and {done.n_artifacts} artifacts are in the new {runs / 'mep.db'}")
     for name in done.without_journal:

@@ -1,9 +1,9 @@
-import json
 from pathlib import Path
 
 import click
 
 from mep.cli.commands._shared import JSON, open_store
+from mep.cli.console import show, show_json, show_rows
 
 
 @click.command()
@@ -15,21 +15,20 @@ from mep.cli.commands._shared import JSON, open_store
 @click.pass_context
 def command(ctx: click.Context, runs: Path, a: str, b: str, as_json: bool, exit_code: bool) -> None:
     """Say what differs between two recipes or runs: fields, stages, numbers."""
-    from mep.cli.console import show, show_rows
     from mep.runner.diff import diff
 
-    found = diff(open_store(runs), a, b)
+    differences = diff(open_store(runs), a, b)
     if as_json:
-        show(json.dumps(found, indent=1))
+        show_json(differences)
     else:
-        for title, rows in found.items():
+        for title, rows in differences.items():
             if rows:
                 show(title)
                 show_rows([_rounded(row) for row in rows], list(rows[0]))
                 show("")
-        if not any(found.values()):
+        if not any(differences.values()):
             show("nothing differs")
-    if exit_code and any(found.values()):
+    if exit_code and any(differences.values()):
         ctx.exit(1)
 
 

@@ -1,9 +1,9 @@
-import json
 from pathlib import Path
 
 import click
 
 from mep.cli.commands._shared import JSON, RUN, open_store
+from mep.cli.console import show, show_json, size, tell
 
 
 @click.command()
@@ -20,7 +20,6 @@ def command(runs: Path, run_id: str | None, output: Path | None, samples: bool, 
 
     Absolute paths and secrets are taken out. Real images never leave; pictures of some are in the report.
     """
-    from mep.cli.console import show, size, tell
     from mep.store.bundle import SUFFIX, export_run
     from mep.store.runs import find_run
 
@@ -29,7 +28,7 @@ def command(runs: Path, run_id: str | None, output: Path | None, samples: bool, 
     path = output or Path(f"{run_id}{SUFFIX}")
     held = export_run(store, run_id, path, samples=samples, weights=weights)
     if as_json:
-        show(json.dumps(held, indent=1))
+        show_json(held)
     else:
         show(str(path))
     tell(f"{size(held['bytes'])}, {len(held['whole'])} of {len(held['artifacts'])} artifacts whole")

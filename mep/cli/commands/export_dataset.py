@@ -3,6 +3,7 @@ from pathlib import Path
 import click
 
 from mep.cli.commands._shared import open_store
+from mep.cli.console import show, tell
 from mep.errors import UsageError
 
 
@@ -15,7 +16,6 @@ def command(runs: Path, run_id: str, folder: Path, arm: str | None) -> None:
     """Write the training set as a captioned imagefolder, which datasets and diffusers read."""
     from mep.artifacts import Images, Prompts, TrainingSet
     from mep.artifacts.imagefolder import write_imagefolder
-    from mep.cli.console import show, tell
     from mep.config import Config
     from mep.runner.samples import arms_of
     from mep.store.runs import find_run

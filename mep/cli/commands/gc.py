@@ -3,6 +3,7 @@ from pathlib import Path
 import click
 
 from mep.cli.commands._shared import JSON, open_store
+from mep.cli.console import listing_or_json, size, tell
 
 
 @click.command()
@@ -18,15 +19,14 @@ def command(runs: Path, keep_last: int | None, older_than: float | None, delete:
     the rules let go. Such a run stays listed with its numbers, and running its recipe makes the rest again.
     Pinned and running runs keep everything.
     """
-    from mep.cli.console import listing_or_json, size, tell
     from mep.store.housekeeping import collect, find_garbage
 
     store = open_store(runs, must_exist=True)
-    found = find_garbage(store, keep_last=keep_last, older_than_days=older_than)
-    rows = [vars(one) | ({} if as_json else {"size": size(one.n_bytes)}) for one in found]
+    garbage = find_garbage(store, keep_last=keep_last, older_than_days=older_than)
+    rows = [vars(item) | ({} if as_json else {"size": size(item.n_bytes)}) for item in garbage]
     listing_or_json(rows, ["path", "size", "why"], as_json)
     if delete:
-        tell(f"freed {size(collect(store, found))}")
+        tell(f"freed {size(collect(store, garbage))}")
     else:
-        total = size(sum(one.n_bytes for one in found))
-        tell(f"{total} can go: add --delete" if found else "everything is needed")
+        total = size(sum(item.n_bytes for item in garbage))
+        tell(f"{total} can go: add --delete" if garbage else "everything is needed")

@@ -3,6 +3,7 @@ from pathlib import Path
 import click
 
 from mep.cli.commands._shared import open_store
+from mep.cli.console import show, tell
 
 
 @click.command("import")
@@ -13,7 +14,6 @@ def command(runs: Path, file: Path) -> None:
 
     What came whole is reused like one's own.
     """
-    from mep.cli.console import show, tell
     from mep.store.bundle import import_run
 
     held = import_run(open_store(runs), file)

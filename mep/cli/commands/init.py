@@ -2,6 +2,8 @@ from pathlib import Path
 
 import click
 
+from mep.cli.console import show_rows, tell
+
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path), default="recipe.yaml")
@@ -9,11 +11,13 @@ import click
 @click.option("--list", "listing", is_flag=True, help="List the templates and write nothing.")
 def command(file: Path, name: str, listing: bool) -> None:
     """Write a commented recipe to begin with."""
-    from mep.cli.console import show_rows, tell
     from mep.recipe.templates import question_of, start, templates
 
     if listing:
-        show_rows([{"recipe": one, "asks": question_of(path)} for one, path in templates().items()], ["recipe", "asks"])
+        show_rows(
+            [{"recipe": template, "asks": question_of(path)} for template, path in templates().items()],
+            ["recipe", "asks"],
+        )
         return
     for path in start(name, file):
         tell(f"wrote {path}")

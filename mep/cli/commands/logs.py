@@ -3,6 +3,7 @@ from pathlib import Path
 import click
 
 from mep.cli.commands._shared import RUN, open_store
+from mep.cli.console import show
 
 
 @click.command()
@@ -12,7 +13,6 @@ from mep.cli.commands._shared import RUN, open_store
 @click.pass_obj
 def command(runs: Path, run_id: str | None, stage: str | None, follow: bool) -> None:
     """Print the log of a run, or of one of its stages."""
-    from mep.cli.console import show
     from mep.runner.run_log import lines_of
     from mep.store.runs import find_run
 

@@ -1,15 +1,13 @@
-import json
-
 import click
 
 from mep.cli.commands._shared import JSON
+from mep.cli.console import show_json, show_rows
 
 
 @click.command()
 @JSON
 def command(as_json: bool) -> None:
     """List every method that a recipe can name, by folder."""
-    from mep.cli.console import show, show_rows
     from mep.methods import families
     from mep.registry import members
 
@@ -19,6 +17,6 @@ def command(as_json: bool) -> None:
         for kind, member in members(family).items()
     ]
     if as_json:
-        show(json.dumps(rows, indent=1))
+        show_json(rows)
     else:
         show_rows(rows, ["folder", "kind", "does"])

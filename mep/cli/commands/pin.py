@@ -3,6 +3,7 @@ from pathlib import Path
 import click
 
 from mep.cli.commands._shared import JSON, RUN, open_store
+from mep.cli.console import listing_or_json, tell
 
 
 @click.command()
@@ -13,7 +14,6 @@ from mep.cli.commands._shared import JSON, RUN, open_store
 @click.pass_obj
 def command(runs: Path, run_id: str | None, note: str, remove: bool, as_json: bool) -> None:
     """Keep a run from `mep gc` and `mep rm`; without RUN, list what is pinned."""
-    from mep.cli.console import listing_or_json, tell
     from mep.store import housekeeping
     from mep.store.runs import find_run
 

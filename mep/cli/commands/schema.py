@@ -3,6 +3,8 @@ from pathlib import Path
 
 import click
 
+from mep.cli.console import tell
+
 
 @click.command()
 @click.option(
@@ -10,7 +12,6 @@ import click
 )
 def command(output: Path) -> None:
     """Write the JSON Schema of recipes, the SQL of the provenance, and what Datasette shows of it."""
-    from mep.cli.console import tell
     from mep.machine.files import write_text
     from mep.recipe.schema import schema_text
     from mep.store.database import migrations

@@ -1,10 +1,9 @@
-import json
 from pathlib import Path
-from typing import Any
 
 import click
 
 from mep.cli.commands._shared import JSON, RUN, open_store
+from mep.cli.console import show, show_json, show_rows
 
 
 @click.command()
@@ -13,16 +12,14 @@ from mep.cli.commands._shared import JSON, RUN, open_store
 @click.pass_obj
 def command(runs: Path, run_id: str | None, as_json: bool) -> None:
     """Show a run: its sessions and attempts, every stage's artifact, every field and its origin."""
-    from mep.cli.console import show as show_text
-    from mep.cli.console import show_rows
     from mep.runner.status import details_of
 
-    found = details_of(open_store(runs, must_exist=True), run_id)
+    details = details_of(open_store(runs, must_exist=True), run_id)
     if as_json:
-        show_text(json.dumps(found, indent=1))
+        show_json(details)
         return
     for name in ("run_id", "state", "recipe_file", "started_at", "ended_at", "host"):
-        show_text(f"{name:<12} {found[name]}")
+        show(f"{name:<12} {details[name]}")
     for title, columns in (
         ("sessions", ["session", "state", "started_at", "ended_at", "host", "cpu", "gpu", "git_commit", "git_dirty"]),
         ("attempts", ["session", "artifact_id", "arms", "state", "why", "wall_s", "peak_memory_mb", "resume", "error"]),
@@ -30,9 +27,9 @@ def command(runs: Path, run_id: str | None, as_json: bool) -> None:
         ("artifacts", ["arm", "stage", "how", "folder"]),
         ("parameters", ["arm", "field", "value", "origin"]),
     ):
-        show_text("")
-        show_rows([{name: _short(value) for name, value in row.items()} for row in found[title]], columns)
+        show("")
+        show_rows([{name: _short(value) for name, value in row.items()} for row in details[title]], columns)
 
 
-def _short(value: Any) -> Any:
+def _short(value: object) -> object:
     return round(value, 1) if isinstance(value, float) else value

@@ -4,6 +4,7 @@ from pathlib import Path
 import click
 
 from mep.cli.commands._shared import JSON, RECIPE, SET, load
+from mep.cli.console import show
 
 
 @click.command()
@@ -13,7 +14,6 @@ from mep.cli.commands._shared import JSON, RECIPE, SET, load
 @JSON
 def command(recipe: Path, overrides: tuple[str, ...], resolved: bool, as_json: bool) -> None:
     """Check a recipe without running anything; every mistake at once."""
-    from mep.cli.console import show
 
     loaded = load(recipe, overrides)
     if resolved:

@@ -3,6 +3,7 @@ from pathlib import Path
 import click
 
 from mep.cli.commands._shared import JSON, RUN, open_store
+from mep.cli.console import listing_or_json, tell
 
 
 @click.command()
@@ -16,21 +17,20 @@ def command(ctx: click.Context, runs: Path, run_id: str | None, as_json: bool) -
     With RUN also what the run was locked with and is otherwise now: data, models, versions of packages.
     Ends with 5 where something is not. What is damaged is made anew by the next run.
     """
-    from mep.cli.console import listing_or_json, tell
     from mep.runner.verify import artifacts_of, check_artifacts, check_database, check_lock
     from mep.store.runs import find_run
 
     store = open_store(runs, must_exist=True)
-    found = check_database(store)
+    problems = check_database(store)
     if run_id is None:
-        n, bad = len(store.committed()), check_artifacts(store)
+        n, damaged = len(store.committed()), check_artifacts(store)
     else:
         run_id = find_run(store, run_id)["run_id"]
         names = artifacts_of(store, run_id)
-        n, bad = len(names), check_artifacts(store, names)
-        found += check_lock(store, run_id)
-    found += bad
-    listing_or_json([vars(one) for one in found], ["place", "problem", "hint"], as_json)
-    tell(f"{n} artifact{'s' * (n != 1)} read, {len(found) or 'nothing'} bad")
-    if found:
+        n, damaged = len(names), check_artifacts(store, names)
+        problems += check_lock(store, run_id)
+    problems += damaged
+    listing_or_json([vars(problem) for problem in problems], ["place", "problem", "hint"], as_json)
+    tell(f"{n} artifact{'s' * (n != 1)} read, {len(problems) or 'nothing'} bad")
+    if problems:
         ctx.exit(5)

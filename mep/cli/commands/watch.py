@@ -19,14 +19,14 @@ def command(runs: Path, run_id: str | None, every_s: float, once: bool, as_json:
     from mep.report.live import as_lines, as_rich, snapshot
 
     store = open_store(runs, must_exist=True)
-    found = snapshot(store, run_id)
+    progress = snapshot(store, run_id)
     if as_json:
-        show_json(found.as_data())
+        show_json(progress.as_data())
         return
     with live() as draw:
         while True:
-            draw(as_rich(found), as_lines(found))
-            if once or found.state != "running":
+            draw(as_rich(progress), as_lines(progress))
+            if once or progress.state != "running":
                 return
             time.sleep(every_s)
-            found = snapshot(store, found.run_id)
+            progress = snapshot(store, progress.run_id)
