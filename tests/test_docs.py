@@ -1,5 +1,6 @@
 """The README and the pages under docs/ show what exists, and what they show runs."""
 
+import ast
 import re
 import shlex
 import sys
@@ -126,6 +127,15 @@ def test_contributing_names_only_files_that_exist():
     assert len(quoted) > 20
     for name in [*quoted, *links]:
         assert (REPOSITORY / name).exists(), name
+
+
+def test_every_stop_of_the_tour_is_defined_in_the_file_that_it_names():
+    stops = re.findall(r"`(mep/[\w/]+\.py)`(?: \| |, )`([\w.]+)`", CONTRIBUTING)
+    assert len(stops) == 20
+    for file, name in stops:
+        tree = ast.parse((REPOSITORY / file).read_text())
+        defined = {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef | ast.FunctionDef)}
+        assert set(name.split(".")) <= defined, (file, name)
 
 
 def test_the_method_that_contributing_shows_works(monkeypatch):
