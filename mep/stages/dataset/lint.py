@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mep.artifacts import HELDOUT, TRAIN
+from mep.artifacts import HELDOUT, TRAIN, VALIDATION
+from mep.stages.dataset.columns import label_text, label_texts
 from mep.stages.dataset.scan import near_duplicates, scan
 from mep.stages.dataset.split import straddling
-from mep.stages.dataset.stage import DatasetConfig, label_text, label_texts, records_of
+from mep.stages.dataset.stage import DatasetConfig, list_records
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from mep.machine.work import Work
     from mep.methods.sources import Record
+    from mep.stages.dataset.scan import Scanned
 
 CHECKS = {
     "unreadable": "a file that does not decode",
@@ -48,25 +50,25 @@ class Finding:
 
 def lint(config: DatasetConfig, work: Work) -> tuple[int, list[Finding]]:
     """Number of images, and all that is wrong with them, check by check."""
-    records, _ = records_of(config)
-    found = scan(config.source, records, work)
+    records, _ = list_records(config)
+    scanned = scan(config.source, records, work)
     labels = label_texts(records, config.label) if config.label else None
     findings = [
-        *_unreadable(records, found),
+        *_unreadable(records, scanned),
         *_missing_labels(records, labels, config),
         *_missing_groups(records, config),
-        *_duplicates(records, found, labels),
+        *_duplicates(records, scanned, labels),
         *_same_names(records),
-        *_straddling(records, found, config),
-        *_resolution(records, found),
-        *_small_classes(records, found, labels, config),
+        *_straddling(records, scanned, config),
+        *_resolution(records, scanned),
+        *_small_classes(records, scanned, labels, config),
     ]
     return len(records), findings
 
 
-def _unreadable(records: list[Record], found: NDArray[Any]) -> Iterator[Finding]:
-    for row in np.flatnonzero(found["error"] != b""):
-        yield Finding("unreadable", records[row].id, found["error"][row].decode(errors="replace"), True)
+def _unreadable(records: list[Record], scanned: Scanned) -> Iterator[Finding]:
+    for row in np.flatnonzero(scanned["error"] != b""):
+        yield Finding("unreadable", records[row].id, scanned["error"][row].decode(errors="replace"), True)
 
 
 def _missing_labels(records: list[Record], labels: list[str | None] | None, config: DatasetConfig) -> Iterator[Finding]:
@@ -83,18 +85,18 @@ def _missing_groups(records: list[Record], config: DatasetConfig) -> Iterator[Fi
             yield Finding("missing_group", record.id, f"nothing in column '{config.group}'", True)
 
 
-def _duplicates(records: list[Record], found: NDArray[Any], labels: list[str | None] | None) -> Iterator[Finding]:
+def _duplicates(records: list[Record], scanned: Scanned, labels: list[str | None] | None) -> Iterator[Finding]:
     same: dict[bytes, list[int]] = defaultdict(list)
-    for row, digest in enumerate(found["sha256"].tolist()):
+    for row, digest in enumerate(scanned["sha256"].tolist()):
         if digest:
             same[digest].append(row)
     for rows in same.values():
         if len(rows) == 1:
             continue
         first = records[rows[0]].id
-        known = {labels[row] for row in rows} if labels else set()
-        if len(known) > 1:
-            text = " and ".join(sorted(map(str, known)))
+        names = {labels[row] for row in rows} if labels else set()
+        if len(names) > 1:
+            text = " and ".join(sorted(map(str, names)))
             for row in rows:
                 yield Finding("conflicting_labels", records[row].id, f"labelled {text} in {len(rows)} copies", True)
         else:
@@ -112,7 +114,7 @@ def _same_names(records: list[Record]) -> Iterator[Finding]:
             )
 
 
-def _straddling(records: list[Record], found: NDArray[Any], config: DatasetConfig) -> Iterator[Finding]:
+def _straddling(records: list[Record], scanned: Scanned, config: DatasetConfig) -> Iterator[Finding]:
     """Only given splits can tear groups apart; drawn ones keep them together."""
     if not config.holdout.splits and not config.validation.splits:
         return
@@ -125,8 +127,8 @@ def _straddling(records: list[Record], found: NDArray[Any], config: DatasetConfi
             text = f"{config.group} {values[row]} has images in several splits"
             yield Finding("straddling_group", records[row].id, text, bool(splits[row] == TRAIN))
     if config.near_duplicate_bits is not None:
-        rows = np.flatnonzero(found["error"] == b"")
-        twins = near_duplicates(found["phash"][rows], config.near_duplicate_bits)
+        rows = np.flatnonzero(scanned["error"] == b"")
+        twins = near_duplicates(scanned["phash"][rows], config.near_duplicate_bits)
         for row in rows[straddling(twins, splits[rows])]:
             text = f"in {records[row].split or 'no split'}, nearly the same as one elsewhere"
             yield Finding("straddling_twin", records[row].id, text, bool(splits[row] == TRAIN))
@@ -134,15 +136,15 @@ def _straddling(records: list[Record], found: NDArray[Any], config: DatasetConfi
 
 def _given_splits(records: list[Record], config: DatasetConfig) -> NDArray[np.int8]:
     heldout = np.array([record.split in config.holdout.splits for record in records])
-    aside = np.array([record.split in config.validation.splits for record in records])
-    return np.where(heldout, HELDOUT, np.where(aside, 2, TRAIN)).astype(np.int8)
+    validation = np.array([record.split in config.validation.splits for record in records])
+    return np.where(heldout, HELDOUT, np.where(validation, VALIDATION, TRAIN)).astype(np.int8)
 
 
-def _resolution(records: list[Record], found: NDArray[Any]) -> Iterator[Finding]:
-    rows = np.flatnonzero(found["error"] == b"")
+def _resolution(records: list[Record], scanned: Scanned) -> Iterator[Finding]:
+    rows = np.flatnonzero(scanned["error"] == b"")
     if not len(rows):
         return
-    sizes = np.stack([found["width"][rows], found["height"][rows]], 1)
+    sizes = np.stack([scanned["width"][rows], scanned["height"][rows]], 1)
     usual = np.median(sizes, axis=0)
     far = (np.abs(np.log2(sizes / usual)) > 1).any(1)
     for row, size in zip(rows[far], sizes[far], strict=True):
@@ -151,14 +153,14 @@ def _resolution(records: list[Record], found: NDArray[Any]) -> Iterator[Finding]
 
 
 def _small_classes(
-    records: list[Record], found: NDArray[Any], labels: list[str | None] | None, config: DatasetConfig
+    records: list[Record], scanned: Scanned, labels: list[str | None] | None, config: DatasetConfig
 ) -> Iterator[Finding]:
     if labels is None or config.label is None:
         return
     splits = _given_splits(records, config)
     counts = {name: [0, 0] for name in config.source.classes(config.label)}
     for row, label in enumerate(labels):
-        if label is not None and not found["error"][row]:
+        if label is not None and not scanned["error"][row]:
             count = counts.setdefault(label, [0, 0])
             count[0] += 1
             count[1] += bool(splits[row] == TRAIN)

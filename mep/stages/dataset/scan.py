@@ -7,16 +7,17 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
+from mep.errors import DataError
 from mep.imaging.pixels import is_deep, refuse_bomb, to_rgb, upright, window_of
 from mep.machine.jobs import Job
 from mep.machine.shards import CPU_SHARD, Shards
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from PIL.Image import Image
 
     from mep.machine.work import Work
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 SIDE = 32
 """Of the grey image that a perceptual hash is made of."""
 
-FOUND = np.dtype(
+SCANNED = np.dtype(
     {
         "names": ["sha256", "phash", "width", "height", "mode", "low", "high", "error"],
         "formats": ["S64", "<u8", "<i4", "<i4", "S8", "<f8", "<f8", "S160"],
@@ -35,37 +36,55 @@ FOUND = np.dtype(
 value where it is deep grey, and why it does not decode, empty where it does."""
 
 
-def scan(source: Source, records: Sequence[Record], work: Work) -> NDArray[Any]:
-    """FOUND (n,) of every record; resumable, and never more than a few images in memory."""
+Scanned: TypeAlias = NDArray[np.void]
+"""SCANNED (n,), a row an image."""
+Int64: TypeAlias = NDArray[np.int64]
+
+
+def scan(source: Source, records: Sequence[Record], work: Work) -> Scanned:
+    """A row of every record; resumable, and never more than a few images in memory."""
     return Shards(work, "scan", [record.id for record in records], CPU_SHARD).map_cpu(Scan(source))
 
 
+def refuse_unreadable(scanned: Scanned, records: Sequence[Record]) -> None:
+    """DataError: an image does not decode."""
+    broken = np.flatnonzero(scanned["error"] != b"")
+    if len(broken):
+        more = f", nor do {len(broken) - 1} others" if len(broken) > 1 else ""
+        reason = scanned["error"][broken[0]].decode(errors="replace")
+        raise DataError(
+            f"{records[broken[0]].id} does not decode: {reason}{more}",
+            hint="see all with: mep lint RECIPE; leave them out with --fix exclude.txt",
+            field="dataset.source",
+        )
+
+
 @dataclass(frozen=True)
-class Scan(Job[Sequence[str], "NDArray[Any]"]):
+class Scan(Job[Sequence[str], Scanned]):
     """Examines images by id."""
 
     source: Source
 
-    def prepare(self, device: str) -> Callable[[Sequence[str]], NDArray[Any]]:
+    def prepare(self, device: str) -> Callable[[Sequence[str]], Scanned]:
         return self.examine
 
-    def examine(self, ids: Sequence[str]) -> NDArray[Any]:
-        """FOUND (n,)"""
-        found, small = np.zeros(len(ids), FOUND), np.zeros((len(ids), SIDE, SIDE), np.uint8)
+    def examine(self, ids: Sequence[str]) -> Scanned:
+        """SCANNED (n,)"""
+        scanned, small = np.zeros(len(ids), SCANNED), np.zeros((len(ids), SIDE, SIDE), np.uint8)
         for row, image_id in enumerate(ids):
             try:
                 with self.source.open(image_id) as image:
-                    found[row], small[row] = _examine(image)
+                    scanned[row], small[row] = _examine(image)
             except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError and more on bad files
                 text = str(error).partition(" '")[0].partition(" <")[0]  # Pillow names the file, which the reader knows
-                found["error"][row] = (text or type(error).__name__).encode()[:160]
-        readable = found["error"] == b""
-        found["phash"][readable] = perceptual_hashes(small[readable])
-        return found
+                scanned["error"][row] = (text or type(error).__name__).encode()[:160]
+        readable = scanned["error"] == b""
+        scanned["phash"][readable] = perceptual_hashes(small[readable])
+        return scanned
 
 
-def _examine(image: Image) -> tuple[tuple[Any, ...], NDArray[np.uint8]]:
-    """A row of FOUND, of which the perceptual hash is yet to be made, and what it is made of."""
+def _examine(image: Image) -> tuple[tuple[object, ...], NDArray[np.uint8]]:
+    """A row of SCANNED, of which the perceptual hash is yet to be made, and what it is made of."""
     from PIL import Image
 
     refuse_bomb(image)
@@ -121,9 +140,9 @@ def _cosines() -> NDArray[np.float32]:
     return np.asarray(dct(np.eye(SIDE), axis=0, norm="ortho")[:8], dtype=np.float32)
 
 
-def window(found: NDArray[Any]) -> tuple[float, float] | None:
+def full_window(scanned: Scanned) -> tuple[float, float] | None:
     """The window of a dataset's deep grey that clips nothing; None where no image has any."""
-    deep = found[np.isin(found["mode"], [mode for mode in np.unique(found["mode"]) if is_deep(mode.decode())])]
+    deep = scanned[np.isin(scanned["mode"], [mode for mode in np.unique(scanned["mode"]) if is_deep(mode.decode())])]
     if not len(deep):
         return None
     return window_of(float(deep["low"].min()), float(deep["high"].max()), whole=b"F" not in deep["mode"])
@@ -148,8 +167,8 @@ def near_duplicates(hashes: NDArray[np.uint64], bits: int) -> NDArray[np.int64]:
             same = np.flatnonzero(band[step:] == band[:-step])
             if not len(same):
                 break
-            near = same[np.bitwise_count(ordered[same + step] ^ ordered[same]) <= bits]
-            edges.append(np.stack([order[near], order[near + step]]))
+            matches = same[np.bitwise_count(ordered[same + step] ^ ordered[same]) <= bits]
+            edges.append(np.stack([order[matches], order[matches + step]]))
     rows, columns = np.concatenate(edges, axis=1)
     graph = coo_array((np.ones(len(rows), dtype=np.int8), (rows, columns)), (len(unique), len(unique)))
     return np.asarray(connected_components(graph, directed=False)[1][place], dtype=np.int64)

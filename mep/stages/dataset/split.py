@@ -1,13 +1,105 @@
-"""Who is set aside: whole groups, near duplicates among them, with the share of every label that was asked."""
+"""Which images are set aside: whole groups and near duplicates, with the share of every label that was asked for."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
+
+from mep.artifacts import HELDOUT, TRAIN, VALIDATION
+from mep.errors import DataError
+from mep.stages.dataset.columns import group_numbers
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from mep.machine.work import Work
+    from mep.methods.sources import Record
+    from mep.stages.dataset.stage import DatasetConfig
+
+Splits: TypeAlias = NDArray[np.int8]
+"""(n,) TRAIN, HELDOUT or VALIDATION of every image."""
+USUAL_FRACTION = 0.2
+"""Share of the images that is held out where the recipe names neither splits nor a fraction."""
+
+
+def split_images(
+    records: Sequence[Record],
+    labels: NDArray[np.int64],
+    twins: NDArray[np.int64],
+    config: DatasetConfig,
+    work: Work,
+) -> Splits:
+    """The split of every image: the held-out part first, then validation from the rest, whole groups each.
+
+    twins       int64 (n,)  number of the group of near duplicates of each image
+    """
+    named_groups = group_numbers(records, config.group)
+    groups = join_groupings(named_groups, twins)
+    heldout = _choose_heldout(records, labels, groups, config, work)
+    _refuse_empty_side(heldout, "held-out", "dataset.holdout")
+    splits = np.where(heldout, HELDOUT, TRAIN).astype(np.int8)
+    rest = np.flatnonzero(~heldout)
+    if config.validation.splits:
+        validation = _in_splits(records, config.validation.splits, "dataset.validation.splits")[rest]
+    elif config.validation.fraction:
+        numbers = np.unique(groups[rest], return_inverse=True)[1]
+        validation = draw_groups(labels[rest], numbers, config.validation.fraction, work.rng("validation"))
+    else:
+        validation = None
+    if validation is not None:
+        _refuse_empty_side(validation, "validation", "dataset.validation")
+        splits[rest[validation]] = VALIDATION
+    if config.group is not None:
+        _refuse_torn_groups(records, named_groups, splits, config.group)
+    return splits
+
+
+def _choose_heldout(
+    records: Sequence[Record],
+    labels: NDArray[np.int64],
+    groups: NDArray[np.int64],
+    config: DatasetConfig,
+    work: Work,
+) -> NDArray[np.bool_]:
+    if config.holdout.splits:
+        return _in_splits(records, config.holdout.splits, "dataset.holdout.splits")
+    if groups.max() == 0:
+        raise DataError(
+            f"all {len(records)} images are near duplicates of each other or of one group: none can be set aside",
+            hint="look at the images; near_duplicate_bits: null ignores how like they are",
+            field="dataset.near_duplicate_bits",
+        )
+    return draw_groups(labels, groups, config.holdout.fraction or USUAL_FRACTION, work.rng("holdout"))
+
+
+def _in_splits(records: Sequence[Record], names: tuple[str, ...], field: str) -> NDArray[np.bool_]:
+    splits = sorted({record.split for record in records} - {""})
+    for name in names:
+        if name not in splits:
+            raise DataError(
+                f"the dataset has no split '{name}'",
+                hint=f"splits: {', '.join(splits) or 'none; use a fraction, as in {fraction: 0.2}'}",
+                field=field,
+            )
+    return np.array([record.split in names for record in records])
+
+
+def _refuse_empty_side(chosen: NDArray[np.bool_], name: str, field: str) -> None:
+    if chosen.all() or not chosen.any():
+        side = "training" if chosen.all() else name
+        raise DataError(f"the split leaves no {side} image", hint="change the fraction", field=field)
+
+
+def _refuse_torn_groups(records: Sequence[Record], groups: NDArray[np.int64], splits: Splits, column: str) -> None:
+    torn = np.flatnonzero(straddling(groups, splits))
+    if torn.size:
+        raise DataError(
+            f"{column} {records[torn[0]].metadata[column]} lies in several of the given splits"
+            f" ({len(torn)} images of such groups)",
+            hint="split by fraction, or leave the images out: mep lint RECIPE --fix exclude.txt",
+            field="dataset.group",
+        )
 
 
 def draw_groups(
@@ -22,30 +114,30 @@ def draw_groups(
 
     n_groups, n_labels = int(groups.max()) + 1, int(labels.max()) + 2
     counts = coo_array((np.ones(len(labels)), (groups, labels + 1)), (n_groups, n_labels)).tocsr()
-    bounds, columns, sizes = (one.tolist() for one in (counts.indptr, counts.indices, counts.data))
+    bounds, columns, sizes = (part.tolist() for part in (counts.indptr, counts.indices, counts.data))
     missing = (np.bincount(labels + 1, minlength=n_labels) * fraction).tolist()
     taken = np.zeros(n_groups, dtype=bool)
     for group in rng.permutation(n_groups).tolist():
-        own = range(bounds[group], bounds[group + 1])
-        if sum(abs(missing[columns[at]] - sizes[at]) - abs(missing[columns[at]]) for at in own) < 0:
+        cells = range(bounds[group], bounds[group + 1])
+        if sum(abs(missing[columns[at]] - sizes[at]) - abs(missing[columns[at]]) for at in cells) < 0:
             taken[group] = True
-            for at in own:
+            for at in cells:
                 missing[columns[at]] -= sizes[at]
     return taken[groups]
 
 
-def joined(one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.int64]:
+def join_groupings(left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.int64]:
     """int64 (n,): groups in which two images are together when either grouping has them together."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    n, first = len(one), int(one.max()) + 1
-    size = first + int(other.max()) + 1
-    graph = coo_array((np.ones(n, dtype=np.int8), (one, first + other)), (size, size))
-    return np.asarray(connected_components(graph, directed=False)[1][one], dtype=np.int64)
+    n, n_left = len(left), int(left.max()) + 1
+    size = n_left + int(right.max()) + 1
+    graph = coo_array((np.ones(n, dtype=np.int8), (left, n_left + right)), (size, size))
+    return np.asarray(connected_components(graph, directed=False)[1][left], dtype=np.int64)
 
 
-def straddling(groups: NDArray[np.int64], splits: NDArray[np.int8]) -> NDArray[np.bool_]:
+def straddling(groups: NDArray[np.int64], splits: Splits) -> NDArray[np.bool_]:
     """bool (n,), True for images whose group lies in more than one split."""
     first = np.full(int(groups.max()) + 1, -1, dtype=np.int8)
     first[groups[::-1]] = splits[::-1]

@@ -1,0 +1,102 @@
+"""Metadata columns of the records: labels, groups, and all of them as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mep.artifacts import Table
+from mep.errors import DataError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mep.methods.sources import Record
+
+
+def require_column(records: Sequence[Record], column: str, field: str, if_none: str = "none") -> None:
+    """DataError: no record has the column.
+
+    if_none     what the hint says when there is no column at all
+    """
+    columns = sorted({name for record in records for name in record.metadata})
+    if column not in columns:
+        raise DataError(
+            f"the dataset has no column '{column}'", hint=f"columns: {', '.join(columns) or if_none}", field=field
+        )
+
+
+def label_text(value: object) -> str | None:
+    """The name of a label; None where there is none."""
+    if value is None or value != value or (isinstance(value, str) and value.strip().lower() in ("", "nan")):
+        return None
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def label_texts(records: Sequence[Record], column: str) -> list[str | None]:
+    """The label of every record; None where it has none.
+
+    DataError   a record has several
+    """
+    values = [record.metadata.get(column) for record in records]
+    if several := [value for value in values if isinstance(value, list | dict)]:
+        raise DataError(
+            f"a label is {str(several[0])[:60]}, not one name",
+            hint="give every image one label, or name another column",
+            field="dataset.label",
+        )
+    return [label_text(value) for value in values]
+
+
+def label_numbers(records: Sequence[Record], column: str | None) -> tuple[NDArray[np.int64], list[str]]:
+    """int64 (n,) number of the label of every record, and the names of the labels; -1 without a column.
+
+    DataError   a record has no label
+    """
+    if column is None:
+        return np.full(len(records), -1, dtype=np.int64), []
+    require_column(records, column, "dataset.label", if_none="none; add a metadata.jsonl beside the images")
+    texts = label_texts(records, column)
+    missing = [record.id for record, text in zip(records, texts, strict=True) if text is None]
+    if missing:
+        more = f" ({len(missing)} images)" if len(missing) > 1 else ""
+        raise DataError(
+            f"{missing[0]} has no label in column '{column}'{more}",
+            hint="label it, or take it out: mep lint RECIPE --fix exclude.txt",
+            field="dataset.label",
+        )
+    distinct = {text for text in texts if text is not None}
+    names = sorted(distinct, key=int) if all(name.isdecimal() for name in distinct) else sorted(distinct)
+    numbers = {name: number for number, name in enumerate(names)}
+    return np.array([numbers[str(text)] for text in texts], dtype=np.int64), names
+
+
+def group_numbers(records: Sequence[Record], column: str | None) -> NDArray[np.int64]:
+    """int64 (n,) number of each image's group; without a column every image is its own group.
+
+    DataError   an image has no group
+    """
+    if column is None:
+        return np.arange(len(records))
+    names = [label_text(record.metadata.get(column)) for record in records]
+    if n_missing := names.count(None):
+        raise DataError(
+            f"{records[names.index(None)].id} has no {column} ({n_missing} images): its side of the split is not known",
+            hint=f"fill in the column '{column}', or take them out: mep lint RECIPE --fix exclude.txt",
+            field="dataset.group",
+        )
+    return np.unique(np.array(names), return_inverse=True)[1].astype(np.int64)
+
+
+def metadata_table(records: Sequence[Record]) -> Table:
+    """Every metadata column as one list, of values of one type so that it can be stored: as they are, or as text."""
+    names = dict.fromkeys(name for record in records for name in record.metadata)
+    table = {name: [record.metadata.get(name) for record in records] for name in names}
+    for name, values in table.items():
+        if len({type(value) for value in values if value is not None}) > 1:
+            table[name] = [None if value is None else str(value) for value in values]
+    return table
