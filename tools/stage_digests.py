@@ -31,7 +31,7 @@ Name = tuple[str, str]
 
 def file_of(module: str) -> Path | None:
     path = REPOSITORY.joinpath(*module.split("."))
-    return next((one for one in (path / "__init__.py", path.with_suffix(".py")) if one.is_file()), None)
+    return next((file for file in (path / "__init__.py", path.with_suffix(".py")) if file.is_file()), None)
 
 
 @cache
@@ -61,7 +61,7 @@ class Sources:
         return self.defined[module]
 
     def _definitions(self, module: str) -> dict[str, list[ast.stmt]]:
-        found: dict[str, list[ast.stmt]] = {}
+        statements: dict[str, list[ast.stmt]] = {}
         for node in self.tree(module).body:
             names = []
             if isinstance(node, ast.FunctionDef | ast.ClassDef):
@@ -71,8 +71,8 @@ class Sources:
             elif isinstance(node, ast.AnnAssign | ast.AugAssign) and isinstance(node.target, ast.Name):
                 names = [node.target.id]
             for name in names:
-                found.setdefault(name, []).append(node)
-        return found
+                statements.setdefault(name, []).append(node)
+        return statements
 
     def reach(self, start: Name) -> set[Name]:
         """Every definition that one can reach."""
@@ -96,11 +96,11 @@ class Sources:
 
     def _used_by(self, module: str, node: ast.stmt) -> Iterator[Name]:
         imported = dict(_imports(self.tree(module).body)) | dict(_imports(ast.walk(node)))
-        own = self.definitions(module)
+        definitions = self.definitions(module)
         for part in ast.walk(node):
             if isinstance(part, ast.Name) and part.id in imported:
                 yield from self._of_import(*imported[part.id])
-            elif isinstance(part, ast.Name) and part.id in own:
+            elif isinstance(part, ast.Name) and part.id in definitions:
                 yield module, part.id
             elif isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name) and part.value.id in imported:
                 holder = ".".join(filter(None, imported[part.value.id]))
@@ -129,12 +129,12 @@ class Sources:
         reached = sorted(self.reach(start))
         return hashlib.sha256("\n\n".join(map(self._text, reached)).encode()).hexdigest()[:16]
 
-    def _text(self, one: Name) -> str:
-        if one not in self.texts:
-            module, name = one
+    def _text(self, definition: Name) -> str:
+        if definition not in self.texts:
+            module, name = definition
             code = "\n".join(_text(node) for node in self.definitions(module)[name])
-            self.texts[one] = f"{module}.{name}\n{code}"
-        return self.texts[one]
+            self.texts[definition] = f"{module}.{name}\n{code}"
+        return self.texts[definition]
 
 
 @cache
@@ -161,7 +161,7 @@ def _text(node: ast.stmt) -> str:
     for part in ast.walk(copy):
         body = getattr(part, "body", None)
         if isinstance(body, list):
-            kept = [one for one in body if not (isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant))]
+            kept = [line for line in body if not (isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant))]
             part.body = kept or [ast.Pass()]
     return ast.unparse(copy)
 
@@ -172,24 +172,24 @@ def present(read: Source = source_of) -> dict[str, dict[str, object]]:
     stages = importlib.import_module("mep.stages").stages()
     sources = Sources(read)
     return {
-        name: {"version": one.version, "digest": sources.digest((one.function.__module__, name))}
-        for name, one in sorted(stages.items())
+        name: {"version": stage.version, "digest": sources.digest((stage.function.__module__, name))}
+        for name, stage in sorted(stages.items())
     }
 
 
 def problems(now: dict[str, dict[str, object]], then: dict[str, dict[str, object]]) -> dict[str, str]:
     """Stage -> what is not as it was committed."""
-    found = {}
+    differences = {}
     for name in sorted(now.keys() | then.keys()):
         if name not in then:
-            found[name] = "is new"
+            differences[name] = "is new"
         elif name not in now:
-            found[name] = "is gone"
+            differences[name] = "is gone"
         elif now[name]["version"] != then[name]["version"]:
-            found[name] = f"has version {now[name]['version']} now, {then[name]['version']} before"
+            differences[name] = f"has version {now[name]['version']} now, {then[name]['version']} before"
         elif now[name]["digest"] != then[name]["digest"]:
-            found[name] = "moved, and its version did not"
-    return found
+            differences[name] = "moved, and its version did not"
+    return differences
 
 
 def main() -> int:
@@ -199,21 +199,21 @@ def main() -> int:
     asked = parser.parse_args()
     now = present()
     then = json.loads(COMMITTED.read_text()) if COMMITTED.exists() else {}
-    found = problems(now, then)
-    moved = [name for name, what in found.items() if what.startswith("moved")]
-    for name, what in found.items():
+    differences = problems(now, then)
+    moved = [name for name, what in differences.items() if what.startswith("moved")]
+    for name, what in differences.items():
         print(f"{name} {what}")
     if (moved and not asked.same_result) or not (asked.write or asked.same_result):
         if moved:
             print("raise @stage(version=...) where results change; else:")
             print("python tools/stage_digests.py --same-result WHY")
-        elif found:
+        elif differences:
             print("commit it: python tools/stage_digests.py --write")
-        return int(bool(found))
-    for name, one in now.items():
+        return int(bool(differences))
+    for name, stage in now.items():
         before = then.get(name, {})
-        notes = before.get("same_result", []) if before.get("version") == one["version"] else []
-        one["same_result"] = notes + [asked.same_result] * (name in moved)
+        notes = before.get("same_result", []) if before.get("version") == stage["version"] else []
+        stage["same_result"] = notes + [asked.same_result] * (name in moved)
     COMMITTED.write_text(json.dumps(now, indent=1, ensure_ascii=False) + "\n")
     print(f"wrote {COMMITTED.relative_to(REPOSITORY)}")
     return 0

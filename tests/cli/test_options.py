@@ -1,0 +1,35 @@
+"""Options of a command that arrive as one object."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import click
+from click.testing import CliRunner
+
+from mep.cli.options import Option, collected
+
+
+@dataclass(frozen=True)
+class Drawing:
+    n: Annotated[int, Option("-n", type=click.IntRange(1), default=4, help="Images of each prompt.")]
+    arms: Annotated[tuple[str, ...], Option("--arm", multiple=True, help="Only this arm.")]
+
+
+@click.command()
+@click.argument("run")
+@collected(Drawing)
+@click.option("--json", "as_json", is_flag=True)
+def draw(drawing: Drawing, run: str, as_json: bool) -> None:
+    """Draw images."""
+    click.echo(repr((drawing, run, as_json)))
+
+
+def test_what_was_typed_arrives_as_one_object_beside_the_other_parameters():
+    done = CliRunner().invoke(draw, ["last", "--arm", "a", "--arm", "b", "--json"])
+    assert done.output.strip() == repr((Drawing(4, ("a", "b")), "last", True))
+
+
+def test_help_lists_the_fields_in_their_order_under_the_words_of_the_command():
+    shown = CliRunner().invoke(draw, ["--help"]).output
+    assert "Draw images." in shown
+    assert shown.index("-n INTEGER") < shown.index("--arm") < shown.index("--json")
