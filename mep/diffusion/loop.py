@@ -126,15 +126,14 @@ class _Loop:
         return first
 
     def after_step(self, number: int, scalars: Scalars) -> None:
+        """Log the step, then evaluate the model, save its state or stop, where it is time for that."""
         group, callback, done = self.settings.group, self.settings.callback, number + 1
         urgency = group.agree(self._urgency())
-        evaluates = callback.is_due(done)
+        is_evaluated = callback.is_due(done)
         if group.is_main:
-            self.log.add(number, scalars)
-            if urgency or evaluates or done == self.settings.steps or self.log.is_flush_due():
-                self._show(done, self.log.flush())
+            self._write_log(number, scalars, now=bool(urgency) or is_evaluated)
         if group.is_main or group.sharded:
-            if evaluates:
+            if is_evaluated:
                 callback.evaluate(done)
             if urgency:
                 self.checkpoints.save(done, self.state, write=group.is_main)
@@ -147,8 +146,13 @@ class _Loop:
             return STOP
         return SAVE if self.checkpoints.due() else GO_ON
 
+    def _write_log(self, number: int, scalars: Scalars, *, now: bool) -> None:
+        self.log.add(number, scalars)
+        if now or number + 1 == self.settings.steps or self.log.is_flush_due():
+            self._show(number + 1, self.log.flush())
+
     def _show(self, done: int, loss: float) -> None:
-        """The progress line: loss, speed, memory."""
+        """Show loss, speed and memory in the progress line."""
         n_images = self.settings.n_images
         rate = (done - self.first) * (n_images or 1) / max(time.monotonic() - self.started, 1e-9)
         unit = "images" if n_images else "steps"

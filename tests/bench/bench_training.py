@@ -65,7 +65,7 @@ def prepare(root: Path, options: argparse.Namespace):
 
 def ours(root: Path, options: argparse.Namespace) -> Callable[[int], object]:
     from mep.stages.training.build import assemble
-    from mep.stages.training.setup import TrainingInputs
+    from mep.stages.training.model import TrainingInputs
 
     config, parts, work = prepare(root, options)
     assembled = assemble(config, TrainingInputs(*parts), work)

@@ -24,8 +24,8 @@ from mep.methods.bases.scratch import Scratch
 from mep.stages.training.batches import Batch
 from mep.stages.training.build import assemble
 from mep.stages.training.config import TrainingConfig
+from mep.stages.training.model import TrainingInputs
 from mep.stages.training.optimizers import round_stochastically
-from mep.stages.training.setup import TrainingInputs
 from mep.stages.training.step import share_of
 
 UNET = "diffusion_pytorch_model.safetensors"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mep.artifacts import BaseModel, Images, Prompts, TrainingSet
     from mep.machine.work import Work
     from mep.stages.training.config import TrainingConfig
-    from mep.stages.training.setup import TrainingInputs
+    from mep.stages.training.model import TrainingInputs
 
 Posterior: TypeAlias = Callable[[Sequence[str], "NDArray[np.int64]"], tuple[Tensor, Tensor]]
 """Image ids and the symmetry of each -> mean and standard deviation, float32 (b, c, h, w), unscaled."""

@@ -17,9 +17,9 @@ from mep.diffusion.pipelines import load_part
 from mep.errors import EnvironmentLacks
 from mep.stages.training.batches import Batches, encode_inputs
 from mep.stages.training.fsdp import shard
+from mep.stages.training.model import TrainedModel
 from mep.stages.training.optimizers import build_optimizer, build_schedule
 from mep.stages.training.processes import AccelerateGroup
-from mep.stages.training.setup import TrainedModel
 from mep.stages.training.step import Step
 from mep.stages.training.trackers import trackers_of
 from mep.stages.training.validation import Validation, ValidationData
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mep.diffusion.checkpoints import Stateful
     from mep.machine.work import Work
     from mep.stages.training.config import TrainingConfig
-    from mep.stages.training.setup import TrainingInputs
+    from mep.stages.training.model import TrainingInputs
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mep.machine.work import Work
     from mep.stages.training.build import TrainingSetup
     from mep.stages.training.config import TrainingConfig
-    from mep.stages.training.setup import TrainingInputs
+    from mep.stages.training.model import TrainingInputs
 
 
 def publish(setup: TrainingSetup, model: tuple[Denoiser, EMA], inputs: TrainingInputs, log: Path, work: Work) -> None:

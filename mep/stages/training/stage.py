@@ -24,7 +24,7 @@ def training(
     prepare_libraries()  # a resumed run may begin here
     from mep.stages.training.build import assemble
     from mep.stages.training.export import publish
-    from mep.stages.training.setup import TrainingInputs
+    from mep.stages.training.model import TrainingInputs
 
     if not training_set.ids:
         raise DataError("there is no training image", hint="look at outliers and balancing", field="balancing.method")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mep.machine.work import Work
     from mep.stages.training.batches import Batch, Batches
     from mep.stages.training.config import TrainingConfig
-    from mep.stages.training.setup import TrainedModel
+    from mep.stages.training.model import TrainedModel
 
 LOG = logging.getLogger(__name__)
 

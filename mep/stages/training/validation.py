@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from mep.machine.work import Work
     from mep.stages.training.batches import EncodedInputs
     from mep.stages.training.config import TrainingConfig, WatchConfig
-    from mep.stages.training.setup import TrainedModel, TrainingInputs
+    from mep.stages.training.model import TrainedModel, TrainingInputs
 
 LEVELS = 4
 """Noise levels at which every validation image is evaluated, one from each quarter of the schedule."""
