@@ -7,7 +7,7 @@ from mep.artifacts.base import Artifact, InFolder, Table, load_table, save_table
 from mep.artifacts.captions import BalancedGroup, Members, Prompt, Prompts, TrainingSet
 from mep.artifacts.images import HELDOUT, SPLITS, TRAIN, VALIDATION, Images, Opener, Reader
 from mep.artifacts.models import BaseModel, Guidance, InPipeline, Latents, Model, Samples
-from mep.artifacts.scores import Assignment, Ceiling, References, Scores, Utility
+from mep.artifacts.scores import Assignment, RealBaseline, References, Scores, Utility
 from mep.artifacts.vectors import Assigner, Clusters, ClusterSummary, Embeddings, HeldOutEmbeddings, Inliers, TriedK
 
 __all__ = [
@@ -20,7 +20,6 @@ __all__ = [
     "Assignment",
     "BalancedGroup",
     "BaseModel",
-    "Ceiling",
     "ClusterSummary",
     "Clusters",
     "Embeddings",
@@ -37,6 +36,7 @@ __all__ = [
     "Prompt",
     "Prompts",
     "Reader",
+    "RealBaseline",
     "References",
     "Samples",
     "Scores",

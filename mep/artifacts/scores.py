@@ -135,7 +135,7 @@ class Scores(Artifact):
 
 
 @dataclass(frozen=True, eq=False)
-class Ceiling(Artifact):
+class RealBaseline(Artifact):
     """Probes trained on real images: what those trained on synthetic ones are held against, shared by all arms.
 
     reason          why there is nothing, empty where there is

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field, field_validator
 
-from mep.artifacts import TRAIN, VALIDATION, BaseModel, Ceiling, Images
+from mep.artifacts import TRAIN, VALIDATION, BaseModel, Images, RealBaseline
 from mep.config import Config
 from mep.evaluation.features import SQUARE, features_of, protocol_of
 from mep.machine.work import Work
@@ -51,7 +51,7 @@ class CeilingConfig(Config):
 
 
 @stage(version=2, section="utility", draws=True)
-def ceiling(config: CeilingConfig, images: Images, base: BaseModel, *, work: Work) -> Ceiling:
+def ceiling(config: CeilingConfig, images: Images, base: BaseModel, *, work: Work) -> RealBaseline:
     """Train the probe on shares of the real training images and let it predict the held-out ones."""
     size = config.eval_resolution or base.resolution
     about: dict[str, Any] = {"eval_resolution": size, "seed": work.seed}
@@ -59,7 +59,7 @@ def ceiling(config: CeilingConfig, images: Images, base: BaseModel, *, work: Wor
     reason = _refusal(config, images, train, validation)
     if reason:
         rows = np.zeros(0, np.int64)
-        return Ceiling(reason, np.zeros((0, 0), np.float32), rows[None], rows, {}, {}, about)
+        return RealBaseline(reason, np.zeros((0, 0), np.float32), rows[None], rows, {}, {}, about)
     features, protocol = real_features(config, images, size, work)
     read = inputs(config.probe, features, images, size)
     labels, groups = images.labels[train], images.groups[train]
@@ -75,7 +75,7 @@ def ceiling(config: CeilingConfig, images: Images, base: BaseModel, *, work: Wor
         work.progress.update(number + 1, len(config.fractions))
     about |= {"protocol": protocol, "validation_from": source}
     about["chosen"] = {str(share): one.chosen for share, one in found.items()}
-    return Ceiling(
+    return RealBaseline(
         reason="",
         features=features,
         order=order,

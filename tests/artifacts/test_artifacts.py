@@ -11,7 +11,6 @@ from mep.artifacts import (
     VALIDATION,
     Artifact,
     Assignment,
-    Ceiling,
     Clusters,
     Embeddings,
     Guidance,
@@ -22,6 +21,7 @@ from mep.artifacts import (
     Members,
     Prompt,
     Prompts,
+    RealBaseline,
     References,
     Scores,
     TrainingSet,
@@ -92,7 +92,7 @@ def example(kind, tmp_path):
             {"d": 3, "digest": "d"},
         ),
         HeldOutEmbeddings: HeldOutEmbeddings(["a"], {"original": np.ones((1, 3), np.float32)}),
-        Ceiling: Ceiling(
+        RealBaseline: RealBaseline(
             "",
             np.ones((3, 2), np.float32),
             np.array([[1, 0]]),

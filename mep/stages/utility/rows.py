@@ -6,13 +6,15 @@ n_real counts held-out images and n_fake synthetic training images.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from itertools import product
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-import mep
-from mep.artifacts.score_row import COLUMNS, ScoreRow
-from mep.evaluation.measurement import FEWEST_GROUPS
+from mep.artifacts import score_row
+from mep.artifacts.score_row import DifferenceTest, NonInferiority, Null, ProbeTraining, Reason, ScoreRow
+from mep.evaluation.measurement import few_groups
 from mep.stages.utility.probing import BETTER, Estimate, HeldOut, Predictions, difference
 
 if TYPE_CHECKING:
@@ -24,98 +26,94 @@ ALONE = "all"
 SUBJECTS = ("samples", "train", "matched")
 
 
+@dataclass(eq=False)
 class Rows:
     """Rows and, for each, the number on every resample.
 
-    common      protocol that all of them share
+    template    a row with what all of them share
     margin      of non-inferiority
     """
 
-    def __init__(self, common: Mapping[str, Any], n_resamples: int, margin: float):
-        self.common = dict.fromkeys(COLUMNS) | {"version": mep.__version__, "reference": "heldout"} | dict(common)
-        self.n_resamples, self.margin = n_resamples, margin
-        self.rows: list[ScoreRow] = []
-        self.resampled: list[NDArray[np.float64]] = []
+    template: ScoreRow
+    n_resamples: int
+    margin: float
+    rows: list[ScoreRow] = field(default_factory=list)
+    resampled: list[NDArray[np.float64]] = field(default_factory=list)
 
-    def add(self, metric: str, subject: str, group: str, found: Estimate | str, **more: Any) -> None:
-        """A number, or why there is none."""
-        row = self.common | {"metric": metric, "subject": subject, "group": group}
-        row["better"] = BETTER.get(metric, "higher")
-        flags = list(self.common["flags"] or [])
-        if isinstance(found, str):
-            row |= {"n_fake": 0, "reason": found, "null_reason": found}
-            flags.append("no_utility")
-            self.resampled.append(np.full(self.n_resamples, np.nan))
-        else:
-            row |= {name: getattr(found, name) for name in ("value", "se", "low", "high", "method")}
-            flags += ["no_spread"] if found.se is None else []
-            self.resampled.append(found.resampled)
-        if row["n_groups"] is not None and row["n_groups"] < FEWEST_GROUPS:
-            flags.append("few_groups")
-        self.rows.append(ScoreRow.from_json(row | more | {"flags": flags}))
+    def refuse(self, subject: str, group: str, why: str, metric: str = "auroc") -> None:
+        """A row without a number, that says why."""
+        row = replace(self._row(metric, subject, group, Reason.NO_UTILITY.value), null=Null(None, why), reason=why)
+        self.rows.append(row)
+        self.resampled.append(np.full(self.n_resamples, np.nan))
+
+    def add(self, row: ScoreRow, estimate: Estimate, predictions: Predictions, null: Null) -> None:
+        """A number of probes that were trained in one way."""
+        self.rows.append(
+            replace(
+                row,
+                estimate=score_row.Estimate(estimate.value, estimate.se, estimate.low, estimate.high, estimate.method),
+                null=null,
+                counts=replace(row.counts, n_fake=predictions.n_fake),
+                training=ProbeTraining(predictions.n_real, len(predictions.probabilities), predictions.chosen),
+            )
+        )
+        self.resampled.append(estimate.resampled)
 
     def add_group(
         self,
         group: str,
-        found: Mapping[str, Predictions],
+        predictions: Mapping[str, Predictions],
         estimates: Mapping[str, dict[str, Estimate]],
         refusals: Mapping[str, str],
         heldout: HeldOut,
     ) -> None:
         """All metrics of synthetic images alone, or of a mixture; of a mixture that is refused, one gap."""
-        for metric in BETTER:
-            for subject in SUBJECTS:
-                name = f"{subject}/{group}"
-                if name in found:
-                    null = self._null(metric, subject, group, estimates)
-                    self.add(metric, subject, group, estimates[name][metric], **null, **_sizes(found[name]))
-                elif name in refusals and (metric == "auroc" or group == ALONE):
-                    self.add(metric, subject, group, refusals[name])
-        self._compare(group, found, estimates, heldout)
-
-    def _null(
-        self, metric: str, subject: str, group: str, estimates: Mapping[str, dict[str, Estimate]]
-    ) -> dict[str, Any]:
-        """What training on real images alone reaches."""
-        real = estimates.get(f"train/{group}")
-        if subject == "train" or real is None:
-            return {
-                "null_reason": "it is that of real images itself" if real else "no probe was trained on real images"
-            }
-        return {"null": real[metric].value}
+        for metric, subject in product(BETTER, SUBJECTS):
+            name = f"{subject}/{group}"
+            if name in predictions:
+                estimate = estimates[name][metric]
+                row = self._row(metric, subject, group, *([] if estimate.se is not None else ["no_spread"]))
+                self.add(row, estimate, predictions[name], _null(metric, subject, estimates.get(f"train/{group}")))
+            elif name in refusals and (metric == "auroc" or group == ALONE):
+                self.refuse(subject, group, refusals[name], metric)
+        self._compare(group, predictions, estimates, heldout)
 
     def _compare(
         self,
         group: str,
-        found: Mapping[str, Predictions],
+        predictions: Mapping[str, Predictions],
         estimates: Mapping[str, dict[str, Estimate]],
         heldout: HeldOut,
     ) -> None:
         """Synthetic images alone against real ones; a mixture against as many real images."""
         metric, other = ("auroc_gap", "train") if group == ALONE else ("auroc_gain", "matched")
         names = f"samples/{group}", f"{other}/{group}"
-        if any(name not in found for name in names):
+        if any(name not in predictions for name in names):
             return
-        first, second = ((found[name], estimates[name]["auroc"]) for name in names)
+        first, second = ((predictions[name], estimates[name]["auroc"]) for name in names)
         delta, p = difference(first, second, heldout)
-        more = _sizes(found[names[0]]) | {"p": p, "null": 0.0}
+        row = self._row(metric, "samples", group, *([] if delta.se is not None else ["no_spread"]))
+        row = replace(row, test=DifferenceTest(p))
         if group == ALONE:
-            more |= {"margin": self.margin, "verdict": verdict(delta, self.margin)}
-            more["statement"] = statement(first[1], second[1], delta, self.margin)
-        self.add(metric, "samples", group, delta, **more)
+            sentence = statement(first[1], second[1], delta, self.margin)
+            row = replace(row, non_inferiority=NonInferiority(self.margin, verdict(delta, self.margin), sentence))
+        self.add(row, delta, first[0], Null(0.0))
+
+    def _row(self, metric: str, subject: str, group: str, *flags: str) -> ScoreRow:
+        flags = (*self.template.flags, *flags, *(["few_groups"] if few_groups(self.template.counts) else []))
+        better = BETTER.get(metric, "higher")
+        return replace(self.template, metric=metric, subject=subject, group=group, better=better, flags=list(flags))
 
     def halves(self) -> NDArray[np.float64]:
         """float64 (rows, resamples)"""
         return np.stack(self.resampled) if self.rows else np.zeros((0, self.n_resamples))
 
 
-def _sizes(found: Predictions) -> dict[str, Any]:
-    return {
-        "n_fake": found.n_fake,
-        "n_train_real": found.n_real,
-        "trainings": len(found.probabilities),
-        "chosen": found.chosen,
-    }
+def _null(metric: str, subject: str, real: dict[str, Estimate] | None) -> Null:
+    """What training on real images alone reaches."""
+    if real is None:
+        return Null(None, "no probe was trained on real images")
+    return Null(None, "it is that of real images itself") if subject == "train" else Null(real[metric].value)
 
 
 def verdict(delta: Estimate, margin: float) -> str:
@@ -137,9 +135,9 @@ def statement(synthetic: Estimate, real: Estimate, delta: Estimate, margin: floa
             f"{areas}: on these held-out images the two cannot be told apart in any resample; the task is too easy, or "
             "there are too few images, to say what synthetic images are worth."
         )
-    told = f"{areas}: a difference of {delta.value:+.3f} (95 % interval {delta.low:+.3f} to {delta.high:+.3f})."
+    sentence = f"{areas}: a difference of {delta.value:+.3f} (95 % interval {delta.low:+.3f} to {delta.high:+.3f})."
     return (
-        told
+        sentence
         + {
             "superior": " The synthetic images are worth more.",
             "non-inferior": f" They are non-inferior: a loss of {margin:g} or more is excluded.",

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import Field, field_validator
 
-from mep.artifacts import Ceiling, Images, Samples, Utility
-from mep.evaluation.features import features_of, file_formats
-from mep.machine.files import read_json
+import mep
+from mep.artifacts import Images, RealBaseline, Samples, Utility
+from mep.artifacts.score_row import Counts, ProbeProtocol, ScoreProtocol, ScoreRow
+from mep.evaluation.features import features_of
 from mep.machine.work import Work
 from mep.methods.probes import Examples, Inputs
 from mep.stage import stage
 from mep.stages.ceiling import CeilingConfig
-from mep.stages.metrics import SampleSquares
+from mep.stages.metrics import SampleSquares, protocol_of_samples
 from mep.stages.utility.probing import HeldOut, Predictions, Subset, measure, train_and_predict
 from mep.stages.utility.rows import ALONE, Rows
 
@@ -57,7 +58,7 @@ class Mixture:
 
 
 @stage(version=3)
-def utility(config: UtilityConfig, images: Images, ceiling: Ceiling, samples: Samples, *, work: Work) -> Utility:
+def utility(config: UtilityConfig, images: Images, ceiling: RealBaseline, samples: Samples, *, work: Work) -> Utility:
     """Train the probe on synthetic images, alone and beside real ones; test it on real held-out images.
 
     Rows are as `mep.stages.utility.rows` documents. subject: samples (trained on synthetic images), train (on the
@@ -65,49 +66,46 @@ def utility(config: UtilityConfig, images: Images, ceiling: Ceiling, samples: Sa
     images alone) or the mixture. Beside the metrics of `mep.stages.utility.probing`, auroc_gap is synthetic
     minus real training, auroc_gain a mixture minus as many real images.
     """
-    rows = Rows(_protocol(config, images, ceiling, samples), config.resamples, config.margin)
+    rows = Rows(_template(config, images, ceiling, samples), config.resamples, config.margin)
     if ceiling.reason:
         if config.probe.sees != "nothing":  # where nothing was asked for there is no gap to tell of
-            rows.add("auroc", "samples", ALONE, ceiling.reason)
+            rows.refuse("samples", ALONE, ceiling.reason)
         return Utility(rows.rows, rows.halves())
     heldout = np.flatnonzero(images.heldout)
     tested = HeldOut(images.labels[heldout], images.groups[heldout])
-    found, refusals = _train(config, images, ceiling, samples, replace(work, seed=ceiling.about["seed"]))
-    estimates = measure(found, tested, config.resamples, ceiling.about["seed"])
-    for group in (ALONE, *(one.group for one in _mixtures(config))):
-        rows.add_group(group, found, estimates, refusals, tested)
+    predictions, refusals = _train(config, images, ceiling, samples, replace(work, seed=ceiling.about["seed"]))
+    estimates = measure(predictions, tested, config.resamples, ceiling.about["seed"])
+    for group in (ALONE, *(mixture.group for mixture in _mixtures(config))):
+        rows.add_group(group, predictions, estimates, refusals, tested)
     return Utility(rows.rows, rows.halves())
 
 
-def _protocol(config: UtilityConfig, images: Images, ceiling: Ceiling, samples: Samples) -> dict[str, Any]:
-    """What all rows share."""
-    held, path, probe = images.held_out, samples.folder / "generation.json", config.probe
-    drawn = read_json(path) if path.exists() else {}
-    about = dict(ceiling.about.get("protocol", {}))
-    extractor = f"{probe.kind} probe" + (f" on {about['extractor']}" if about.get("extractor") else "")
-    return about | {
-        "n_real": len(held),
-        "n_real_of": len(held),
-        "n_fake_of": len(samples),
-        "n_groups": None if images.group is None else len(np.unique(held.groups)),
-        "grouped_by": images.group,
-        "extractor": extractor,
-        "eval_resolution": ceiling.about["eval_resolution"],
-        "image_format": {
-            "real": file_formats(images.ids),
-            "fake": file_formats(row["file_name"] for row in samples.rows),
-        },
-        "settings": {"probe": probe.dump(), "resamples": config.resamples},
-        "labels": images.label_names,
-        "validation_from": ceiling.about.get("validation_from", ""),
-        "seed": ceiling.about["seed"],
-        **{name: drawn.get(name) for name in ("sampler", "guidance", "steps")},
-        "flags": ["some_refused"] if sum(drawn.get("refused", {}).values()) else [],
-    }
+def _template(config: UtilityConfig, images: Images, ceiling: RealBaseline, samples: Samples) -> ScoreRow:
+    """A row with what all rows share."""
+    held, probe, about = images.held_out, config.probe, ceiling.about.get("protocol", {})
+    samples_protocol, flags = protocol_of_samples(samples, images.ids)
+    columns = about | samples_protocol
+    columns["extractor"] = f"{probe.kind} probe" + (f" on {about['extractor']}" if about.get("extractor") else "")
+    columns |= {"eval_resolution": ceiling.about["eval_resolution"], "seed": ceiling.about["seed"]}
+    columns["settings"] = {"probe": probe.dump(), "resamples": config.resamples}
+    return ScoreRow(
+        metric="",
+        subject="",
+        counts=Counts(
+            n_real=len(held),
+            n_real_of=len(held),
+            n_fake_of=len(samples),
+            n_groups=None if images.group is None else len(np.unique(held.groups)),
+        ),
+        protocol=ScoreProtocol.from_json(columns),
+        version=mep.__version__,
+        flags=list(flags),
+        probe=ProbeProtocol(images.group, images.label_names, ceiling.about.get("validation_from", "")),
+    )
 
 
 def _train(
-    config: UtilityConfig, images: Images, ceiling: Ceiling, samples: Samples, work: Work
+    config: UtilityConfig, images: Images, ceiling: RealBaseline, samples: Samples, work: Work
 ) -> tuple[dict[str, Predictions], dict[str, str]]:
     """(subject/group -> predictions, subject/group -> why there are none)."""
     read, labels, made = _pool(config, images, ceiling, samples, work)
@@ -127,7 +125,7 @@ def _train(
 
 
 def _pool(
-    config: UtilityConfig, images: Images, ceiling: Ceiling, samples: Samples, work: Work
+    config: UtilityConfig, images: Images, ceiling: RealBaseline, samples: Samples, work: Work
 ) -> tuple[Inputs, NDArray[np.int64], NDArray[np.int64]]:
     """Inputs and labels of real images followed by samples, and the rows of labelled samples in random order."""
     listed, n, size = samples.rows, len(images), ceiling.about["eval_resolution"]
@@ -148,7 +146,7 @@ def _pool(
     return read, labels, rng.permutation(made)
 
 
-def _of_real(config: UtilityConfig, ceiling: Ceiling) -> Iterator[tuple[str, Predictions]]:
+def _of_real(config: UtilityConfig, ceiling: RealBaseline) -> Iterator[tuple[str, Predictions]]:
     """Probes trained on real images only, from the stage before."""
     n = ceiling.order.shape[1]
     for share, probabilities in ceiling.probabilities.items():
@@ -166,7 +164,7 @@ def _mixtures(config: UtilityConfig) -> list[Mixture]:
 
 
 def _planned(
-    config: UtilityConfig, ceiling: Ceiling, labels: NDArray[np.int64], made: NDArray[np.int64]
+    config: UtilityConfig, ceiling: RealBaseline, labels: NDArray[np.int64], made: NDArray[np.int64]
 ) -> Iterator[tuple[str, list[Subset] | str]]:
     """subject/group -> the subsets to train on, or why there are none."""
     n_all, repeats = ceiling.order.shape[1], len(ceiling.order)
