@@ -121,12 +121,12 @@ class Images(Artifact):
 
     def rows(self, ids: list[str]) -> NDArray[np.int64]:
         """int64 (m,) rows of the images with these ids."""
-        found: list[int] = []
+        matches: list[int] = []
         for row, image_id in enumerate(self.ids):  # most often they are asked for in this very order
-            if len(found) < len(ids) and ids[len(found)] == image_id:
-                found.append(row)
-        if len(found) == len(ids):
-            return np.array(found, dtype=np.int64)
+            if len(matches) < len(ids) and ids[len(matches)] == image_id:
+                matches.append(row)
+        if len(matches) == len(ids):
+            return np.array(matches, dtype=np.int64)
         position = dict(zip(self.ids, range(len(self.ids)), strict=True))
         return np.fromiter(map(position.__getitem__, ids), dtype=np.int64, count=len(ids))
 
@@ -190,9 +190,8 @@ class Images(Artifact):
 
     def facts(self) -> dict[str, Any]:
         counts = {name: int((self.splits == number).sum()) for number, name in enumerate(SPLITS)}
-        shown = {"train": counts["train"], "validation": counts["validation"], "held out": counts["heldout"]}
-        shown |= {"labels": len(self.label_names)}
-        found = {"near duplicates": self.pixels.get("near_duplicates", 0)}
-        found |= {"of them across given splits": self.pixels.get("straddling", 0)}
-        found |= {"excluded": self.pixels.get("excluded", 0)}
-        return {name: n for name, n in (shown | found).items() if n or name == "labels"}
+        facts = {"train": counts["train"], "validation": counts["validation"], "held out": counts["heldout"]}
+        facts |= {"labels": len(self.label_names), "near duplicates": self.pixels.get("near_duplicates", 0)}
+        facts |= {"of them across given splits": self.pixels.get("straddling", 0)}
+        facts |= {"excluded": self.pixels.get("excluded", 0)}
+        return {name: n for name, n in facts.items() if n or name == "labels"}

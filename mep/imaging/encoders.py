@@ -72,7 +72,6 @@ def load_transformers(folder: Path, pooling: str, device: str, dtype: Dtype = "f
 
     prepare_libraries()
     import torch
-    from PIL import Image
     from transformers import AutoImageProcessor, AutoModel
 
     try:
@@ -90,27 +89,41 @@ def load_transformers(folder: Path, pooling: str, device: str, dtype: Dtype = "f
     def prepare(images: Sequence[NDArray[np.uint8]]) -> Any:
         # The processor gets uint8 images, so that it scales them exactly once.
         pixels = processor(images=list(images), return_tensors="pt")["pixel_values"]
-        if float(pixels.std()) < 1e-2 and float(np.std(images[0])) > 5:
-            raise DataError(
-                "the image processor flattened the images: their contrast is gone before the model sees them",
-                hint="check do_rescale and rescale_factor in preprocessor_config.json",
-                field="embedding.model",
-            )
+        _refuse_flattened(pixels, images)
         return pixels
 
     def forward(pixels: Any) -> NDArray[np.float32]:
         with exact_arithmetic(device):
-            found = model(pixels.to(device, model.dtype))
+            output = model(pixels.to(device, model.dtype))
             if pooling == "projection" and project is not None:
-                return np.asarray(project(found.pooler_output).float().cpu())
-            return np.asarray(_pool(found.last_hidden_state, pooling, n_prefix).float().cpu())
+                return np.asarray(project(output.pooler_output).float().cpu())
+            return np.asarray(_pool(output.last_hidden_state, pooling, n_prefix).float().cpu())
 
     n_prefix = 1 + int(getattr(model.config, "num_register_tokens", 0) or 0)
-    known = processor.to_dict()
-    size = known.get("crop_size") if known.get("do_center_crop") else known.get("size")
-    about = {"mean": _listed(known.get("image_mean")), "std": _listed(known.get("image_std")), "size": _short(size)}
-    way = Image.Resampling(known["resample"]).name.lower() if known.get("resample") is not None else None
-    return Encoder(prepare, forward, about | {"interpolation": way, "dtype": dtype})
+    return Encoder(prepare, forward, _processing(processor.to_dict()) | {"dtype": dtype})
+
+
+def _refuse_flattened(pixels: Any, images: Sequence[NDArray[np.uint8]]) -> None:
+    if float(pixels.std()) < 1e-2 and float(np.std(images[0])) > 5:
+        raise DataError(
+            "the image processor flattened the images: their contrast is gone before the model sees them",
+            hint="check do_rescale and rescale_factor in preprocessor_config.json",
+            field="embedding.model",
+        )
+
+
+def _processing(settings: dict[str, Any]) -> dict[str, Any]:
+    """What an image processor of transformers does, as `Encoder.about` holds it."""
+    from PIL import Image
+
+    size = settings.get("crop_size") if settings.get("do_center_crop") else settings.get("size")
+    resample = settings.get("resample")
+    return {
+        "mean": _listed(settings.get("image_mean")),
+        "std": _listed(settings.get("image_std")),
+        "size": _short(size),
+        "interpolation": Image.Resampling(resample).name.lower() if resample is not None else None,
+    }
 
 
 def _pool(hidden: Any, pooling: str, n_prefix: int = 1) -> Any:
@@ -139,26 +152,14 @@ def load_timm(folder: Path, device: str, pooling: str = "model", dtype: Dtype = 
     EnvironmentLacks    timm is not installed
     DataError           the folder holds no weights as safetensors, or an architecture that timm does not know
     """
-    from mep.machine.torchvision_ops import declare_missing_operators
-
-    declare_missing_operators()
-    try:
-        import timm
-        import timm.data
-    except ImportError as error:
-        raise EnvironmentLacks("this model needs timm", hint="pip install timm") from error
+    model = _timm_model(folder)
+    import timm.data
     import torch
     from PIL import Image
 
-    if not any(folder.glob("*.safetensors")):
-        raise DataError(f"{folder} holds no weights as safetensors", hint="convert them: pickles are not read")
-    try:
-        model = timm.create_model(f"local-dir:{folder.absolute()}", pretrained=True, num_classes=0)
-    except Exception as error:  # an unknown architecture or weights of another one: timm raises what it comes upon
-        raise _unloadable("timm", folder, error) from error
     model = model.to(device, getattr(torch, dtype)).eval()
-    known = timm.data.resolve_model_data_config(model)
-    transform = timm.data.create_transform(**known, is_training=False)
+    data_config = timm.data.resolve_model_data_config(model)
+    transform = timm.data.create_transform(**data_config, is_training=False)
     tokens: Any = model.forward_features
     n_prefix = int(getattr(model, "num_prefix_tokens", 0))
     if pooling != "model" and n_prefix == 0 and pooling != "mean":
@@ -174,8 +175,25 @@ def load_timm(folder: Path, device: str, pooling: str = "model", dtype: Dtype = 
                 return np.asarray(model(pixels).float().cpu())
             return np.asarray(_pool(tokens(pixels), pooling, n_prefix).float().cpu())
 
-    about = {"mean": list(known["mean"]), "std": list(known["std"]), "size": _short(list(known["input_size"][1:]))}
-    return Encoder(prepare, forward, about | {"interpolation": known["interpolation"], "dtype": dtype})
+    about: dict[str, Any] = {name: list(data_config[name]) for name in ("mean", "std")}
+    about |= {"size": _short(list(data_config["input_size"][1:])), "interpolation": data_config["interpolation"]}
+    return Encoder(prepare, forward, about | {"dtype": dtype})
+
+
+def _timm_model(folder: Path) -> Any:
+    from mep.machine.torchvision_ops import declare_missing_operators
+
+    declare_missing_operators()
+    try:
+        import timm
+    except ImportError as error:
+        raise EnvironmentLacks("this model needs timm", hint="pip install timm") from error
+    if not any(folder.glob("*.safetensors")):
+        raise DataError(f"{folder} holds no weights as safetensors", hint="convert them: pickles are not read")
+    try:
+        return timm.create_model(f"local-dir:{folder.absolute()}", pretrained=True, num_classes=0)
+    except Exception as error:  # an unknown architecture or weights of another one: timm raises what it comes upon
+        raise _unloadable("timm", folder, error) from error
 
 
 def _unloadable(library: str, folder: Path, error: Exception, *more: str) -> DataError:
@@ -191,17 +209,17 @@ def preprocessing_of(folder: Path) -> dict[str, str]:
     """How a model's own files say that images are resized and scaled: resize and preprocessing, in words."""
     path = folder / "preprocessor_config.json"
     if path.exists():
-        known = read_json(path)
-        size = known.get("crop_size") or known.get("size")
+        settings = read_json(path)
+        size = settings.get("crop_size") or settings.get("size")
         return {
             "resize": f"image processor @{_short(size)}",
-            "preprocessing": _scaled(known, "image_mean", "image_std"),
+            "preprocessing": _scaled(settings, "image_mean", "image_std"),
         }
     if not (folder / "config.json").exists():
         raise DataError(f"{folder} holds no config.json", hint="name the folder of a model")
-    known = read_json(folder / "config.json").get("pretrained_cfg", {})
-    size, way = known.get("input_size"), known.get("interpolation", "")
-    return {"resize": f"timm transform {way} @{_short(size)}", "preprocessing": _scaled(known, "mean", "std")}
+    settings = read_json(folder / "config.json").get("pretrained_cfg", {})
+    size, way = settings.get("input_size"), settings.get("interpolation", "")
+    return {"resize": f"timm transform {way} @{_short(size)}", "preprocessing": _scaled(settings, "mean", "std")}
 
 
 def _listed(values: Any) -> list[float] | None:
@@ -214,5 +232,5 @@ def _short(size: Any) -> str:
     return "x".join(str(side) for side in size) if isinstance(size, list) else str(size)
 
 
-def _scaled(known: dict[str, Any], mean: str, std: str) -> str:
-    return f"mean {known.get(mean)}, std {known.get(std)}"
+def _scaled(settings: dict[str, Any], mean: str, std: str) -> str:
+    return f"mean {settings.get(mean)}, std {settings.get(std)}"

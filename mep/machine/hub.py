@@ -119,13 +119,13 @@ def _answer(model_id: str, revision: str, repo_type: str) -> _Answer | Exception
     from huggingface_hub import HfApi
 
     try:
-        found = HfApi().repo_info(model_id, revision=revision, repo_type=repo_type, files_metadata=True)
+        info = HfApi().repo_info(model_id, revision=revision, repo_type=repo_type, files_metadata=True)
     except Exception as error:  # the hub client raises its own, the network library's and the system's errors
         return error
     wanted = (".safetensors", ".json", ".txt") if repo_type == "model" else ("",)
-    files = [one for one in getattr(found, "siblings", None) or [] if one.rfilename.endswith(wanted)]
-    size = sum(one.size or 0 for one in files if ".fp16" not in one.rfilename and ".non_ema" not in one.rfilename)
-    return _Answer(str(found.sha), size)
+    files = [file for file in getattr(info, "siblings", None) or [] if file.rfilename.endswith(wanted)]
+    size = sum(file.size or 0 for file in files if ".fp16" not in file.rfilename and ".non_ema" not in file.rfilename)
+    return _Answer(str(info.sha), size)
 
 
 def fetch(

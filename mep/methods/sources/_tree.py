@@ -101,10 +101,10 @@ def _named(row: dict[str, Any], table: str, where: str, images: set[str]) -> str
     if not isinstance(name, str) or not name:
         raise DataError(f"{where}: no file_name", hint="every row names its image in the column file_name")
     folder = table.rpartition("/")[0]
-    found = f"{folder}/{inside(name, where)}" if folder else inside(name, where)
-    if found not in images:
-        raise DataError(f"{where}: there is no image {found}", hint="remove the row or restore the image")
-    return found
+    image = f"{folder}/{inside(name, where)}" if folder else inside(name, where)
+    if image not in images:
+        raise DataError(f"{where}: there is no image {image}", hint="remove the row or restore the image")
+    return image
 
 
 def csv_rows(file: IO[str], name: str) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -30,15 +30,15 @@ class Datasets(ModelReference, Source):
     """Column that holds the images."""
 
     def records(self) -> list[Record]:
-        found = []
+        records = []
         for split, data in self._splits().items():
             others = [name for name in data.column_names if name != self.image]
             columns = {name: _values(data, name) for name in others}
-            found += [
+            records += [
                 Record(f"{split}/{row:09d}", split, {name: values[row] for name, values in columns.items()})
                 for row in range(len(data))
             ]
-        return sorted(found, key=lambda record: record.id)
+        return sorted(records, key=lambda record: record.id)
 
     def open(self, image_id: str) -> "Image":
         from PIL import Image
@@ -54,8 +54,8 @@ class Datasets(ModelReference, Source):
         return list(features[column].names) if isinstance(features.get(column), ClassLabel) else []
 
     def externals(self, hash_file: HashFile) -> dict[str, str]:
-        found = ModelReference.externals(self, hash_file)
-        return {"content": found["model"]} | ({"config": self.config} if self.config else {})
+        externals = ModelReference.externals(self, hash_file)
+        return {"content": externals["model"]} | ({"config": self.config} if self.config else {})
 
     def _splits(self) -> dict[str, Any]:
         folder = self.path or self.folder(["*"])
@@ -79,10 +79,10 @@ def _load(folder: Path, is_saved: bool, config: str | None, image: str) -> dict[
     splits = dict(data) if isinstance(data, DatasetDict) else {str(data.split or "train"): data}
     for name, part in splits.items():
         if not isinstance(part.features.get(image), Image):
-            known = [column for column, kind in part.features.items() if isinstance(kind, Image)]
+            image_columns = [column for column, kind in part.features.items() if isinstance(kind, Image)]
             raise DataError(
                 f"column '{image}' of {folder} holds no images",
-                hint=f"columns with images: {', '.join(known) or 'none'}",
+                hint=f"columns with images: {', '.join(image_columns) or 'none'}",
                 field="dataset.source.image",
             )
         splits[name] = part.cast_column(image, Image(decode=False))

@@ -28,7 +28,7 @@ class Manifest(Source):
     """Column that holds the split, where there is one."""
 
     def records(self) -> list[Record]:
-        found: dict[str, Record] = {}
+        records: dict[str, Record] = {}
         for number, row in self._rows():
             where = f"{self.path}:{number}"
             for column in filter(None, (self.column, self.split)):
@@ -39,18 +39,18 @@ class Manifest(Source):
                         field="dataset.source.column" if column == self.column else "dataset.source.split",
                     )
             image_id = self._id(row.pop(self.column), where)
-            if image_id in found:
+            if image_id in records:
                 raise DataError(f"{where}: {image_id} is named twice", hint="keep one row an image")
             split = row.pop(self.split) if self.split else ""
-            found[image_id] = Record(image_id, "" if split is None else str(split), row)
-        missing = [image_id for image_id in found if not (self._root / image_id).is_file()]
+            records[image_id] = Record(image_id, "" if split is None else str(split), row)
+        missing = [image_id for image_id in records if not (self._root / image_id).is_file()]
         if missing:
             raise DataError(
                 f"{len(missing)} images of {self.path} are not there, the first is {self._root / missing[0]}",
                 hint="root is the folder that the paths start from",
                 field="dataset.source",
             )
-        return [found[image_id] for image_id in sorted(found)]
+        return [records[image_id] for image_id in sorted(records)]
 
     def open(self, image_id: str) -> "Image":
         from PIL import Image
