@@ -12,6 +12,7 @@ import pytest
 import yaml
 from small_data import REPOSITORY
 
+import mep
 from mep.artifacts.score_row import COLUMNS
 from mep.cli.main import main
 from mep.methods import families
@@ -146,6 +147,10 @@ def test_the_method_that_contributing_shows_works(monkeypatch):
     groups = Groups(np.zeros(6, int), np.array([0, 0, 0, 0, 1, -1]), outer_names=[""], inner_names=["a", "b"])
     choice = module.Share(kind="share", share=0.5).pick(groups, seed=0)
     assert sorted(groups.inner[choice.rows]) == [0, 0, 1]
+
+
+def test_the_citation_names_the_version_of_the_package():
+    assert yaml.safe_load((REPOSITORY / "CITATION.cff").read_text())["version"] == mep.__version__
 
 
 def test_ci_runs_the_steps_of_the_check_and_none_of_its_own():
