@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
-from mep.report.text import plain, rounded
+from mep.report.text import plain, rounded, seconds
 from mep.runner.status import status_of
 from mep.store import Store
+from mep.store.database import Row
 from mep.store.runs import find_run
 
 if TYPE_CHECKING:
@@ -52,12 +53,12 @@ class Snapshot:
     state: str
     error: str
     elapsed_s: float
-    stages: list[dict[str, Any]]
+    stages: list[Row]
     now: list[Now]
     memory_mb: float | None
 
-    def as_data(self) -> dict[str, Any]:
-        return vars(self) | {"now": [vars(one) for one in self.now]}
+    def as_data(self) -> Row:
+        return vars(self) | {"now": [vars(stage) for stage in self.now]}
 
 
 def snapshot(store: Store, name: str | None) -> Snapshot:
@@ -66,15 +67,15 @@ def snapshot(store: Store, name: str | None) -> Snapshot:
     UsageError      no run, no such run, or several
     """
     row = find_run(store, name)
-    found = status_of(store, row["run_id"])
+    status = status_of(store, row["run_id"])
     ended = datetime.fromisoformat(row["ended_at"]) if row["ended_at"] else datetime.now(UTC)
-    running = found["state"] == "running"
+    running = status["state"] == "running"
     return Snapshot(
         run_id=row["run_id"],
-        state=found["state"],
-        error=found["error"],
+        state=status["state"],
+        error=status["error"],
         elapsed_s=(ended - datetime.fromisoformat(row["started_at"])).total_seconds(),
-        stages=found["stages"],
+        stages=status["stages"],
         now=list(_at_work(store, row["run_id"])) if running else [],
         memory_mb=_memory_mb(row) if running else None,
     )
@@ -86,28 +87,32 @@ def _at_work(store: Store, run_id: str) -> Iterator[Now]:
     for attempt in rows[-1:]:  # a run works on one stage; an earlier row was left by a kill
         stage, fingerprint = attempt["artifact_id"].split("/")
         began = datetime.fromisoformat(attempt["started_at"])
-        seen = [one for one in lines if one[1] == stage and one[0] >= began]
+        reached = [line for line in lines if line.stage == stage and line.at >= began]
         losses = _losses(store.work_folder(stage, fingerprint))
-        done, total = seen[-1][2:] if seen else (0, 0)
         yield Now(
             stage=stage,
             arms=json.loads(attempt["arms"]),
-            done=done,
-            total=total,
+            done=reached[-1].done if reached else 0,
+            total=reached[-1].total if reached else 0,
             since_s=(datetime.now(UTC) - began).total_seconds(),
-            left_s=_left_s(began, seen),
+            left_s=_left_s(began, reached),
             losses=losses,
         )
 
 
-Seen = tuple[datetime, str, int, int]
-"""When, stage, done, total."""
+class Reached(NamedTuple):
+    """A line of the log: how far a stage was at a moment."""
+
+    at: datetime
+    stage: str
+    done: int
+    total: int
 
 
-def _progress(path: Path) -> Iterator[Seen]:
+def _progress(path: Path) -> Iterator[Reached]:
     for line in _tail(path):
-        if found := PROGRESS.match(line):
-            yield datetime.fromisoformat(found[1]), found[2], int(found[4]), int(found[5])
+        if match := PROGRESS.match(line):
+            yield Reached(datetime.fromisoformat(match[1]), match[2], int(match[4]), int(match[5]))
 
 
 def _tail(path: Path) -> list[str]:
@@ -121,23 +126,23 @@ def _tail(path: Path) -> list[str]:
         return []
 
 
-def _left_s(began: datetime, seen: list[Seen]) -> float | None:
+def _left_s(began: datetime, reached: list[Reached]) -> float | None:
     """From the pace between the first and the last line: a resumed stage did not begin at zero."""
-    if len(seen) >= 2 and seen[-1][2] > seen[0][2]:
-        pace = (seen[-1][0] - seen[0][0]).total_seconds() / (seen[-1][2] - seen[0][2])
-        return max((seen[-1][3] - seen[-1][2]) * pace - (datetime.now(UTC) - seen[-1][0]).total_seconds(), 0)
-    if seen and seen[-1][2]:
-        return (seen[-1][0] - began).total_seconds() / seen[-1][2] * (seen[-1][3] - seen[-1][2])
-    return None
+    if not reached:
+        return None
+    first, last = reached[0], reached[-1]
+    if last.done > first.done:
+        pace = (last.at - first.at).total_seconds() / (last.done - first.done)
+        return max((last.total - last.done) * pace - (datetime.now(UTC) - last.at).total_seconds(), 0)
+    return (last.at - began).total_seconds() / last.done * (last.total - last.done) if last.done else None
 
 
 def _losses(folder: Path) -> list[float]:
     """Losses of the newest log in a work folder that holds some."""
     logs = sorted(folder.glob("*.jsonl"), key=lambda path: path.stat().st_mtime)
     for path in reversed(logs):
-        found = [value for line in _tail(path) if (value := _loss(line)) is not None]
-        if found:
-            return found
+        if losses := [value for line in _tail(path) if (value := _loss(line)) is not None]:
+            return losses
     return []
 
 
@@ -150,7 +155,7 @@ def _loss(line: str) -> float | None:
     return float(loss) if isinstance(loss, int | float) else None
 
 
-def _memory_mb(row: dict[str, Any]) -> float | None:
+def _memory_mb(row: Row) -> float | None:
     """Resident memory of the run's process and its workers, where it is on this machine."""
     import psutil
 
@@ -158,7 +163,8 @@ def _memory_mb(row: dict[str, Any]) -> float | None:
         return None
     try:
         process = psutil.Process(row["pid"])
-        return float(sum(one.memory_info().rss for one in [process, *process.children(recursive=True)])) / 1e6
+        processes = [process, *process.children(recursive=True)]
+        return float(sum(each.memory_info().rss for each in processes)) / 1e6
     except psutil.Error:  # it ended meanwhile
         return None
 
@@ -170,43 +176,44 @@ def sparkline(values: list[float], width: int = WIDE) -> str:
     cuts = [len(values) * place // width for place in range(width + 1)] if len(values) > width else []
     means = [sum(values[a:b]) / (b - a) for a, b in itertools.pairwise(cuts)] if cuts else values
     low, high = min(means), max(means)
-    return "".join(BLOCKS[round((one - low) / ((high - low) or 1) * (len(BLOCKS) - 1))] for one in means)
+    return "".join(BLOCKS[round((mean - low) / ((high - low) or 1) * (len(BLOCKS) - 1))] for mean in means)
 
 
-def as_lines(found: Snapshot) -> list[str]:
+SIGNS = {"done": "+", "reused": "=", "running": ">", "pending": ".", "failed": "!", "interrupted": "/"}
+
+
+def as_lines(snapshot: Snapshot) -> list[str]:
     """The moment in plain lines."""
-    from mep.report.text import seconds
-
-    memory = f", {found.memory_mb / 1000:.2f} GB" if found.memory_mb is not None else ""
-    lines = [f"{plain(found.run_id)}  {found.state}, {seconds(found.elapsed_s)}{memory}"]
-    if found.error:
-        lines.append(f"  {plain(found.error)}")
-    signs = {"done": "+", "reused": "=", "running": ">", "pending": ".", "failed": "!", "interrupted": "/"}
-    for row in found.stages:
-        own = next((one for one in found.now if one.stage == row["stage"] and row["state"] == "running"), None)
-        arms = f"[{', '.join(plain(arm) for arm in row['arms'])}]" if row["arms"] else ""
-        told = _at(own) if own else seconds(row["wall_s"]) if row.get("wall_s") else ""
-        lines.append(f"  {signs.get(row['state'], '?')} {row['stage']:<11} {arms:<24} {told}".rstrip())
-        if own and own.losses:
-            lines.append(f"      loss {rounded(own.losses[-1])} {sparkline(own.losses)}")
+    memory = f", {snapshot.memory_mb / 1000:.2f} GB" if snapshot.memory_mb is not None else ""
+    lines = [f"{plain(snapshot.run_id)}  {snapshot.state}, {seconds(snapshot.elapsed_s)}{memory}"]
+    if snapshot.error:
+        lines.append(f"  {plain(snapshot.error)}")
+    for row in snapshot.stages:
+        at_work = [now for now in snapshot.now if now.stage == row["stage"] and row["state"] == "running"]
+        lines += _stage_lines(row, at_work[0] if at_work else None)
     return lines
 
 
-def _at(own: Now) -> str:
-    from mep.report.text import seconds
+def _stage_lines(row: Row, now: Now | None) -> list[str]:
+    arms = f"[{', '.join(plain(arm) for arm in row['arms'])}]" if row["arms"] else ""
+    time = _progress_text(now) if now else seconds(row["wall_s"]) if row.get("wall_s") else ""
+    line = f"  {SIGNS.get(row['state'], '?')} {row['stage']:<11} {arms:<24} {time}".rstrip()
+    return [line, *([f"      loss {rounded(now.losses[-1])} {sparkline(now.losses)}"] if now and now.losses else [])]
 
-    share = f"{own.done}/{own.total}, " if own.total else ""
-    left = f", about {seconds(own.left_s)} left" if own.left_s is not None else ""
-    return f"{share}{seconds(own.since_s)}{left}"
+
+def _progress_text(now: Now) -> str:
+    share = f"{now.done}/{now.total}, " if now.total else ""
+    left = f", about {seconds(now.left_s)} left" if now.left_s is not None else ""
+    return f"{share}{seconds(now.since_s)}{left}"
 
 
-def as_rich(found: Snapshot) -> "Group":
+def as_rich(snapshot: Snapshot) -> "Group":
     from rich.console import Group
     from rich.text import Text
 
     styles = {"+": "green", "=": "dim", ">": "bold cyan", ".": "dim", "!": "bold red", "/": "yellow"}
-    lines = as_lines(found)
+    first, *lines = as_lines(snapshot)
     return Group(
-        Text(lines[0], style="bold"),
-        *(Text(line, style=styles.get(line.strip()[:1], ""), no_wrap=True, overflow="ellipsis") for line in lines[1:]),
+        Text(first, style="bold"),
+        *(Text(line, style=styles.get(line.strip()[:1], ""), no_wrap=True, overflow="ellipsis") for line in lines),
     )

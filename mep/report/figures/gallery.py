@@ -96,7 +96,7 @@ def prompt_blocks(sets: Sequence[SampleSet]) -> Blocks:
         strips = _real_of_prompt(first.arm, real_ids[id(first)].get(prompt_id, []), pictures)
         strips += [samples.strip(rows, N_MADE_PER_PROMPT, pictures, spread_out=False) for samples, rows in groups]
         seeds = [[row.get("seed") for row in rows[:N_MADE_PER_PROMPT]] for _, rows in groups]
-        same_noise = len(groups) > 1 and all(own == seeds[0] for own in seeds)
+        same_noise = len(groups) > 1 and all(of_arm == seeds[0] for of_arm in seeds)
         blocks.append(Block(first_rows[0]["text"], prompt_id, strips, same_noise))
     return Blocks(blocks, len(samples_of))
 

@@ -88,7 +88,7 @@ def near_copies(report: Report, sets: list[SampleSet]) -> list[NearCopies]:
     """The closest pairs of every arm in the first extractor that has some."""
     scored = [shared for shared in report.shared(Scores) if any(shared.artifact.closest.values())]
     copies = (_near_copies(shared, sets, PAIR_BUDGET / len(scored)) for shared in scored)
-    return [found for found in copies if found is not None and found.pairs]
+    return [near for near in copies if near is not None and near.pairs]
 
 
 def _near_copies(shared: Shared[Scores], sets: list[SampleSet], budget_bytes: float) -> NearCopies | None:

@@ -85,23 +85,23 @@ class _Comparer:
     precision: int | None
 
     def metric(self, key: Key) -> Metric:
-        scores = {row.label: own for row in self.rows if (own := row.scores(key))}
-        firsts = {label: next(iter(own.values())) for label, own in scores.items()}
+        scores = {row.label: repeats for row in self.rows if (repeats := row.scores(key))}
+        firsts = {label: next(iter(repeats.values())) for label, repeats in scores.items()}
         standard = self.baseline.label if self.baseline and self.baseline.label in scores else next(iter(scores))
         deviations = {label: unlike_of(first, firsts[standard]) for label, first in firsts.items()}
         scale = SCALES.get(key[1], 1)
         numbers = {
-            label: self._number(list(own.values()), scale, self.footnotes.mark(label, standard, deviations[label]))
-            for label, own in scores.items()
+            label: self._number(list(repeats.values()), scale, self.footnotes.mark(label, standard, deviations[label]))
+            for label, repeats in scores.items()
         }
         results: dict[str, Delta | str] = {}
         if self.baseline:
             of_baseline = scores.get(self.baseline.label, {})
             for row in self.rows:
                 if row is not self.baseline:
-                    own = scores.get(row.label, {})
-                    delta = difference_of(own, of_baseline, deviations.get(row.label, {}), self.halves)
-                    results[row.label] = self._with_permutation(delta, key, own, of_baseline)
+                    repeats = scores.get(row.label, {})
+                    delta = difference_of(repeats, of_baseline, deviations.get(row.label, {}), self.halves)
+                    results[row.label] = self._with_permutation(delta, key, repeats, of_baseline)
         return Metric(
             *key,
             better=firsts[standard].kind.better or "",
@@ -117,13 +117,13 @@ class _Comparer:
         )
 
     def _with_permutation(
-        self, delta: Delta | str, key: Key, own: dict[int, StoredScore], of_baseline: dict[int, StoredScore]
+        self, delta: Delta | str, key: Key, repeats: dict[int, StoredScore], of_baseline: dict[int, StoredScore]
     ) -> Delta | str:
         """The difference of a single training in the headline's kernel distance gets a second p."""
         few = len(self.rows) <= MOST_ARMS
         if isinstance(delta, str) or delta.n_pairs or key[1:] != HEADLINE_KERNEL or not few:
             return delta
-        p = permutation_p(self.halves.store, next(iter(own.values())), next(iter(of_baseline.values())))
+        p = permutation_p(self.halves.store, next(iter(repeats.values())), next(iter(of_baseline.values())))
         return replace(delta, p_permutation=p)
 
     def _number(self, scores: list[StoredScore], scale: float, mark: str = "") -> Number:

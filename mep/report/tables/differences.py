@@ -35,15 +35,15 @@ def _short(value: object) -> str:
     return text if len(text) <= 40 else f"{text[:12]}…"
 
 
-def difference_of(own: Repeats, base: Repeats, deviations: dict[str, str], halves: Halves) -> Delta | str:
+def difference_of(arm: Repeats, base: Repeats, deviations: dict[str, str], halves: Halves) -> Delta | str:
     """Arm minus baseline, over pairs of repeats or on shared halves; else why there is none."""
-    if not own or not base:
+    if not arm or not base:
         return "one of them has no such number"
     if deviations:
         return f"they differ in {listed(list(deviations))}"
-    if len(own) > 1 or len(base) > 1:
-        return _paired(own, base)
-    return _on_halves(next(iter(own.values())), next(iter(base.values())), halves)
+    if len(arm) > 1 or len(base) > 1:
+        return _paired(arm, base)
+    return _on_halves(next(iter(arm.values())), next(iter(base.values())), halves)
 
 
 def _on_halves(mine: StoredScore, theirs: StoredScore, halves: Halves) -> Delta | str:
@@ -59,9 +59,9 @@ def _on_halves(mine: StoredScore, theirs: StoredScore, halves: Halves) -> Delta 
     return Delta(**vars(delta)) if math.isfinite(delta.se) else "there is no number on the halves of one of them"
 
 
-def _paired(own: Repeats, base: Repeats) -> Delta | str:
+def _paired(arm: Repeats, base: Repeats) -> Delta | str:
     mine, theirs = (
-        {repeat: score.value for repeat, score in repeats.items() if score.value is not None} for repeats in (own, base)
+        {repeat: score.value for repeat, score in repeats.items() if score.value is not None} for repeats in (arm, base)
     )
     if not mine or not theirs:
         return "one of them has no such number"

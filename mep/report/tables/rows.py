@@ -47,7 +47,7 @@ def grouped(arms: Sequence[Arm], fields: FieldValues, by: str) -> list[TableRow]
     members: dict[str, list[Arm]] = {}
     for arm in arms:
         members.setdefault(label(arm), []).append(arm)
-    return [TableRow(name, own) for name, own in members.items()]
+    return [TableRow(name, sharing) for name, sharing in members.items()]
 
 
 def baseline_of(rows: list[TableRow], wanted: str | None, *, single: bool) -> TableRow | None:
@@ -77,15 +77,19 @@ def state_of(row: TableRow) -> str:
 def fields_of_rows(fields: FieldValues, rows: list[TableRow]) -> FieldValues:
     """Fields by row; a field that differs between the repeats of a row says nothing about the row."""
     of_rows: FieldValues = {}
-    for name, values in fields.items():
+    for name, value_of in fields.items():
         distinct = {
-            row.label: {canonical_json(values[arm.label]): values[arm.label] for arm in row.arms if arm.label in values}
+            row.label: {
+                canonical_json(value_of[arm.label]): value_of[arm.label] for arm in row.arms if arm.label in value_of
+            }
             for row in rows
         }
-        if any(len(own) > 1 for own in distinct.values()) and all(len(row.arms) > 1 for row in rows):
+        if any(len(values) > 1 for values in distinct.values()) and all(len(row.arms) > 1 for row in rows):
             continue
         shown = {
-            label: next(iter(own.values())) if len(own) == 1 else "several" for label, own in distinct.items() if own
+            label: next(iter(values.values())) if len(values) == 1 else "several"
+            for label, values in distinct.items()
+            if values
         }
         if len({canonical_json(value) for value in shown.values()}) > 1 or len(shown) < len(rows):
             of_rows[name] = shown
