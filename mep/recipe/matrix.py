@@ -37,13 +37,17 @@ class Matrix:
             message = f"makes {n_combinations:,} combinations, at most {MAX_ARMS} arms are run"
             self._note(message, axes.named_at, "axes")
             return
-        for labels in itertools.product(*self.axes.values()):
-            combination = dict(zip(self.axes, labels, strict=True))
-            if not any(point and point.items() <= combination.items() for point in excluded):
-                self.arms["_".join(labels)] = [self.axes[axis][label] for axis, label in combination.items()]
+        self._combine([labels for labels in excluded if labels])
         for point in _points(matrix.child("include")):
             if layers := self._included(point, axes):
                 self.arms["_".join(layers)] = list(layers.values())
+
+    def _combine(self, excluded: list[dict[str, str]]) -> None:
+        """An arm for every combination but those that agree with an excluded one."""
+        for labels in itertools.product(*self.axes.values()):
+            combination = dict(zip(self.axes, labels, strict=True))
+            if not any(point.items() <= combination.items() for point in excluded):
+                self.arms["_".join(labels)] = [self.axes[axis][label] for axis, label in combination.items()]
 
     def _layers(self, name: str, axis: Node) -> Layers:
         """The layers that an axis can put on: its variants, or one for each of its values."""

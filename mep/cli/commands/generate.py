@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -54,9 +55,13 @@ def command(runs: Path, drawing: Drawing, run_id: str | None, as_json: bool) -> 
         changes = changed(arm, guidance=drawing.guidance, sampler=drawing.sampler, steps=drawing.steps)
         for row in draw(arm, drawing.prompts, drawing.n, folder / arm.name, changes=changes, seed=drawing.seed):
             rows.append(row)
-            if row["refused"]:
-                tell(f"refused: image {row['ordinal']} of '{row['text']}' is {row['refused']}")
-            elif not as_json:
-                show(row["file"])
+            _report(row, as_json)
     if as_json:
         show_json(rows)
+
+
+def _report(row: Mapping[str, object], as_json: bool) -> None:
+    if row["refused"]:
+        tell(f"refused: image {row['ordinal']} of '{row['text']}' is {row['refused']}")
+    elif not as_json:
+        show(str(row["file"]))
