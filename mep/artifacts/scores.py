@@ -165,19 +165,19 @@ class RealBaseline(Artifact):
 
     @classmethod
     def load(cls, folder: Path, config: Config) -> Self:
-        found = read_json(folder / "about.json")
+        content = read_json(folder / "about.json")
 
         def read(name: str) -> NDArray[Any]:
             return cast(NDArray[Any], np.load(folder / f"{name}.npy", allow_pickle=False))
 
         return cls(
-            reason=found["reason"],
+            reason=content["reason"],
             features=read("features"),
             order=read("order"),
             validation=read("validation"),
-            probabilities={share: read(f"probabilities-{share}") for share in found["shares"]},
-            cuts={share: read(f"cuts-{share}") for share in found["shares"]},
-            about=found["about"],
+            probabilities={share: read(f"probabilities-{share}") for share in content["shares"]},
+            cuts={share: read(f"cuts-{share}") for share in content["shares"]},
+            about=content["about"],
         )
 
     def facts(self) -> dict[str, Any]:

@@ -30,22 +30,22 @@ SQUARE = "shorter side pillow bicubic, anti-aliased, centre cropped"
 
 def protocol_of(extractor: Extractor, d: int, size: int | None) -> dict[str, Any]:
     """The part of a row's protocol that the extractor and the resolution make; no size: images as they are."""
-    own = extractor.protocol()
+    protocol = extractor.protocol()
     first = "as they are" if size is None else f"{SQUARE} @{size}"
-    return own | {
+    return protocol | {
         "extractor": extractor.name,
         "digest": extractor.digest(),
         "d": d,
         "eval_resolution": size,
-        "resize": f"{first}; {own['resize']}",
+        "resize": f"{first}; {protocol['resize']}",
     }
 
 
 def file_formats(names: Iterable[str]) -> str:
     """png, jpeg, png+jpeg: what the names of the images say of their files; empty where they say nothing."""
-    known = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".tif": "tiff", ".tiff": "tiff", ".webp": "webp"}
+    formats = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".tif": "tiff", ".tiff": "tiff", ".webp": "webp"}
     endings = {PurePosixPath(name).suffix.lower() for name in names}
-    return "+".join(sorted({known.get(ending, ending[1:]) for ending in endings if ending and len(ending) < 6}))
+    return "+".join(sorted({formats.get(ending, ending[1:]) for ending in endings if ending and len(ending) < 6}))
 
 
 @dataclass(frozen=True)
@@ -72,17 +72,17 @@ def features_of(name: str, read: ReadBatch, n: int, extract: Features | Extracto
     """
     shards = Shards(work, name, range(n))
     if isinstance(extract, Extractor):
-        found = shards.map_unordered(Extraction(read, extract, work.machine.batch_size))
+        features = shards.map_unordered(Extraction(read, extract, work.machine.batch_size))
     else:
-        found = shards.map(lambda rows: _shard(rows, read, extract, work.machine.batch_size, work.map))
-    broken = np.flatnonzero(~np.isfinite(found).all(axis=1))
+        features = shards.map(lambda rows: _shard(rows, read, extract, work.machine.batch_size, work.map))
+    broken = np.flatnonzero(~np.isfinite(features).all(axis=1))
     if len(broken):
         raise DataError(
             f"the extractor gave {len(broken)} of {n} images features that are not finite ({name})",
             hint="look at these images, or try another extractor",
             field="metrics.extractors",
         )
-    return found
+    return features
 
 
 def _shard(
@@ -102,5 +102,5 @@ def ahead(prepare: Callable[[Any], Any], items: Iterable[Any], depth: int = 2) -
             waiting.append(thread.submit(prepare, item))
             if len(waiting) > depth:
                 yield waiting.popleft().result()
-        for one in waiting:
-            yield one.result()
+        for future in waiting:
+            yield future.result()

@@ -67,21 +67,21 @@ def ceiling(config: CeilingConfig, images: Images, base: BaseModel, *, work: Wor
     watched = Examples(read, validation, images.labels[validation])
     heldout = np.flatnonzero(images.heldout)
     tested = Examples(read, heldout, images.labels[heldout])
-    found = {}
+    predictions = {}
     for number, share in enumerate(config.fractions):
         subsets = list(real_subsets(config.probe, order, share, images.labels))
-        if all(len(np.unique(one.labels)) == len(images.label_names) for one in subsets):
-            found[share] = train_and_predict(config.probe, f"real {share}", subsets, read, watched, tested, work)
+        if all(len(np.unique(subset.labels)) == len(images.label_names) for subset in subsets):
+            predictions[share] = train_and_predict(config.probe, f"real {share}", subsets, read, watched, tested, work)
         work.progress.update(number + 1, len(config.fractions))
     about |= {"protocol": protocol, "validation_from": source}
-    about["chosen"] = {str(share): one.chosen for share, one in found.items()}
+    about["chosen"] = {str(share): of_share.chosen for share, of_share in predictions.items()}
     return RealBaseline(
         reason="",
         features=features,
         order=order,
         validation=validation,
-        probabilities={share: one.probabilities for share, one in found.items()},
-        cuts={share: one.cuts for share, one in found.items()},
+        probabilities={share: of_share.probabilities for share, of_share in predictions.items()},
+        cuts={share: of_share.cuts for share, of_share in predictions.items()},
         about=about,
     )
 
@@ -99,8 +99,8 @@ def real_features(
     """float32 (n, d) and their protocol; d is 0 where the probe sees pixels."""
     if config.probe.sees != "features":
         return np.zeros((len(images), 0), np.float32), {"resize": f"{SQUARE} @{size}"}
-    found = features_of("features", Squares(images, size), len(images), config.extractor, work)
-    return found, {"dtype": "float32"} | protocol_of(config.extractor, found.shape[1], size)
+    features = features_of("features", Squares(images, size), len(images), config.extractor, work)
+    return features, {"dtype": "float32"} | protocol_of(config.extractor, features.shape[1], size)
 
 
 def inputs(probe: Probe, features: NDArray[np.float32], images: Images, size: int) -> Inputs:

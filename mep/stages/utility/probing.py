@@ -134,12 +134,12 @@ def train_and_predict(
             work.stop_if_asked()
             seed = work.seed_for("probe", name, number)
             fitted = probe.fit(Examples(read, subset.rows, subset.labels), validation, n_classes, seed=seed, work=work)
-            known = {"cuts": cuts_at(fitted.predict(validation), validation.labels).tolist(), "chosen": fitted.chosen}
-            write_json(kept, known | {"probabilities": fitted.predict(heldout).tolist()})
-        known = read_json(kept)
-        cuts.append(known["cuts"])
-        probabilities.append(known["probabilities"])
-        chosen.append(known["chosen"])
+            result = {"cuts": cuts_at(fitted.predict(validation), validation.labels).tolist(), "chosen": fitted.chosen}
+            write_json(kept, result | {"probabilities": fitted.predict(heldout).tolist()})
+        result = read_json(kept)
+        cuts.append(result["cuts"])
+        probabilities.append(result["probabilities"])
+        chosen.append(result["chosen"])
         sizes = (subset.n_real, subset.n_fake)
     return Predictions(np.array(probabilities), np.array(cuts), *sizes, chosen)
 
@@ -169,25 +169,25 @@ def shortage(labels: NDArray[np.int64], names: list[str], part: str) -> str:
 
 
 def measure(
-    found: Mapping[str, Predictions], heldout: HeldOut, n_resamples: int, seed: int
+    trained: Mapping[str, Predictions], heldout: HeldOut, n_resamples: int, seed: int
 ) -> dict[str, dict[str, Estimate]]:
     """Every metric of every way of training: name -> metric -> estimate, the mean over its trainings.
 
     All are measured on the same resamples, so that differences between them can be taken resample by resample.
     """
     ones, labels = np.ones((1, len(heldout.labels))), heldout.labels
-    drawn: dict[str, list[NDArray[np.float64]]] = {name: [] for name in found}
+    drawn: dict[str, list[NDArray[np.float64]]] = {name: [] for name in trained}
     for weights in resamples(heldout.groups, labels, n_resamples, seed):
-        for name, one in found.items():
-            drawn[name].append(_metrics(one, labels, weights))
+        for name, predictions in trained.items():
+            drawn[name].append(_metrics(predictions, labels, weights))
     estimates: dict[str, dict[str, Estimate]] = {}
-    for name, one in found.items():
-        values, resampled = _metrics(one, labels, ones)[:, 0], np.concatenate(drawn[name], axis=1)
+    for name, predictions in trained.items():
+        values, resampled = _metrics(predictions, labels, ones)[:, 0], np.concatenate(drawn[name], axis=1)
         estimates[name] = {
             metric: _by_bootstrap(metric, float(value), row, heldout)
             for metric, value, row in zip(BETTER, values, resampled, strict=True)
         }
-        estimates[name]["auroc"] = _area(one, estimates[name]["auroc"], heldout)
+        estimates[name]["auroc"] = _area(predictions, estimates[name]["auroc"], heldout)
     return estimates
 
 
@@ -215,15 +215,15 @@ def difference(
     return Estimate(value, float(se), float(low), float(high), method, resampled), p
 
 
-def mean_influence(found: Predictions, labels: NDArray[np.int64]) -> NDArray[np.float64]:
+def mean_influence(predictions: Predictions, labels: NDArray[np.int64]) -> NDArray[np.float64]:
     """float64 (n,), of the mean area over all trainings."""
-    return np.mean([influence(one, labels) for one in found.probabilities], axis=0)
+    return np.mean([influence(probabilities, labels) for probabilities in predictions.probabilities], axis=0)
 
 
-def _metrics(found: Predictions, labels: NDArray[np.int64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+def _metrics(predictions: Predictions, labels: NDArray[np.int64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """float64 (metrics, s), the mean over trainings."""
     rows = []
-    for probabilities, cuts in zip(found.probabilities, found.cuts, strict=True):
+    for probabilities, cuts in zip(predictions.probabilities, predictions.cuts, strict=True):
         functions = (
             auroc,
             auprc,
@@ -237,8 +237,8 @@ def _metrics(found: Predictions, labels: NDArray[np.int64], weights: NDArray[np.
 
 
 def _by_bootstrap(metric: str, value: float, resampled: NDArray[np.float64], heldout: HeldOut) -> Estimate:
-    known = resampled[np.isfinite(resampled)]
-    se = float(known.std(ddof=1)) if len(known) > 1 else 0.0
+    finite = resampled[np.isfinite(resampled)]
+    se = float(finite.std(ddof=1)) if len(finite) > 1 else 0.0
     if not se > 1e-12:
         return Estimate(value, None, None, None, "none: every resample gives the same", resampled)
     kind = "bootstrap" if heldout.independent else "group bootstrap"
@@ -246,15 +246,15 @@ def _by_bootstrap(metric: str, value: float, resampled: NDArray[np.float64], hel
         return Estimate(
             value, se, max(value - Z_95 * se, 0.0), min(value + Z_95 * se, 1.0), f"{kind}, normal", resampled
         )
-    low, high = np.quantile(known, [0.025, 0.975])
+    low, high = np.quantile(finite, [0.025, 0.975])
     return Estimate(value, se, float(low), float(high), f"{kind}, percentiles", resampled)
 
 
-def _area(found: Predictions, drawn: Estimate, heldout: HeldOut) -> Estimate:
+def _area(predictions: Predictions, drawn: Estimate, heldout: HeldOut) -> Estimate:
     """The AUROC with the interval that suits it: DeLong in the logit, bootstrap of groups, Newcombe at the ends."""
     value, se, low, high, method = drawn.value, drawn.se, drawn.low, drawn.high, drawn.method
     if heldout.independent:
-        se = float(np.sqrt(delong_variance(mean_influence(found, heldout.labels), heldout.labels)))
+        se = float(np.sqrt(delong_variance(mean_influence(predictions, heldout.labels), heldout.labels)))
         method = "DeLong, logit"
         if se > 1e-12 and 0 < value < 1:
             low, high = logit_interval(value, se, Z_95)

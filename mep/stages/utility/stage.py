@@ -112,16 +112,16 @@ def _train(
     watched = Examples(read, ceiling.validation, labels[ceiling.validation])
     heldout = np.flatnonzero(images.heldout)
     tested = Examples(read, heldout, labels[heldout])
-    found, refusals = dict(_of_real(config, ceiling)), {}
+    predictions, refusals = dict(_of_real(config, ceiling)), {}
     planned = list(_planned(config, ceiling, labels, made))
     for number, (name, subsets) in enumerate(planned):
         why = subsets if isinstance(subsets, str) else _lacking(subsets, images.label_names)
         if why or isinstance(subsets, str):
             refusals[name] = why
         else:
-            found[name] = train_and_predict(config.probe, name, subsets, read, watched, tested, work)
+            predictions[name] = train_and_predict(config.probe, name, subsets, read, watched, tested, work)
         work.progress.update(number + 1, len(planned))
-    return found, refusals
+    return predictions, refusals
 
 
 def _pool(
@@ -151,12 +151,12 @@ def _of_real(config: UtilityConfig, ceiling: RealBaseline) -> Iterator[tuple[str
     n = ceiling.order.shape[1]
     for share, probabilities in ceiling.probabilities.items():
         chosen = ceiling.about["chosen"][str(share)]
-        one = Predictions(probabilities, ceiling.cuts[share], max(round(share * n), 1), 0, chosen)
+        predictions = Predictions(probabilities, ceiling.cuts[share], max(round(share * n), 1), 0, chosen)
         if share == 1:
-            yield f"train/{ALONE}", one
+            yield f"train/{ALONE}", predictions
         for mixture in _mixtures(config):
             if mixture.share == share:
-                yield f"train/{mixture.group}", one
+                yield f"train/{mixture.group}", predictions
 
 
 def _mixtures(config: UtilityConfig) -> list[Mixture]:
@@ -171,25 +171,25 @@ def _planned(
     once = range(repeats if config.probe.draws else 1)
     if not len(made):
         why = "no generated image carries a label: there is none, or captions name none"
-        yield from ((f"samples/{group}", why) for group in (ALONE, *(one.group for one in _mixtures(config))))
+        yield from ((f"samples/{group}", why) for group in (ALONE, *(mixture.group for mixture in _mixtures(config))))
         return
     yield f"samples/{ALONE}", [Subset(made, labels[made], 0, len(made)) for _ in once]
     if len(made) < n_all:
         fewer = ceiling.order[:, : len(made)]
         yield f"matched/{ALONE}", [Subset(rows, labels[rows], len(made), 0) for rows in fewer]
-    for one in _mixtures(config):
-        n = max(round(one.share * n_all), 1)
-        if one.share not in ceiling.probabilities:
-            yield f"train/{one.group}", f"a draw of {n} real images holds none of some label"
-        m = len(made) if one.ratio is None else round(one.ratio * n)
+    for mixture in _mixtures(config):
+        n = max(round(mixture.share * n_all), 1)
+        if mixture.share not in ceiling.probabilities:
+            yield f"train/{mixture.group}", f"a draw of {n} real images holds none of some label"
+        m = len(made) if mixture.ratio is None else round(mixture.ratio * n)
         if m > len(made):
-            yield f"samples/{one.group}", f"{m} labelled synthetic images are needed, there are {len(made)}"
+            yield f"samples/{mixture.group}", f"{m} labelled synthetic images are needed, there are {len(made)}"
             continue
-        draws = range(repeats) if one.share < 1 or m < len(made) else once
+        draws = range(repeats) if mixture.share < 1 or m < len(made) else once
         mixed = [np.r_[ceiling.order[r][:n], np.roll(made, -r * m)[:m]] for r in draws]
         again = [np.resize(ceiling.order[r][:n], n + m) for r in draws]
-        yield f"samples/{one.group}", [Subset(rows, labels[rows], n, m) for rows in mixed]
-        yield f"matched/{one.group}", [Subset(rows, labels[rows], n + m, 0) for rows in again]
+        yield f"samples/{mixture.group}", [Subset(rows, labels[rows], n, m) for rows in mixed]
+        yield f"matched/{mixture.group}", [Subset(rows, labels[rows], n + m, 0) for rows in again]
 
 
 def _lacking(subsets: list[Subset], names: list[str]) -> str:
