@@ -113,10 +113,10 @@ def shares(prompts: Prompts, ids: Sequence[str], n: int) -> list[int]:
     """How many of n images each prompt gets: in proportion to the images with these ids, by largest remainder."""
     counted = Counter(prompts.of_image[image_id] for image_id in ids)
     exact = np.array([counted[row] for row in range(len(prompts.prompts))]) * n / len(ids)
-    found = np.floor(exact).astype(int)
-    for row in np.argsort(found - exact, kind="stable")[: n - found.sum()]:
-        found[row] += 1
-    return [int(one) for one in found]
+    counts = np.floor(exact).astype(int)
+    for row in np.argsort(counts - exact, kind="stable")[: n - counts.sum()]:
+        counts[row] += 1
+    return [int(count) for count in counts]
 
 
 def _seeds(work: Work) -> Callable[..., int]:

@@ -56,8 +56,8 @@ def references(config: ReferencesConfig, images: Images, base: BaseModel, *, wor
     rebuild = reconstructor(base, work.device)
 
     def floor(rows: Sequence[int]) -> NDArray[np.uint8]:
-        own = rebuild(np.stack([held_out.read_square(row, base.resolution) for row in rows]))
-        return np.stack([square(pixels, size) for pixels in own])
+        rebuilt = rebuild(np.stack([held_out.read_square(row, base.resolution) for row in rows]))
+        return np.stack([square(pixels, size) for pixels in rebuilt])
 
     sets: dict[str, tuple[int, ReadBatch]] = {
         "heldout": (len(held_out), Squares(held_out, size)),

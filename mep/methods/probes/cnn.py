@@ -76,9 +76,11 @@ class Cnn(Probe):
             optimizer.step()
             schedule.step()
             if number + 1 in looks:
-                found = network.probabilities(validation)
+                probabilities = network.probabilities(validation)
                 best.offer(
-                    number + 1, float(auroc(found, validation.labels, np.ones((1, len(found))))[0]), network.model
+                    number + 1,
+                    float(auroc(probabilities, validation.labels, np.ones((1, len(probabilities))))[0]),
+                    network.model,
                 )
             return {"loss": loss.detach()}
 
@@ -95,10 +97,10 @@ class Cnn(Probe):
         return 0.5 * (1 + float(np.cos(np.pi * (step - warm) / max(self.steps - warm, 1))))
 
     def _augmented(self, pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-        known = SYMMETRIES[self.symmetries]
-        if len(known) == 1:
+        symmetries = SYMMETRIES[self.symmetries]
+        if len(symmetries) == 1:
             return pixels
-        return np.stack([symmetry(one, int(rng.choice(known))) for one in pixels])
+        return np.stack([symmetry(image, int(rng.choice(symmetries))) for image in pixels])
 
 
 class _Best:
@@ -143,7 +145,7 @@ class _Network:
 
         self.model.train(training)
         mean, deviation = (
-            torch.tensor(one, device=self.device).view(1, 3, 1, 1) for one in (self.mean, self.deviation)
+            torch.tensor(channels, device=self.device).view(1, 3, 1, 1) for channels in (self.mean, self.deviation)
         )
         inputs = torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device).permute(0, 3, 1, 2).float() / 255
         if self.side and inputs.shape[-1] != self.side:
@@ -154,12 +156,12 @@ class _Network:
         """float64 (n, n_classes)"""
         import torch
 
-        found = []
+        batches = []
         with torch.inference_mode():
             for start in range(0, len(examples), self.batch_size):
                 pixels = examples.read(examples.rows[start : start + self.batch_size])
-                found.append(self.logits(pixels, training=False).double().softmax(1).cpu().numpy())
-        return np.concatenate(found)
+                batches.append(self.logits(pixels, training=False).double().softmax(1).cpu().numpy())
+        return np.concatenate(batches)
 
 
 def _from_scratch(n_classes: int) -> Any:

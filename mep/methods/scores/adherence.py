@@ -38,16 +38,19 @@ class Adherence(Score):
 
     def measure(self, real: NDArray[np.floating], fake: NDArray[np.floating]) -> dict[str, float]:
         """From assigned images, (n, 4) and (m, 4); the first are not looked at."""
-        found = {"cluster_adherence": agreement(fake, WANTED_CLUSTER), "label_adherence": agreement(fake, WANTED_LABEL)}
-        known = {metric: value for metric, value in found.items() if value is not None}
-        if not known:
+        shares = {
+            "cluster_adherence": agreement(fake, WANTED_CLUSTER),
+            "label_adherence": agreement(fake, WANTED_LABEL),
+        }
+        applicable = {metric: value for metric, value in shares.items() if value is not None}
+        if not applicable:
             raise DataError("the captions name neither cluster nor label")
-        return known
+        return applicable
 
     def null(self, real: Any, fake: Any, train: Any, *, seed: int) -> dict[str, float]:
         """By chance: if what is shown had nothing to do with what was asked for."""
-        found = {"cluster_adherence": chance(fake, WANTED_CLUSTER), "label_adherence": chance(fake, WANTED_LABEL)}
-        return {metric: value for metric, value in found.items() if value is not None}
+        by_chance = {"cluster_adherence": chance(fake, WANTED_CLUSTER), "label_adherence": chance(fake, WANTED_LABEL)}
+        return {metric: value for metric, value in by_chance.items() if value is not None}
 
 
 def agreement(assigned: NDArray[Any], wanted: int) -> float | None:
@@ -63,7 +66,7 @@ def chance(assigned: NDArray[Any], wanted: int) -> float | None:
         return None
     values = np.unique(asked[:, wanted])
     shares = [[float((asked[:, column] == value).mean()) for column in (wanted, wanted + 1)] for value in values]
-    return float(sum(one * other for one, other in shares))
+    return float(sum(wanted_share * shown_share for wanted_share, shown_share in shares))
 
 
 def confusion(assigned: NDArray[Any], wanted: int, n_kinds: int) -> NDArray[np.int64]:

@@ -73,14 +73,14 @@ class Memorisation(Score):
     def measure(self, real: NDArray[np.floating], fake: NDArray[np.floating]) -> dict[str, float]:
         """From described images, held-out ones first."""
         threshold = np.quantile(real[:, FIRST], COPY_QUANTILE)
-        found = {
+        metrics = {
             "copy_rate": float((fake[:, FIRST] < threshold).mean()),
             "authenticity": float((fake[:, FIRST] > fake[:, OF_NEAREST]).mean()),
             "nn_ratio": float(np.median(_ratio(fake))),
             "nn_distance": float(fake[:, FIRST].mean()),
         }
         score = ct(real[:, IN_CELL], fake[:, IN_CELL], real[:, CELL], fake[:, CELL])
-        return found if score is None else found | {"ct": score}
+        return metrics if score is None else metrics | {"ct": score}
 
     def null(self, real: Any, fake: Any, train: Any, *, seed: int) -> dict[str, float]:
         """Of the held-out images themselves."""
@@ -94,8 +94,8 @@ def neighbourhood(
     """Columns FIRST to NEAREST of every image, float64 (n, 4)."""
     rows, squared = nearest_rows(images, train, 2, device=device)
     nearest = rows[:, 0]
-    known, place = np.unique(nearest, return_inverse=True)
-    of_nearest = nearest_rows(train[known], train, 1, skip=known, device=device)[1][place, 0]
+    distinct, place = np.unique(nearest, return_inverse=True)
+    of_nearest = nearest_rows(train[distinct], train, 1, skip=distinct, device=device)[1][place, 0]
     return np.column_stack([np.sqrt(squared), np.sqrt(of_nearest), nearest])
 
 
@@ -103,11 +103,11 @@ def nearest_in_cell(
     images: NDArray[np.floating], cells: NDArray[np.int64], train: NDArray[np.floating], of_train: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Distance of every image to the nearest training image of its cell, float64 (n,); no cell of train is empty."""
-    found = np.empty(len(images))
+    distances = np.empty(len(images))
     for cell in np.unique(cells):
         inside = cells == cell
-        found[inside] = np.sqrt(nearest_rows(images[inside], train[of_train == cell], 1)[1][:, 0])
-    return found
+        distances[inside] = np.sqrt(nearest_rows(images[inside], train[of_train == cell], 1)[1][:, 0])
+    return distances
 
 
 def closest_pairs(described: NDArray[np.floating], n: int = 20) -> list[dict[str, Any]]:
@@ -173,5 +173,5 @@ def _cells(train: NDArray[np.floating], sets: tuple[NDArray[np.floating], ...], 
     if len(train) < N_CELLS * FEWEST_IN_A_CELL:
         return [np.zeros(len(rows), dtype=np.int64) for rows in sets]
     plane = PCA(min(CELL_DIMENSIONS, *train.shape), random_state=seed % 2**32).fit(train)
-    found = KMeans(N_CELLS, n_init=3, random_state=seed % 2**32).fit(plane.transform(train))
-    return [found.predict(plane.transform(rows)).astype(np.int64) for rows in sets]
+    cells = KMeans(N_CELLS, n_init=3, random_state=seed % 2**32).fit(plane.transform(train))
+    return [cells.predict(plane.transform(rows)).astype(np.int64) for rows in sets]

@@ -125,9 +125,9 @@ def realism(real: NDArray[np.floating], fake: NDArray[np.floating], *, k: int = 
     kept = np.flatnonzero(radii <= np.median(radii))
     centre = real.mean(axis=0)
     inner, outer = real[kept] - centre, fake - centre
-    found = np.zeros(len(fake))
+    realisms = np.zeros(len(fake))
     for i in blocks(len(fake)):
         squared = (outer[i] ** 2).sum(1)[:, None] + (inner**2).sum(1) - 2 * (outer[i] @ inner.T)
         with np.errstate(divide="ignore", invalid="ignore"):  # a copy of a real image is infinitely real
-            found[i] = np.nan_to_num(radii[kept] / np.maximum(squared, 0), nan=1.0, posinf=np.inf).max(axis=1)
-    return np.sqrt(found)
+            realisms[i] = np.nan_to_num(radii[kept] / np.maximum(squared, 0), nan=1.0, posinf=np.inf).max(axis=1)
+    return np.sqrt(realisms)
