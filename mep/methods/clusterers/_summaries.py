@@ -31,7 +31,7 @@ def summaries(
     clusters = [int(cluster) for cluster in np.unique(labels[labels >= 0])]
     members = [np.flatnonzero(labels == cluster) for cluster in clusters]
     centers = np.stack([np.mean(vectors[rows], axis=0, dtype=np.float64) for rows in members])
-    neighbours = _neighbours(centers)
+    neighbours = _neighbours(clusters, centers)
     overall = float(np.var(vectors, axis=0, dtype=np.float64).sum())
     table: list[ClusterSummary] = []
     for cluster, rows, center, (neighbour, distance) in zip(clusters, members, centers, neighbours, strict=True):
@@ -46,21 +46,21 @@ def summaries(
                 "medoids": [ids[row] for row in rows[order].tolist()],
                 "compactness": float(squares.mean()) / overall if overall else 0.0,
                 "stability": None if stability is None else float(stability[cluster]),
-                "nearest": None if neighbour is None else clusters[neighbour],
+                "nearest": neighbour,
                 "distance": distance,
             }
         )
     return table
 
 
-def _neighbours(centers: NDArray[np.float64]) -> list[tuple[int, float] | tuple[None, None]]:
-    """For each centre, the place of the nearest other one and the distance to it."""
+def _neighbours(clusters: list[int], centers: NDArray[np.float64]) -> list[tuple[int, float] | tuple[None, None]]:
+    """For each cluster, the cluster with the nearest centre and the distance to it."""
     k = len(centers)
     if not 2 <= k < MOST_COMPARED:
         return [(None, None)] * k
     gaps = np.linalg.norm(centers[:, None] - centers[None], axis=2)
     np.fill_diagonal(gaps, np.inf)
-    return [(int(row.argmin()), float(row.min())) for row in gaps]
+    return [(clusters[row.argmin()], float(row.min())) for row in gaps]
 
 
 def stability_of(

@@ -1,6 +1,7 @@
 """Prompts: a caption for every image of the training set, built from its record."""
 
 import itertools
+from collections.abc import Iterable
 from typing import TypeAlias
 
 import numpy as np
@@ -102,24 +103,22 @@ def prompts(
 def _records(
     names: set[str], images: Images, rows: NDArray[np.int64], clusters: NDArray[np.int64]
 ) -> tuple[list[Record], NDArray[np.int64]]:
-    """The distinct records of the images in `rows`, as far as `names` names their parts, and the place of each image's.
+    """The distinct records of the images in `rows`, and for each image the place of its record among them.
+
+    names       the parts that the templates name
 
     DataError   the dataset has no labels or no such column, or an image has nothing in it
     """
-    if "label" in names and not images.label_names:
-        raise DataError(
-            "the template names {label}, but the dataset has no labels",
-            hint="name the label column in dataset.label, or take {label} out",
-            field="prompts.template",
-        )
+    parts = {"label": _label_numbers(images, rows)} if "label" in names else {}
+    parts |= {"cluster": clusters} if "cluster" in names else {}
     columns = {name: _column(images, name, rows) for name in sorted(names - FORMATS.keys())}
-    labels = [images.labels[rows]] if "label" in names else []
-    parts = [*labels, *([clusters] if "cluster" in names else []), *(numbers for numbers, _ in columns.values())]
-    _, first, record_of = np.unique(_combined(parts, len(rows)), return_index=True, return_inverse=True)
+    parts |= {name: numbers for name, (numbers, _) in columns.items()}
+    keys = _combined(parts.values(), len(rows))
+    _, first, record_of = np.unique(keys, return_index=True, return_inverse=True)
     records = [
         Record(
-            images.label_of(int(rows[place])) if "label" in names else None,
-            int(clusters[place]) if "cluster" in names else None,
+            images.label_of(int(rows[place])) if "label" in parts else None,
+            int(clusters[place]) if "cluster" in parts else None,
             {name: texts[numbers[place]] for name, (numbers, texts) in columns.items()},
         )
         for place in first.tolist()
@@ -127,7 +126,17 @@ def _records(
     return records, record_of
 
 
-def _combined(parts: list[NDArray[np.int64]], n: int) -> NDArray[np.int64]:
+def _label_numbers(images: Images, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    if not images.label_names:
+        raise DataError(
+            "the template names {label}, but the dataset has no labels",
+            hint="name the label column in dataset.label, or take {label} out",
+            field="prompts.template",
+        )
+    return images.labels[rows]
+
+
+def _combined(parts: Iterable[NDArray[np.int64]], n: int) -> NDArray[np.int64]:
     """int64 (n,), equal for images that are equal in all parts."""
     keys = np.zeros(n, dtype=np.int64)
     for numbers in parts:
