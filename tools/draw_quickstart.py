@@ -26,7 +26,8 @@ def main(root: str, name: str | None = None) -> None:
     rows = []
     for arm in recipe.arms:
         made = {
-            stage: store.load(task.stage, task.fingerprint, task.config) for stage, task in plan.of_arm(arm).items()
+            stage: store.load(task.stage.output, task.artifact_id, task.config)
+            for stage, task in plan.of_arm(arm).items()
         }
         if not rows:
             real, side = made["dataset"].held_out, made["base"].resolution

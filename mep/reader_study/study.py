@@ -142,12 +142,9 @@ def _load(store: Store, run_id: str, recipe: Recipe, arm: str, kind: type[Artifa
     rows = store.db.query(
         "SELECT artifact_id FROM uses WHERE run_id = ? AND arm = ? AND stage = ?", run_id, arm, stage.name
     )
-    fingerprint = rows[0]["artifact_id"].split("/")[1] if rows else ""
-    if not rows or not store.has(stage.name, fingerprint):
+    if not rows or not store.has(rows[0]["artifact_id"]):
         raise UsageError(f"arm {arm} of {run_id} has no result of {stage.name}", hint=f"make it: mep resume {run_id}")
-    found = store.load(stage, fingerprint, stage.view(getattr(experiment, stage.section)))
-    assert isinstance(found, kind)
-    return found
+    return store.load(kind, rows[0]["artifact_id"], stage.view(getattr(experiment, stage.section)))
 
 
 def _real_images(store: Store, run_id: str, recipe: Recipe, arms: list[str]) -> Images:

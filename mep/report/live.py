@@ -85,10 +85,10 @@ def _at_work(store: Store, run_id: str) -> Iterator[Now]:
     lines = list(_progress(store.run_folder(run_id) / "log.txt"))
     rows = store.db.query("SELECT * FROM attempts WHERE run_id = ? AND state = 'running' ORDER BY attempt_id", run_id)
     for attempt in rows[-1:]:  # a run works on one stage; an earlier row was left by a kill
-        stage, fingerprint = attempt["artifact_id"].split("/")
+        stage = attempt["artifact_id"].split("/")[0]
         began = datetime.fromisoformat(attempt["started_at"])
         reached = [line for line in lines if line.stage == stage and line.at >= began]
-        losses = _losses(store.work_folder(stage, fingerprint))
+        losses = _losses(store.work_folder(attempt["artifact_id"]))
         yield Now(
             stage=stage,
             arms=json.loads(attempt["arms"]),

@@ -4,19 +4,18 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from mep.errors import MepError
 from mep.runner.plan import Task
 from mep.store import Store
 
 
-def continued(store: Store, task: Task, traits: dict[str, Any]) -> str:
-    """Whether unfinished work is continued exactly: '' where there is none, 'exact', or what is different now.
+def continued(store: Store, task: Task, traits: dict[str, object]) -> str:
+    """Whether unfinished work is continued exactly: 'exact' or what differs now; '' if there is none.
 
-    traits      of this machine, as `environment.traits` gives them
+    traits      of this machine, from `environment.traits`
     """
-    folder = store.work_folder(task.stage.name, task.fingerprint)
+    folder = store.work_folder(task.artifact_id)
     if not any(path.is_file() for path in folder.rglob("*")):
         return ""
     earlier = store.db.query(
@@ -33,9 +32,9 @@ def continued(store: Store, task: Task, traits: dict[str, Any]) -> str:
 
 @contextmanager
 def first_error_first(state: str) -> Iterator[None]:
-    """What goes wrong while a failure is being recorded (a full disk, say) must not hide the failure itself.
+    """An error while a failure is recorded (a full disk, say) must not hide the failure itself.
 
-    The rows then still say `running`; as nobody holds the run's lock, its state is derived to be `interrupted`.
+    The rows then still say `running`. As nobody holds the run's lock, the run counts as interrupted.
     """
     try:
         yield

@@ -1,15 +1,15 @@
-"""What a stage's result depends on, as one digest.
+"""What the result of a stage depends on, as one digest.
 
-Fingerprint = sha256 of the canonical JSON of {stage, version, the config fields it reads, what lies outside the recipe
-by content, the fingerprints of its inputs, the seed where it draws}. Names and `machine:` stay out.
+Fingerprint = sha256 of the canonical JSON of {stage, version, the config fields that it reads, what it reads outside
+the recipe by content, the fingerprints of its inputs, the seed if it draws}. Names and `machine:` stay out.
 """
 
 import hashlib
-from collections.abc import Callable
 from typing import Any
 
-from mep.config import Config, canonical_json, digest, leaves, parts
+from mep.config import Config, HashFile, canonical_json, digest, leaves, parts
 from mep.stage import Stage
+from mep.store.manifest import Ingredients
 
 Seed = tuple[int, int]
 """The recipe's seed, and which repeat of it a stage makes: 1 for the first and for every stage that is not repeated."""
@@ -20,14 +20,13 @@ LENGTH = 32
 
 def ingredients_of(
     stage: Stage, config: Config, externals: list[list[Any]], inputs: dict[str, str], seed: Seed
-) -> dict[str, Any]:
-    """Everything that the fingerprint is the digest of.
+) -> Ingredients:
+    """Everything that the fingerprint is the digest of; the seed only if the stage draws.
 
-    externals   as `externals_of` gives them
+    externals   from `externals_of`
     inputs      role -> stage/fingerprint
-    seed        where the stage draws
     """
-    found: dict[str, Any] = {
+    ingredients: Ingredients = {
         "stage": stage.name,
         "version": stage.version,
         "config": config.dump(),
@@ -35,10 +34,10 @@ def ingredients_of(
         "inputs": inputs,
     }
     if stage.draws:
-        found["seed"] = seed[0]
+        ingredients["seed"] = seed[0]
     if seed[1] > 1:
-        found["repeat"] = seed[1]
-    return found
+        ingredients["repeat"] = seed[1]
+    return ingredients
 
 
 def seed_of(seed: Seed) -> int:
@@ -49,21 +48,17 @@ def seed_of(seed: Seed) -> int:
     return int.from_bytes(hashlib.sha256(f"{number}/repeat/{repeat}".encode()).digest()[:8], "big") >> 1
 
 
-def fingerprint_of(ingredients: dict[str, Any]) -> str:
+def fingerprint_of(ingredients: Ingredients) -> str:
     return digest(ingredients)[:LENGTH]
 
 
-def externals_of(config: Config, hash_file: Callable[..., str]) -> list[list[Any]]:
+def externals_of(config: Config, hash_file: HashFile) -> list[list[Any]]:
     """[kind, what it reads from outside by content] of every part of a config that reads any."""
-    found = []
-    for part in parts(config):
-        external = part.externals(hash_file)
-        if external:
-            found.append([getattr(part, "kind", type(part).__name__), external])
-    return found
+    externals = ((part, part.externals(hash_file)) for part in parts(config))
+    return [[getattr(part, "kind", type(part).__name__), content] for part, content in externals if content]
 
 
-def differences(old: dict[str, Any], new: dict[str, Any], section: str) -> list[str]:
+def differences(old: Ingredients, new: Ingredients, section: str) -> list[str]:
     """What changed between two sets of ingredients, as the person who wrote the recipe would say it."""
     before, after = _flat(old, section), _flat(new, section)
     return [
@@ -73,8 +68,8 @@ def differences(old: dict[str, Any], new: dict[str, Any], section: str) -> list[
     ]
 
 
-def _flat(ingredients: dict[str, Any], section: str) -> dict[str, Any]:
-    flat: dict[str, Any] = {"version of the stage": ingredients["version"]}
+def _flat(ingredients: Ingredients, section: str) -> dict[str, object]:
+    flat: dict[str, object] = {"version of the stage": ingredients["version"]}
     flat |= {"seed": ingredients.get("seed"), "repeat": ingredients.get("repeat")}
     flat |= {f"input {role}": source for role, source in ingredients["inputs"].items()}
     for kind, external in ingredients["externals"]:
@@ -82,6 +77,6 @@ def _flat(ingredients: dict[str, Any], section: str) -> dict[str, Any]:
     return flat | dict(leaves(ingredients["config"], section))
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     text = "-" if value is None else canonical_json(value)
     return text if len(text) <= 40 else text[:39] + "…"

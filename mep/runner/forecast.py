@@ -177,7 +177,7 @@ def _loader(store: Store) -> Callable[[Task], Any]:
         if task.status != "reuse":
             return None
         if task.artifact_id not in loaded:
-            loaded[task.artifact_id] = store.load(task.stage, task.fingerprint, task.config)
+            loaded[task.artifact_id] = store.load(task.stage.output, task.artifact_id, task.config)
         return loaded[task.artifact_id]
 
     return load

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 from mep import errors
 from mep.artifacts import Artifact
@@ -68,17 +67,17 @@ def command_of(config: Path, folder: Path) -> list[str]:
     return [*launcher, "-m", "mep.runner.process", str(folder)]
 
 
-def _spec(task: Task, work: Work, store: Store) -> dict[str, Any]:
+def _spec(task: Task, work: Work, store: Store) -> dict[str, object]:
     return {
         "stage": task.stage.name,
         "config": task.config.model_dump(mode="json"),
         "inputs": {
             role: {
-                "stage": one.stage.name,
-                "folder": str(store.folder(one.stage.name, one.fingerprint)),
-                "config": one.config.model_dump(mode="json"),
+                "stage": source.stage.name,
+                "folder": str(store.folder(source.artifact_id)),
+                "config": source.config.model_dump(mode="json"),
             }
-            for role, one in task.inputs.items()
+            for role, source in task.inputs.items()
         },
         "work": {"seed": work.seed, "cache": str(work.cache), "lineage": work.lineage},
         "machine": work.machine.model_dump(mode="json", exclude={"engine"}) | {"device": work.device},
@@ -87,7 +86,7 @@ def _spec(task: Task, work: Work, store: Store) -> dict[str, Any]:
     }
 
 
-def _watch(processes: "subprocess.Popen[Any]", work: Work) -> int:
+def _watch(processes: "subprocess.Popen[bytes]", work: Work) -> int:
     """Pass progress on and a signal down until all are done; their exit code."""
     seen = 0
     while (code := processes.poll()) is None:
@@ -106,17 +105,17 @@ def raise_failure(work: Work, code: int) -> None:
     work.stop_if_asked()
     path = work.folder / FAILURE
     if path.exists():
-        told = json.loads(path.read_text())
-        kind = getattr(errors, told["kind"])
-        extra = {"field": told["field"]} if issubclass(kind, DataError) else {}
-        raise kind(told["message"], hint=told["hint"], **extra)
+        failure = json.loads(path.read_text())
+        kind = getattr(errors, failure["kind"])
+        extra = {"field": failure["field"]} if issubclass(kind, DataError) else {}
+        raise kind(failure["message"], hint=failure["hint"], **extra)
     if code:
         tail = (work.folder / LOG).read_text(errors="replace")[-3000:]
         raise RuntimeError(f"a process of accelerate ended with code {code}:\n{tail}")
 
 
 def failure_of(error: MepError) -> dict[str, str]:
-    """An error as the file `failure.json` tells it; `Interrupted` is not one."""
+    """The content of `failure.json`; `Interrupted` is not a failure."""
     assert not isinstance(error, Interrupted)
-    told = {"kind": type(error).__name__, "message": error.message, "hint": error.hint}
-    return told | {"field": getattr(error, "field", "")}
+    field = getattr(error, "field", "")
+    return {"kind": type(error).__name__, "message": error.message, "hint": error.hint, "field": field}

@@ -44,8 +44,8 @@ def locked_of(recipe: Recipe, store: Store) -> dict[str, Any]:
 
     EnvironmentLacks    a model that cannot be resolved
     """
-    found = versions() | {"inputs": inputs_of(recipe, store.hash_file)}
-    store.remember_hashes()
+    found = versions() | {"inputs": inputs_of(recipe, store.hashes.of)}
+    store.hashes.save()
     return found
 
 
@@ -84,7 +84,7 @@ def refuse_unlike_inputs(plan: Plan, store: Store) -> None:
     """IntegrityError: data or a model is not what the recipe was locked with."""
     if plan.recipe.locked is None:
         return
-    changed = unlike(plan.recipe, {"inputs": inputs_of(plan.recipe, store.hash_file)})
+    changed = unlike(plan.recipe, {"inputs": inputs_of(plan.recipe, store.hashes.of)})
     names = [name.removeprefix("inputs.") for name, _, _ in changed if name.startswith("inputs.")]
     if names:
         raise IntegrityError(
@@ -97,8 +97,8 @@ def _counts(plan: Plan, store: Store) -> dict[str, dict[str, int]]:
     """Arms -> images, labels and splits of their dataset; empty until it is made."""
     found = {}
     for task in plan.tasks:
-        if task.stage.name == "dataset" and store.has("dataset", task.fingerprint):
-            facts = store.load(task.stage, task.fingerprint, task.config).facts()
+        if task.stage.name == "dataset" and store.has(task.artifact_id):
+            facts = store.load(task.stage.output, task.artifact_id, task.config).facts()
             found[", ".join(task.arms)] = {name: n for name, n in facts.items() if isinstance(n, int)}
     return found
 

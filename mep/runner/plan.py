@@ -1,17 +1,18 @@
 """The plan: every distinct piece of work of all arms, in order, and whether it is done already."""
 
-from collections.abc import Iterator
+import json
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from mep.config import Config
 from mep.errors import EnvironmentLacks
 from mep.recipe import Recipe
-from mep.recipe.model import repeat_of
-from mep.runner.fingerprint import Seed, differences, externals_of, fingerprint_of, ingredients_of, seed_of
+from mep.recipe.model import Experiment, repeat_of
+from mep.runner.fingerprint import differences, externals_of, fingerprint_of, ingredients_of, seed_of
 from mep.stage import Stage
 from mep.stages import maker_of, stages
 from mep.store import Store
+from mep.store.manifest import Ingredients
 
 Status = Literal["reuse", "run", "continue"]
 
@@ -28,7 +29,7 @@ class Task:
     stage: Stage
     config: Config
     fingerprint: str
-    ingredients: dict[str, Any]
+    ingredients: Ingredients
     inputs: "dict[str, Task]"
     seed: int
     status: Status
@@ -44,7 +45,7 @@ class Task:
 class Plan:
     """
     tasks   in an order in which each follows its inputs
-    lacks   models of the hub whose commit cannot be told here; what depends on them has no fingerprint yet
+    lacks   models of the hub whose commit cannot be known here; what depends on them has no fingerprint yet
     """
 
     recipe: Recipe
@@ -61,89 +62,82 @@ class Plan:
 def make_plan(recipe: Recipe, store: Store) -> Plan:
     """Fingerprint every stage of every arm and look it up in the store."""
     store.roll_forward()
+    planner = _Planner(store)
     tasks: dict[str, Task] = {}
-    externals: dict[str, list[list[Any]]] = {}
-    lacks: dict[str, EnvironmentLacks] = {}
-    history = _History(store)
     for arm, experiment in recipe.arms.items():
-        made: dict[str, Task] = {}
+        of_arm: dict[str, Task] = {}
         for stage in stages().values():
-            config = stage.view(getattr(experiment, stage.section))
-            key = f"{stage.name} {config.model_dump_json()}"
-            if key not in externals:
-                try:
-                    externals[key] = externals_of(config, store.hash_file)
-                except EnvironmentLacks as lack:
-                    externals[key] = [["unknown", {"content": lack.message}]]
-                    lacks.setdefault(lack.message, lack)
-            inputs = {role: made[maker_of(kind).name] for role, kind in stage.inputs.items()}
-            repeat = repeat_of(arm)[1] if stage.repeats else 1
-            task = _task(stage, config, externals[key], inputs, (experiment.seed, repeat), store, history)
+            inputs = {role: of_arm[maker_of(kind).name] for role, kind in stage.inputs.items()}
+            task = planner.task(stage, arm, experiment, inputs)
             task = tasks.setdefault(task.artifact_id, task)
             task.arms.append(arm)
-            made[stage.name] = task
-    store.remember_hashes()
-    order = {name: place for place, name in enumerate(stages())}
-    ordered = sorted(tasks.values(), key=lambda task: order[task.stage.name])
-    return Plan(recipe, ordered, list(lacks.values()))
+            of_arm[stage.name] = task
+    store.hashes.save()
+    order = list(stages())
+    ordered = sorted(tasks.values(), key=lambda task: order.index(task.stage.name))
+    return Plan(recipe, ordered, list(planner.lacks.values()))
 
 
-def _task(
-    stage: Stage,
-    config: Config,
-    externals: list[list[Any]],
-    inputs: dict[str, Task],
-    seed: Seed,
-    store: Store,
-    history: "_History",
-) -> Task:
-    sources = {role: task.artifact_id for role, task in inputs.items()}
-    ingredients = ingredients_of(stage, config, externals, sources, seed)
-    fingerprint = fingerprint_of(ingredients)
-    status: Status = "run"
-    if store.has(stage.name, fingerprint):
-        status, why = "reuse", ""
-    else:
-        unfinished = store.work_folder(stage.name, fingerprint)
-        if unfinished.exists() and any(path.is_file() for path in unfinished.rglob("*")):
-            status = "continue"
-        waiting = [task.stage.name for task in inputs.values() if task.status != "reuse"]
-        why = history.explain(stage, ingredients, waiting)
-    return Task(stage, config, fingerprint, ingredients, inputs, seed_of(seed), status, why)
-
-
-def lineage_of(task: Task) -> dict[str, Any]:
-    """Stage -> version, settings, outside content and seed, of a task and of all that it depends on, in order."""
-    found: dict[str, Any] = {}
-    for one in task.inputs.values():
-        found |= lineage_of(one)
-    kept = {name: value for name, value in task.ingredients.items() if name not in ("stage", "inputs") and value}
-    return found | {task.stage.name: kept}
-
-
-class _History:
-    """Earlier artifacts of each stage, to say what changed since."""
+class _Planner:
+    """Makes tasks; what many arms share is looked up once."""
 
     def __init__(self, store: Store):
         self.store = store
-        self.known: dict[str, list[dict[str, Any]]] = {}
+        self.externals: dict[str, list[list[Any]]] = {}
+        self.lacks: dict[str, EnvironmentLacks] = {}
+        self.earlier: dict[str, list[Ingredients]] = {}
 
-    def explain(self, stage: Stage, ingredients: dict[str, Any], waiting: list[str]) -> str:
+    def task(self, stage: Stage, arm: str, experiment: Experiment, inputs: dict[str, Task]) -> Task:
+        config = stage.view(getattr(experiment, stage.section))
+        seed = experiment.seed, repeat_of(arm)[1] if stage.repeats else 1
+        sources = {role: task.artifact_id for role, task in inputs.items()}
+        ingredients = ingredients_of(stage, config, self._externals(stage, config), sources, seed)
+        fingerprint = fingerprint_of(ingredients)
+        status = self._status(f"{stage.name}/{fingerprint}")
+        waits_for = [task.stage.name for task in inputs.values() if task.status != "reuse"]
+        why = "" if status == "reuse" else self._why(stage, ingredients, waits_for)
+        return Task(stage, config, fingerprint, ingredients, inputs, seed_of(seed), status, why)
+
+    def _externals(self, stage: Stage, config: Config) -> list[list[Any]]:
+        key = f"{stage.name} {config.model_dump_json()}"
+        if key not in self.externals:
+            try:
+                self.externals[key] = externals_of(config, self.store.hashes.of)
+            except EnvironmentLacks as lack:
+                self.externals[key] = [["unknown", {"content": lack.message}]]
+                self.lacks.setdefault(lack.message, lack)
+        return self.externals[key]
+
+    def _status(self, artifact_id: str) -> Status:
+        if self.store.has(artifact_id):
+            return "reuse"
+        unfinished = any(path.is_file() for path in self.store.work_folder(artifact_id).rglob("*"))
+        return "continue" if unfinished else "run"
+
+    def _why(self, stage: Stage, ingredients: Ingredients, waits_for: list[str]) -> str:
         """The fewest differences to any earlier result of this stage."""
-        changed = min((differences(old, ingredients, stage.section) for old in self._of(stage)), key=len, default=None)
-        if changed is None:
+        every = (differences(earlier, ingredients, stage.section) for earlier in self._earlier(stage))
+        fewest = min(every, key=len, default=None)
+        if fewest is None:
             return "first time"
-        own = [text for text in changed if not text.startswith("input ")]
-        if own:
-            return "; ".join(own[:3]) + ("; ..." if len(own) > 3 else "")
-        return f"after {', '.join(waiting)}" if waiting else "its artifact is missing or damaged"
+        changes = [text for text in fewest if not text.startswith("input ")]
+        if changes:
+            return "; ".join(changes[:3]) + ("; ..." if len(changes) > 3 else "")
+        return f"after {', '.join(waits_for)}" if waits_for else "its artifact is missing or damaged"
 
-    def _of(self, stage: Stage) -> Iterator[dict[str, Any]]:
-        import json
-
-        if stage.name not in self.known:
+    def _earlier(self, stage: Stage) -> list[Ingredients]:
+        if stage.name not in self.earlier:
             rows = self.store.db.query(
                 "SELECT ingredients FROM artifacts WHERE stage = ? ORDER BY made_at DESC LIMIT 100", stage.name
             )
-            self.known[stage.name] = [json.loads(row["ingredients"]) for row in rows]
-        yield from self.known[stage.name]
+            self.earlier[stage.name] = [json.loads(row["ingredients"]) for row in rows]
+        return self.earlier[stage.name]
+
+
+def lineage_of(task: Task) -> dict[str, dict[str, object]]:
+    """Stage -> version, settings, outside content and seed, of a task and of all that it depends on, in order."""
+    lineage: dict[str, dict[str, object]] = {}
+    for source in task.inputs.values():
+        lineage |= lineage_of(source)
+    kept = {name: value for name, value in task.ingredients.items() if name not in ("stage", "inputs") and value}
+    return lineage | {task.stage.name: kept}

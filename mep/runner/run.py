@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
 
 from mep.config import leaves
 from mep.errors import DataError, Mistake, RecipeError, UsageError
@@ -21,6 +20,7 @@ from mep.runner.preflight import check
 from mep.runner.session import Session
 from mep.store import Store, locks
 from mep.store.database import Entry
+from mep.store.row_types import NewRun, RunRow
 
 
 def run(recipe: Recipe, store: Store, callback: RunCallback | None = None, *, wait_s: float = math.inf) -> str:
@@ -43,7 +43,7 @@ def run(recipe: Recipe, store: Store, callback: RunCallback | None = None, *, wa
         write_lock(plan, store, folder, locked)
         with locks.hold(folder / "lock", wait_s=0):
             session = Session(run_id, store, recipe.machine, callback or NullCallback(), wait_s)
-            session.begin(*_described(run_id, recipe), _commit_of(recipe))
+            session.begin(*_rows_of(run_id, recipe), _commit_of(recipe))
             session.carry_out(plan)
             write_lock(plan, store, folder, locked)  # now with the counts of the dataset
     return run_id
@@ -59,14 +59,14 @@ def resume(run_id: str, store: Store, callback: RunCallback | None = None, *, wa
     folder = store.run_folder(run_id)
     recipe = load_recipe(folder / "recipe.lock.yaml")
     with _using(store), locks.hold(folder / "lock", wait_s=wait_s or 0):
-        rows = store.db.query("SELECT * FROM runs WHERE run_id = ?", run_id)
-        if rows[0]["state"] == "done":  # by the process that was waited for
+        [row] = store.db.select(RunRow, "SELECT * FROM runs WHERE run_id = ?", run_id)
+        if row["state"] == "done":  # by the process that was waited for
             return run_id
         plan = make_plan(recipe, store)
         refuse_unlike_inputs(plan, store)
         stages_wait_s = math.inf if wait_s is None else wait_s
         session = Session(run_id, store, recipe.machine, callback or NullCallback(), stages_wait_s)
-        session.begin(rows[0], [], _commit_of(recipe))
+        session.begin(row, [], _commit_of(recipe), started_at=row["started_at"])
         session.carry_out(plan)
         write_lock(plan, store, folder, recipe.locked or locked_of(recipe, store))
     return run_id
@@ -74,16 +74,20 @@ def resume(run_id: str, store: Store, callback: RunCallback | None = None, *, wa
 
 @contextmanager
 def _using(store: Store) -> Iterator[None]:
-    """While a run goes on, nothing is collected; what the machine refuses is told plainly."""
+    """While a run goes on, nothing is collected, and errors of the machine come with what to do about them."""
     with explained(store.root), store.in_use(shared=True):
         yield
 
 
-def _described(run_id: str, recipe: Recipe) -> tuple[dict[str, Any], list[Entry]]:
+def _rows_of(run_id: str, recipe: Recipe) -> tuple[NewRun, list[Entry]]:
     """The row of a new run, and those of its arms and their fields."""
-    row: dict[str, Any] = {"run_id": run_id, "name": recipe.name, "recipe_file": str(recipe.file)}
-    row |= {"recipe_sha256": hashlib.sha256(recipe.text.encode()).hexdigest()}
-    row |= {"environment": json.dumps(environment.summary())}
+    row: NewRun = {
+        "run_id": run_id,
+        "name": recipe.name,
+        "recipe_file": str(recipe.file),
+        "recipe_sha256": hashlib.sha256(recipe.text.encode()).hexdigest(),
+        "environment": json.dumps(environment.summary()),
+    }
     entries: list[Entry] = [
         ("arms", {"run_id": run_id, "arm": arm, "position": place}) for place, arm in enumerate(recipe.arms)
     ]
@@ -96,7 +100,7 @@ def _described(run_id: str, recipe: Recipe) -> tuple[dict[str, Any], list[Entry]
 
 
 def _commit_of(recipe: Recipe) -> str:
-    """Commit of the repository that the recipe lies in, with a plus where something there has changed since."""
+    """Commit of the repository that the recipe lies in, with a plus if files there have changed since."""
     commit, diff = environment.git_state(recipe.file.absolute().parent)
     return commit + "+" * bool(diff)
 
@@ -115,7 +119,7 @@ def _new_id(recipe: Recipe, store: Store) -> str:
 
 
 def recipe_mistake(error: DataError, recipe: Recipe) -> RecipeError | DataError:
-    """A data error that points at a recipe field, told with the place where that field was written."""
+    """A data error that points at a recipe field, with the place where that field was written."""
     for arm in recipe.arms:
         place = recipe.place_of(arm, error.field) if error.field else None
         if place and place.line:

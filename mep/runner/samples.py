@@ -50,7 +50,7 @@ def arms_of(store: Store, run_id: str, wanted: Sequence[str], stage: str) -> lis
     rows = store.db.query("SELECT arm, stage, artifact_id FROM uses WHERE run_id = ?", run_id)
     folders: dict[str, dict[str, Path]] = {name: {} for name in recipe.arms}
     for row in rows:
-        folders[row["arm"]][row["stage"]] = store.folder(*row["artifact_id"].split("/"))
+        folders[row["arm"]][row["stage"]] = store.folder(row["artifact_id"])
     found = [
         Arm(name, recipe.arms[name], recipe.machine, folders[name])
         for name in (wanted or recipe.arms)

@@ -33,10 +33,10 @@ def export_run(
     """
     kinds = BRIEF + (Samples,) * samples + (Model, BaseModel) * weights
     names = _artifacts_of(store, run_id)
-    manifests = {name: store.manifest(*name.split("/")) for name in names}
+    manifests = {name: store.manifest(name) for name in names}
     whole = [name for name in names if issubclass(_kind(name), kinds)]
     for name in whole:
-        if not store.has(*name.split("/")):
+        if not store.has(name):
             raise UsageError(f"{name} is damaged or was collected", hint=f"make it again: mep resume {run_id}")
     held = {"mep": mep.__version__, "run_id": run_id, "exported_at": now(), "artifacts": names, "whole": whole}
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -104,12 +104,11 @@ def _run_files(store: Store, run_id: str) -> Iterator[tuple[str, str]]:
 
 def _adopt(store: Store, folder: Path, name: str, *, whole: bool) -> None:
     """Give an artifact of a bundle its place in the store, unless it is here already."""
-    stage, fingerprint = name.split("/")
     found = manifest.read(folder)
-    target = store.folder(stage, fingerprint)
+    target = store.folder(name)
     if target.parent.parent != store.root / "store" or f"{found['stage']}/{found['fingerprint']}" != name:
         raise DataError(f"the manifest of {name} is that of another artifact")
-    if store.has(stage, fingerprint) or (target.exists() and not whole):
+    if store.has(name) or (target.exists() and not whole):
         return
     if not whole:
         write_json(folder / manifest.COLLECTED, {"collected_at": now()})

@@ -2,11 +2,11 @@
 
 import itertools
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from mep.errors import EnvironmentLacks, IntegrityError, Locked, MepError
 
@@ -14,8 +14,13 @@ if TYPE_CHECKING:
     from sqlite_utils import Database as SqliteUtils
 
 Row = dict[str, Any]
-Entry = tuple[str, Row]
+"""A row of whatever columns a query asks for; whole tables have types in `rows.py`."""
+
+Entry = tuple[str, Mapping[str, object]]
 """A table and one of its rows."""
+
+Value = str | int | float | None
+RowT = TypeVar("RowT")
 
 BUSY_S = 30.0
 """How long a writer waits for another one."""
@@ -51,7 +56,7 @@ class Database:
         from sqlite_utils import Database as SqliteUtils
 
         self.path = path
-        with self._told():
+        with self._explained():
             connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_S)
             busy_ms = int(BUSY_S * 1000)
             for pragma in ("synchronous = FULL", "foreign_keys = ON", f"busy_timeout = {busy_ms}"):
@@ -64,7 +69,7 @@ class Database:
     def write(self) -> "Iterator[SqliteUtils]":
         """One transaction, begun as a writer: a deferred one that turns writer later fails at once when another
         process writes, whatever the busy timeout."""
-        with self._told():
+        with self._explained():
             self._db.conn.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
@@ -80,13 +85,17 @@ class Database:
             for (table, columns), group in itertools.groupby(entries, key=lambda entry: (entry[0], tuple(entry[1]))):
                 db.conn.executemany(_upsert(table, columns), [tuple(row.values()) for _, row in group])
 
-    def query(self, sql: str, *values: Any) -> list[Row]:
-        with self._told():
+    def query(self, sql: str, *values: Value) -> list[Row]:
+        with self._explained():
             return list(self._db.query(sql, values))
 
-    def tuples(self, sql: str, *values: Any) -> Iterator[tuple[Any, ...]]:
-        """Rows one by one, without a dictionary each: for results of a hundred thousand rows."""
-        with self._told():
+    def select(self, kind: type[RowT], sql: str, *values: Value) -> list[RowT]:
+        """Rows of a query that asks for every column of a table; `kind` is the type of its rows."""
+        return cast(list[RowT], self.query(sql, *values))
+
+    def tuples(self, sql: str, *values: Value) -> Iterator[tuple[Any, ...]]:
+        """Rows as tuples, one by one: for long results, where making dictionaries would take most of the time."""
+        with self._explained():
             yield from self._db.conn.execute(sql, values)
 
     def close(self) -> None:
@@ -116,15 +125,15 @@ class Database:
         return int(self._db.conn.execute("PRAGMA user_version").fetchone()[0])
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _explained(self) -> Iterator[None]:
         """SQLite's errors as the person at the keyboard needs them; a mistake of the program stays what it is."""
         try:
             yield
         except sqlite3.DatabaseError as error:
-            known = _explain(error, self.path)
-            if known is None:
+            explained = _explain(error, self.path)
+            if explained is None:
                 raise
-            raise known from error
+            raise explained from error
 
 
 def _explain(error: sqlite3.DatabaseError, path: Path) -> MepError | None:

@@ -9,7 +9,8 @@ from typing import Any
 
 from mep.errors import UsageError
 from mep.machine.files import write_json
-from mep.store import Store, locks, manifest, now, scores_kind
+from mep.store import Store, locks, manifest, now
+from mep.store.artifact_rows import scores_kind
 from mep.store.journal import JOURNAL, append
 
 
@@ -57,7 +58,7 @@ def collect(store: Store, garbage: list[Garbage]) -> int:
 
     Locked      a run is going on
     """
-    with store.in_use(wait_s=0):
+    with store.in_use():
         for one in garbage:
             path = store.root / one.path
             if one.keep_manifest:
@@ -155,7 +156,7 @@ def _unfinished(store: Store, kept: set[str]) -> list[Garbage]:
     found = []
     for folder in sorted((store.root / "work").glob("*/*")):
         name = f"{folder.parent.name}/{folder.name}"
-        if name not in wanted and not locks.is_held(store.root / "locks" / f"{name.replace('/', '-')}.lock"):
+        if name not in wanted and not locks.is_held(store.lock_path(name)):
             found.append(Garbage(f"work/{name}", _size(folder), "unfinished, and no run will continue it"))
     return found
 

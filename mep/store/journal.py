@@ -1,8 +1,8 @@
 """The rows of one run: a line in its `journal.jsonl` first, then the database.
 
-The journal is what `mep db rebuild` reads. Its lines are handed to the kernel before the row is committed, so that
-kill -9 loses none; they are not pushed to the disk one by one (that would double the cost of a short stage), so that a
-power cut together with the loss of the database may cost the last lines.
+`mep db rebuild` reads the journal. A line is handed to the kernel before its row is committed, so kill -9 loses none.
+Lines are not pushed to the disk one by one: that would double the cost of a short stage. So a power cut can cost the
+last lines, which matters only if the database is lost as well.
 """
 
 import json
@@ -10,9 +10,9 @@ import os
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from mep.store.database import Database, Entry
+from mep.store.row_types import EventRow
 
 JOURNAL = "journal.jsonl"
 
@@ -23,7 +23,7 @@ def now() -> str:
 
 
 class Journal:
-    """Writes what happens to a run; times never run backwards in it, whatever the clock does."""
+    """Writes what happens to a run. Its times never run backwards, whatever the clock does."""
 
     def __init__(self, db: Database, folder: Path):
         self.db, self.run_id, self.path = db, folder.name, folder / JOURNAL
@@ -46,24 +46,31 @@ class Journal:
     def event(self, kind: str, message: str = "", artifact_id: str = "") -> Entry:
         """The row of something that happened, to be written with others."""
         self._events += 1
-        row = {"run_id": self.run_id, "number": self._events, "at": self.now(), "kind": kind}
-        return "events", row | {"artifact_id": artifact_id, "message": message}
+        row: EventRow = {
+            "run_id": self.run_id,
+            "number": self._events,
+            "at": self.now(),
+            "kind": kind,
+            "artifact_id": artifact_id,
+            "message": message,
+        }
+        return "events", row
 
     def next_attempt(self) -> int:
         self._attempts += 1
         return self._attempts
 
-    def sessions(self) -> int:
+    def n_sessions(self) -> int:
         """How many processes have worked on the run."""
         return self._count("sessions", "session")
 
     def _count(self, table: str, column: str = "number") -> int:
-        found = self.db.query(f"SELECT max({column}) AS n FROM {table} WHERE run_id = ?", self.run_id)
-        return int(found[0]["n"] or 0)
+        [row] = self.db.query(f"SELECT max({column}) AS n FROM {table} WHERE run_id = ?", self.run_id)
+        return int(row["n"] or 0)
 
 
 def append(path: Path, entries: Iterable[Entry]) -> None:
-    """Add lines to a journal, in one write where the disk has room."""
+    """Add lines to a journal, in one write if the disk has room."""
     text = "".join(json.dumps({table: row}, ensure_ascii=False) + "\n" for table, row in entries)
     with path.open("ab", buffering=0) as file:  # appending: `mep pin` may write while the run goes on
         left = memoryview(text.encode())
@@ -76,8 +83,7 @@ def read_journal(path: Path) -> Iterator[Entry]:
     if not path.exists():
         return
     for line in path.read_text(encoding="utf-8").split("\n")[:-1]:
-        [(table, row)] = dict[str, Any](json.loads(line)).items()
-        yield table, row
+        yield from json.loads(line).items()  # one table and its row
 
 
 def _drop_torn_line(path: Path) -> None:

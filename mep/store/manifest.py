@@ -2,41 +2,86 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict, cast
 
 from mep.config import digest
 from mep.machine.files import sha256_of
 
 NAME = "manifest.json"
 DAMAGED = "damaged.json"
-"""Left by `mep verify` beside a manifest whose files are not what it says: the artifact is then made again."""
+"""`mep verify` leaves it beside a manifest whose files have changed: the artifact is then made again."""
 COLLECTED = "collected.json"
-"""Left by `mep gc` and `mep import` beside a manifest whose files are not kept here."""
+"""`mep gc` and `mep import` leave it beside a manifest whose files are not kept here."""
 MARKS = (NAME, DAMAGED, COLLECTED)
 
-Manifest = dict[str, Any]
+
+class FileEntry(TypedDict):
+    sha256: str
+    bytes: int
+    mtime_ns: int
 
 
-def list_files(folder: Path) -> dict[str, dict[str, Any]]:
-    """Relative name -> sha256, size and modification time of every file of an artifact.
+class Ingredients(TypedDict):
+    """Everything that the fingerprint of an artifact is the digest of.
 
-    A file of the same size and time is taken for unchanged; one with another time is hashed again.
+    externals   [kind, name -> content] of every part of the config that reads something outside the recipe
+    inputs      role -> stage/fingerprint
+    repeat      from the second repeat on
     """
-    found = {}
+
+    stage: str
+    version: int
+    config: dict[str, object]
+    externals: list[list[Any]]
+    inputs: dict[str, str]
+    seed: NotRequired[int]
+    repeat: NotRequired[int]
+
+
+class Origin(TypedDict):
+    """Who made an artifact, and on what.
+
+    made_by     run_id
+    resume      whether it continued unfinished work: '', 'exact', or 'not exact: ...'
+    machine     what the bits may depend on besides the fingerprint
+    """
+
+    made_by: str
+    resume: NotRequired[str]
+    machine: NotRequired[dict[str, object]]
+    environment: NotRequired[str]
+
+
+class Manifest(Origin):
+    stage: str
+    fingerprint: str
+    version: int
+    ingredients: Ingredients
+    facts: dict[str, Any]
+    files: dict[str, FileEntry]
+    made_at: str
+
+
+def list_files(folder: Path) -> dict[str, FileEntry]:
+    """Relative name -> content, size and modification time of every file of an artifact.
+
+    If size and time of a file are as recorded, it counts as unchanged; if the time differs, it is hashed again.
+    """
+    files: dict[str, FileEntry] = {}
     for path in sorted(folder.rglob("*")):
         if path.is_file() and not (path.parent == folder and path.name in MARKS):
             status = path.stat()
-            found[path.relative_to(folder).as_posix()] = {
+            files[path.relative_to(folder).as_posix()] = {
                 "sha256": sha256_of(path),
                 "bytes": status.st_size,
                 "mtime_ns": status.st_mtime_ns,
             }
-    return found
+    return files
 
 
-def write(folder: Path, content: Manifest) -> None:
-    """Without a push to the disk: the whole folder gets one before it is committed."""
-    text = json.dumps(content | {"sha256": digest(content)}, indent=1, ensure_ascii=False, allow_nan=False)
+def write(folder: Path, manifest: Manifest) -> None:
+    """Without fsync: the whole folder gets one before it is committed."""
+    text = json.dumps(manifest | {"sha256": digest(manifest)}, indent=1, ensure_ascii=False, allow_nan=False)
     (folder / NAME).write_text(text + "\n", encoding="utf-8")
 
 
@@ -46,10 +91,16 @@ def read(folder: Path) -> Manifest:
     FileNotFoundError   there is none
     ValueError          it is not as it was written
     """
-    found = json.loads((folder / NAME).read_bytes())
-    if not isinstance(found, dict) or found.get("sha256") != digest({k: v for k, v in found.items() if k != "sha256"}):
+    content = json.loads((folder / NAME).read_bytes())
+    if not isinstance(content, dict) or content.get("sha256") != digest(
+        {name: value for name, value in content.items() if name != "sha256"}
+    ):
         raise ValueError("it is not as it was written")
-    return found
+    return cast(Manifest, content)
+
+
+def artifact_id(manifest: Manifest) -> str:
+    return f"{manifest['stage']}/{manifest['fingerprint']}"
 
 
 def n_bytes(manifest: Manifest) -> int:

@@ -29,10 +29,10 @@ def rebuild(store: Store) -> Rebuilt:
 
     Locked      a run is going on
     """
-    with store.in_use(wait_s=0):
+    with store.in_use():
         path, fresh = store.root / "mep.db", store.root / "mep.db.new"
         fresh.unlink(missing_ok=True)
-        folders = sorted(one.parent for one in store.root.glob("*/recipe.lock.yaml"))
+        folders = sorted(lock.parent for lock in store.root.glob("*/recipe.lock.yaml"))
         journals = [folder / JOURNAL for folder in folders if (folder / JOURNAL).exists()]
         anew = Store(store.root)
         anew.db = Database(fresh)
@@ -55,4 +55,4 @@ def rebuild(store: Store) -> Rebuilt:
 
 
 def _started_at(journal: Path) -> str:
-    return next((row["started_at"] for table, row in read_journal(journal) if table == "runs"), "")
+    return next((str(row["started_at"]) for table, row in read_journal(journal) if table == "runs"), "")

@@ -1,9 +1,8 @@
 """Runs in the provenance: find one, and tell its state."""
 
-from typing import Any
-
 from mep.errors import UsageError
 from mep.store import Store, locks
+from mep.store.row_types import RunRow, State
 
 
 def is_held(store: Store, run_id: str) -> bool:
@@ -12,22 +11,22 @@ def is_held(store: Store, run_id: str) -> bool:
 
 
 def is_running(store: Store, run_id: str) -> bool:
-    rows = store.db.query("SELECT * FROM runs WHERE run_id = ?", run_id)
+    rows = store.db.select(RunRow, "SELECT * FROM runs WHERE run_id = ?", run_id)
     return bool(rows) and state_of(rows[0], store) == "running"
 
 
-def state_of(row: dict[str, Any], store: Store) -> str:
+def state_of(row: RunRow, store: Store) -> State:
     """State of a run. If its row says `running` but nobody holds its lock, the run was interrupted."""
     running = row["state"] == "running"
     return "interrupted" if running and not is_held(store, row["run_id"]) else row["state"]
 
 
-def find_run(store: Store, name: str | None) -> dict[str, Any]:
+def find_run(store: Store, name: str | None) -> RunRow:
     """The row of a run, by its id or the beginning of it; without a name, the last run.
 
     UsageError      no run, no such run, or several
     """
-    rows = store.db.query("SELECT * FROM runs ORDER BY started_at, run_id")
+    rows = store.db.select(RunRow, "SELECT * FROM runs ORDER BY started_at, run_id")
     if not rows:
         raise UsageError(f"there are no runs in {store.root}", hint="make one: mep run recipes/quickstart.yaml")
     if name is None:

@@ -168,7 +168,7 @@ def test_a_file_that_does_not_belong_to_an_artifact_is_told_and_nothing_is_throw
     (store.root / "store" / store.committed()[0] / "notes.txt").write_text("mine")
     [found] = check_artifacts(store)
     assert found.problem == "is not part of the artifact"
-    assert store.has(*store.committed()[0].split("/"))
+    assert store.has(store.committed()[0])
 
 
 TABLES = ("runs", "arms", "parameters", "environments", "packages", "sessions", "uses", "events", "pins")
@@ -291,7 +291,7 @@ def test_a_resume_says_whether_it_was_exact_and_if_not_what_was_different(tmp_pa
         (2, "failed", "exact"),
         (3, "done", "not exact: machine.batch_size 64 -> 32"),
     ]
-    made = store.manifest("s0", plan_trivial(store, [1]).tasks[0].fingerprint)
+    made = store.manifest(plan_trivial(store, [1]).tasks[0].artifact_id)
     assert made["resume"] == "not exact: machine.batch_size 64 -> 32"
 
 

@@ -58,7 +58,7 @@ def test_a_process_that_may_not_wait_says_who_holds_the_stage(tmp_path):
         for wait_s, words in ((0, "is held by"), (0.5, "after 0.5 s of waiting")):
             with (
                 pytest.raises(Locked, match=f"process {held.pid} on {socket.gethostname()}") as caught,
-                store.lock("s0", first.fingerprint, wait_s=wait_s),
+                locks.hold(store.lock_path(first.artifact_id), wait_s=wait_s),
             ):
                 pass
             assert words in caught.value.message

@@ -25,7 +25,7 @@ def test_watching_tells_the_stage_its_pace_and_its_loss(drawn):
     with drawn.store.db.write() as db:
         row = {"run_id": RUN, "artifact_id": artifact_id, "why": "first time", "state": "running"}
         db.table("attempts").insert(row | {"started_at": began.isoformat(), "arms": '["mep"]'})
-    work = drawn.store.work_folder(*artifact_id.split("/"))
+    work = drawn.store.work_folder(artifact_id)
     for step in range(100):
         append_json_line(make(work) / "training.jsonl", {"step": step, "loss": 1 - step / 100})
     with (drawn.store.run_folder(RUN) / "log.txt").open("a") as log:

@@ -59,7 +59,7 @@ def test_a_lock_whose_data_changed_is_not_run(finished, tmp_path):
     store, lock = finished
     other = draw_imagefolder(tmp_path / "images", n=44)
     recipe = load_recipe(lock, [f"dataset.source.path={other}"])
-    ((name, before, now),) = unlike(recipe, {**recipe.locked, "inputs": inputs_of(recipe, store.hash_file)})
+    ((name, before, now),) = unlike(recipe, {**recipe.locked, "inputs": inputs_of(recipe, store.hashes.of)})
     assert (name, before != now) == ("inputs.dataset.source.content", True)
     with pytest.raises(IntegrityError, match="was locked with: dataset"):
         run(recipe, store)

@@ -92,7 +92,7 @@ def test_both_arms_train_on_the_same_images_and_generate_as_many_per_label(tiny_
     captions, counts = {}, {}
     for arm in ("label-only", "mep"):
         tasks = plan.of_arm(arm)
-        load = {name: store.load(task.stage, task.fingerprint, task.config) for name, task in tasks.items()}
+        load = {name: store.load(task.stage.output, task.artifact_id, task.config) for name, task in tasks.items()}
         captions[arm] = load["prompts"].of_image.keys()
         labels = [row["label"] for row in load["generation"].rows]
         counts[arm] = {label: labels.count(label) for label in set(labels)}

@@ -41,7 +41,7 @@ def scene(tmp_path_factory):
 
 def training_folder(recipe, store):
     task = make_plan(load_recipe(recipe), store).of_arm("main")["training"]
-    return store.folder("training", task.fingerprint)
+    return store.folder(task.artifact_id)
 
 
 def test_two_processes_take_the_steps_of_one(scene):
@@ -97,7 +97,7 @@ def test_a_model_in_parts_takes_the_steps_of_a_whole_one_and_goes_on_from_its_ch
     changes = [f"training.method={method}", "training.text_encoder=train", "machine.micro_batch=2"]
     run(load_recipe(recipe, changes), store)
     task = make_plan(load_recipe(recipe, changes), store).of_arm("main")["training"]
-    folder = store.folder("training", task.fingerprint)
+    folder = store.folder(task.artifact_id)
     alone = folder.with_name(f"alone-{method}")
     folder.rename(alone)
     with pytest.raises(Interrupted):

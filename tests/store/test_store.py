@@ -13,7 +13,7 @@ from mep.artifacts import Embeddings, Scores
 from mep.artifacts.score_row import ScoreRow
 from mep.config import Config
 from mep.errors import IntegrityError, Locked
-from mep.stages import stages
+from mep.runner.verify import check_artifacts
 from mep.store import Store, locks
 from mep.store.database import Database, migrations
 
@@ -25,61 +25,61 @@ def vectors(n=4):
 
 
 def publish(store, fingerprint="f1", artifact=None, stage="embedding"):
-    out = store.work_folder(stage, fingerprint) / "out"
+    out = store.work_folder(f"{stage}/{fingerprint}") / "out"
     out.mkdir(parents=True)
     artifact = artifact or vectors()
     artifact.save(out)
-    store.publish(stages()[stage], fingerprint, INGREDIENTS | {"stage": stage}, artifact, out, "run-1")
+    store.publish(INGREDIENTS | {"stage": stage}, fingerprint, artifact, out, {"made_by": "run-1"})
 
 
 def test_what_is_published_is_loaded_and_recorded(tmp_path):
     store = Store(tmp_path)
     publish(store)
-    loaded = store.load(stages()["embedding"], "f1", Config())
+    loaded = store.load(Embeddings, "embedding/f1", Config())
     assert np.array_equal(loaded.vectors, vectors().vectors)
     row = store.db.query("SELECT * FROM artifacts")[0]
     assert (row["artifact_id"], row["n_files"], row["made_by"]) == ("embedding/f1", 3, "run-1")
     assert store.db.query("SELECT role, input_id FROM inputs") == [{"role": "images", "input_id": "dataset/d"}]
-    assert not store.work_folder("embedding", "f1").exists()
+    assert not store.work_folder("embedding/f1").exists()
 
 
 def test_the_first_committer_wins(tmp_path):
     store = Store(tmp_path)
     publish(store)
     publish(store, artifact=vectors(9))
-    assert len(store.load(stages()["embedding"], "f1", Config()).ids) == 4
+    assert len(store.load(Embeddings, "embedding/f1", Config()).ids) == 4
     assert len(store.db.query("SELECT * FROM artifacts")) == 1
 
 
 def test_a_truncated_file_makes_an_artifact_absent_and_a_new_one_replaces_it(tmp_path):
     store = Store(tmp_path)
     publish(store)
-    path = store.folder("embedding", "f1") / "vectors.npy"
+    path = store.folder("embedding/f1") / "vectors.npy"
     path.write_bytes(path.read_bytes()[:-1])
-    assert not store.has("embedding", "f1")
+    assert not store.has("embedding/f1")
     publish(store)
-    assert store.has("embedding", "f1")
+    assert store.has("embedding/f1")
 
 
 def test_a_flipped_bit_is_found_by_content(tmp_path):
     store = Store(tmp_path)
     publish(store)
-    path = store.folder("embedding", "f1") / "vectors.npy"
+    path = store.folder("embedding/f1") / "vectors.npy"
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     written_at = path.stat().st_mtime_ns
     path.write_bytes(content)
-    assert not store.has("embedding", "f1")
+    assert not store.has("embedding/f1")
     os.utime(path, ns=(written_at, written_at))  # as a failing disk would do it
-    assert store.has("embedding", "f1")
-    assert store.damaged_files("embedding", "f1") == ["vectors.npy"]
+    assert store.has("embedding/f1")
+    assert "embedding/f1/vectors.npy" in [mismatch.place for mismatch in check_artifacts(store, ["embedding/f1"])]
 
 
 def test_a_file_with_another_time_and_the_same_content_is_still_good(tmp_path):
     store = Store(tmp_path)
     publish(store)
-    os.utime(store.folder("embedding", "f1") / "vectors.npy")
-    assert store.has("embedding", "f1")
+    os.utime(store.folder("embedding/f1") / "vectors.npy")
+    assert store.has("embedding/f1")
 
 
 def test_an_artifact_committed_but_not_recorded_rolls_forward(tmp_path):
@@ -101,12 +101,12 @@ def test_a_file_is_hashed_once_until_it_changes(tmp_path, monkeypatch):
     path = tmp_path / "image.png"
     path.write_bytes(b"one")
     store = Store(tmp_path / "runs")
-    first = store.hash_file(path)
-    store.remember_hashes()
-    monkeypatch.setattr(mep.store, "sha256_of", lambda path: "hashed again")
-    assert Store(tmp_path / "runs").hash_file(path) == first
+    first = store.hashes.of(path)
+    store.hashes.save()
+    monkeypatch.setattr(mep.store.hashes, "sha256_of", lambda path: "hashed again")
+    assert Store(tmp_path / "runs").hashes.of(path) == first
     path.write_bytes(b"two!")
-    assert Store(tmp_path / "runs").hash_file(path) == "hashed again"
+    assert Store(tmp_path / "runs").hashes.of(path) == "hashed again"
 
 
 def test_a_failed_write_changes_nothing(tmp_path):

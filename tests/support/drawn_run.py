@@ -130,12 +130,13 @@ class Drawn:
         stage = maker_of(type(artifact))
         self.n_published += 1
         fingerprint = f"{self.n_published:032x}"
-        out = self.store.work_folder(stage.name, fingerprint) / "out"
+        out = self.store.work_folder(f"{stage.name}/{fingerprint}") / "out"
         out.mkdir(parents=True)
         artifact = type(artifact)(out) if hasattr(artifact, "folder") else artifact
         fill(out)
         artifact.save(out)
-        self.store.publish(stage, fingerprint, {"inputs": {}}, artifact, out, RUN)
+        ingredients = {"stage": stage.name, "version": stage.version, "inputs": {}}
+        self.store.publish(ingredients, fingerprint, artifact, out, {"made_by": RUN})
         artifact_id = f"{stage.name}/{fingerprint}"
         self.attempt(artifact_id, "done")
         use = {"run_id": RUN, "stage": stage.name, "artifact_id": artifact_id, "how": "made"}

@@ -14,11 +14,13 @@ def command(runs: Path, run_id: str | None, wait_s: float | None) -> None:
     """Go on with a run that was stopped; without RUN, the last one that did not finish."""
     from mep.recipe import load_recipe
     from mep.runner.run import resume as resume_run
+    from mep.store.row_types import RunRow
     from mep.store.runs import find_run, state_of
 
     store = open_store(runs)
     if run_id is None:
-        rows = store.db.query("SELECT * FROM runs WHERE state != 'done' ORDER BY started_at DESC, run_id DESC LIMIT 1")
+        last = "SELECT * FROM runs WHERE state != 'done' ORDER BY started_at DESC, run_id DESC LIMIT 1"
+        rows = store.db.select(RunRow, last)
         if not rows:
             raise UsageError("every run is done", hint="see them: mep ls")
         row = rows[0]

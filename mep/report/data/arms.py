@@ -12,6 +12,7 @@ from mep.recipe.model import repeat_of
 from mep.report.data.scores import Key, StoredScore
 from mep.stages import stages
 from mep.store import Store
+from mep.store.row_types import RunRow
 from mep.store.runs import find_run, state_of
 
 FieldValues = dict[str, dict[str, JsonValue]]
@@ -69,7 +70,9 @@ def read_arms(store: Store, run_ids: Sequence[str]) -> list[Arm]:
     """
     order = {run_id: position for position, run_id in enumerate(dict.fromkeys(run_ids))}
     marks = ", ".join("?" * len(order))
-    runs = {row["run_id"]: row for row in store.db.query(f"SELECT * FROM runs WHERE run_id IN ({marks})", *order)}
+    runs = {
+        row["run_id"]: row for row in store.db.select(RunRow, f"SELECT * FROM runs WHERE run_id IN ({marks})", *order)
+    }
     for run_id in order:
         if run_id not in runs:
             raise UsageError(f"there is no run '{run_id}' in {store.root}", hint="see them: mep ls")

@@ -85,9 +85,9 @@ class ArmOpener:
         def read(kind: type[Artifact], artifact_id: str) -> Artifact:
             stage = maker_of(kind)
             config = stage.view(getattr(experiment, stage.section))
-            return self.store.load(stage, artifact_id.split("/")[1], config)
+            return self.store.load(kind, artifact_id, config)
 
-        readable = {stage: name for stage, name in arm.used.items() if self.store.has(stage, name.split("/")[1])}
+        readable = {stage: name for stage, name in arm.used.items() if self.store.has(name)}
         artifacts: dict[type[Artifact], Artifact] = {}
         for kind in LOADED:
             stage = maker_of(kind).name

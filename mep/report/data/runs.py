@@ -14,6 +14,7 @@ from mep.report.data.artifacts import ArmOpener, ArtifactT, OpenArm
 from mep.report.data.stages import StageReport, read_stages
 from mep.store import Store
 from mep.store.database import Row
+from mep.store.row_types import RunRow
 from mep.store.runs import state_of
 
 
@@ -127,7 +128,7 @@ def gather(store: Store, run_ids: Sequence[str]) -> Report:
 
 
 def _run(store: Store, run_id: str, arms: list[Arm], open_arm: ArmOpener) -> RunReport:
-    row = store.db.query("SELECT * FROM runs WHERE run_id = ?", run_id)[0]
+    row = store.db.select(RunRow, "SELECT * FROM runs WHERE run_id = ?", run_id)[0]
     folder, state = store.run_folder(run_id), state_of(row, store)
     if not (folder / "recipe.lock.yaml").exists():
         raise UsageError(f"{folder} no longer holds the recipe of the run", hint="run the recipe again")

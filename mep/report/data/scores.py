@@ -99,7 +99,7 @@ class Halves:
         import numpy as np
 
         if score.artifact_id not in self.loaded:
-            path = self.store.folder(*score.artifact_id.split("/")) / "halves.npy"
+            path = self.store.folder(score.artifact_id) / "halves.npy"
             try:
                 self.loaded[score.artifact_id] = np.load(path, allow_pickle=False)
             except (OSError, ValueError):
