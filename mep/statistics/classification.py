@@ -1,14 +1,14 @@
 """How well predicted probabilities tell classes apart, and how certain that is.
 
-Every metric takes weights, float64 (s, n), and gives float64 (s,): a row of ones is the metric itself, a row of counts
-is one resample of the test images. Where there are more than two classes, each is held against the others in turn and
-the mean is taken (macro one-vs-rest).
+Every metric takes weights, float64 (s, n), and gives float64 (s,). A row of ones gives the metric itself; a row of
+counts gives it on one resample of the test images. With more than two classes, each is held against the others in turn
+and the mean is taken (macro one-vs-rest).
 
 A bootstrap is valid here, unlike for distances between sets of features (see `mep.evaluation.uncertainty`): the probe
-stays as it is, and the test images are only averaged over. Images of one slide or patient are drawn together.
+stays as it is, and a metric only averages over test images. Images of one slide or patient are drawn together.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,7 +37,7 @@ def auroc(probabilities: "Floats", labels: "Ints", weights: "Floats") -> "Floats
     weights         float64 (s, n)   nan comes out where a resample lacks a class
     """
     classes = [1] if probabilities.shape[1] == 2 else range(probabilities.shape[1])  # of two, both have the same area
-    return np.mean([_area(probabilities[:, c], labels == c, weights) for c in classes], axis=0)
+    return _macro(_area(probabilities[:, c], labels == c, weights) for c in classes)
 
 
 def auprc(probabilities: "Floats", labels: "Ints", weights: "Floats") -> "Floats":
@@ -46,13 +46,13 @@ def auprc(probabilities: "Floats", labels: "Ints", weights: "Floats") -> "Floats
     Source  precision at each threshold, weighted by the rise in recall, without interpolation (as scikit-learn)
     """
     classes = range(probabilities.shape[1])
-    return np.mean([_average_precision(probabilities[:, c], labels == c, weights) for c in classes], axis=0)
+    return _macro(_average_precision(probabilities[:, c], labels == c, weights) for c in classes)
 
 
 def balanced_accuracy(probabilities: "Floats", labels: "Ints", weights: "Floats") -> "Floats":
     """Mean over the classes of the share that is called right: float64 (s,), chance 1/k, higher is better."""
     right = probabilities.argmax(axis=1) == labels
-    return np.mean([_share(right & (labels == c), labels == c, weights) for c in range(probabilities.shape[1])], axis=0)
+    return _macro(_share(right & (labels == c), labels == c, weights) for c in range(probabilities.shape[1]))
 
 
 def sensitivity(probabilities: "Floats", labels: "Ints", weights: "Floats", cuts: "Floats") -> "Floats":
@@ -61,17 +61,13 @@ def sensitivity(probabilities: "Floats", labels: "Ints", weights: "Floats", cuts
     cuts    float64 (k,)    from `cuts_at`, on other images than these
     """
     above = probabilities > cuts
-    return np.mean(
-        [_share(above[:, c] & (labels == c), labels == c, weights) for c in range(probabilities.shape[1])], axis=0
-    )
+    return _macro(_share(above[:, c] & (labels == c), labels == c, weights) for c in range(probabilities.shape[1]))
 
 
 def specificity(probabilities: "Floats", labels: "Ints", weights: "Floats", cuts: "Floats") -> "Floats":
     """Share of the other classes not above the cut of a class, macro: float64 (s,), 0.95 if the cuts carry over."""
     below = probabilities <= cuts
-    return np.mean(
-        [_share(below[:, c] & (labels != c), labels != c, weights) for c in range(probabilities.shape[1])], axis=0
-    )
+    return _macro(_share(below[:, c] & (labels != c), labels != c, weights) for c in range(probabilities.shape[1]))
 
 
 def calibration_error(probabilities: "Floats", labels: "Ints", weights: "Floats") -> "Floats":
@@ -82,8 +78,8 @@ def calibration_error(probabilities: "Floats", labels: "Ints", weights: "Floats"
     confidence = probabilities.max(axis=1)
     surplus = (probabilities.argmax(axis=1) == labels) - confidence
     bins = np.clip(np.ceil(confidence * N_BINS).astype(np.int64) - 1, 0, N_BINS - 1)
-    gaps = [np.abs(weights[:, bins == one] @ surplus[bins == one]) for one in np.unique(bins)]
-    return np.sum(gaps, axis=0) / weights.sum(axis=1)
+    gaps = [np.abs(weights[:, bins == each] @ surplus[bins == each]) for each in np.unique(bins)]
+    return np.asarray(np.sum(gaps, axis=0) / weights.sum(axis=1))
 
 
 def cuts_at(probabilities: "Floats", labels: "Ints", level: float = SPECIFICITY) -> "Floats":
@@ -103,7 +99,7 @@ def influence(probabilities: "Floats", labels: "Ints") -> "Floats":
             (Sun & Xu 2014); the mean of one-vs-rest areas is linear in them
     """
     classes = [1] if probabilities.shape[1] == 2 else range(probabilities.shape[1])
-    return np.mean([_components(probabilities[:, c], labels == c) for c in classes], axis=0)
+    return _macro(_components(probabilities[:, c], labels == c) for c in classes)
 
 
 def delong_variance(influence: "Floats", labels: "Ints") -> float:
@@ -130,8 +126,8 @@ def resamples(groups: "Ints", labels: "Ints", n: int, seed: int) -> Iterator["Fl
     for start in range(0, n, CHUNK):
         size = min(CHUNK, n - start)
         drawn = np.zeros((size, len(counts)))
-        for one in np.unique(stratum):
-            members = np.flatnonzero(stratum == one)
+        for label in np.unique(stratum):
+            members = np.flatnonzero(stratum == label)
             picks = rng.integers(len(members), size=(size, len(members))) + np.arange(size)[:, None] * len(members)
             drawn[:, members] = np.bincount(picks.ravel(), minlength=size * len(members)).reshape(size, -1)
         yield drawn[:, number]
@@ -147,7 +143,7 @@ def logit_interval(area: float, se: float, z: float) -> tuple[float, float]:
 def score_interval(area: float, n_positive: float, n_negative: float, z: float) -> tuple[float, float]:
     """Interval of an area that also holds at 0 and 1, where the variance of DeLong is 0.
 
-    Source  Newcombe 2006, Statistics in Medicine 25:559, method 5: the areas whose distance from the one found is
+    Source  Newcombe 2006, Statistics in Medicine 25:559, method 5: the areas whose distance from the estimate is
             z standard errors, these after Hanley & McNeil 1982 with (n + m) / 2 for both sizes
     """
     from scipy.optimize import brentq
@@ -162,6 +158,10 @@ def score_interval(area: float, n_positive: float, n_negative: float, z: float) 
     low = brentq(excess, edge, min(area, 1 - edge)) if excess(edge) > 0 else 0.0
     high = brentq(excess, max(area, edge), 1 - edge) if excess(1 - edge) > 0 else 1.0
     return float(low), float(high)
+
+
+def _macro(of_classes: Iterable["Floats"]) -> "Floats":
+    return np.asarray(np.mean(list(of_classes), axis=0))
 
 
 def _area(scores: "Floats", positive: "NDArray[np.bool_]", weights: "Floats") -> "Floats":
@@ -179,10 +179,10 @@ def _average_precision(scores: "Floats", positive: "NDArray[np.bool_]", weights:
     order = np.argsort(-scores, kind="stable")
     starts = np.flatnonzero(np.r_[True, np.diff(scores[order]) < 0])
     weights, positive = weights[:, order], positive[order]
-    found = np.add.reduceat(weights * positive, starts, axis=1)
+    positives = np.add.reduceat(weights * positive, starts, axis=1)
     called = np.cumsum(np.add.reduceat(weights, starts, axis=1), axis=1)
-    precision = np.cumsum(found, axis=1) / np.maximum(called, 1e-300)  # nothing called: nothing found either
-    return _quotient((precision * found).sum(axis=1), found.sum(axis=1))
+    precision = np.cumsum(positives, axis=1) / np.maximum(called, 1e-300)  # nothing called: nothing found either
+    return _quotient((precision * positives).sum(axis=1), positives.sum(axis=1))
 
 
 def _components(scores: "Floats", positive: "NDArray[np.bool_]") -> "Floats":
@@ -193,7 +193,7 @@ def _components(scores: "Floats", positive: "NDArray[np.bool_]") -> "Floats":
     wins = np.empty(len(scores))  # share of the other side that an image is on the right side of
     wins[positive] = (among_all[positive] - rankdata(scores[positive])) / n_negative
     wins[~positive] = 1 - (among_all[~positive] - rankdata(scores[~positive])) / n_positive
-    return (wins - wins[positive].mean()) / np.where(positive, n_positive, n_negative)
+    return np.asarray((wins - wins[positive].mean()) / np.where(positive, n_positive, n_negative))
 
 
 def _share(counted: "NDArray[np.bool_]", among: "NDArray[np.bool_]", weights: "Floats") -> "Floats":
@@ -202,4 +202,4 @@ def _share(counted: "NDArray[np.bool_]", among: "NDArray[np.bool_]", weights: "F
 
 def _quotient(above: "Floats", below: "Floats") -> "Floats":
     """above / below, nan where there is nothing below."""
-    return np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)
+    return np.asarray(np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0))

@@ -18,7 +18,7 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Proportion:
-    """A proportion with its 95 % interval; None where there is nothing to say.
+    """A proportion with its 95 % interval; None if nothing can be said.
 
     n           what it is a proportion of: images of one reader, or readings of several
     """
@@ -72,8 +72,8 @@ def over_readers(right: NDArray[np.bool_]) -> Proportion:
         return Proportion(None, None, None, 0, "")
     value = float(right.mean())
     if n_readers == 1 or value in (0.0, 1.0) or n_images == 1:
-        one = clopper_pearson(round(value * n_images), n_images)
-        return Proportion(value, one.low, one.high, right.size, one.method)
+        exact = clopper_pearson(round(value * n_images), n_images)
+        return Proportion(value, exact.low, exact.high, right.size, exact.method)
     of_reader, of_image = right.mean(1), right.mean(0)
     rest = right - of_reader[:, None] - of_image + value
     readers = n_images * ((of_reader - value) ** 2).sum() / (n_readers - 1)
@@ -86,7 +86,7 @@ def over_readers(right: NDArray[np.bool_]) -> Proportion:
 
 
 def fleiss_kappa(counts: NDArray[np.int64]) -> float | None:
-    """Agreement of readers beyond chance: 1 is perfect, 0 is chance; None where all gave one and the same answer.
+    """Agreement of readers beyond chance: 1 is perfect, 0 is chance; None if all gave the same answer.
 
     counts  int64 (images, categories)   how many readers chose a category, the same number of readers for each image
 
@@ -105,8 +105,8 @@ def agreement(counts: NDArray[np.int64]) -> Proportion:
     if value is None:
         return Proportion(None, None, None, n, "")
     without = [fleiss_kappa(np.delete(counts, row, axis=0)) for row in range(n)] if n > 2 else [None]
-    if any(one is None for one in without):
+    if None in without:
         return Proportion(value, None, None, n, "")
-    known = np.array(without, dtype=np.float64)
-    se = math.sqrt((n - 1) / n * float(((known - known.mean()) ** 2).sum()))
+    kappas = np.array(without, dtype=np.float64)
+    se = math.sqrt((n - 1) / n * float(((kappas - kappas.mean()) ** 2).sum()))
     return Proportion(value, max(value - Z_95 * se, -1.0), min(value + Z_95 * se, 1.0), n, "jackknife over images")

@@ -129,6 +129,8 @@ class Store:
         """
         stage = ingredients["stage"]
         target = self.folder(f"{stage}/{fingerprint}")
+        for leftover in out.rglob(".*.tmp"):  # of a file that was half written when a process was killed
+            leftover.unlink()
         content: Manifest = {
             "stage": stage,
             "fingerprint": fingerprint,

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from mep.statistics.pairwise import compare, nearest_rows, smallest
+from mep.statistics.feature_set import Arithmetic
+from mep.statistics.neighbours import nearest_rows, smallest
+from mep.statistics.pairwise import compare
 
 
 def sets(n=150, m=130, d=40, seed=0):
@@ -25,7 +27,7 @@ def by_hand(real, fake, k):
 @pytest.mark.parametrize("block", [7, 64, 2048])
 def test_every_decision_is_the_one_that_the_whole_table_gives(dtype, block):
     real, fake = sets()
-    found = compare(real, fake, ks=(3, 5), dtype=dtype, block=block)
+    found = compare(real, fake, ks=(3, 5), arithmetic=Arithmetic(dtype, block))
     for k in (3, 5):
         radii, balls, covered, recalled, nearest = by_hand(real, fake, k)
         assert found.radii_real[k] == pytest.approx(radii[0], rel=1e-12)
@@ -48,7 +50,10 @@ def test_scale_and_offset_change_no_decision(scale, offset):
 
 def test_float32_leaves_seven_digits_of_the_kernel():
     real, fake = sets(d=512)
-    rough, fine = compare(real + 0.5, fake + 0.5).kernel, compare(real + 0.5, fake + 0.5, dtype="float64").kernel
+    rough, fine = (
+        compare(real + 0.5, fake + 0.5).kernel,
+        compare(real + 0.5, fake + 0.5, arithmetic=Arithmetic("float64")).kernel,
+    )
     table = ((real + 0.5) @ (fake + 0.5).T / 512 + 1) ** 3
     assert fine.across_of_real == pytest.approx(table.sum(1), rel=1e-12)
     assert rough.across_of_real == pytest.approx(table.sum(1), rel=1e-6)
@@ -58,11 +63,11 @@ def test_float32_leaves_seven_digits_of_the_kernel():
 def test_the_nearest_rows_are_found_and_a_row_can_be_left_out():
     real, fake = sets()
     table = ((fake[:, None] - real[None]) ** 2).sum(2)
-    rows, squared = nearest_rows(fake, real, 4, block=32)
+    rows, squared = nearest_rows(fake, real, 4, arithmetic=Arithmetic(block=32))
     assert np.array_equal(rows[:, 0], table.argmin(1))
     assert squared[:, 0] == pytest.approx(table.min(1), rel=1e-12)
     assert squared[:, 3] == pytest.approx(np.sort(table, 1)[:, 3], rel=1e-12)
-    others = nearest_rows(real, real, 1, skip=np.arange(len(real)), block=32)
+    others = nearest_rows(real, real, 1, skip=np.arange(len(real)), arithmetic=Arithmetic(block=32))
     assert others[1][:, 0] == pytest.approx(by_hand(real, fake, 1)[0][0], rel=1e-12)
     assert nearest_rows(real, real, 1)[1].max() == 0
 
@@ -70,7 +75,7 @@ def test_the_nearest_rows_are_found_and_a_row_can_be_left_out():
 def test_many_copies_of_one_image_are_all_at_distance_zero():
     real, fake = sets(d=300)
     real[20:60], fake[:50] = real[20], real[20]
-    found = compare(real.astype(np.float32), fake.astype(np.float32), block=32)
+    found = compare(real.astype(np.float32), fake.astype(np.float32), arithmetic=Arithmetic(block=32))
     assert (found.radii_real[3][20:60] == 0).all()
     assert (found.hits[3].balls[:50] >= 40).all()
     assert found.hits[3].covered[20:60].all()

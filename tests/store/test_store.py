@@ -43,6 +43,17 @@ def test_what_is_published_is_loaded_and_recorded(tmp_path):
     assert not store.work_folder("embedding/f1").exists()
 
 
+def test_a_file_that_a_kill_left_half_written_is_not_published(tmp_path):
+    store = Store(tmp_path)
+    out = store.work_folder("embedding/f1") / "out"
+    out.mkdir(parents=True)
+    (out / ".ids.json.123.tmp").write_text("hal")
+    vectors().save(out)
+    store.publish(INGREDIENTS, "f1", vectors(), out, {"made_by": "run-1"})
+    assert store.has("embedding/f1")
+    assert not list(store.folder("embedding/f1").rglob("*.tmp"))
+
+
 def test_the_first_committer_wins(tmp_path):
     store = Store(tmp_path)
     publish(store)

@@ -11,7 +11,8 @@ import numpy as np
 from mep.artifacts.score_row import Missing, Reason
 from mep.errors import DataError
 from mep.registry import Method
-from mep.statistics.pairwise import Pairs, compare
+from mep.statistics.feature_set import Arithmetic
+from mep.statistics.pairwise import PairwiseResult, compare
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -123,11 +124,11 @@ class PairScore(Score):
         """The k of every neighbourhood that it reads."""
         return ()
 
-    def read(self, pairs: Pairs) -> dict[str, float]:
+    def read(self, pairs: PairwiseResult) -> dict[str, float]:
         """Metric -> value."""
         raise NotImplementedError
 
-    def errors(self, pairs: Pairs) -> dict[str, float]:
+    def errors(self, pairs: PairwiseResult) -> dict[str, float]:
         """Metric -> standard error, where it has a closed form."""
         return {}
 
@@ -162,7 +163,8 @@ def measure_all(
     missing = [_missing(score, real, fake) for score in scores]
     able = [score for score, why in zip(scores, missing, strict=True) if isinstance(score, PairScore) and not why]
     ks = sorted({k for score in able for k in score.neighbourhoods()})
-    pairs = compare(real, fake, ks=ks, kernel=any(score.kernel for score in able), device=device) if able else None
+    kernel, arithmetic = any(score.kernel for score in able), Arithmetic(device=device)
+    pairs = compare(real, fake, ks=ks, kernel=kernel, arithmetic=arithmetic) if able else None
     return [
         Measured({}, missing=why) if why else _measured(score, real, fake, pairs)
         for score, why in zip(scores, missing, strict=True)
@@ -177,7 +179,9 @@ def _missing(score: Score, real: NDArray[np.floating], fake: NDArray[np.floating
     return None
 
 
-def _measured(score: Score, real: NDArray[np.floating], fake: NDArray[np.floating], pairs: Pairs | None) -> Measured:
+def _measured(
+    score: Score, real: NDArray[np.floating], fake: NDArray[np.floating], pairs: PairwiseResult | None
+) -> Measured:
     if isinstance(score, PairScore) and pairs is not None:
         return Measured(score.read(pairs), score.errors(pairs))
     try:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from mep.errors import DataError
 from mep.methods.scores import Score, check_sets
-from mep.statistics.pairwise import blocks
+from mep.statistics.feature_set import blocks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

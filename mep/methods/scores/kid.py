@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from mep.methods.scores import PairScore, check_sets
-from mep.statistics.pairwise import KernelSums, Pairs, compare
+from mep.statistics.feature_set import Arithmetic
+from mep.statistics.pairwise import KernelSums, PairwiseResult, compare
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,11 +30,11 @@ class Kid(PairScore):
         """3: with one image left out, a set of 2 has no pair, and so no error."""
         return 3
 
-    def read(self, pairs: Pairs) -> dict[str, float]:
+    def read(self, pairs: PairwiseResult) -> dict[str, float]:
         assert pairs.kernel is not None
         return {"kid": distance_of(pairs.kernel)}
 
-    def errors(self, pairs: Pairs) -> dict[str, float]:
+    def errors(self, pairs: PairwiseResult) -> dict[str, float]:
         assert pairs.kernel is not None
         return {"kid": error_of(pairs.kernel)}
 
@@ -75,7 +76,7 @@ def kernel_distance_error(real: NDArray[np.floating], fake: NDArray[np.floating]
 
 
 def _sums(real: NDArray[np.floating], fake: NDArray[np.floating], minimum: int) -> KernelSums:
-    sums = compare(*check_sets(real, fake, minimum), ks=(), dtype="float64").kernel
+    sums = compare(*check_sets(real, fake, minimum), ks=(), arithmetic=Arithmetic("float64")).kernel
     assert sums is not None
     return sums
 

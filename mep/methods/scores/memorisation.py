@@ -8,7 +8,8 @@ import numpy as np
 
 from mep.errors import DataError
 from mep.methods.scores import Score, check_finite
-from mep.statistics.pairwise import nearest_rows
+from mep.statistics.feature_set import Arithmetic
+from mep.statistics.neighbours import nearest_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -92,10 +93,11 @@ def neighbourhood(
     images: NDArray[np.floating], train: NDArray[np.floating], *, device: str = "cpu"
 ) -> NDArray[np.float64]:
     """Columns FIRST to NEAREST of every image, float64 (n, 4)."""
-    rows, squared = nearest_rows(images, train, 2, device=device)
+    rows, squared = nearest_rows(images, train, 2, arithmetic=Arithmetic(device=device))
     nearest = rows[:, 0]
     distinct, place = np.unique(nearest, return_inverse=True)
-    of_nearest = nearest_rows(train[distinct], train, 1, skip=distinct, device=device)[1][place, 0]
+    arithmetic = Arithmetic(device=device)
+    of_nearest = nearest_rows(train[distinct], train, 1, skip=distinct, arithmetic=arithmetic)[1][place, 0]
     return np.column_stack([np.sqrt(squared), np.sqrt(of_nearest), nearest])
 
 

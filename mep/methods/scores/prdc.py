@@ -12,7 +12,9 @@ from pydantic import Field
 
 from mep.errors import DataError
 from mep.methods.scores import PairScore, check_sets
-from mep.statistics.pairwise import BLOCK, Dtype, Pairs, blocks, compare, nearest_rows
+from mep.statistics.feature_set import BLOCK, Arithmetic, Dtype, blocks
+from mep.statistics.neighbours import nearest_rows
+from mep.statistics.pairwise import PairwiseResult, compare
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,7 +49,7 @@ class Prdc(PairScore):
     def neighbourhoods(self) -> tuple[int, ...]:
         return (self.k_pr, self.k_dc)
 
-    def read(self, pairs: Pairs) -> dict[str, float]:
+    def read(self, pairs: PairwiseResult) -> dict[str, float]:
         return shares(pairs, self.k_pr, self.k_dc)
 
     def null(self, real: Any, fake: Any, train: Any, *, seed: int) -> dict[str, float]:
@@ -86,11 +88,11 @@ def prdc(
     Source  Kynkäänniemi et al. 2019, arXiv:1904.06991; Naeem et al. 2020, arXiv:2002.09797
     """
     check_sets(real, fake, max(k_pr, k_dc) + 1)
-    pairs = compare(real, fake, ks=(k_pr, k_dc), strict=strict, kernel=False, dtype=dtype, block=block)
+    pairs = compare(real, fake, ks=(k_pr, k_dc), strict=strict, kernel=False, arithmetic=Arithmetic(dtype, block))
     return shares(pairs, k_pr, k_dc)
 
 
-def shares(pairs: Pairs, k_pr: int, k_dc: int) -> dict[str, float]:
+def shares(pairs: PairwiseResult, k_pr: int, k_dc: int) -> dict[str, float]:
     """Precision, recall, density and coverage from a pass over all pairs."""
     near, wide = pairs.hits[k_pr], pairs.hits[k_dc]
     return {
@@ -121,7 +123,7 @@ def realism(real: NDArray[np.floating], fake: NDArray[np.floating], *, k: int = 
     Source  Kynkäänniemi et al. 2019, arXiv:1904.06991, their realism score
     """
     real, fake = (rows.astype(np.float64) for rows in check_sets(real, fake, k + 1))
-    radii = nearest_rows(real, real, k, skip=np.arange(len(real)), dtype="float64")[1][:, -1]
+    radii = nearest_rows(real, real, k, skip=np.arange(len(real)), arithmetic=Arithmetic("float64"))[1][:, -1]
     kept = np.flatnonzero(radii <= np.median(radii))
     centre = real.mean(axis=0)
     inner, outer = real[kept] - centre, fake - centre
