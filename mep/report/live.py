@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from mep.report.text import plain, rounded, seconds
-from mep.runner.status import status_of
+from mep.runner.status import StageStatus, status_of
 from mep.store import Store
 from mep.store.database import Row
+from mep.store.row_types import RunRow
 from mep.store.runs import find_run
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Snapshot:
     state: str
     error: str
     elapsed_s: float
-    stages: list[Row]
+    stages: list[StageStatus]
     now: list[Now]
     memory_mb: float | None
 
@@ -155,7 +156,7 @@ def _loss(line: str) -> float | None:
     return float(loss) if isinstance(loss, int | float) else None
 
 
-def _memory_mb(row: Row) -> float | None:
+def _memory_mb(row: RunRow) -> float | None:
     """Resident memory of the run's process and its workers, where it is on this machine."""
     import psutil
 
@@ -194,7 +195,7 @@ def as_lines(snapshot: Snapshot) -> list[str]:
     return lines
 
 
-def _stage_lines(row: Row, now: Now | None) -> list[str]:
+def _stage_lines(row: StageStatus, now: Now | None) -> list[str]:
     arms = f"[{', '.join(plain(arm) for arm in row['arms'])}]" if row["arms"] else ""
     time = _progress_text(now) if now else seconds(row["wall_s"]) if row.get("wall_s") else ""
     line = f"  {SIGNS.get(row['state'], '?')} {row['stage']:<11} {arms:<24} {time}".rstrip()
