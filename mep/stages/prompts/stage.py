@@ -1,8 +1,6 @@
 """Prompts: a caption for every image of the training set, built from its record."""
 
 import itertools
-from collections.abc import Iterable
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +13,6 @@ from mep.errors import DataError
 from mep.machine.work import Work
 from mep.stage import stage
 from mep.stages.prompts.template import COLUMN_FORMATS, FORMATS, Record, Writer, slots
-
-Column: TypeAlias = tuple[NDArray[np.int64], list[str]]
-"""A number for each image, and the text of each number."""
 
 
 class PromptsConfig(Config):
@@ -35,18 +30,12 @@ class PromptsConfig(Config):
     cluster_names: dict[int, str] = Field(default_factory=dict)
     """What {cluster:name} says for a cluster. The numbers hold for one clustering; clustering.ids_from keeps them."""
 
-    @field_validator("template")
+    @field_validator("template", "variants")
     @classmethod
-    def _fillable(cls, template: str) -> str:
-        _check(template)
-        return template
-
-    @field_validator("variants")
-    @classmethod
-    def _all_fillable(cls, variants: tuple[str, ...]) -> tuple[str, ...]:
-        for template in variants:
+    def _fillable(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        for template in (value,) if isinstance(value, str) else value:
             _check(template)
-        return variants
+        return value
 
     @property
     def templates(self) -> tuple[str, ...]:
@@ -89,15 +78,14 @@ def prompts(
     records, record_of = _records(config.names, images, images.rows(ids), clusters)
     counts = np.bincount(record_of[: len(training_set.ids)], minlength=len(records))
     writer = Writer(config.templates, config.label_names, config.cluster_names)
-    shown = {place: _prompt(writer, records[place], int(counts[place])) for place in np.flatnonzero(counts).tolist()}
-    unseen = [] if config.names - FORMATS.keys() else _unseen(list(shown.values()), writer)
-    check([*shown.values(), *unseen], base)
-    order = sorted(shown, key=lambda place: _sort_key(shown[place]))
-    number_of = {place: number for number, place in enumerate(order)}
-    of_image = {
-        image_id: number_of[place] for image_id, place in zip(ids, record_of.tolist(), strict=True) if place in shown
-    }
-    return Prompts([shown[place] for place in order], of_image, unseen)
+    order = sorted(np.flatnonzero(counts).tolist(), key=lambda place: records[place].sort_key)
+    shown = [_prompt(writer, records[place], int(counts[place])) for place in order]
+    unseen = [] if config.names - FORMATS.keys() else _unseen(shown, writer)
+    check([*shown, *unseen], base)
+    number_of = np.full(len(records), -1)  # a record of validation images alone has no prompt
+    number_of[order] = np.arange(len(order))
+    numbers = zip(ids, number_of[record_of].tolist(), strict=True)
+    return Prompts(shown, {image_id: number for image_id, number in numbers if number >= 0}, unseen)
 
 
 def _records(
@@ -109,35 +97,32 @@ def _records(
 
     DataError   the dataset has no labels or no such column, or an image has nothing in it
     """
-    parts = {"label": _label_numbers(images, rows)} if "label" in names else {}
-    parts |= {"cluster": clusters} if "cluster" in names else {}
-    columns = {name: _column(images, name, rows) for name in sorted(names - FORMATS.keys())}
-    parts |= {name: numbers for name, (numbers, _) in columns.items()}
-    keys = _combined(parts.values(), len(rows))
-    _, first, record_of = np.unique(keys, return_index=True, return_inverse=True)
-    records = [
-        Record(
-            images.label_of(int(rows[place])) if "label" in parts else None,
-            int(clusters[place]) if "cluster" in parts else None,
-            {name: texts[numbers[place]] for name, (numbers, texts) in columns.items()},
-        )
-        for place in first.tolist()
-    ]
-    return records, record_of
-
-
-def _label_numbers(images: Images, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    if not images.label_names:
+    if "label" in names and not images.label_names:
         raise DataError(
             "the template names {label}, but the dataset has no labels",
             hint="name the label column in dataset.label, or take {label} out",
             field="prompts.template",
         )
-    return images.labels[rows]
+    columns = {name: _column(images, name, rows) for name in sorted(names - FORMATS.keys())}
+    parts = {"label": images.labels[rows], "cluster": clusters}
+    parts |= {name: numbers for name, (numbers, _) in columns.items()}
+    keys = _combined([numbers for name, numbers in parts.items() if name in names], len(rows))
+    image_of = np.full(int(keys.max(initial=-1)) + 1, -1)  # np.unique sorts, and takes three times as long
+    image_of[keys] = np.arange(len(keys))
+    record_of = (np.cumsum(image_of >= 0) - 1)[keys]
+    records = [
+        Record(
+            images.label_of(int(rows[image])) if "label" in names else None,
+            int(clusters[image]) if "cluster" in names else None,
+            {name: texts[numbers[image]] for name, (numbers, texts) in columns.items()},
+        )
+        for image in image_of[image_of >= 0].tolist()
+    ]
+    return records, record_of
 
 
-def _combined(parts: Iterable[NDArray[np.int64]], n: int) -> NDArray[np.int64]:
-    """int64 (n,), equal for images that are equal in all parts."""
+def _combined(parts: list[NDArray[np.int64]], n: int) -> NDArray[np.int64]:
+    """int64 (n,), equal for images that are equal in all parts; small numbers from 0."""
     keys = np.zeros(n, dtype=np.int64)
     for numbers in parts:
         keys = keys * (int(numbers.max(initial=-1)) + 2) + numbers + 1
@@ -146,8 +131,8 @@ def _combined(parts: Iterable[NDArray[np.int64]], n: int) -> NDArray[np.int64]:
     return keys
 
 
-def _column(images: Images, name: str, rows: NDArray[np.int64]) -> Column:
-    """The values of a metadata column as text.
+def _column(images: Images, name: str, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], list[str]]:
+    """For each image the number of its value in a metadata column, and the text of each number.
 
     DataError   there is no such column, or an image has nothing in it
     """
@@ -181,10 +166,6 @@ def _unseen(shown: list[Prompt], writer: Writer) -> list[Prompt]:
     clusters = sorted({cluster for _, cluster in pairs if cluster is not None})
     missing = [pair for pair in itertools.product(labels, clusters) if pair not in pairs]
     return [_prompt(writer, Record(label, cluster), 0) for label, cluster in missing]
-
-
-def _sort_key(prompt: Prompt) -> tuple[str, int, list[tuple[str, str]]]:
-    return prompt.label or "", -1 if prompt.cluster is None else prompt.cluster, sorted(prompt.columns.items())
 
 
 def check(prompts: list[Prompt], base: BaseModel) -> None:

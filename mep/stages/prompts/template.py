@@ -5,11 +5,8 @@ import re
 import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from mep.errors import DataError
-
-ValueT = TypeVar("ValueT", str, int)
 
 FORMATS = {"label": ("", "lower", "title", "name"), "cluster": ("", "words", "letter", "name", "number")}
 """The slots of a template and the formats of each; without a format the value stands as it is."""
@@ -42,6 +39,10 @@ class Record:
         parts += [f"{_slug(name)}-{_slug(value)}" for name, value in sorted(self.columns.items())]
         return "_".join(parts) or "all"
 
+    @property
+    def sort_key(self) -> tuple[str, int, list[tuple[str, str]]]:
+        return self.label or "", -1 if self.cluster is None else self.cluster, sorted(self.columns.items())
+
 
 @dataclass(frozen=True)
 class Writer:
@@ -59,49 +60,43 @@ class Writer:
         return [self._fill(template, record) for template in self.templates]
 
     def _fill(self, template: str, record: Record) -> str:
-        text = ""
-        for literal, slot, form, _ in string.Formatter().parse(template):
-            text += literal if slot is None else literal + self._value(slot, form or "", record)
-        return text
-
-    def _value(self, slot: str, form: str, record: Record) -> str:
-        if slot == "cluster":
-            return self._cluster(form, record.cluster)
-        if slot != "label":
-            return _cased(form, record.columns[slot])
-        return (
-            _given_name("label", self.label_names, record.label) if form == "name" else _cased(form, str(record.label))
+        return "".join(
+            literal if slot is None else literal + self._value(slot, form or "", record)
+            for literal, slot, form, _ in string.Formatter().parse(template)
         )
 
-    def _cluster(self, form: str, cluster: int | None) -> str:
+    def _value(self, slot: str, form: str, record: Record) -> str:
         if form == "name":
-            return _given_name("cluster", self.cluster_names, cluster)
-        if form == "" or cluster is None:
-            return str(cluster)
-        if form == "number":
-            return str(cluster + 1)
-        return _letters(cluster) if form == "letter" else _words(cluster)
+            return self._given_name(slot, record)
+        if slot == "cluster":
+            return _counted(form, record.cluster)
+        text = str(record.label) if slot == "label" else record.columns[slot]
+        return {"": text, "lower": text.lower(), "title": text.capitalize()}[form]
+
+    def _given_name(self, slot: str, record: Record) -> str:
+        """The name that the recipe gives the record's label or cluster."""
+        names: Mapping[object, str] = dict(self.label_names if slot == "label" else self.cluster_names)
+        value = record.label if slot == "label" else record.cluster
+        if value in names:
+            return names[value]
+        raise DataError(
+            f"the template names {{{slot}:name}}, but prompts.{slot}_names has none for {slot} {value}",
+            hint=f"add it there; {slot}s with a name: {', '.join(map(str, names)) or 'none'}",
+            field="prompts.template",
+        )
 
 
-def _given_name(slot: str, names: Mapping[ValueT, str], value: ValueT | None) -> str:
-    """The name that the recipe gives a label or a cluster."""
-    if value is not None and value in names:
-        return names[value]
-    raise DataError(
-        f"the template names {{{slot}:name}}, but prompts.{slot}_names has none for {slot} {value}",
-        hint=f"add it there; {slot}s with a name: {', '.join(map(str, names)) or 'none'}",
-        field="prompts.template",
-    )
-
-
-def _cased(form: str, text: str) -> str:
-    return {"": text, "lower": text.lower(), "title": text.capitalize()}[form]
-
-
-def _words(number: int) -> str:
+def _counted(form: str, cluster: int | None) -> str:
+    """A cluster's number as a template asks for it."""
+    if form == "" or cluster is None:
+        return str(cluster)
+    if form == "number":
+        return str(cluster + 1)
+    if form == "letter":
+        return _letters(cluster)
     from num2words import num2words
 
-    return str(num2words(number))
+    return str(num2words(cluster))
 
 
 def _letters(number: int) -> str:
