@@ -9,7 +9,6 @@ import numpy as np
 
 from mep.artifacts.score_row import Estimate, Missing, Null, Reason
 from mep.errors import DataError
-from mep.evaluation.jackknife import EvaluationSettings
 from mep.evaluation.measurement import (
     Measurement,
     Scored,
@@ -20,6 +19,7 @@ from mep.evaluation.measurement import (
     null_of,
 )
 from mep.evaluation.space import EqualSizeSets, Space
+from mep.evaluation.uncertainty import EvaluationSettings
 from mep.methods.scores import Score, missing_of
 
 

@@ -13,11 +13,9 @@ from mep.evaluation.evaluate import evaluate
 from mep.evaluation.features import protocol_of
 from mep.evaluation.folder import FeatureCache, Folder, common_resolution
 from mep.evaluation.groups import GroupKeys, evaluate_groups
-from mep.evaluation.jackknife import EvaluationSettings
 from mep.evaluation.measurement import Scored
-from mep.evaluation.protocol import unlike
 from mep.evaluation.space import Space, drawn
-from mep.evaluation.uncertainty import Difference, difference, holm
+from mep.evaluation.uncertainty import Difference, EvaluationSettings, difference, holm, unlike
 from mep.methods.extractors import Extractor
 from mep.methods.scores import Score
 from mep.methods.scores.kid import permutation_p

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mep.artifacts.score_row import Counts, Missing, Null, Reason
-from mep.evaluation.jackknife import EvaluationSettings
 from mep.evaluation.measurement import (
     Comparison,
     Measurement,
@@ -25,6 +24,7 @@ from mep.evaluation.measurement import (
     null_of,
 )
 from mep.evaluation.space import Space, drawn, n_groups
+from mep.evaluation.uncertainty import EvaluationSettings
 from mep.methods.scores import Score
 
 if TYPE_CHECKING:

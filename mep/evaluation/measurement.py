@@ -10,7 +10,7 @@ import numpy as np
 
 import mep
 from mep.artifacts.score_row import Counts, Estimate, Missing, Null, Reason, ScoreProtocol, ScoreRow
-from mep.evaluation.jackknife import EvaluationSettings, jackknife
+from mep.evaluation.uncertainty import EvaluationSettings, jackknife
 from mep.methods.scores import Measured, Score, measure_all
 from mep.statistics.intervals import Z_95, standard_error
 

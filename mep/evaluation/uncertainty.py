@@ -1,28 +1,80 @@
-"""Whether two arms differ: intervals and tests of the difference of their scores.
+"""How certain a score is, whether two scores may be compared, and whether two arms differ.
 
-The errors of scores come from the delete-half jackknife, as `mep.evaluation.jackknife` explains. The intervals of a
-single run say that two sets of images differ, not that two ways of training do. That takes several trainings an arm,
-`seeds: n` in a recipe, and `paired_by_seed`. Where many metrics are tested, `holm` keeps the chance of one false alarm
-among them at the level of one test.
+The error of a score comes from the delete-half jackknife: it is measured again on random halves of both sets, drawn
+without replacement. For a mean of n values the spread of such halves is exactly the standard error of the whole. In
+simulations (d = 128, n of 300 and 1000) it was within 3 % of the true one for Fréchet distances, and between 13 % below
+and 31 % above it for neighbour shares.
+
+A bootstrap is not an alternative here. It draws with replacement, so that 37 % of the images are missing and others
+come twice: a covariance loses rank, and the nearest neighbour of a doubled image is its own copy at distance 0. That
+shifts the scores themselves, by far more than they vary: in simulations a Fréchet distance of 10.5 became 19.1 on
+average, with a percentile interval from 18.1 to 20.2, and a coverage of 0.85 became 0.60. Halves hold no image twice.
+
+Halves are smaller sets, and on smaller sets Fréchet distances are larger. So only the spread of the halves is used:
+an interval is centred at the value of the whole set, and it speaks of the score at this n. For the same reason two
+arms are compared through the differences of their halves, on the same real halves: what real images happen to be in
+a half, and what its size adds, is then the same for both and cancels.
+
+Images of one slide or patient are not independent, so where the groups are known a half is made of whole groups.
+
+The intervals of a single run say that two sets of images differ, not that two ways of training do. That takes several
+trainings an arm, `seeds: n` in a recipe, and `paired_by_seed`. Where many metrics are tested, `holm` keeps the chance
+of one false alarm among them at the level of one test.
 """
-
-from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
+from mep.artifacts.score_row import JsonObject
+from mep.config import canonical_json
 from mep.errors import DataError
+from mep.methods.scores import Rows, Score, measure_all
 from mep.statistics.intervals import Z_95, standard_error
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+N_HALVES = 40
+"""Random halves of the delete-half jackknife."""
+REAL, FAKE = 0, 1
+"""Streams of the generator: sets of equal length must not be cut the same way."""
 FEWEST_SEEDS = 3
 """Trainings an arm below which nothing is said about the method: two leave an interval 12.7 errors wide."""
+COMPARED = {
+    "reference": "the reference set",
+    "digest": "the weights of the extractor",
+    "layer": "the layer of the extractor",
+    "d": "the width of the features",
+    "preprocessing": "the preprocessing",
+    "eval_resolution": "the resolution",
+    "resize": "the way of resizing",
+    "image_format": "the image files",
+    "dtype": "the arithmetic",
+    "n_real": "the number of real images",
+    "n_fake": "the number of generated images",
+    "k": "the number of neighbours",
+    "kernel": "the kernel",
+    "settings": "the settings of the score",
+    "seed": "the seed of subsets and halves",
+}
+"""What two rows must share to stand in one column, and its name in "they differ in ...".
+
+Sampler, guidance, steps and training are what an experiment varies: they are recorded and not compared."""
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """How every number is measured.
+
+    seed        of draws and halves
+    n_halves    0 leaves the uncertainty out
+    device      where distances of all pairs are computed
+    """
+
+    seed: int
+    n_halves: int = N_HALVES
+    device: str = "cpu"
 
 
 @dataclass(frozen=True)
@@ -33,7 +85,7 @@ class Difference:
     se: float
     low: float
     high: float
-    p: float = math.nan
+    p: float
 
 
 @dataclass(frozen=True)
@@ -55,6 +107,53 @@ class SeedDifference:
     values: dict[int, float]
     supported: bool
     sentence: str
+
+
+def jackknife(
+    scores: Sequence[Score],
+    real: Rows,
+    fake: Rows,
+    settings: EvaluationSettings,
+    groups: NDArray[np.int64] | None = None,
+) -> list[dict[str, NDArray[np.float64]]]:
+    """The scores on random halves of both sets: metric -> float64 (n_halves,), in the order of the scores.
+
+    real    float (n, d)    its halves depend on the seed and n only, so all arms share them
+    fake    float (m, d)    its halves depend on the seed and m only, so arms that draw their images from the same
+                            noise, row by row, stay paired
+    groups  int64 (n,)      slide or patient of every real row; a half is then made of whole groups
+
+    A metric for which some half is too small is absent. All scores share one pass over the pairs of a half.
+    """
+    halves = []
+    for index in range(settings.n_halves):
+        real_half = real[half(len(real), index, settings.seed, REAL, groups)]
+        fake_half = fake[half(len(fake), index, settings.seed, FAKE)]
+        halves.append(measure_all(scores, real_half, fake_half, device=settings.device))
+    return [
+        {
+            metric: np.array([measured.values[metric] for measured in of_score])
+            for metric in score.better
+            if all(metric in measured.values for measured in of_score)
+        }
+        for score, of_score in zip(scores, zip(*halves, strict=True), strict=True)
+    ]
+
+
+def half(n_rows: int, index: int, seed: int, stream: int, groups: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+    """Sorted rows of a random half, each at most once: n_rows // 2 of them, or those of half of the groups."""
+    names = None if groups is None else np.unique(groups)
+    if groups is not None and names is not None and len(names) < n_rows:
+        return np.flatnonzero(np.isin(groups, names[half(len(names), index, seed, stream)]))
+    rng = np.random.default_rng([seed, stream, n_rows, index])
+    return np.sort(rng.permutation(n_rows)[: n_rows // 2])
+
+
+def unlike(row_a: JsonObject, row_b: JsonObject) -> list[str]:
+    """What keeps two numbers from being compared, in words; empty where nothing does. What neither row has is alike."""
+    return [
+        words for name, words in COMPARED.items() if canonical_json(row_a.get(name)) != canonical_json(row_b.get(name))
+    ]
 
 
 def difference(

@@ -14,7 +14,7 @@ from mep.artifacts.score_row import Counts, JsonObject, Missing, Reason, ScorePr
 from mep.evaluation.evaluate import evaluate
 from mep.evaluation.features import features_of, file_formats
 from mep.evaluation.groups import GroupKeys, evaluate_groups
-from mep.evaluation.jackknife import N_HALVES, EvaluationSettings
+from mep.evaluation.uncertainty import N_HALVES, EvaluationSettings
 from mep.evaluation.measurement import Comparison, Scored, measure, null_of
 from mep.evaluation.space import Space, drawn
 from mep.imaging.pixels import square
@@ -174,8 +174,8 @@ def _closest(
     if space.train is None or len(space.train) < 3 or not any(score.needs_train for score in config.scores):
         return []  # the rows of such a score say why
     return [
-        {"file_name": listed[pair.pop("image")]["file_name"], "train": train_ids[pair.pop("train")]} | pair
-        for pair in closest_pairs(neighbourhood(space.fakes["samples"], space.train))
+        {"file_name": listed[row]["file_name"], "train": train_ids[nearest], "distance": distance, "ratio": ratio}
+        for row, nearest, distance, ratio in closest_pairs(neighbourhood(space.fakes["samples"], space.train))
     ]
 
 

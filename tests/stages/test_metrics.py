@@ -16,8 +16,8 @@ from mep.errors import DataError
 from mep.evaluation.evaluate import evaluate
 from mep.evaluation.features import features_of
 from mep.evaluation.groups import GroupKeys, evaluate_groups
-from mep.evaluation.jackknife import EvaluationSettings
 from mep.evaluation.space import Space
+from mep.evaluation.uncertainty import EvaluationSettings
 from mep.machine.work import Work
 from mep.methods.embedders.handcrafted import Handcrafted
 from mep.methods.extractors import Network

@@ -24,7 +24,7 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
 @dataclass(frozen=True)
-class Measurement:
+class EvaluateOptions:
     """What is measured of which folders, and where."""
 
     real: Annotated[
@@ -85,32 +85,31 @@ class Measurement:
 
 
 @click.command()
-@collected(Measurement)
+@collected(EvaluateOptions)
 @JSON
 @click.pass_obj
-def command(runs: Path, measurement: Measurement, as_json: bool) -> None:
+def command(runs: Path, options: EvaluateOptions, as_json: bool) -> None:
     """Compare folders of synthetic images with real ones, without a recipe: FID, KID, coverage, copies.
 
     Features are kept in the folder `features` under --runs.
     """
     from mep.evaluation.folder import open_folder
     from mep.evaluation.folders import FolderOptions, FolderSets, evaluate_folders
-    from mep.evaluation.jackknife import EvaluationSettings
+    from mep.evaluation.uncertainty import EvaluationSettings
     from mep.methods.extractors import Extractor
     from mep.methods.scores import Score
     from mep.report.tables.folders import as_table, notes
 
-    asked = measurement
-    default = ("frechet", "kid", "prdc", *(("memorisation",) if asked.train else ()))
-    extractors = _methods(Extractor, asked.extractors or ("inception",), "--extractor")
-    scores = _methods(Score, asked.scores or default, "--score")
-    folders = [open_folder(path) for path in (asked.real, *dict.fromkeys(asked.synthetic))]
-    training = open_folder(asked.train) if asked.train else None
-    cache = _feature_cache(runs, asked)
-    settings = EvaluationSettings(asked.seed, asked.halves, cache.device)
-    options = FolderOptions(settings, asked.by, asked.group, asked.resolution)
+    default = ("frechet", "kid", "prdc", *(("memorisation",) if options.train else ()))
+    extractors = _methods(Extractor, options.extractors or ("inception",), "--extractor")
+    scores = _methods(Score, options.scores or default, "--score")
+    folders = [open_folder(path) for path in (options.real, *dict.fromkeys(options.synthetic))]
+    training = open_folder(options.train) if options.train else None
+    cache = _feature_cache(runs, options)
+    settings = EvaluationSettings(options.seed, options.halves, cache.device)
+    folder_options = FolderOptions(settings, options.by, options.group, options.resolution)
     sets = FolderSets(folders[0], folders[1:], training)
-    evaluation = evaluate_folders(sets, extractors, scores, options, cache)
+    evaluation = evaluate_folders(sets, extractors, scores, folder_options, cache)
     if as_json:
         rows = [{"synthetic": name} | row.row.to_json() for name, scored in evaluation.rows.items() for row in scored]
         show_json({"rows": rows, "comparisons": [comparison.to_json() for comparison in evaluation.comparisons]})
@@ -118,20 +117,20 @@ def command(runs: Path, measurement: Measurement, as_json: bool) -> None:
         listing().print(as_table(evaluation))
     for note in notes(evaluation, folders, training):
         tell(note)
-    if asked.strict_comparable:
+    if options.strict_comparable:
         _refuse_unlike(evaluation.comparisons)
 
 
-def _feature_cache(runs: Path, measurement: Measurement) -> FeatureCache:
+def _feature_cache(runs: Path, options: EvaluateOptions) -> FeatureCache:
     from mep.cli.screen import StepLines
     from mep.evaluation.folder import FeatureCache
     from mep.machine.engines.local import Local
     from mep.machine.settings import DEVICES
 
-    if not re.fullmatch(DEVICES, measurement.device):
-        raise UsageError(f"there is no device '{measurement.device}'", hint="auto, cpu, cuda, cuda:N or mps")
-    device = Local(kind="local", processes=1).slots(measurement.device)[0].device
-    return FeatureCache(runs / "features", device, measurement.batch_size, StepLines)
+    if not re.fullmatch(DEVICES, options.device):
+        raise UsageError(f"there is no device '{options.device}'", hint="auto, cpu, cuda, cuda:N or mps")
+    device = Local(kind="local", processes=1).slots(options.device)[0].device
+    return FeatureCache(runs / "features", device, options.batch_size, StepLines)
 
 
 def _methods(family: type[MethodT], texts: Sequence[str], option: str) -> list[MethodT]:

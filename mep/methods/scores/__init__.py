@@ -1,22 +1,21 @@
 """Scores: how far generated features lie from real ones. One file, one score."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mep.artifacts.score_row import Missing, Reason
+from mep.artifacts.score_row import JsonObject, Missing, Reason
 from mep.errors import DataError
 from mep.registry import Method
 from mep.statistics.feature_set import Arithmetic
 from mep.statistics.pairwise import PairwiseResult, compare
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+Better: TypeAlias = dict[str, Literal["lower", "higher"]]
+Rows: TypeAlias = NDArray[np.floating]
+"""float32 or float64 (n, d), one row an image."""
 
 FEWEST_IN_A_GROUP = 11
 """2 k + 1 of the widest neighbourhoods, k = 5: a group of fewer images has no number."""
@@ -36,30 +35,22 @@ class Score(Method):
 
     noun: ClassVar[str] = "score"
 
-    better: ClassVar[dict[str, Literal["lower", "higher"]]] = {}
+    better: ClassVar[Better] = {}
     """Every metric that the score gives, and which way is better."""
-
     reads: ClassVar[Literal["features", "assignments"]] = "features"
     """What its rows are: features of an extractor, or (wanted, found) pairs of the stage `assignment`."""
-
     needs_train: ClassVar[bool] = False
     """Whether it looks for generated images among the training images."""
-
     halved: ClassVar[bool] = True
     """Whether its value on random halves tells how certain it is."""
-
     excess: ClassVar[tuple[str, ...]] = ()
     """Metrics of which tables also show what real images reach, and by how much the generated ones exceed it."""
-
     gap: ClassVar[bool] = False
     """Whether it is measured against training images too: much nearer to those than to held-out ones is memorised."""
-
     grouped: ClassVar[bool] = False
     """Whether it is measured label by label, cluster by cluster and prompt by prompt as well."""
-
     in_plane: ClassVar[bool] = False
     """Whether groups are compared in the largest components of the features only."""
-
     full_rank: ClassVar[bool] = False
     """Whether it needs more images than dimensions to say more about the images than about their number."""
 
@@ -72,35 +63,22 @@ class Score(Method):
         return max(self.minimum(), FEWEST_IN_A_GROUP)
 
     def describe(
-        self,
-        real: NDArray[np.floating],
-        fake: NDArray[np.floating],
-        train: NDArray[np.floating] | None,
-        *,
-        seed: int,
-        device: str = "cpu",
-    ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+        self, real: Rows, fake: Rows, train: Rows | None, *, seed: int, device: str = "cpu"
+    ) -> tuple[Rows, Rows]:
         """What `measure` reads of every image, one row each; the features themselves where a score does not say."""
         return real, fake
 
-    def measure(self, real: NDArray[np.floating], fake: NDArray[np.floating]) -> dict[str, float]:
+    def measure(self, real: Rows, fake: Rows) -> dict[str, float]:
         """Metric -> value.
 
-        real    float32 or float64 (n, d)   feature units, or what `describe` made of them
-        fake    float32 or float64 (m, d)
+        real    (n, d)  feature units, or what `describe` made of them
+        fake    (m, d)
 
         DataError   unlike widths, non-finite features, fewer rows than `minimum`
         """
         raise NotImplementedError
 
-    def null(
-        self,
-        real: NDArray[np.floating],
-        fake: NDArray[np.floating],
-        train: NDArray[np.floating] | None,
-        *,
-        seed: int,
-    ) -> dict[str, float]:
+    def null(self, real: Rows, fake: Rows, train: Rows | None, *, seed: int) -> dict[str, float]:
         """What real images would reach in the place of the fakes; metrics without such a value are absent.
 
         real, fake  what `describe` made of them
@@ -110,7 +88,7 @@ class Score(Method):
         """
         return {}
 
-    def protocol(self, metric: str) -> dict[str, Any]:
+    def protocol(self, metric: str) -> JsonObject:
         """What else a metric depends on, such as the `k` of neighbourhoods or the `kernel`."""
         return {}
 
@@ -132,7 +110,7 @@ class PairScore(Score):
         """Metric -> standard error, where it has a closed form."""
         return {}
 
-    def measure(self, real: NDArray[np.floating], fake: NDArray[np.floating]) -> dict[str, float]:
+    def measure(self, real: Rows, fake: Rows) -> dict[str, float]:
         check_sets(real, fake, self.minimum())
         return self.read(compare(real, fake, ks=self.neighbourhoods(), kernel=self.kernel))
 
@@ -150,28 +128,23 @@ class Measured:
     missing: Missing | None = None
 
 
-def measure_all(
-    scores: Sequence[Score], real: NDArray[np.floating], fake: NDArray[np.floating], *, device: str = "cpu"
-) -> list[Measured]:
+def measure_all(scores: Sequence[Score], real: Rows, fake: Rows, *, device: str = "cpu") -> list[Measured]:
     """All scores of two sets of features, in the order of the scores; what needs pairs shares one pass.
-
-    real    float (n, d)
-    fake    float (m, d)
 
     A score that refuses these sets has no values, and says why.
     """
-    missing = [_missing(score, real, fake) for score in scores]
-    able = [score for score, why in zip(scores, missing, strict=True) if isinstance(score, PairScore) and not why]
+    refusals = [_refusal(score, real, fake) for score in scores]
+    able = [score for score, why in zip(scores, refusals, strict=True) if isinstance(score, PairScore) and not why]
     ks = sorted({k for score in able for k in score.neighbourhoods()})
     kernel, arithmetic = any(score.kernel for score in able), Arithmetic(device=device)
     pairs = compare(real, fake, ks=ks, kernel=kernel, arithmetic=arithmetic) if able else None
     return [
         Measured({}, missing=why) if why else _measured(score, real, fake, pairs)
-        for score, why in zip(scores, missing, strict=True)
+        for score, why in zip(scores, refusals, strict=True)
     ]
 
 
-def _missing(score: Score, real: NDArray[np.floating], fake: NDArray[np.floating]) -> Missing | None:
+def _refusal(score: Score, real: Rows, fake: Rows) -> Missing | None:
     try:
         check_sets(real, fake, score.minimum())
     except DataError as error:
@@ -179,9 +152,7 @@ def _missing(score: Score, real: NDArray[np.floating], fake: NDArray[np.floating
     return None
 
 
-def _measured(
-    score: Score, real: NDArray[np.floating], fake: NDArray[np.floating], pairs: PairwiseResult | None
-) -> Measured:
+def _measured(score: Score, real: Rows, fake: Rows, pairs: PairwiseResult | None) -> Measured:
     if isinstance(score, PairScore) and pairs is not None:
         return Measured(score.read(pairs), score.errors(pairs))
     try:
@@ -190,9 +161,7 @@ def _measured(
         return Measured({}, missing=missing_of(error))
 
 
-def check_sets(
-    real: NDArray[np.floating], fake: NDArray[np.floating], minimum: int
-) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+def check_sets(real: Rows, fake: Rows, minimum: int) -> tuple[Rows, Rows]:
     """Both sets, after the checks that every score needs.
 
     DataError   not a table, unlike widths, non-finite features, fewer rows than `minimum`
@@ -217,7 +186,7 @@ def check_sets(
     return real, fake
 
 
-def check_finite(features: NDArray[np.floating], name: str) -> None:
+def check_finite(features: Rows, name: str) -> None:
     """DataError with the number of rows that hold nan or infinity."""
     broken = int((~np.isfinite(features).all(axis=1)).sum())
     if broken:
@@ -225,3 +194,11 @@ def check_finite(features: NDArray[np.floating], name: str) -> None:
             f"{broken} of {len(features)} {name} rows of features hold nan or infinity",
             hint="look at the images behind these rows, or try another extractor",
         )
+
+
+def unit_rows(rows: Rows, name: str, hint: str = "") -> NDArray[np.float64]:
+    """Rows scaled to length 1; DataError with the number of those that are 0."""
+    lengths = np.linalg.norm(rows.astype(np.float64), axis=1, keepdims=True)
+    if not lengths.all():
+        raise DataError(f"{int((lengths == 0).sum())} {name} are 0 and have no direction", hint=hint)
+    return np.asarray(rows / lengths, dtype=np.float64)

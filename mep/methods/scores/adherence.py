@@ -1,16 +1,13 @@
 """Prompt adherence: does an image show the cluster and the label that its prompt asked for?"""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from collections.abc import Callable
+from typing import ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mep.errors import DataError
-from mep.methods.scores import Score
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from mep.methods.scores import Better, Rows, Score
 
 WANTED_CLUSTER, FOUND_CLUSTER, WANTED_LABEL, FOUND_LABEL = range(4)
 """Columns of an assigned image; -1 where nothing was wanted or found."""
@@ -28,48 +25,43 @@ class Adherence(Score):
     kind: Literal["adherence"]
 
     reads: ClassVar[Literal["features", "assignments"]] = "assignments"
-    better: ClassVar[dict[str, Literal["lower", "higher"]]] = {
-        "cluster_adherence": "higher",
-        "label_adherence": "higher",
-    }
+    better: ClassVar[Better] = {"cluster_adherence": "higher", "label_adherence": "higher"}
 
     def minimum(self) -> int:
         return 1
 
-    def measure(self, real: NDArray[np.floating], fake: NDArray[np.floating]) -> dict[str, float]:
+    def measure(self, real: Rows, fake: Rows) -> dict[str, float]:
         """From assigned images, (n, 4) and (m, 4); the first are not looked at."""
-        shares = {
-            "cluster_adherence": agreement(fake, WANTED_CLUSTER),
-            "label_adherence": agreement(fake, WANTED_LABEL),
-        }
-        applicable = {metric: value for metric, value in shares.items() if value is not None}
-        if not applicable:
+        shares = _of_both(agreement, fake)
+        if not shares:
             raise DataError("the captions name neither cluster nor label")
-        return applicable
+        return shares
 
-    def null(self, real: Any, fake: Any, train: Any, *, seed: int) -> dict[str, float]:
+    def null(self, real: Rows, fake: Rows, train: Rows | None, *, seed: int) -> dict[str, float]:
         """By chance: if what is shown had nothing to do with what was asked for."""
-        by_chance = {"cluster_adherence": chance(fake, WANTED_CLUSTER), "label_adherence": chance(fake, WANTED_LABEL)}
-        return {metric: value for metric, value in by_chance.items() if value is not None}
+        return _of_both(chance, fake)
 
 
-def agreement(assigned: NDArray[Any], wanted: int) -> float | None:
+def _of_both(share: Callable[[Rows, int], float | None], assigned: Rows) -> dict[str, float]:
+    """A share of clusters and of labels; one that was not asked for is absent."""
+    shares = {"cluster_adherence": share(assigned, WANTED_CLUSTER), "label_adherence": share(assigned, WANTED_LABEL)}
+    return {metric: value for metric, value in shares.items() if value is not None}
+
+
+def agreement(assigned: Rows, wanted: int) -> float | None:
     """Share of images in which the column `wanted` and the one after it agree; None where nothing was wanted."""
     asked = assigned[assigned[:, wanted] >= 0]
     return float((asked[:, wanted] == asked[:, wanted + 1]).mean()) if len(asked) else None
 
 
-def chance(assigned: NDArray[Any], wanted: int) -> float | None:
+def chance(assigned: Rows, wanted: int) -> float | None:
     """Agreement to expect of two columns with these frequencies that know nothing of each other."""
     asked = assigned[assigned[:, wanted] >= 0]
-    if not len(asked):
-        return None
-    values = np.unique(asked[:, wanted])
-    shares = [[float((asked[:, column] == value).mean()) for column in (wanted, wanted + 1)] for value in values]
-    return float(sum(wanted_share * shown_share for wanted_share, shown_share in shares))
+    shares = [(asked[:, wanted : wanted + 2] == value).mean(axis=0).prod() for value in np.unique(asked[:, wanted])]
+    return float(sum(shares)) if shares else None
 
 
-def confusion(assigned: NDArray[Any], wanted: int, n_kinds: int) -> NDArray[np.int64]:
+def confusion(assigned: NDArray[np.int64], wanted: int, n_kinds: int) -> NDArray[np.int64]:
     """Images by what was wanted (rows) and what is shown (columns), int64 (n_kinds, n_kinds + 1).
 
     The last column holds those that are shown as nothing known, such as noise.

@@ -1,18 +1,15 @@
 """A distance of mean embeddings: no Gaussian is assumed, and a few hundred images are enough."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
+from mep.artifacts.score_row import JsonObject
 from mep.errors import DataError
-from mep.methods.scores import Score, check_sets
+from mep.methods.scores import Better, Rows, Score, check_sets, unit_rows
 from mep.statistics.feature_set import blocks
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 SAMPLE = 1000
 """Rows whose distances give the median, when that is the bandwidth."""
@@ -35,16 +32,17 @@ class Cmmd(Score):
     unbiased: bool = False
     """Leave out what an image has in common with itself: around 0 when alike, and then sometimes below."""
 
-    better: ClassVar[dict[str, Literal["lower", "higher"]]] = {"mmd_rbf": "lower"}
+    better: ClassVar[Better] = {"mmd_rbf": "lower"}
 
-    def measure(self, real: NDArray[np.floating], fake: NDArray[np.floating]) -> dict[str, float]:
+    def measure(self, real: Rows, fake: Rows) -> dict[str, float]:
         sets = [rows.astype(np.float64) for rows in check_sets(real, fake, self.minimum())]
         if self.unit_length:
-            sets = [_scaled(rows, name) for rows, name in zip(sets, ("real", "fake"), strict=True)]
+            hint = "unit_length: false"
+            sets = [unit_rows(rows, f"{name} rows", hint) for rows, name in zip(sets, ("real", "fake"), strict=True)]
         sigma = median_distance(sets[0]) if self.sigma == "median" else float(self.sigma)
         return {"mmd_rbf": mmd(*sets, sigma=sigma, unbiased=self.unbiased)}
 
-    def protocol(self, metric: str) -> dict[str, Any]:
+    def protocol(self, metric: str) -> JsonObject:
         return {"kernel": f"exp(-|x - y|²/2σ²), σ = {self.sigma}{', unit length' if self.unit_length else ''}"}
 
 
@@ -79,7 +77,7 @@ def _squared(left: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[n
     squared = -2 * (left @ right.T)
     squared += (left * left).sum(axis=1)[:, None]
     squared += (right * right).sum(axis=1)
-    return np.maximum(squared, 0, out=squared)
+    return np.asarray(np.maximum(squared, 0, out=squared))
 
 
 def median_distance(rows: NDArray[np.float64]) -> float:
@@ -89,12 +87,3 @@ def median_distance(rows: NDArray[np.float64]) -> float:
     if distance == 0:
         raise DataError("more than half of the real images are alike: the median distance is 0", hint="give sigma")
     return distance
-
-
-def _scaled(rows: NDArray[np.float64], name: str) -> NDArray[np.float64]:
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    if not lengths.all():
-        raise DataError(
-            f"{int((lengths == 0).sum())} {name} rows are 0 and have no direction", hint="unit_length: false"
-        )
-    return rows / lengths

@@ -1,18 +1,15 @@
 """The Fréchet distance that endless sets would have."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
 from pydantic import Field
 
-from mep.methods.scores import Score, TooFewImages, check_sets
+from mep.methods.scores import Better, Rows, Score, TooFewImages, check_sets
 from mep.methods.scores.frechet import frechet_distance
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+Generator: TypeAlias = np.random.Generator | np.random.RandomState
 
 
 class FdInfinity(Score):
@@ -28,11 +25,11 @@ class FdInfinity(Score):
     seed: int = Field(0, ge=0)
     """Which images are drawn."""
 
-    better: ClassVar[dict[str, Literal["lower", "higher"]]] = {"fd_infinity": "lower"}
+    better: ClassVar[Better] = {"fd_infinity": "lower"}
     halved: ClassVar[bool] = False
     full_rank: ClassVar[bool] = True
 
-    def measure(self, real: NDArray[np.floating], fake: NDArray[np.floating]) -> dict[str, float]:
+    def measure(self, real: Rows, fake: Rows) -> dict[str, float]:
         real, fake = check_sets(real, fake, self.minimum())
         n, d = min(len(real), len(fake)), real.shape[1]
         if n < 2 * d:
@@ -45,22 +42,12 @@ class FdInfinity(Score):
         return {"fd_infinity": extrapolate(real, fake, sizes.tolist(), rng)}
 
 
-def extrapolate(
-    real: NDArray[np.floating],
-    fake: NDArray[np.floating],
-    sizes: Sequence[int],
-    rng: np.random.Generator | np.random.RandomState,
-) -> float:
+def extrapolate(real: Rows, fake: Rows, sizes: Sequence[int], rng: Generator) -> float:
     """Intercept of the distances of random subsets of every size over 1/size."""
     return line_through(sizes, distances_at(real, fake, sizes, rng))[0]
 
 
-def distances_at(
-    real: NDArray[np.floating],
-    fake: NDArray[np.floating],
-    sizes: Sequence[int],
-    rng: np.random.Generator | np.random.RandomState,
-) -> list[float]:
+def distances_at(real: Rows, fake: Rows, sizes: Sequence[int], rng: Generator) -> list[float]:
     """Fréchet distances of random subsets of every size."""
     return [frechet_distance(*(rows[rng.permutation(len(rows))[:size]] for rows in (real, fake))) for size in sizes]
 

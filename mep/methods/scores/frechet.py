@@ -5,20 +5,16 @@ singular values of A Bᵀ, where A and B are the centred sets over √(n-1). In 
 dimensions is as exact as any other, nothing turns complex, and no constant has to be added to a diagonal.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
+from typing import ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mep.errors import DataError
-from mep.methods.scores import Score, check_sets
+from mep.methods.scores import Better, Rows, Score, check_sets
 from mep.statistics.feature_set import blocks
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
+Floats = NDArray[np.float64]
 
 ROUND_OFF = 1e-6
 """What may be missing to 0, as a share of the two traces; float64 leaves about 1e-8, so more is a wrong input."""
@@ -37,7 +33,7 @@ class Frechet(Score):
 
     kind: Literal["frechet"]
 
-    better: ClassVar[dict[str, Literal["lower", "higher"]]] = {"fd": "lower"}
+    better: ClassVar[Better] = {"fd": "lower"}
     excess: ClassVar[tuple[str, ...]] = ("fd",)
     gap: ClassVar[bool] = True
     grouped: ClassVar[bool] = True
@@ -48,15 +44,15 @@ class Frechet(Score):
         """Twice the dimensions: below them a covariance has no full rank."""
         return 2 * d
 
-    def measure(self, real: NDArray[np.floating], fake: NDArray[np.floating]) -> dict[str, float]:
+    def measure(self, real: Rows, fake: Rows) -> dict[str, float]:
         real, fake = check_sets(real, fake, self.minimum())
         return {"fd": frechet_distance(real, fake)}
 
-    def null(self, real: Any, fake: Any, train: Any, *, seed: int) -> dict[str, float]:
+    def null(self, real: Rows, fake: Rows, train: Rows | None, *, seed: int) -> dict[str, float]:
         return {"fd": null_distance(real, train, len(real), len(fake), seed=seed)}
 
 
-def frechet_distance(real: NDArray[np.floating], fake: NDArray[np.floating]) -> float:
+def frechet_distance(real: Rows, fake: Rows) -> float:
     """Squared Fréchet distance between the Gaussians fitted to two sets; 0 when equal, lower is closer.
 
     real    float (n, d)   n >= 2, feature units
@@ -67,23 +63,21 @@ def frechet_distance(real: NDArray[np.floating], fake: NDArray[np.floating]) -> 
     Source  Dowson & Landau 1982; as an image metric Heusel et al. 2017, arXiv:1706.08500
     """
     mean_a, mean_b = (rows.mean(axis=0, dtype=np.float64) for rows in (real, fake))
-    shift = mean_a - mean_b
     # The covariance of d rows or fewer is singular; that of more may be, say by a channel that never fires.
     if min(len(real), len(fake)) > real.shape[1]:
         cov_a, cov_b = _covariance(real, mean_a), _covariance(fake, mean_b)
         half = _cholesky(cov_a)
         if half is not None:
-            return _assembled(shift, float(np.trace(cov_a) + np.trace(cov_b)), _overlap_from(half, cov_b))
+            return _assembled(mean_a - mean_b, float(np.trace(cov_a) + np.trace(cov_b)), _overlap_from(half, cov_b))
     a, b = _centred(real, mean_a), _centred(fake, mean_b)
     traces = float(np.einsum("nd,nd->", a, a) + np.einsum("nd,nd->", b, b))
-    return _assembled(shift, traces, _nuclear_norm(_reduced(a) @ _reduced(b).T))
+    return _assembled(mean_a - mean_b, traces, _nuclear_norm(_reduced(a) @ _reduced(b).T))
 
 
-def null_distance(real: NDArray[np.floating], more: NDArray[np.floating] | None, n: int, m: int, *, seed: int) -> float:
+def null_distance(real: Rows, more: Rows | None, n: int, m: int, *, seed: int) -> float:
     """Fréchet distance to expect between n and m real images: what a perfect generator would reach, not zero.
 
-    real    float (r, d)
-    more    float (t, d)   further real images, those of training say; None where there are none
+    more    (t, d)  further real images, those of training say; None where there are none
 
     returns the mean over random disjoint sets of n and m of them, where there are n + m; else the law c (1/n + 1/m)
             with c from random halves, which holds where a half has as many rows as dimensions
@@ -129,12 +123,12 @@ def frechet(mean_a: Floats, cov_a: Floats, mean_b: Floats, cov_b: Floats) -> flo
     return _assembled(mean_a - mean_b, float(np.trace(cov_a) + np.trace(cov_b)), overlap)
 
 
-def _centred(features: NDArray[np.floating], mean: Floats) -> Floats:
+def _centred(features: Rows, mean: Floats) -> Floats:
     """A with AᵀA = the covariance, one row an image."""
-    return (features - mean) / np.sqrt(len(features) - 1)
+    return np.asarray((features - mean) / np.sqrt(len(features) - 1))
 
 
-def _covariance(features: NDArray[np.floating], mean: Floats) -> Floats:
+def _covariance(features: Rows, mean: Floats) -> Floats:
     """Block by block: a whole centred copy in float64 takes longer to lay out than to multiply."""
     total = np.zeros((features.shape[1],) * 2)
     for rows in blocks(len(features)):
@@ -145,9 +139,7 @@ def _covariance(features: NDArray[np.floating], mean: Floats) -> Floats:
 
 def _reduced(rows: Floats) -> Floats:
     """At most d rows with the same inner products between columns: the triangle of the QR decomposition."""
-    if len(rows) <= rows.shape[1]:
-        return rows
-    return cast("Floats", np.linalg.qr(rows, mode="r"))
+    return rows if len(rows) <= rows.shape[1] else np.asarray(np.linalg.qr(rows, mode="r"))
 
 
 def _overlap_from(half: Floats, cov_b: Floats) -> float:
@@ -172,7 +164,7 @@ def _cholesky(cov: Floats) -> Floats | None:
 
 def _eigen_half(cov: Floats) -> Floats:
     """Half of a covariance of any rank. Eigenvalues within round-off of 0 are 0: their roots would be 1e-8, not 0."""
-    values, vectors = cast("tuple[Floats, Floats]", np.linalg.eigh(cov))
+    values, vectors = np.linalg.eigh(cov)
     values = _clipped(values, scale=float(np.abs(values).sum()))
     values[values < len(values) * np.finfo(np.float64).eps * values[-1]] = 0.0  # the cut of np.linalg.matrix_rank
     return vectors * np.sqrt(values)

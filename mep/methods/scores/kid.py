@@ -1,17 +1,16 @@
 """The kernel distance: no Gaussian is assumed, its expectation does not depend on n, and it may be negative."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mep.methods.scores import PairScore, check_sets
+from mep.artifacts.score_row import JsonObject
+from mep.methods.scores import Better, PairScore, Rows, check_sets
 from mep.statistics.feature_set import Arithmetic
 from mep.statistics.pairwise import KernelSums, PairwiseResult, compare
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+Floats = NDArray[np.float64]
 
 KERNEL = "(x·y/d + 1)³"
 
@@ -21,7 +20,7 @@ class Kid(PairScore):
 
     kind: Literal["kid"]
 
-    better: ClassVar[dict[str, Literal["lower", "higher"]]] = {"kid": "lower"}
+    better: ClassVar[Better] = {"kid": "lower"}
     kernel: ClassVar[bool] = True
     gap: ClassVar[bool] = True
     grouped: ClassVar[bool] = True
@@ -38,33 +37,27 @@ class Kid(PairScore):
         assert pairs.kernel is not None
         return {"kid": error_of(pairs.kernel)}
 
-    def null(self, real: Any, fake: Any, train: Any, *, seed: int) -> dict[str, float]:
+    def null(self, real: Rows, fake: Rows, train: Rows | None, *, seed: int) -> dict[str, float]:
         return {"kid": 0.0}
 
-    def protocol(self, metric: str) -> dict[str, Any]:
+    def protocol(self, metric: str) -> JsonObject:
         return {"kernel": KERNEL}
 
 
-def kernel_distance(real: NDArray[np.floating], fake: NDArray[np.floating]) -> float:
+def kernel_distance(real: Rows, fake: Rows) -> float:
     """Unbiased squared maximum mean discrepancy under the kernel (x·y/d + 1)³; around 0 when alike, lower is closer.
 
-    real    float (n, d)   n >= 2
-    fake    float (m, d)   m >= 2
-
-    returns float          may be negative: only its expectation is not; tables multiply it by 1000
+    returns     may be negative: only its expectation is not; tables multiply it by 1000
 
     Source  Gretton et al. 2012, JMLR 13:723, their unbiased U-statistic; Bińkowski et al. 2018, arXiv:1801.01401
     """
     return distance_of(_sums(real, fake, 2))
 
 
-def kernel_distance_error(real: NDArray[np.floating], fake: NDArray[np.floating]) -> float:
+def kernel_distance_error(real: Rows, fake: Rows) -> float:
     """Standard error of `kernel_distance`: the jackknife that leaves out one image at a time, in closed form.
 
-    real    float (n, d)   n >= 3
-    fake    float (m, d)   m >= 3
-
-    returns float          95 % intervals built with it hold the truth in 90 to 94 % of simulations (n of 300, 1000)
+    returns     95 % intervals built with it hold the truth in 90 to 94 % of simulations (n of 300, 1000)
 
     Leaving out row i takes its own row sum out of the sums of all pairs, so no pair is computed twice: the cost is
     that of the distance itself.
@@ -75,7 +68,7 @@ def kernel_distance_error(real: NDArray[np.floating], fake: NDArray[np.floating]
     return error_of(_sums(real, fake, 3))
 
 
-def _sums(real: NDArray[np.floating], fake: NDArray[np.floating], minimum: int) -> KernelSums:
+def _sums(real: Rows, fake: Rows, minimum: int) -> KernelSums:
     sums = compare(*check_sets(real, fake, minimum), ks=(), arithmetic=Arithmetic("float64")).kernel
     assert sums is not None
     return sums
@@ -96,21 +89,14 @@ def error_of(sums: KernelSums) -> float:
 
 
 def permutation_p(
-    real: NDArray[np.floating],
-    fake_a: NDArray[np.floating],
-    fake_b: NDArray[np.floating],
-    *,
-    n_permutations: int = 999,
-    most: int = 1000,
-    seed: int = 0,
+    real: Rows, fake_a: Rows, fake_b: Rows, *, n_permutations: int = 999, most: int = 1000, seed: int = 0
 ) -> float:
     """Chance that two arms drawn from one distribution differ in their kernel distances as much as these do.
 
-    real        float (n, d)
-    fake_a, _b  float (m, d), (l, d)    images of the two arms, which are pooled and dealt out again
+    fake_a, _b  (m, d), (l, d)  images of the two arms, which are pooled and dealt out again
     most        images of each set that are looked at, drawn by the seed: the pool's kernel is one table
 
-    returns     float                   1 / (n_permutations + 1) at the least; exact whatever the sizes
+    returns     1 / (n_permutations + 1) at the least; exact whatever the sizes
     """
     rng = np.random.default_rng([seed, len(real), len(fake_a), len(fake_b)])
     sets = [rows[rng.permutation(len(rows))[:most]].astype(np.float64) for rows in (real, fake_a, fake_b)]
@@ -129,18 +115,16 @@ def permutation_p(
     return float((differences >= differences[0] * (1 - 1e-12)).mean())
 
 
-def _distance_to(
-    members: NDArray[np.float64], table: NDArray[np.float64], to_real: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _distance_to(members: Floats, table: Floats, to_real: Floats) -> Floats:
     """Kernel distance of the members of every row, up to the term that only depends on the real images."""
     n = members.sum(axis=1)
-    return ((members @ table) * members).sum(axis=1) / (n * (n - 1)) - 2 * (members @ to_real) / n
+    within = ((members @ table) * members).sum(axis=1) / (n * (n - 1))
+    return np.asarray(within - 2 * (members @ to_real) / n)
 
 
-def _jackknife_variance(within: NDArray[np.float64], across: NDArray[np.float64], n_others: int) -> float:
+def _jackknife_variance(within: Floats, across: Floats, n_others: int) -> float:
     """Variance of the distance from one set, the other held; terms that do not change with the row left out cancel."""
     n = len(within)
-    leave_one_out = (within.sum() - 2 * within) / ((n - 1) * (n - 2)) - 2 * (across.sum() - across) / (
-        (n - 1) * n_others
-    )
+    leave_one_out = (within.sum() - 2 * within) / ((n - 1) * (n - 2))
+    leave_one_out = leave_one_out - 2 * (across.sum() - across) / ((n - 1) * n_others)
     return float((n - 1) / n * ((leave_one_out - leave_one_out.mean()) ** 2).sum())

@@ -1,17 +1,13 @@
 """The kernel distance as papers report it: the mean over subsets."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
-from mep.methods.scores import Score, check_sets
+from mep.artifacts.score_row import JsonObject
+from mep.methods.scores import Better, Rows, Score, check_sets
 from mep.methods.scores.kid import KERNEL
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 class KidSubsets(Score):
@@ -29,14 +25,14 @@ class KidSubsets(Score):
     seed: int = Field(2020, ge=0, lt=2**32)
     """Seed of the subsets; torch-fidelity's by default."""
 
-    better: ClassVar[dict[str, Literal["lower", "higher"]]] = {"kid_subsets": "lower", "kid_subsets_std": "lower"}
+    better: ClassVar[Better] = {"kid_subsets": "lower", "kid_subsets_std": "lower"}
     halved: ClassVar[bool] = False
 
     def minimum(self) -> int:
         """The size of a subset; smaller ones have a larger deviation and no counterpart in papers."""
         return self.size
 
-    def measure(self, real: NDArray[np.floating], fake: NDArray[np.floating]) -> dict[str, float]:
+    def measure(self, real: Rows, fake: Rows) -> dict[str, float]:
         check_sets(real, fake, self.minimum())
         rng = np.random.RandomState(self.seed)
         values = []
@@ -46,13 +42,13 @@ class KidSubsets(Score):
             values.append(_distance(some_real, some_fake))
         return {"kid_subsets": float(np.mean(values)), "kid_subsets_std": float(np.std(values))}
 
-    def protocol(self, metric: str) -> dict[str, Any]:
+    def protocol(self, metric: str) -> JsonObject:
         return {"kernel": KERNEL}
 
 
-def _distance(real: NDArray[np.floating], fake: NDArray[np.floating]) -> float:
+def _distance(real: Rows, fake: Rows) -> float:
     """Unbiased kernel distance of two sets of equal size, small enough for one table."""
     n, d = real.shape
     tables = [(a @ b.T / d + 1) ** 3 for a, b in ((real, real), (fake, fake), (real, fake))]
     within = sum(float(table.sum(dtype=np.float64) - np.trace(table, dtype=np.float64)) for table in tables[:2])
-    return within / (n * (n - 1)) - 2 * float(tables[2].mean(dtype=np.float64))
+    return float(within / (n * (n - 1)) - 2 * tables[2].mean(dtype=np.float64))

@@ -1,18 +1,17 @@
 """Memorisation: are generated images copies of training images?"""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mep.errors import DataError
-from mep.methods.scores import Score, check_finite
+from mep.methods.scores import Better, Rows, Score, check_finite
 from mep.statistics.feature_set import Arithmetic
 from mep.statistics.neighbours import nearest_rows
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+Cells: TypeAlias = NDArray[np.int64]
+"""The cell of feature space of every image, int64 (n,)."""
 
 COPY_QUANTILE = 0.01
 """A generated image nearer to a training image than all but 1 % of held-out ones are counts as a copy."""
@@ -37,7 +36,7 @@ class Memorisation(Score):
     kind: Literal["memorisation"]
 
     needs_train: ClassVar[bool] = True
-    better: ClassVar[dict[str, Literal["lower", "higher"]]] = {
+    better: ClassVar[Better] = {
         "copy_rate": "lower",
         "authenticity": "higher",
         "nn_ratio": "higher",
@@ -50,28 +49,22 @@ class Memorisation(Score):
         return 20
 
     def describe(
-        self,
-        real: NDArray[np.floating],
-        fake: NDArray[np.floating],
-        train: NDArray[np.floating] | None,
-        *,
-        seed: int,
-        device: str = "cpu",
-    ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+        self, real: Rows, fake: Rows, train: Rows | None, *, seed: int, device: str = "cpu"
+    ) -> tuple[Rows, Rows]:
         """What every held-out and generated image is to the training images: float64 (n, 6) and (m, 6)."""
         if train is None or len(train) < 3:
             raise DataError("there are no training images to compare with", hint="give the training images")
         check_finite(train, "train")
         of_train, *of_sets = _cells(train, (train, real, fake), seed)
-        columns = [
+        described_real, described_fake = (
             np.column_stack(
                 [neighbourhood(rows, train, device=device), cells, nearest_in_cell(rows, cells, train, of_train)]
             )
             for rows, cells in zip((real, fake), of_sets, strict=True)
-        ]
-        return columns[0], columns[1]
+        )
+        return described_real, described_fake
 
-    def measure(self, real: NDArray[np.floating], fake: NDArray[np.floating]) -> dict[str, float]:
+    def measure(self, real: Rows, fake: Rows) -> dict[str, float]:
         """From described images, held-out ones first."""
         threshold = np.quantile(real[:, FIRST], COPY_QUANTILE)
         metrics = {
@@ -83,27 +76,22 @@ class Memorisation(Score):
         score = ct(real[:, IN_CELL], fake[:, IN_CELL], real[:, CELL], fake[:, CELL])
         return metrics if score is None else metrics | {"ct": score}
 
-    def null(self, real: Any, fake: Any, train: Any, *, seed: int) -> dict[str, float]:
+    def null(self, real: Rows, fake: Rows, train: Rows | None, *, seed: int) -> dict[str, float]:
         """Of the held-out images themselves."""
-        held_out = self.measure(real, real)
-        return held_out | {"copy_rate": COPY_QUANTILE, "ct": 0.0}
+        return self.measure(real, real) | {"copy_rate": COPY_QUANTILE, "ct": 0.0}
 
 
-def neighbourhood(
-    images: NDArray[np.floating], train: NDArray[np.floating], *, device: str = "cpu"
-) -> NDArray[np.float64]:
+def neighbourhood(images: Rows, train: Rows, *, device: str = "cpu") -> NDArray[np.float64]:
     """Columns FIRST to NEAREST of every image, float64 (n, 4)."""
-    rows, squared = nearest_rows(images, train, 2, arithmetic=Arithmetic(device=device))
+    arithmetic = Arithmetic(device=device)
+    rows, squared = nearest_rows(images, train, 2, arithmetic=arithmetic)
     nearest = rows[:, 0]
     distinct, place = np.unique(nearest, return_inverse=True)
-    arithmetic = Arithmetic(device=device)
     of_nearest = nearest_rows(train[distinct], train, 1, skip=distinct, arithmetic=arithmetic)[1][place, 0]
     return np.column_stack([np.sqrt(squared), np.sqrt(of_nearest), nearest])
 
 
-def nearest_in_cell(
-    images: NDArray[np.floating], cells: NDArray[np.int64], train: NDArray[np.floating], of_train: NDArray[np.int64]
-) -> NDArray[np.float64]:
+def nearest_in_cell(images: Rows, cells: Cells, train: Rows, of_train: Cells) -> NDArray[np.float64]:
     """Distance of every image to the nearest training image of its cell, float64 (n,); no cell of train is empty."""
     distances = np.empty(len(images))
     for cell in np.unique(cells):
@@ -112,32 +100,23 @@ def nearest_in_cell(
     return distances
 
 
-def closest_pairs(described: NDArray[np.floating], n: int = 20) -> list[dict[str, Any]]:
+def closest_pairs(described: Rows, n: int = 20) -> list[tuple[int, int, float, float]]:
     """The n generated images that come nearest to a training image, relative to its second-nearest, nearest first.
 
-    returns     rows of image, train (row of the nearest training image), distance, ratio
+    returns     row of the image, row of the training image, distance, ratio
     """
-    ratio = _ratio(described)
-    return [
-        {
-            "image": int(row),
-            "train": int(described[row, NEAREST]),
-            "distance": float(described[row, FIRST]),
-            "ratio": float(ratio[row]),
-        }
-        for row in np.lexsort([described[:, FIRST], ratio])[:n]
-    ]
+    distance, ratio = described[:, FIRST], _ratio(described)
+    rows = np.lexsort([distance, ratio])[:n]
+    return [(int(row), int(described[row, NEAREST]), float(distance[row]), float(ratio[row])) for row in rows]
 
 
-def _ratio(described: NDArray[np.floating]) -> NDArray[np.float64]:
+def _ratio(described: Rows) -> NDArray[np.float64]:
     """Nearest over second-nearest distance, 0 to 1: near 0 for a copy, 1 where two training images are as near."""
     first, second = described[:, FIRST], described[:, SECOND]
-    return np.divide(first, second, out=np.ones(len(first)), where=second > 0)
+    return np.asarray(np.divide(first, second, out=np.ones(len(first)), where=second > 0))
 
 
-def ct(
-    real: NDArray[np.floating], fake: NDArray[np.floating], cells_real: NDArray[Any], cells_fake: NDArray[Any]
-) -> float | None:
+def ct(real: Rows, fake: Rows, cells_real: Rows | Cells, cells_fake: Rows | Cells) -> float | None:
     """Whether fakes lie nearer to the training images than held-out ones do: far below 0 they are copies, far above
     the model has not learned; a standard normal number when it generalises.
 
@@ -158,7 +137,7 @@ def ct(
     return total / weights if weights else None
 
 
-def mann_whitney(real: NDArray[np.floating], fake: NDArray[np.floating]) -> float:
+def mann_whitney(real: Rows, fake: Rows) -> float:
     """Standardised number of pairs in which the fake is the farther one, ties by half; below 0 fakes are nearer."""
     n, m = len(real), len(fake)
     ordered = np.sort(real)
@@ -167,7 +146,7 @@ def mann_whitney(real: NDArray[np.floating], fake: NDArray[np.floating]) -> floa
     return (farther - (n * m / 2 - 0.5)) / float(np.sqrt(n * m * (n + m + 1) / 12))
 
 
-def _cells(train: NDArray[np.floating], sets: tuple[NDArray[np.floating], ...], seed: int) -> list[NDArray[np.int64]]:
+def _cells(train: Rows, sets: tuple[Rows, ...], seed: int) -> list[Cells]:
     """Cell of every image: 3-means on the training images, in the plane of their 64 largest components."""
     from sklearn.cluster import KMeans
     from sklearn.decomposition import PCA

@@ -3,21 +3,18 @@
 The neighbourhood of an image is the ball that reaches to its k-th neighbour in its own set.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
+from mep.artifacts.score_row import JsonObject
 from mep.errors import DataError
-from mep.methods.scores import PairScore, check_sets
-from mep.statistics.feature_set import BLOCK, Arithmetic, Dtype, blocks
+from mep.methods.scores import Better, PairScore, Rows, check_sets
+from mep.statistics.feature_set import BLOCK, Arithmetic, blocks
 from mep.statistics.neighbours import nearest_rows
 from mep.statistics.pairwise import PairwiseResult, compare
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 class Prdc(PairScore):
@@ -34,7 +31,7 @@ class Prdc(PairScore):
     k_dc: int = Field(default=5, ge=1)
     """Neighbours that span a ball for density and coverage."""
 
-    better: ClassVar[dict[str, Literal["lower", "higher"]]] = {
+    better: ClassVar[Better] = {
         "precision": "higher",
         "recall": "higher",
         "density": "higher",
@@ -52,29 +49,20 @@ class Prdc(PairScore):
     def read(self, pairs: PairwiseResult) -> dict[str, float]:
         return shares(pairs, self.k_pr, self.k_dc)
 
-    def null(self, real: Any, fake: Any, train: Any, *, seed: int) -> dict[str, float]:
+    def null(self, real: Rows, fake: Rows, train: Rows | None, *, seed: int) -> dict[str, float]:
         if len(real) <= self.k_dc:
             raise DataError(f"{len(real)} real images have no {self.k_dc} neighbours each")
         return {"density": 1.0, "coverage": expected_coverage(len(real), len(fake), self.k_dc)}
 
-    def protocol(self, metric: str) -> dict[str, Any]:
+    def protocol(self, metric: str) -> JsonObject:
         return {"k": self.k_pr if metric in ("precision", "recall") else self.k_dc}
 
 
 def prdc(
-    real: NDArray[np.floating],
-    fake: NDArray[np.floating],
-    *,
-    k_pr: int = 3,
-    k_dc: int = 5,
-    strict: bool = False,
-    dtype: Dtype = "float32",
-    block: int = BLOCK,
+    real: Rows, fake: Rows, *, k_pr: int = 3, k_dc: int = 5, strict: bool = False, block: int = BLOCK
 ) -> dict[str, float]:
     """Four shares of images within the other set's balls; higher is better.
 
-    real    float (n, d)   n > k
-    fake    float (m, d)   m > k
     strict  whether the border is outside, as the package prdc has it; it belongs to the ball otherwise, so that exact
             copies of real images count as such
     block   rows compared at once; changes memory, not the result
@@ -88,12 +76,12 @@ def prdc(
     Source  Kynkäänniemi et al. 2019, arXiv:1904.06991; Naeem et al. 2020, arXiv:2002.09797
     """
     check_sets(real, fake, max(k_pr, k_dc) + 1)
-    pairs = compare(real, fake, ks=(k_pr, k_dc), strict=strict, kernel=False, arithmetic=Arithmetic(dtype, block))
+    pairs = compare(real, fake, ks=(k_pr, k_dc), strict=strict, kernel=False, arithmetic=Arithmetic(block=block))
     return shares(pairs, k_pr, k_dc)
 
 
 def shares(pairs: PairwiseResult, k_pr: int, k_dc: int) -> dict[str, float]:
-    """Precision, recall, density and coverage from a pass over all pairs."""
+    """The four of them from a pass over all pairs."""
     near, wide = pairs.hits[k_pr], pairs.hits[k_dc]
     return {
         "precision": float((near.balls > 0).mean()),
@@ -115,7 +103,7 @@ def expected_coverage(n: int, m: int, k: int) -> float:
     return float(1 - np.prod((n - 1 - ranks) / (n + m - 1 - ranks)))
 
 
-def realism(real: NDArray[np.floating], fake: NDArray[np.floating], *, k: int = 3) -> NDArray[np.float64]:
+def realism(real: Rows, fake: Rows, *, k: int = 3) -> NDArray[np.float64]:
     """How near every fake is to some real image, on the scale of that image's ball; 1 and more is within, float64 (m,).
 
     Balls wider than the median are left out: they are those of lonely images, and everything lies within.

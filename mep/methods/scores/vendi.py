@@ -1,18 +1,12 @@
 """The Vendi score: how many different images there are."""
 
-from __future__ import annotations
-
 import math
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
-from mep.errors import DataError
-from mep.methods.scores import Score, check_sets
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from mep.methods.scores import Better, Rows, Score, check_sets, unit_rows
 
 
 class Vendi(Score):
@@ -26,12 +20,12 @@ class Vendi(Score):
     order: Annotated[float, Field(gt=0)] | Literal["infinity"] = 1.0
     """Order of the entropy: 1 is Shannon's, larger ones look at frequent kinds, infinity at the most frequent alone."""
 
-    better: ClassVar[dict[str, Literal["lower", "higher"]]] = {"vendi": "higher"}
+    better: ClassVar[Better] = {"vendi": "higher"}
 
-    def measure(self, real: NDArray[np.floating], fake: NDArray[np.floating]) -> dict[str, float]:
+    def measure(self, real: Rows, fake: Rows) -> dict[str, float]:
         return {"vendi": vendi(check_sets(real, fake, self.minimum())[1], self._order)}
 
-    def null(self, real: Any, fake: Any, train: Any, *, seed: int) -> dict[str, float]:
+    def null(self, real: Rows, fake: Rows, train: Rows | None, *, seed: int) -> dict[str, float]:
         """Of as many real images."""
         return {"vendi": vendi(real[: len(fake)], self._order)} if len(real) >= len(fake) else {}
 
@@ -40,7 +34,7 @@ class Vendi(Score):
         return math.inf if self.order == "infinity" else float(self.order)
 
 
-def vendi(rows: NDArray[np.floating], order: float = 1.0) -> float:
+def vendi(rows: Rows, order: float = 1.0) -> float:
     """Exponential of the entropy of the eigenvalues of the similarities over n; 1 to n, higher is more diverse.
 
     rows    float (n, d)   compared by cosine
@@ -48,10 +42,7 @@ def vendi(rows: NDArray[np.floating], order: float = 1.0) -> float:
 
     DataError   a row is 0, and has no direction
     """
-    lengths = np.linalg.norm(rows.astype(np.float64), axis=1, keepdims=True)
-    if not lengths.all():
-        raise DataError(f"{int((lengths == 0).sum())} rows of features are 0 and have no direction")
-    scaled = rows / lengths
+    scaled = unit_rows(rows, "rows of features")
     n, d = scaled.shape
     table = scaled.T @ scaled if n > d else scaled @ scaled.T
     shares = np.linalg.eigvalsh(table / n)

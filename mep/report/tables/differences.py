@@ -4,7 +4,7 @@ import math
 import statistics
 
 from mep.config import canonical_json
-from mep.evaluation.protocol import COMPARED
+from mep.evaluation.uncertainty import COMPARED
 from mep.evaluation.uncertainty import difference, paired_by_seed
 from mep.report.data.scores import Halves, StoredScore
 from mep.report.tables.comparison import Delta

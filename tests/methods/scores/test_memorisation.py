@@ -81,10 +81,10 @@ def test_the_closest_pairs_are_the_copies_nearest_first():
     train, held_out, fake = copies()
     pairs = closest_pairs(SCORE.describe(held_out, fake, train, seed=0)[1], 12)
     assert len(pairs) == 12
-    assert all(pair["image"] == pair["train"] < 20 for pair in pairs)
-    assert [pair["ratio"] for pair in pairs] == sorted(pair["ratio"] for pair in pairs)
+    assert all(image == nearest < 20 for image, nearest, _, _ in pairs)
+    assert [ratio for *_, ratio in pairs] == sorted(ratio for *_, ratio in pairs)
     exact = closest_pairs(neighbourhood(train[:5], train), 5)
-    assert all(pair["distance"] == 0 for pair in exact)
+    assert all(distance == 0 for _, _, distance, _ in exact)
 
 
 def test_without_training_images_it_says_so():
