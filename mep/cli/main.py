@@ -2,8 +2,8 @@
 
 import importlib
 import pkgutil
+from functools import cache
 from pathlib import Path
-from typing import cast
 
 import click
 
@@ -23,24 +23,27 @@ SECTIONS = {
 """Commands in the order in which a newcomer meets them."""
 
 
+@cache
+def defined_commands() -> dict[str | None, click.Command]:
+    """Every command at the top of a file of `mep/cli/commands/`, by its name."""
+    names = [file.name for file in pkgutil.iter_modules(mep.cli.commands.__path__)]
+    files = [importlib.import_module(f"{mep.cli.commands.__name__}.{name}") for name in names]
+    return {item.name: item for file in files for item in vars(file).values() if isinstance(item, click.Command)}
+
+
 class Commands(click.Group):
-    """Every file of `mep/cli/commands/` is a command, loaded when it is called."""
+    """The commands by section, loaded when one is called or listed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [name for names in SECTIONS.values() for name in names]
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        module = name.replace("-", "_")
-        modules = {file.name for file in pkgutil.iter_modules(mep.cli.commands.__path__)}
-        if module not in modules or module.startswith("_"):
-            return None
-        return cast(click.Command, importlib.import_module(f"mep.cli.commands.{module}").command)
+        return defined_commands()[name] if name in self.list_commands(ctx) else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for title, names in SECTIONS.items():
-            commands = [(name, self.get_command(ctx, name)) for name in names]
             with formatter.section(title):
-                formatter.write_dl([(name, command.get_short_help_str(80)) for name, command in commands if command])
+                formatter.write_dl([(name, defined_commands()[name].get_short_help_str(80)) for name in names])
 
     def invoke(self, ctx: click.Context) -> object:
         try:

@@ -1,4 +1,1 @@
-"""The commands: parse, delegate, exit code. One file per command, named like it; each defines `command`.
-
-A file here is loaded when its command is called, so what the others import costs nothing.
-"""
+"""The commands: parse, delegate, exit code. What a command needs beside click is imported when it is called."""

@@ -1,16 +1,18 @@
+"""`mep evaluate`: folders of images beside each other, without a recipe."""
+
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from mep.cli.commands._shared import JSON
+from mep.cli.commands._shared import FOLDER, JSON
 from mep.cli.console import listing, show_json, tell
-from mep.cli.options import Option, collected
+from mep.cli.options import collected, option
 from mep.errors import NotComparable, UsageError
 
 if TYPE_CHECKING:
@@ -20,75 +22,39 @@ if TYPE_CHECKING:
 
     MethodT = TypeVar("MethodT", bound=Method)
 
-FOLDER = click.Path(path_type=Path, file_okay=False)
-
 
 @dataclass(frozen=True)
 class EvaluateOptions:
     """What is measured of which folders, and where."""
 
-    real: Annotated[
-        Path,
-        Option("--real", type=FOLDER, required=True, help="Folder of real images, best held out from all training."),
-    ]
-    synthetic: Annotated[
-        tuple[Path, ...],
-        Option("--synthetic", type=FOLDER, required=True, multiple=True, help="Folder to score; several are compared."),
-    ]
-    train: Annotated[Path | None, Option("--train", type=FOLDER, help="Folder of training images, to look for copies.")]
-    extractors: Annotated[
-        tuple[str, ...],
-        Option(
-            "--extractor",
-            multiple=True,
-            metavar="KIND",
-            help="As in a recipe: random_conv, or '{kind: inception, weights: FILE}'. Default: inception.",
-        ),
-    ]
-    scores: Annotated[
-        tuple[str, ...],
-        Option(
-            "--score",
-            multiple=True,
-            metavar="KIND",
-            help="As in a recipe. Default: frechet, kid, prdc; with --train memorisation.",
-        ),
-    ]
-    by: Annotated[
-        tuple[str, ...],
-        Option("--by", multiple=True, metavar="COLUMN", help="Score every value of a metadata column too: label."),
-    ]
-    group: Annotated[
-        str | None,
-        Option("--group", metavar="COLUMN", help="Slide or patient of the real images, for honest intervals."),
-    ]
-    resolution: Annotated[
-        int | None,
-        Option(
-            "--resolution", type=click.IntRange(8, 4096), help="Side in pixels to which both sets are brought first."
-        ),
-    ]
-    seed: Annotated[
-        int, Option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of draws and halves.")
-    ]
-    halves: Annotated[
-        int,
-        Option("--halves", type=click.IntRange(0), default=40, show_default=True, help="For uncertainty; 0 is none."),
-    ]
-    device: Annotated[
-        str, Option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
-    ]
-    batch_size: Annotated[int, Option("--batch-size", type=click.IntRange(1), default=64, show_default=True)]
-    strict_comparable: Annotated[
-        bool, Option("--strict-comparable", is_flag=True, help="Exit with 5 rather than compare unlike protocols.")
-    ]
+    real: Path = option("Folder of real images, best held out from all training.", type=FOLDER, required=True)
+    synthetic: tuple[Path, ...] = option("Folder to score; several are compared.", type=FOLDER, required=True)
+    train: Path | None = option("Folder of training images, to look for copies.", type=FOLDER)
+    extractors: tuple[str, ...] = option(
+        "As in a recipe: random_conv, or '{kind: inception, weights: FILE}'. Default: inception.",
+        "--extractor",
+        metavar="KIND",
+    )
+    scores: tuple[str, ...] = option(
+        "As in a recipe. Default: frechet, kid, prdc; with --train memorisation.", "--score", metavar="KIND"
+    )
+    by: tuple[str, ...] = option("Score every value of a metadata column too: label.", metavar="COLUMN")
+    group: str | None = option("Slide or patient of the real images, for honest intervals.", metavar="COLUMN")
+    resolution: int | None = option(
+        "Side in pixels to which both sets are brought first.", type=click.IntRange(8, 4096)
+    )
+    seed: int = option("Of draws and halves.", type=click.IntRange(0), default=0)
+    halves: int = option("For uncertainty; 0 is none.", type=click.IntRange(0), default=40)
+    device: str = option("auto, cpu, cuda, cuda:N or mps.", default="auto")
+    batch_size: int = option(None, type=click.IntRange(1), default=64)
+    strict_comparable: bool = option("Exit with 5 rather than compare unlike protocols.")
 
 
-@click.command()
+@click.command("evaluate")
 @collected(EvaluateOptions)
 @JSON
 @click.pass_obj
-def command(runs: Path, options: EvaluateOptions, as_json: bool) -> None:
+def evaluate_command(runs: Path, options: EvaluateOptions, as_json: bool) -> None:
     """Compare folders of synthetic images with real ones, without a recipe: FID, KID, coverage, copies.
 
     Features are kept in the folder `features` under --runs.
@@ -133,7 +99,7 @@ def _feature_cache(runs: Path, options: EvaluateOptions) -> FeatureCache:
     return FeatureCache(runs / "features", device, options.batch_size, StepLines)
 
 
-def _methods(family: type[MethodT], texts: Sequence[str], option: str) -> list[MethodT]:
+def _methods(family: type[MethodT], texts: Sequence[str], flag: str) -> list[MethodT]:
     """Methods as a recipe would write them: a kind, or a mapping in YAML with paths relative to here."""
     import yaml
     from pydantic import ValidationError
@@ -145,13 +111,13 @@ def _methods(family: type[MethodT], texts: Sequence[str], option: str) -> list[M
         try:
             methods.append(choose(family, yaml.safe_load(text), {"folder": ".", "paths_must_exist": True}))
         except yaml.YAMLError as error:
-            raise UsageError(f"{option} '{text}' is not YAML: {error}") from error
+            raise UsageError(f"{flag} '{text}' is not YAML: {error}") from error
         except ValidationError as error:
             first = error.errors()[0]
             field = ".".join(str(step) for step in first["loc"] if step not in members(family))
             message = f"{field}: {first['msg']}" if field else first["msg"]
             hint = f"known: {', '.join(members(family))}"
-            raise UsageError(f"{option} '{text}': {message}", hint=hint) from error
+            raise UsageError(f"{flag} '{text}': {message}", hint=hint) from error
     return methods
 
 

@@ -1,3 +1,5 @@
+"""`mep lint`: what is wrong with the images of a recipe."""
+
 from __future__ import annotations
 
 import tempfile
@@ -8,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mep.cli.commands._shared import JSON, RECIPE, SET, load
+from mep.cli.commands._shared import JSON, RECIPE, SET
 from mep.cli.console import show_json, show_rows, tell
 from mep.errors import UsageError
 
@@ -20,14 +22,14 @@ SHOWN = 20
 """Findings of a check that the table shows; --json gives all."""
 
 
-@click.command()
+@click.command("lint")
 @RECIPE
 @SET
 @click.option("--fix", type=click.Path(path_type=Path), help="Write the ids of the images to leave out, one a line.")
 @click.option("--allow", multiple=True, metavar="CHECK", help="Do not fail for this check; repeatable.")
 @JSON
 @click.pass_context
-def command(
+def lint_command(
     ctx: click.Context,
     recipe: Path,
     overrides: tuple[str, ...],
@@ -36,11 +38,12 @@ def command(
     as_json: bool,
 ) -> None:
     """Look for what is wrong with a recipe's dataset: exit code 1 where there is something."""
+    from mep.recipe import load_recipe
     from mep.stages.dataset.lint import CHECKS
 
     if unknown := sorted(set(allow) - CHECKS.keys()):
         raise UsageError(f"there is no check '{unknown[0]}'", hint=f"checks: {', '.join(CHECKS)}")
-    n_images, findings = _lint(load(recipe, overrides))
+    n_images, findings = _lint(load_recipe(recipe, overrides))
     counts = Counter(finding.check for finding in findings)
     if as_json:
         show_json([asdict(finding) for finding in findings])
@@ -59,12 +62,11 @@ def _lint(recipe: Recipe) -> tuple[int, list[Finding]]:
     from mep.machine.work import Work
     from mep.stages.dataset.lint import lint
 
-    datasets = {repr(experiment.dataset): experiment.dataset for experiment in recipe.arms.values()}
     engine = Local(kind="local", workers=recipe.machine.engine.workers)
     machine = recipe.machine.model_copy(update={"engine": engine})
     findings: dict[Finding, None] = {}
     n_images = 0
-    for dataset in datasets.values():
+    for dataset in {repr(arm.dataset): arm.dataset for arm in recipe.arms.values()}.values():
         with tempfile.TemporaryDirectory() as folder:
             n, problems = lint(dataset, Work(folder=Path(folder), machine=machine))
         n_images += n
@@ -76,11 +78,9 @@ def _show(findings: list[Finding], counts: Counter[str]) -> None:
     """The first findings of every check, and how many more there are."""
     first = {check: [each for each in findings if each.check == check][:SHOWN] for check in counts}
     rows = [asdict(finding) for finding in findings if finding in first[finding.check]]
-    rows += [
-        {"check": check, "detail": f"... and {n - SHOWN} more (--json shows all)"}
-        for check, n in counts.items()
-        if n > SHOWN
-    ]
+    for check, n in counts.items():
+        if n > SHOWN:
+            rows.append({"check": check, "detail": f"... and {n - SHOWN} more (--json shows all)"})
     show_rows(rows, ["check", "image", "detail"])
 
 

@@ -1,3 +1,5 @@
+"""`mep plan`: what a run would do, and what it asks for."""
+
 from __future__ import annotations
 
 from dataclasses import asdict
@@ -6,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mep.cli.commands._shared import JSON, RECIPE, SET, load, open_store
+from mep.cli.commands._shared import JSON, RECIPE, SET, open_store
 from mep.cli.console import err, listing, plain_table, safe, show_json, show_rows, size
 
 if TYPE_CHECKING:
@@ -16,22 +18,23 @@ if TYPE_CHECKING:
 COLOURS = {"reuse": "dim", "run": "green", "continue": "yellow"}
 
 
-@click.command()
+@click.command("plan")
 @RECIPE
 @SET
 @JSON
 @click.option("--exit-code", is_flag=True, help="Exit with 10 where there is work to do.")
 @click.pass_obj
 @click.pass_context
-def command(
+def plan_command(
     ctx: click.Context, runs: Path, recipe: Path, overrides: tuple[str, ...], as_json: bool, exit_code: bool
 ) -> None:
     """Say what a run would reuse, run or continue and why, and what it asks for."""
+    from mep.recipe import load_recipe
     from mep.runner.forecast import forecast
     from mep.runner.plan import make_plan
 
-    store = open_store(runs)
-    plan = make_plan(load(recipe, overrides), store)
+    store = open_store(runs, must_exist=False)
+    plan = make_plan(load_recipe(recipe, overrides), store)
     ahead = forecast(plan, store)
     if as_json:
         names = ("artifact_id", "arms", "status", "why")

@@ -1,63 +1,136 @@
+"""Reader studies: write a page for experts, and score their answers."""
+
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
 import click
 
-from mep.cli.commands._shared import RUN, open_store
-from mep.cli.console import show, tell
-from mep.cli.options import Option, collected
+from mep.cli.commands._shared import FILE, JSON, RUN, open_run
+from mep.cli.console import show, show_json, show_rows, tell
+from mep.cli.options import collected, option
+from mep.errors import UsageError
 
 
 @dataclass(frozen=True)
-class Asked:
+class StudyOptions:
     """Which images the readers are shown."""
 
-    arms: Annotated[
-        tuple[str, ...],
-        Option("--arm", multiple=True, help="Arm whose images are shown; repeatable. Default: all share evenly."),
-    ]
-    n_images: Annotated[
-        int, Option("--images", type=click.IntRange(2), default=100, show_default=True, help="Half of them real.")
-    ]
-    size_px: Annotated[
-        int | None,
-        Option("--size", type=click.IntRange(8, 4096), help="Side in pixels. Default: that of synthetic images."),
-    ]
-    seed: Annotated[
-        int | None,
-        Option(
-            "--seed", type=click.IntRange(0), help="Default: drawn by the system, so that no recipe tells the order."
-        ),
-    ]
-    output: Annotated[
-        Path | None,
-        Option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Where the page is written."),
-    ]
+    arms: tuple[str, ...] = option("Arm whose images are shown; repeatable. Default: all share evenly.", "--arm")
+    n_images: int = option("Half of them real.", "--images", type=click.IntRange(2), default=100)
+    size_px: int | None = option(
+        "Side in pixels. Default: that of synthetic images.", "--size", type=click.IntRange(8, 4096)
+    )
+    seed: int | None = option(
+        "Default: drawn by the system, so that no recipe tells the order.", type=click.IntRange(0)
+    )
+    output: Path | None = option("Where the page is written.", type=click.Path(path_type=Path, dir_okay=False))
 
 
-@click.command()
+@click.command("reader-study")
 @RUN
-@collected(Asked)
+@collected(StudyOptions)
 @click.pass_obj
-def command(runs: Path, asked: Asked, run_id: str | None) -> None:
+def reader_study_command(runs: Path, options: StudyOptions, run_id: str | None) -> None:
     """Write a page on which experts tell real images from synthetic ones."""
     from mep.machine.files import write_json
     from mep.reader_study.page import write_page
     from mep.reader_study.study import draw, key_path, page_path
-    from mep.store.runs import find_run
 
-    store = open_store(runs, must_exist=True)
-    run_id = str(find_run(store, run_id)["run_id"])
-    study = draw(store, run_id, arms=asked.arms, n_images=asked.n_images, size_px=asked.size_px, seed=asked.seed)
-    page, key = asked.output or page_path(store, run_id, study.id), key_path(store, run_id, study.id)
+    store, run_id = open_run(runs, run_id)
+    size_px, seed = options.size_px, options.seed
+    study = draw(store, run_id, arms=options.arms, n_images=options.n_images, size_px=size_px, seed=seed)
+    page, key = options.output or page_path(store, run_id, study.id), key_path(store, run_id, study.id)
     write_json(key, study.key())  # first, so that no page is ever without its key
     write_page(study, page)
     n_real = sum(item.truth == "real" for item in study.items)
-    made = len(study.items) - n_real
-    tell(
-        f"{n_real} real held-out and {made} synthetic images of {study.size_px} px, {page.stat().st_size / 1e6:.1f} MB"
-    )
+    counts = f"{n_real} real held-out and {len(study.items) - n_real} synthetic images of {study.size_px} px"
+    tell(f"{counts}, {page.stat().st_size / 1e6:.1f} MB")
     tell(f"key, which readers must not see: {key}")
     tell(f"send the page; with the files that come back: mep reader-score {run_id} ANSWERS...")
     show(str(page))
+
+
+@click.command("reader-score")
+@click.argument("run_id", metavar="RUN")
+@click.argument("answers", nargs=-1, required=True, type=FILE)
+@JSON
+@click.pass_obj
+def reader_score_command(runs: Path, run_id: str, answers: tuple[Path, ...], as_json: bool) -> None:
+    """Score the answers of readers: sensitivity, specificity, accuracy, agreement."""
+    from mep.machine.files import read_json
+    from mep.reader_study.answers import read_answers
+    from mep.reader_study.scoring import score
+    from mep.reader_study.study import key_path
+
+    store, run_id = open_run(runs, run_id)
+    answers_read = read_answers(answers)
+    key = key_path(store, run_id, answers_read[0].study)
+    if not key.exists():
+        studies = sorted(path.stem for path in key.parent.glob("*.json"))
+        hint = f"its studies: {', '.join(studies)}" if studies else f"make one: mep reader-study {run_id}"
+        raise UsageError(f"{run_id} has no key of study {answers_read[0].study}", hint=hint)
+    scored = score(answers_read, read_json(key))
+    if as_json:
+        show_json(scored)
+    else:
+        _show(scored)
+
+
+def _show(scored: dict[str, Any]) -> None:
+    from mep.reader_study.scoring import MEASURES
+
+    lines = [
+        {"reader": reader["reader"], "images": reader["n_images"], "p (guessing)": f"{reader['p_guessing']:.2g}"}
+        | {name: _text(reader[name]) for name in MEASURES}
+        for reader in scored["readers"]
+    ]
+    pooled = scored["pooled"]
+    if pooled["n_readers"] > 1:
+        lines.append(
+            {"reader": f"all {pooled['n_readers']}", "images": pooled["n_images"]}
+            | {name: _text(pooled[name]) for name in MEASURES}
+        )
+    show_rows(lines, ["reader", "images", *MEASURES, "p (guessing)"])
+    if len(scored["arms"]) > 1:
+        show("")
+        show_rows(
+            [
+                {
+                    "arm": arm,
+                    "images": scores["pooled"]["n"] // pooled["n_readers"],
+                    "sensitivity": _text(scores["pooled"]),
+                }
+                for arm, scores in scored["arms"].items()
+            ],
+            ["arm", "images", "sensitivity"],
+        )
+    show("")
+    for note in notes(scored):
+        show(note)
+
+
+def notes(scored: dict[str, Any]) -> list[str]:
+    """What the numbers are, in sentences."""
+    sentences = [f"{name.capitalize()}: {what}." for name, what in scored["definitions"].items()]
+    sentences.append("Intervals of 95 %: of one reader Clopper-Pearson; of all, for readers and images like these.")
+    for reader in scored["readers"]:
+        if reader["n_open"]:
+            sentences.append(
+                f"{reader['reader']} left {reader['n_open']} of {scored['n_images']} images without an answer."
+            )
+    agreement = scored["agreement"]
+    if agreement is None:
+        sentences.append("One reader: the intervals speak of this reader alone.")
+    elif agreement["value"] is None:
+        sentences.append("Fleiss' kappa is not defined: the readers gave one and the same answer to every image.")
+    else:
+        sentences.append(f"Agreement, Fleiss' kappa: {_text(agreement)}; 1 is perfect, 0 is what chance gives.")
+    return sentences
+
+
+def _text(score: dict[str, Any]) -> str:
+    if score["value"] is None:
+        return "-"
+    interval = f" ({score['low']:.2f} to {score['high']:.2f})" if score["low"] is not None else ""
+    return f"{score['value']:.2f}{interval}"

@@ -1,16 +1,18 @@
+"""`mep report`: the arms of runs beside each other."""
+
 from __future__ import annotations
 
 import gc
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import click
 
 from mep.cli.commands._shared import open_store
 from mep.cli.console import out, plain_text, report_width, show, tell
-from mep.cli.options import Option, collected
+from mep.cli.options import collected, option
 from mep.errors import NotComparable
 
 if TYPE_CHECKING:
@@ -20,62 +22,22 @@ FORMATS = ("table", "md", "csv", "json", "html", "latex")
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ReportOptions:
     """What is compared, what of it is shown, and in which form."""
 
-    form: Annotated[str, Option("--format", type=click.Choice(FORMATS), default="table", show_default=True)]
-    output: Annotated[
-        Path | None,
-        Option("--output", type=click.Path(path_type=Path), help="Write to this file. html: report.html of the run."),
-    ]
-    figures: Annotated[
-        Path | None,
-        Option("--figures", type=click.Path(path_type=Path), help="Also write figures for print to this folder."),
-    ]
-    baseline: Annotated[
-        str | None,
-        Option("--baseline", metavar="ARM", help="Take differences to this arm, or to none. One run: the first arm."),
-    ]
-    columns: Annotated[
-        tuple[str, ...],
-        Option("--columns", multiple=True, metavar="REGEX", help="Only these fields and metrics; repeatable."),
-    ]
-    drop: Annotated[
-        tuple[str, ...],
-        Option("--drop", multiple=True, metavar="REGEX", help="Leave these fields and metrics out; repeatable."),
-    ]
-    where: Annotated[
-        tuple[str, ...],
-        Option(
-            "--where", multiple=True, metavar="CONDITION", help="Only rows such as 'training.steps>=100'; repeatable."
-        ),
-    ]
-    sort: Annotated[
-        str,
-        Option("--sort", default="", metavar="COLUMN", help="Best or smallest first; -COLUMN for the other way round."),
-    ]
-    group_by: Annotated[
-        str,
-        Option(
-            "--group-by",
-            default="repeats",
-            show_default=True,
-            metavar="FIELD",
-            help="Mean and spread: repeats, arm, a field.",
-        ),
-    ]
-    precision: Annotated[
-        int | None,
-        Option("--precision", type=click.IntRange(1, 17), help="Significant digits; else as far as the uncertainty."),
-    ]
-    transpose: Annotated[bool, Option("--transpose", is_flag=True, help="Metrics down, arms across.")]
-    as_long: Annotated[bool, Option("--long", is_flag=True, help="One row a number with its protocol, as csv or json.")]
-    strict_comparable: Annotated[
-        bool,
-        Option(
-            "--strict-comparable", is_flag=True, help="Exit with 5 where numbers shown together were not made alike."
-        ),
-    ]
+    form: str = option(None, "--format", type=click.Choice(FORMATS), default="table")
+    output: Path | None = option("Write to this file. html: report.html of the run.")
+    figures: Path | None = option("Also write figures for print to this folder.")
+    baseline: str | None = option("Take differences to this arm, or to none. One run: the first arm.", metavar="ARM")
+    columns: tuple[str, ...] = option("Only these fields and metrics; repeatable.", metavar="REGEX")
+    drop: tuple[str, ...] = option("Leave these fields and metrics out; repeatable.", metavar="REGEX")
+    where: tuple[str, ...] = option("Only rows such as 'training.steps>=100'; repeatable.", metavar="CONDITION")
+    sort: str = option("Best or smallest first; -COLUMN for the other way round.", default="", metavar="COLUMN")
+    group_by: str = option("Mean and spread: repeats, arm, a field.", default="repeats", metavar="FIELD")
+    precision: int | None = option("Significant digits; else as far as the uncertainty.", type=click.IntRange(1, 17))
+    transpose: bool = option("Metrics down, arms across.")
+    as_long: bool = option("One row a number with its protocol, as csv or json.", "--long")
+    strict_comparable: bool = option("Exit with 5 where numbers shown together were not made alike.")
 
     @property
     def view(self) -> View:
@@ -85,11 +47,11 @@ class Wanted:
         return View(self.columns, self.drop, self.where, self.sort, self.as_long or self.form in ("csv", "json"))
 
 
-@click.command()
+@click.command("report")
 @click.argument("runs", metavar="[RUN]...", nargs=-1)
-@collected(Wanted)
+@collected(ReportOptions)
 @click.pass_obj
-def command(root: Path, wanted: Wanted, runs: tuple[str, ...]) -> None:
+def report_command(root: Path, options: ReportOptions, runs: tuple[str, ...]) -> None:
     """Compare the arms of runs; without RUN, of the last one.
 
     RUN is a name, the beginning of one, or a pattern such as '*quickstart*'.
@@ -97,65 +59,59 @@ def command(root: Path, wanted: Wanted, runs: tuple[str, ...]) -> None:
     from mep import report as reports
 
     gc.disable()  # a hundred thousand rows are all kept to the end: looking through them would take half of the time
-    store = open_store(root, must_exist=True)
+    store = open_store(root)
     run_ids = reports.find_runs(store, runs)
     comparison = reports.comparison(
         store,
         run_ids,
-        baseline=wanted.baseline,
-        group_by=wanted.group_by,
-        precision=wanted.precision,
-        keep=None if wanted.form == "html" else wanted.view.keeps,
+        baseline=options.baseline,
+        group_by=options.group_by,
+        precision=options.precision,
+        keep=None if options.form == "html" else options.view.keeps,
     )
-    shown = reports.select(comparison, wanted.view)
-    if wanted.form == "html":
-        path = wanted.output or store.run_folder(run_ids[-1]) / "report.html"
-        reports.write_html(reports.gather(store, run_ids), path, comparison, wanted.view)
+    shown = reports.select(comparison, options.view)
+    if options.form == "html":
+        path = options.output or store.run_folder(run_ids[-1]) / "report.html"
+        reports.write_html(reports.gather(store, run_ids), path, comparison, options.view)
         tell(f"report: {path}")
     else:
-        _deliver(shown, wanted)
-    if wanted.figures is not None:
-        for path in reports.write_figures(reports.gather(store, run_ids), wanted.figures, shown):
+        _deliver(shown, options)
+    if options.figures is not None:
+        for path in reports.write_figures(reports.gather(store, run_ids), options.figures, shown):
             tell(f"figure: {path}")
-    if wanted.strict_comparable and shown.unlike:
+    if options.strict_comparable and shown.unlike:
         raise NotComparable(
             "numbers that were not made alike stand beside each other:\n" + "\n".join(shown.unlike),
             hint="choose rows or columns with --where, --columns and --drop, or measure them alike",
         )
 
 
-def _deliver(shown: Comparison, wanted: Wanted) -> None:
+def _deliver(shown: Comparison, options: ReportOptions) -> None:
     """To the screen, or to a file."""
     from mep import report as reports
     from mep.machine.files import write_text
 
-    if wanted.form == "table" and not wanted.as_long and wanted.output is None:
-        out().print(reports.as_rich(shown, width=report_width(), transpose=wanted.transpose))
-        return
-    text = _long_text(shown, wanted.form) if wanted.as_long else _text(shown, wanted)
-    if wanted.output is None:
-        show(text.removesuffix("\n"))
+    if options.form == "table" and not options.as_long and options.output is None:
+        out().print(reports.as_rich(shown, width=report_width(), transpose=options.transpose))
+    elif options.output is None:
+        show(_text(shown, options).removesuffix("\n"))
     else:
-        write_text(wanted.output, text)
-        tell(f"report: {wanted.output}")
+        write_text(options.output, _text(shown, options))
+        tell(f"report: {options.output}")
 
 
-def _long_text(shown: Comparison, form: str) -> str:
+def _text(shown: Comparison, options: ReportOptions) -> str:
     from mep import report as reports
 
-    if form not in ("table", "csv", "json"):
-        raise click.UsageError("--long comes as csv or json")
-    rows = reports.long_rows(shown)
-    return json.dumps(rows, indent=1, ensure_ascii=False) if form == "json" else reports.long_csv(rows)
-
-
-def _text(shown: Comparison, wanted: Wanted) -> str:
-    from mep import report as reports
-
-    if wanted.form == "json":
+    if options.as_long:
+        if options.form not in ("table", "csv", "json"):
+            raise click.UsageError("--long comes as csv or json")
+        rows = reports.long_rows(shown)
+        return json.dumps(rows, indent=1, ensure_ascii=False) if options.form == "json" else reports.long_csv(rows)
+    if options.form == "json":
         return reports.as_json(shown)
-    if wanted.form == "csv":
+    if options.form == "csv":
         return reports.as_csv(shown)
-    if wanted.form == "table":
-        return plain_text(reports.as_rich(shown, transpose=wanted.transpose))
-    return (reports.as_markdown if wanted.form == "md" else reports.as_latex)(shown, transpose=wanted.transpose)
+    if options.form == "table":
+        return plain_text(reports.as_rich(shown, transpose=options.transpose))
+    return (reports.as_markdown if options.form == "md" else reports.as_latex)(shown, transpose=options.transpose)
