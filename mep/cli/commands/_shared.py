@@ -40,4 +40,4 @@ def open_run(runs: Path, run_id: str | None) -> tuple[Store, str]:
     from mep.store.runs import find_run
 
     store = open_store(runs)
-    return store, str(find_run(store, run_id)["run_id"])
+    return store, find_run(store, run_id)["run_id"]
