@@ -1,21 +1,18 @@
 """What readers sent back."""
 
-from __future__ import annotations
-
 import csv
 import io
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from mep.errors import DataError, UsageError
 from mep.reader_study.study import REAL, SYNTHETIC
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 COLUMNS = ("study", "reader", "item", "answer")
 """Columns that a file must have; others, such as position and seconds, may be missing."""
+WANTED = "wanted: the CSV file that the page saved"
 
 
 @dataclass(frozen=True)
@@ -40,20 +37,19 @@ def read_answers(paths: Iterable[Path]) -> list[Answers]:
                 two files of one reader, files of several studies
     UsageError  a file that is not there
     """
-    found = [_read(path) for path in paths]
-    for number, one in enumerate(found):
-        for other in found[:number]:
-            if other.study != one.study:
-                raise DataError(
-                    f"{other.file} belongs to study {other.study}, {one.file} to {one.study}",
-                    hint="score each study by itself",
-                )
-            if other.reader == one.reader:
-                raise DataError(
-                    f"{other.file} and {one.file} are both of reader '{one.reader}'",
-                    hint="leave one out, or correct the name in the column reader",
-                )
-    return found
+    sheets = [_read(path) for path in paths]
+    for sheet, later in itertools.combinations(sheets, 2):
+        if sheet.study != later.study:
+            raise DataError(
+                f"{sheet.file} belongs to study {sheet.study}, {later.file} to {later.study}",
+                hint="score each study by itself",
+            )
+        if sheet.reader == later.reader:
+            raise DataError(
+                f"{sheet.file} and {later.file} are both of reader '{sheet.reader}'",
+                hint="leave one out, or correct the name in the column reader",
+            )
+    return sheets
 
 
 def _read(path: Path) -> Answers:
@@ -62,36 +58,30 @@ def _read(path: Path) -> Answers:
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}", hint="wanted: the CSV files of readers") from error
     except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not a text file", hint="wanted: the CSV file that the page saved") from error
-    first = text.split("\n", 1)[0]
-    lines = csv.DictReader(io.StringIO(text), delimiter=";" if first.count(";") > first.count(",") else ",")
+        raise DataError(f"{path} is not a text file", hint=WANTED) from error
+    header = text.split("\n", 1)[0]
+    lines = csv.DictReader(io.StringIO(text), delimiter=";" if header.count(";") > header.count(",") else ",")
     missing = [name for name in COLUMNS if name not in (lines.fieldnames or ())]
     if missing:
-        raise DataError(
-            f"{path} has no column {' and no column '.join(missing)}", hint="wanted: the CSV file that the page saved"
-        )
-    given: dict[int, str] = {}
+        raise DataError(f"{path} has no column {' and no column '.join(missing)}", hint=WANTED)
+    answers: dict[int, str] = {}
     seconds: dict[int, float] = {}
     names: set[tuple[str, str]] = set()
-    seen: set[int] = set()
     for row in lines:
         where = f"{path}:{lines.line_num}"
         names.add((row["study"], row["reader"]))
-        if not str(row["item"]).isdecimal() or int(row["item"]) in seen:
+        if not str(row["item"]).isdecimal() or int(row["item"]) in answers:
             raise DataError(f"{where}: item '{row['item']}' is no number, or comes a second time")
-        item = int(row["item"])
-        seen.add(item)
         answer = (row["answer"] or "").strip().lower()
         if answer not in (REAL, SYNTHETIC, ""):
             raise DataError(f"{where}: answer '{row['answer']}' is neither {REAL} nor {SYNTHETIC}")
-        if answer:
-            given[item] = answer
-            seconds[item] = _number(row.get("seconds"))
+        answers[int(row["item"])] = answer
+        seconds[int(row["item"])] = _number(row.get("seconds"))
+    given = {item: answer for item, answer in answers.items() if answer}
     if len(names) != 1 or not given:
-        what = "holds several readers or studies" if len(names) > 1 else "holds no answer"
-        raise DataError(f"{path} {what}", hint="wanted: the CSV file that the page saved, one reader a file")
-    study, reader = names.pop()
-    return Answers(study, reader, str(path), given, seconds)
+        problem = "holds several readers or studies" if len(names) > 1 else "holds no answer"
+        raise DataError(f"{path} {problem}", hint=f"{WANTED}, one reader a file")
+    return Answers(*names.pop(), str(path), given, {item: seconds[item] for item in given})
 
 
 def _number(text: str | None) -> float:

@@ -1,15 +1,13 @@
 """Answers against the key: sensitivity, specificity, accuracy, by reader and over all of them."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mep.errors import DataError
 from mep.reader_study.answers import Answers
-from mep.reader_study.study import REAL, SYNTHETIC
+from mep.reader_study.study import REAL, SYNTHETIC, Key
 from mep.statistics.proportions import agreement, binomial_p, clopper_pearson, over_readers
 
 DEFINITIONS = {
@@ -20,7 +18,7 @@ DEFINITIONS = {
 MEASURES = tuple(DEFINITIONS)
 
 
-def score(answers: list[Answers], key: dict[str, Any]) -> dict[str, Any]:
+def score(answers: list[Answers], key: Key) -> dict[str, object]:
     """What the readers made of the study, ready for JSON.
 
     readers     one entry each: measures with exact intervals, the p-value of guessing, seconds an image
@@ -31,63 +29,60 @@ def score(answers: list[Answers], key: dict[str, Any]) -> dict[str, Any]:
     DataError   an answer to an image that the study does not have
     """
     truth = {row["item"]: row["truth"] for row in key["items"]}
-    arm_of = {row["item"]: row["arm"] for row in key["items"]}
-    for one in answers:
-        if unknown := sorted(set(one.given) - set(truth)):
-            raise DataError(f"{one.file} answers image {unknown[0]}; the study has {len(truth)}")
-    shared = [item for item in truth if all(item in one.given for one in answers)]
-    arms = [arm for arm in dict.fromkeys(arm_of.values()) if arm]
+    for sheet in answers:
+        if unknown := sorted(set(sheet.given) - set(truth)):
+            raise DataError(f"{sheet.file} answers image {unknown[0]}; the study has {len(truth)}")
+    of_arm: dict[str, list[int]] = {}
+    for row in key["items"]:
+        of_arm.setdefault(row["arm"], []).append(row["item"])
+    shared = [item for item in truth if all(item in sheet.given for sheet in answers)]
+    n_real = np.array([[sheet.given[item] == REAL for item in shared] for sheet in answers], dtype=np.int64).sum(0)
+    counts = np.stack([n_real, len(answers) - n_real], axis=1)
     return {
         "study": key["study"],
         "run_id": key["run_id"],
         "n_images": len(truth),
-        "n_real": sum(one == REAL for one in truth.values()),
+        "n_real": list(truth.values()).count(REAL),
         "definitions": DEFINITIONS,
-        "readers": [_of_reader(one, truth) for one in answers],
+        "readers": [_of_reader(sheet, truth) for sheet in answers],
         "pooled": {
             "n_readers": len(answers),
             "n_images": len(shared),
             **{name: asdict(over_readers(_right(answers, _items(name, shared, truth), truth))) for name in MEASURES},
         },
-        "arms": {arm: _of_arm(answers, [i for i in truth if arm_of[i] == arm], truth) for arm in sorted(arms)},
-        "agreement": asdict(agreement(_counts(answers, shared))) if len(answers) > 1 else None,
+        "arms": {arm: _of_arm(answers, of_arm[arm], truth) for arm in sorted(of_arm) if arm},
+        "agreement": asdict(agreement(counts)) if len(answers) > 1 else None,
     }
 
 
 def _items(measure: str, items: list[int], truth: dict[int, str]) -> list[int]:
     wanted = {"sensitivity": SYNTHETIC, "specificity": REAL}.get(measure)
-    return [item for item in items if wanted is None or truth[item] == wanted]
+    return [item for item in items if wanted in (None, truth[item])]
 
 
-def _right(answers: list[Answers], items: list[int], truth: dict[int, str]) -> np.ndarray:
+def _right(answers: list[Answers], items: list[int], truth: dict[int, str]) -> NDArray[np.bool_]:
     """bool (readers, items)"""
-    return np.array([[one.given[item] == truth[item] for item in items] for one in answers], dtype=bool)
+    return np.array([[sheet.given[item] == truth[item] for item in items] for sheet in answers], dtype=bool)
 
 
-def _of_reader(one: Answers, truth: dict[int, str]) -> dict[str, Any]:
-    found: dict[str, Any] = {"reader": one.reader, "file": one.file, "n_images": len(one.given)}
-    found["n_open"] = len(truth) - len(one.given)
+def _of_reader(sheet: Answers, truth: dict[int, str]) -> dict[str, object]:
+    n = len(sheet.given)
+    scores: dict[str, object] = {"reader": sheet.reader, "file": sheet.file, "n_images": n, "n_open": len(truth) - n}
     for name in MEASURES:
-        items = _items(name, list(one.given), truth)
-        found[name] = asdict(clopper_pearson(int(_right([one], items, truth).sum()), len(items)))
-    found["p_guessing"] = binomial_p(int(_right([one], list(one.given), truth).sum()), len(one.given))
-    seconds = [value for value in one.seconds.values() if np.isfinite(value)]
-    found["median_seconds"] = float(np.median(seconds)) if seconds else None
-    return found
+        items = _items(name, list(sheet.given), truth)
+        scores[name] = asdict(clopper_pearson(int(_right([sheet], items, truth).sum()), len(items)))
+    seconds = [value for value in sheet.seconds.values() if np.isfinite(value)]
+    return scores | {
+        "p_guessing": binomial_p(int(_right([sheet], list(sheet.given), truth).sum()), n),
+        "median_seconds": float(np.median(seconds)) if seconds else None,
+    }
 
 
-def _of_arm(answers: list[Answers], items: list[int], truth: dict[int, str]) -> dict[str, Any]:
-    shared = [item for item in items if all(item in one.given for one in answers)]
+def _of_arm(answers: list[Answers], items: list[int], truth: dict[int, str]) -> dict[str, object]:
     readers = []
-    for one in answers:
-        own = [item for item in items if item in one.given]
-        found = clopper_pearson(int(_right([one], own, truth).sum()), len(own))
-        readers.append({"reader": one.reader, "sensitivity": asdict(found)})
+    for sheet in answers:
+        answered = [item for item in items if item in sheet.given]
+        sensitivity = clopper_pearson(int(_right([sheet], answered, truth).sum()), len(answered))
+        readers.append({"reader": sheet.reader, "sensitivity": asdict(sensitivity)})
+    shared = [item for item in items if all(item in sheet.given for sheet in answers)]
     return {"readers": readers, "pooled": asdict(over_readers(_right(answers, shared, truth)))}
-
-
-def _counts(answers: list[Answers], items: list[int]) -> np.ndarray:
-    """int64 (items, 2): readers who said real, readers who said synthetic."""
-    called = np.array([[one.given[item] == REAL for one in answers] for item in items], dtype=np.int64)
-    n_real = called.reshape(len(items), len(answers)).sum(1)
-    return np.stack([n_real, len(answers) - n_real], axis=1)

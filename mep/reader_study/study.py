@@ -1,46 +1,65 @@
 """Which images readers see, in which order, and the key that is kept apart."""
 
-from __future__ import annotations
-
 import hashlib
 import secrets
+from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mep.artifacts import Artifact, Images, Samples
+from mep.artifacts import Images, Samples
 from mep.errors import UsageError
 from mep.imaging.pixels import square
-from mep.recipe import load_recipe
+from mep.recipe import Recipe, load_recipe
 from mep.stages import maker_of
-from mep.store import Store, now
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
-    from mep.recipe import Recipe
-
-ArtifactT = TypeVar("ArtifactT", bound=Artifact)
+from mep.store import ArtifactT, Store, now
 
 REAL, SYNTHETIC = "real", "synthetic"
 
 
-@dataclass(frozen=True, eq=False)
-class Item:
-    """One image and where it came from.
+class KeyRow(TypedDict):
+    item: int
+    truth: str
+    arm: str
+    image: str
+    label: str | None
+
+
+class Key(TypedDict):
+    """Everything that the page must not hold."""
+
+    study: str
+    run_id: str
+    seed: int
+    size_px: int
+    made_at: str
+    items: list[KeyRow]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An image that may be shown.
 
     truth   real or synthetic
     arm     of a synthetic image, empty for a real one
     image   id in the dataset, or file name among the samples
+    row     in the dataset, or among the samples
     """
 
     truth: str
     arm: str
     image: str
     label: str | None
+    row: int
+
+
+@dataclass(frozen=True, eq=False)
+class Item(Candidate):
+    """An image that is shown."""
+
     pixels: NDArray[np.uint8]
 
 
@@ -56,28 +75,20 @@ class Study:
     @property
     def id(self) -> str:
         """Ties answers to their key; made of the pixels alone, so that it gives nothing away."""
-        found = hashlib.sha256()
-        for item in self.items:
-            found.update(item.pixels.tobytes())
-        return found.hexdigest()[:10]
+        return hashlib.sha256(b"".join(item.pixels.tobytes() for item in self.items)).hexdigest()[:10]
 
-    def key(self) -> dict[str, Any]:
-        """Everything that the page must not hold."""
-        about = {"study": self.id, "run_id": self.run_id, "seed": self.seed, "size_px": self.size_px, "made_at": now()}
-        items = [
-            {"item": number, "truth": one.truth, "arm": one.arm, "image": one.image, "label": one.label}
-            for number, one in enumerate(self.items, 1)
-        ]
-        return about | {"items": items}
-
-
-@dataclass(frozen=True)
-class _Candidate:
-    truth: str
-    arm: str
-    image: str
-    label: str | None
-    row: int
+    def key(self) -> Key:
+        return {
+            "study": self.id,
+            "run_id": self.run_id,
+            "seed": self.seed,
+            "size_px": self.size_px,
+            "made_at": now(),
+            "items": [
+                {"item": number, "truth": item.truth, "arm": item.arm, "image": item.image, "label": item.label}
+                for number, item in enumerate(self.items, 1)
+            ],
+        }
 
 
 def page_path(store: Store, run_id: str, study_id: str) -> Path:
@@ -107,34 +118,38 @@ def draw(
     UsageError  no such arm, an arm without images, arms that differ in the real images or the size, too few images
     """
     recipe = load_recipe(store.run_folder(run_id) / "recipe.lock.yaml", paths_must_exist=False)
-    named = _arms(recipe, arms)
-    images = _real_images(store, run_id, recipe, named)
-    samples = {arm: _load(store, run_id, recipe, arm, Samples) for arm in named}
+    names = _arms(recipe, arms)
+    held_out = [_load(store, run_id, recipe, arm, Images).held_out for arm in names]
+    if any(images.sha256 != held_out[0].sha256 for images in held_out):
+        raise UsageError("the arms have different held-out images", hint=f"take one: --arm {names[0]}")
+    images = held_out[0]
+    samples = {arm: _load(store, run_id, recipe, arm, Samples) for arm in names}
+    rows = {arm: drawn.rows for arm, drawn in samples.items()}
     seed = secrets.randbits(63) if seed is None else seed
     rng = np.random.default_rng([seed, n_images])
     real = _real_candidates(images, rng)
-    made = {arm: _synthetic_candidates(arm, one, rng) for arm, one in samples.items()}
-    chosen = _choose(real, made, n_images // 2)
-    listed = {arm: one.rows for arm, one in samples.items()}
+    synthetic = {
+        arm: [
+            Candidate(SYNTHETIC, arm, rows[arm][row]["file_name"], rows[arm][row].get("label"), int(row))
+            for row in rng.permutation(len(rows[arm]))
+        ]
+        for arm in names
+    }
 
-    def pixels(one: _Candidate) -> NDArray[np.uint8]:
-        return images.read(one.row) if one.truth == REAL else samples[one.arm].read(listed[one.arm][one.row])
+    def pixels(image: Candidate) -> NDArray[np.uint8]:
+        return images.read(image.row) if image.truth == REAL else samples[image.arm].read(rows[image.arm][image.row])
 
-    size = size_px or _common_size([pixels(one) for one in chosen if one.truth == SYNTHETIC])
-    order = rng.permutation(len(chosen))
-    items = [
-        Item(one.truth, one.arm, one.image, one.label, square(pixels(one), size))
-        for one in (chosen[place] for place in order)
-    ]
-    return Study(run_id, seed, size, items)
+    chosen = _choose(real, synthetic, n_images // 2)
+    size = size_px or _common_size([pixels(image) for image in chosen if image.truth == SYNTHETIC])
+    shown = [chosen[place] for place in rng.permutation(len(chosen))]
+    return Study(run_id, seed, size, [Item(**vars(image), pixels=square(pixels(image), size)) for image in shown])
 
 
 def _arms(recipe: Recipe, wanted: tuple[str, ...]) -> list[str]:
-    known = list(recipe.arms)
     for arm in wanted:
-        if arm not in known:
-            raise UsageError(f"the run has no arm '{arm}'", hint=f"arms: {', '.join(known)}")
-    return list(dict.fromkeys(wanted)) or [arm for arm in known if "#" not in arm]
+        if arm not in recipe.arms:
+            raise UsageError(f"the run has no arm '{arm}'", hint=f"arms: {', '.join(recipe.arms)}")
+    return list(dict.fromkeys(wanted)) or [arm for arm in recipe.arms if "#" not in arm]
 
 
 def _load(store: Store, run_id: str, recipe: Recipe, arm: str, kind: type[ArtifactT]) -> ArtifactT:
@@ -147,58 +162,43 @@ def _load(store: Store, run_id: str, recipe: Recipe, arm: str, kind: type[Artifa
     return store.load(kind, rows[0]["artifact_id"], stage.view(getattr(experiment, stage.section)))
 
 
-def _real_images(store: Store, run_id: str, recipe: Recipe, arms: list[str]) -> Images:
-    found = [_load(store, run_id, recipe, arm, Images).held_out for arm in arms]
-    if any(one.sha256 != found[0].sha256 for one in found):
-        raise UsageError("the arms have different held-out images", hint=f"take one: --arm {arms[0]}")
-    return found[0]
-
-
-def _real_candidates(images: Images, rng: np.random.Generator) -> list[_Candidate]:
+def _real_candidates(images: Images, rng: np.random.Generator) -> list[Candidate]:
     """In random order, but one of every slide or patient before a second of any."""
     order = rng.permutation(len(images))
-    seen: dict[int, int] = {}
+    n_seen: Counter[int] = Counter()
     turn = []
-    for row in order:
-        group = int(images.groups[row])
-        turn.append(seen.get(group, 0))
-        seen[group] = turn[-1] + 1
+    for group in images.groups[order]:
+        turn.append(n_seen[group])
+        n_seen[group] += 1
     rows = order[np.argsort(turn, kind="stable")]
-    return [_Candidate(REAL, "", images.ids[row], images.label_of(row), int(row)) for row in rows]
+    return [Candidate(REAL, "", images.ids[row], images.label_of(row), int(row)) for row in rows]
 
 
-def _synthetic_candidates(arm: str, samples: Samples, rng: np.random.Generator) -> list[_Candidate]:
-    listed = samples.rows
-    return [
-        _Candidate(SYNTHETIC, arm, listed[row]["file_name"], listed[row].get("label"), int(row))
-        for row in rng.permutation(len(listed))
-    ]
-
-
-def _choose(real: list[_Candidate], made: dict[str, list[_Candidate]], n_each: int) -> list[_Candidate]:
+def _choose(real: list[Candidate], synthetic: dict[str, list[Candidate]], n_each: int) -> list[Candidate]:
     """The first of every label, as many real as synthetic ones; without labels on either side, the first of all."""
-    pools = [real, *made.values()]
-    labelled = all(one.label is not None for pool in pools for one in pool)
+    pools = [real, *synthetic.values()]
+    label_sets = [{image.label for image in pool} for pool in pools]
     labels: list[str | None] = [None]
-    if labelled:
-        known = sorted({str(one.label) for one in real})
-        labels = [label for label in known if all(any(one.label == label for one in pool) for pool in pools)]
+    if None not in set.union(*label_sets):
+        labels = sorted(set.intersection(*label_sets), key=str)
     if not labels:
         raise UsageError("no label has both real held-out and synthetic images", hint="readers would tell by the label")
     chosen = []
     for label, n in zip(labels, _shares(n_each, len(labels)), strict=True):
         chosen += _first(real, label, n, "real held-out")
-        for (arm, pool), own in zip(made.items(), _shares(n, len(made)), strict=True):
-            chosen += _first(pool, label, own, f"synthetic ({arm})")
+        for (arm, pool), n_of_arm in zip(synthetic.items(), _shares(n, len(synthetic)), strict=True):
+            chosen += _first(pool, label, n_of_arm, f"synthetic ({arm})")
     return chosen
 
 
-def _first(pool: list[_Candidate], label: str | None, n: int, kind: str) -> list[_Candidate]:
-    found = [one for one in pool if label is None or one.label == label][:n]
-    if len(found) < n:
-        named = f" labelled '{label}'" if label is not None else ""
-        raise UsageError(f"{n} {kind} images{named} are needed, there are {len(found)}", hint="ask for fewer: --images")
-    return found
+def _first(pool: list[Candidate], label: str | None, n: int, kind: str) -> list[Candidate]:
+    images = [image for image in pool if label in (None, image.label)][:n]
+    if len(images) < n:
+        labelled = f" labelled '{label}'" if label is not None else ""
+        raise UsageError(
+            f"{n} {kind} images{labelled} are needed, there are {len(images)}", hint="ask for fewer: --images"
+        )
+    return images
 
 
 def _shares(n: int, parts: int) -> list[int]:
@@ -206,11 +206,11 @@ def _shares(n: int, parts: int) -> list[int]:
     return [n // parts + (place < n % parts) for place in range(parts)]
 
 
-def _common_size(made: list[NDArray[np.uint8]]) -> int:
-    sizes = {min(pixels.shape[:2]) for pixels in made}
+def _common_size(images: list[NDArray[np.uint8]]) -> int:
+    sizes = sorted({int(min(pixels.shape[:2])) for pixels in images})
     if len(sizes) > 1:
         raise UsageError(
-            f"synthetic images come in several sizes: {', '.join(map(str, sorted(sizes)))} px",
-            hint=f"bring all to one: --size {min(sizes)}",
+            f"synthetic images come in several sizes: {', '.join(map(str, sizes))} px",
+            hint=f"bring all to one: --size {sizes[0]}",
         )
-    return sizes.pop()
+    return sizes[0]

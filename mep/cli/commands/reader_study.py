@@ -33,22 +33,22 @@ class StudyOptions:
 @click.pass_obj
 def reader_study_command(runs: Path, options: StudyOptions, run_id: str | None) -> None:
     """Write a page on which experts tell real images from synthetic ones."""
-    from mep.machine.files import write_json
-    from mep.reader_study.page import write_page
+    from mep.machine.files import write_json, write_text
+    from mep.reader_study.page import page
     from mep.reader_study.study import draw, key_path, page_path
 
     store, run_id = open_run(runs, run_id)
     size_px, seed = options.size_px, options.seed
     study = draw(store, run_id, arms=options.arms, n_images=options.n_images, size_px=size_px, seed=seed)
-    page, key = options.output or page_path(store, run_id, study.id), key_path(store, run_id, study.id)
+    path, key = options.output or page_path(store, run_id, study.id), key_path(store, run_id, study.id)
     write_json(key, study.key())  # first, so that no page is ever without its key
-    write_page(study, page)
+    write_text(path, page(study))
     n_real = sum(item.truth == "real" for item in study.items)
     counts = f"{n_real} real held-out and {len(study.items) - n_real} synthetic images of {study.size_px} px"
-    tell(f"{counts}, {page.stat().st_size / 1e6:.1f} MB")
+    tell(f"{counts}, {path.stat().st_size / 1e6:.1f} MB")
     tell(f"key, which readers must not see: {key}")
     tell(f"send the page; with the files that come back: mep reader-score {run_id} ANSWERS...")
-    show(str(page))
+    show(str(path))
 
 
 @click.command("reader-score")
