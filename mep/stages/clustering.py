@@ -1,18 +1,18 @@
 """Clustering: a group for every inlier, numbered by size."""
 
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from mep.artifacts import TRAIN, Clusters, Embeddings, Images, Inliers
-from mep.config import HashFile, LocalPath, folder_digest
+from mep.config import Config, HashFile, LocalPath, folder_digest
 from mep.errors import DataError
 from mep.machine.work import Work
-from mep.methods.clusterers import Clusterer, Partition
+from mep.methods.clusterers import Clusterer, Labels, Partition, State, Vectors
 from mep.methods.clusterers._choice import draw_curve, settle_k
-from mep.methods.clusterers._reduction import Reduction
+from mep.methods.clusterers._lloyd import to_unit
 from mep.methods.clusterers._summaries import stability_of, summaries
 from mep.registry import OneOf
 from mep.stage import stage
@@ -20,9 +20,13 @@ from mep.stage import stage
 ScalarT = TypeVar("ScalarT", bound=np.generic)
 
 
-class ClusteringConfig(Reduction):
+class ClusteringConfig(Config):
     """What groups the vectors."""
 
+    scale: Literal["none", "standard", "unit"] = "none"
+    """none; standard: every dimension to mean 0 and variance 1; unit: every vector to length 1."""
+    pca: int | None = Field(None, ge=1)
+    """Principal components that are kept. Default: all dimensions, no rotation."""
     method: OneOf[Clusterer]
     ids_from: LocalPath | None = None
     """Folder of an earlier clustering (runs/store/clustering/...): clusters that share most images with one of its
@@ -33,8 +37,40 @@ class ClusteringConfig(Reduction):
     def externals(self, hash_file: HashFile) -> dict[str, str]:
         return {} if self.ids_from is None else {"ids_from": folder_digest(self.ids_from, hash_file)}
 
-    def assign(self, clusters: Clusters, vectors: NDArray[np.float32]) -> NDArray[np.int64]:
-        """int64 (m,) number, as `Clusters.labels` has it, of new vectors from the same embedder; -1 for noise."""
+    def learn(self, vectors: Vectors, *, seed: int) -> State:
+        """What `reduce` needs, learned from the vectors that are clustered.
+
+        DataError   `pca` is larger than their number or their width
+        """
+        state: State = {}
+        if self.scale == "standard":
+            std = vectors.std(0)
+            state = {"scale_mean": vectors.mean(0), "scale_std": np.where(std > 0, std, 1)}
+        if self.pca is not None:
+            from sklearn.decomposition import PCA
+
+            if self.pca > min(vectors.shape):
+                n, d = vectors.shape
+                raise DataError(
+                    f"{self.pca} principal components are asked of {n} images with {d} dimensions",
+                    hint=f"choose pca <= {min(n, d)}",
+                    field="clustering.pca",
+                )
+            fitted = PCA(self.pca, random_state=seed % 2**32).fit(self.reduce(state, vectors))
+            state |= {"pca_mean": fitted.mean_, "pca_components": fitted.components_}
+        return state
+
+    def reduce(self, state: State, vectors: Vectors) -> Vectors:
+        """The vectors scaled and rotated, float32 (n, d')."""
+        reduced: NDArray[np.floating] = to_unit(vectors) if self.scale == "unit" else vectors
+        if self.scale == "standard":
+            reduced = (vectors - state["scale_mean"]) / state["scale_std"]
+        if "pca_components" in state:
+            reduced = (reduced - state["pca_mean"]) @ state["pca_components"].T
+        return np.asarray(reduced, dtype=np.float32)
+
+    def assign(self, clusters: Clusters, vectors: Vectors) -> Labels:
+        """The numbers, as `Clusters.labels` has them, of new vectors from the same embedder."""
         if not len(vectors):
             return np.zeros(0, dtype=np.int64)
         labels = self.method.assign(clusters.state, self.reduce(clusters.state, vectors))
@@ -50,7 +86,12 @@ def clustering(
     train = embedded.splits == TRAIN
     rows, validation = np.flatnonzero(inliers.mask & train), np.flatnonzero(inliers.mask & ~train)
     vectors = embeddings.vectors if len(rows) == len(embedded) else embeddings.vectors[rows]
-    _refuse_equal(vectors, config)
+    if config.method.kind != "none" and all((vector == vectors[0]).all() for vector in vectors):
+        raise DataError(
+            f"all {len(vectors)} images have the same embedding: there is nothing to cluster",
+            hint="look at the images, try another embedder, or {kind: none}",
+            field="clustering.method",
+        )
     reduction = config.learn(vectors, seed=work.seed)
     vectors = config.reduce(reduction, vectors)
     method, curve = settle_k(config.method, vectors, seed=work.seed)
@@ -58,16 +99,17 @@ def clustering(
     ids = [embedded.ids[row] for row in rows]
     numbers = _numbers(partition.labels, ids, config)
     labels = _renumbered(partition.labels, numbers)
+    n = len(embedded)
     stability = None
     if config.resamples:
         by_label = stability_of(method, vectors, partition.labels, n=config.resamples, seed=work.seed)
         stability = _spread(by_label, numbers[: len(by_label)], int(numbers.max()) + 1, 0)
     clusters = Clusters(
         ids=embedded.ids,
-        labels=_spread(labels, rows, len(embedded), -1),
-        distances=_spread(partition.distances, rows, len(embedded), np.nan),
+        labels=_spread(labels, rows, n, -1),
+        distances=_spread(partition.distances, rows, n, np.nan),
         state=reduction | partition.state | {"rank": numbers},
-        memberships=_memberships(partition, numbers, rows, len(embedded)),
+        memberships=_memberships(partition, numbers, rows, n),
         summaries=summaries(ids, [embedded.label_of(row) for row in rows.tolist()], vectors, labels, stability),
         curve=curve,
     )
@@ -77,16 +119,7 @@ def clustering(
     return clusters
 
 
-def _refuse_equal(vectors: NDArray[np.float32], config: ClusteringConfig) -> None:
-    if config.method.kind != "none" and all((vector == vectors[0]).all() for vector in vectors):
-        raise DataError(
-            f"all {len(vectors)} images have the same embedding: there is nothing to cluster",
-            hint="look at the images, try another embedder, or {kind: none}",
-            field="clustering.method",
-        )
-
-
-def _numbers(labels: NDArray[np.int64], ids: list[str], config: ClusteringConfig) -> NDArray[np.int64]:
+def _numbers(labels: Labels, ids: list[str], config: ClusteringConfig) -> NDArray[np.int64]:
     """int64 (k,) number of each of the method's clusters: by size, or by an earlier clustering of the same images."""
     sizes = np.bincount(labels[labels >= 0])
     rank = np.empty(len(sizes), dtype=np.int64)
@@ -103,13 +136,13 @@ def _numbers(labels: NDArray[np.int64], ids: list[str], config: ClusteringConfig
             hint="name the folder of a clustering of the same dataset, or leave ids_from out",
             field="clustering.ids_from",
         )
-    return match(labels[both], before[both], rank)
+    return _matched(labels[both], before[both], rank)
 
 
-def match(labels: NDArray[np.int64], before: NDArray[np.int64], rank: NDArray[np.int64]) -> NDArray[np.int64]:
+def _matched(labels: Labels, before: Labels, rank: NDArray[np.int64]) -> NDArray[np.int64]:
     """int64 (k,) number for each cluster: that of the earlier cluster with which it shares most images, over all pairs.
 
-    labels, before   int64 (n,)   clusters of the same images now and earlier
+    labels, before   clusters of the same images now and earlier
     rank             int64 (k,)   order in which clusters without a partner get the free numbers
 
     Source           Kuhn 1955, The Hungarian method for the assignment problem
@@ -122,14 +155,14 @@ def match(labels: NDArray[np.int64], before: NDArray[np.int64], rank: NDArray[np
     numbers = np.full(len(rank), -1, dtype=np.int64)
     partnered = shared[now, then] > 0
     numbers[now[partnered]] = then[partnered]
-    free = iter(sorted(set(range(shared.shape[1] + len(rank))) - set(numbers.tolist())))
-    for cluster in np.argsort(rank):
-        if numbers[cluster] < 0:
-            numbers[cluster] = next(free)
+    free = np.setdiff1d(np.arange(shared.shape[1] + len(rank)), numbers)
+    order = np.argsort(rank)
+    left_over = order[numbers[order] < 0]
+    numbers[left_over] = free[: len(left_over)]
     return numbers
 
 
-def _renumbered(labels: NDArray[np.int64], numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+def _renumbered(labels: Labels, numbers: NDArray[np.int64]) -> Labels:
     """int64 (n,): numbers[label] for each of the method's labels; -1 for labels without a number, such as noise."""
     inside = (labels >= 0) & (labels < len(numbers))
     return np.where(inside, numbers[np.where(inside, labels, 0)], -1)

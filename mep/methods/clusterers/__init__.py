@@ -1,7 +1,7 @@
 """Clusterers: vectors -> groups of similar images. One file, one clusterer; files with a `_` help several of them."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,10 @@ from mep.config import Config, by_shape
 from mep.errors import DataError
 from mep.registry import Method
 
+Vectors: TypeAlias = NDArray[np.float32]
+"""float32 (n, d), a row for each image."""
+Labels: TypeAlias = NDArray[np.int64]
+"""int64 (n,), the cluster of each image; -1 is noise."""
 State: TypeAlias = dict[str, NDArray[Any]]
 """The fitted model as arrays by name, from which `Clusterer.assign` finds the cluster of a new vector."""
 
@@ -35,15 +39,15 @@ class Clusterer(Method):
 
     noun: ClassVar[str] = "clusterer"
 
-    def fit(self, vectors: NDArray[np.float32], *, seed: int) -> Partition:
-        """A cluster for each of the vectors, float32 (n, d).
+    def fit(self, vectors: Vectors, *, seed: int) -> Partition:
+        """A cluster for each of the vectors.
 
         DataError   there are fewer vectors than the method needs, or they have no clusters
         """
         raise NotImplementedError
 
-    def assign(self, state: State, vectors: NDArray[np.float32]) -> NDArray[np.int64]:
-        """int64 (m,) cluster of new vectors, float32 (m, d), in the numbering of `fit`; -1 for noise."""
+    def assign(self, state: State, vectors: Vectors) -> Labels:
+        """The clusters of new vectors, in the numbering of `fit`."""
         raise NotImplementedError
 
 
@@ -75,9 +79,6 @@ class KClusterer(VectorClusterer):
     k: K
     """Number of clusters, or {choose: [5, 10, 20, 33, 50], by: silhouette}."""
 
-    def with_k(self, k: int) -> Self:
-        return self.model_copy(update={"k": k})
-
     def n_clusters(self, n: int) -> int:
         """k, checked against the number of images.
 
@@ -96,13 +97,11 @@ class KClusterer(VectorClusterer):
 class CentroidClusterer(KClusterer):
     """A clusterer whose clusters are the regions around centres."""
 
-    def assign(self, state: State, vectors: NDArray[np.float32]) -> NDArray[np.int64]:
+    def assign(self, state: State, vectors: Vectors) -> Labels:
         return nearest(state["centers"], vectors)[0]
 
 
-def nearest(
-    points: NDArray[np.floating], vectors: NDArray[np.floating]
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def nearest(points: Vectors, vectors: Vectors) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """For each vector the row of the nearest point, int64 (m,), and the Euclidean distance to it, float32 (m,)."""
     from sklearn.metrics import pairwise_distances_argmin_min
 
@@ -110,7 +109,7 @@ def nearest(
     return rows.astype(np.int64), distances.astype(np.float32)
 
 
-def distances_to_mean(vectors: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.float32]:
+def distances_to_mean(vectors: Vectors, labels: Labels) -> NDArray[np.float32]:
     """float32 (n,) Euclidean distance of each vector to the mean of its cluster; nan for noise."""
     distances = np.full(len(vectors), np.nan, dtype=np.float32)
     for cluster in np.unique(labels[labels >= 0]):

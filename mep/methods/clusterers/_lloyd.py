@@ -5,15 +5,15 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from mep.methods.clusterers import Labels, Vectors
+
 BLOCK_ROWS = 8192
 TOLERANCE = 1e-4
 """The iterations end when the centres move by less than this share of the mean variance, as in scikit-learn."""
 MAX_ITERATIONS = 300
 
 
-def lloyd(
-    vectors: NDArray[np.float32], centers: NDArray[np.float32], *, spherical: bool = False
-) -> NDArray[np.float32]:
+def lloyd(vectors: Vectors, centers: Vectors, *, spherical: bool = False) -> Vectors:
     """Centres float32 (k, d) refined on all vectors, float32 (n, d), until they hardly move.
 
     spherical   only the directions of vectors and centres count (Dhillon & Modha 2001)
@@ -41,7 +41,7 @@ def lloyd(
     return centers
 
 
-def closest(centers: NDArray[np.float32], block: NDArray[np.float32]) -> NDArray[np.int64]:
+def closest(centers: Vectors, block: Vectors) -> Labels:
     """int64 (b,) row of the centre nearest to each vector of a block."""
     scores = block @ centers.T
     scores *= -2
@@ -49,9 +49,7 @@ def closest(centers: NDArray[np.float32], block: NDArray[np.float32]) -> NDArray
     return np.asarray(scores.argmin(1), dtype=np.int64)
 
 
-def label_all(
-    centers: NDArray[np.float32], vectors: NDArray[np.float32], *, spherical: bool = False
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def label_all(centers: Vectors, vectors: Vectors, *, spherical: bool = False) -> tuple[Labels, NDArray[np.float32]]:
     """Cluster int64 (n,) of every vector and Euclidean distance float32 (n,) to its centre."""
     labels, distances = np.empty(len(vectors), np.int64), np.empty(len(vectors), np.float32)
     start = 0
@@ -63,19 +61,19 @@ def label_all(
     return labels, distances
 
 
-def to_unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+def to_unit(vectors: Vectors) -> Vectors:
     """Vectors of length one; a zero vector stays zero."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.asarray(vectors / np.maximum(lengths, 1e-12).astype(vectors.dtype))
 
 
-def _blocks(vectors: NDArray[np.float32], spherical: bool) -> Iterator[NDArray[np.float32]]:
+def _blocks(vectors: Vectors, spherical: bool) -> Iterator[Vectors]:
     for start in range(0, len(vectors), BLOCK_ROWS):
         block = np.asarray(vectors[start : start + BLOCK_ROWS], dtype=np.float32)
         yield to_unit(block) if spherical else block
 
 
-def _mean_variance(vectors: NDArray[np.float32], spherical: bool) -> float:
+def _mean_variance(vectors: Vectors, spherical: bool) -> float:
     total, squares = np.zeros(vectors.shape[1]), np.zeros(vectors.shape[1])
     for block in _blocks(vectors, spherical):
         total += block.sum(0, dtype=np.float64)

@@ -3,10 +3,9 @@
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mep.errors import DataError
-from mep.methods.clusterers import KClusterer, Partition, State, distances_to_mean, nearest
+from mep.methods.clusterers import KClusterer, Labels, Partition, State, Vectors, distances_to_mean, nearest
 
 MOST = 20_000
 """Exact; 20,000 images need 1.6 GB for their float64 distances."""
@@ -19,7 +18,7 @@ class Agglomerative(KClusterer):
     linkage: Literal["ward", "average", "complete", "single"] = "ward"
     """What the distance of two groups is."""
 
-    def fit(self, vectors: NDArray[np.float32], *, seed: int) -> Partition:
+    def fit(self, vectors: Vectors, *, seed: int) -> Partition:
         from sklearn.cluster import AgglomerativeClustering
 
         if len(vectors) > MOST:
@@ -33,5 +32,5 @@ class Agglomerative(KClusterer):
         state = {"vectors": np.asarray(vectors), "owners": labels}
         return Partition(labels, distances_to_mean(vectors, labels), state)
 
-    def assign(self, state: State, vectors: NDArray[np.float32]) -> NDArray[np.int64]:
+    def assign(self, state: State, vectors: Vectors) -> Labels:
         return state["owners"][nearest(state["vectors"], vectors)[0]]

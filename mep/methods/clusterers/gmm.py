@@ -3,10 +3,9 @@
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
-from mep.methods.clusterers import KClusterer, Partition, State, distances_to_mean
+from mep.methods.clusterers import KClusterer, Labels, Partition, State, Vectors, distances_to_mean
 
 
 class GaussianMixture(KClusterer):
@@ -21,7 +20,7 @@ class GaussianMixture(KClusterer):
     n_init: int = Field(3, ge=1)
     """Starts, of which the likeliest is kept."""
 
-    def fit(self, vectors: NDArray[np.float32], *, seed: int) -> Partition:
+    def fit(self, vectors: Vectors, *, seed: int) -> Partition:
         from sklearn.mixture import GaussianMixture
 
         wide = np.asarray(vectors, dtype=np.float64)
@@ -37,7 +36,7 @@ class GaussianMixture(KClusterer):
         state = {"weights": fitted.weights_, "means": fitted.means_, "precisions": fitted.precisions_cholesky_}
         return Partition(labels, distances_to_mean(vectors, labels), state, memberships.astype(np.float32))
 
-    def assign(self, state: State, vectors: NDArray[np.float32]) -> NDArray[np.int64]:
+    def assign(self, state: State, vectors: Vectors) -> Labels:
         from sklearn.mixture import GaussianMixture
 
         fitted = GaussianMixture(len(state["weights"]), covariance_type=self.covariance)

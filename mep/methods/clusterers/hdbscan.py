@@ -3,11 +3,10 @@
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from mep.errors import DataError
-from mep.methods.clusterers import Partition, State, VectorClusterer, distances_to_mean, nearest
+from mep.methods.clusterers import Labels, Partition, State, VectorClusterer, Vectors, distances_to_mean, nearest
 
 
 class Hdbscan(VectorClusterer):
@@ -26,7 +25,7 @@ class Hdbscan(VectorClusterer):
     noise: Literal["drop", "own_cluster", "nearest"] = "drop"
     """What becomes of noise: it is left out of training, is a cluster with prompts of its own, or joins the nearest."""
 
-    def fit(self, vectors: NDArray[np.float32], *, seed: int) -> Partition:
+    def fit(self, vectors: Vectors, *, seed: int) -> Partition:
         import hdbscan
 
         if self.min_cluster_size > len(vectors):
@@ -58,7 +57,7 @@ class Hdbscan(VectorClusterer):
             labels = np.where(labels >= 0, labels, k)
         return Partition(labels, distances_to_mean(vectors, labels), state, memberships)
 
-    def assign(self, state: State, vectors: NDArray[np.float32]) -> NDArray[np.int64]:
+    def assign(self, state: State, vectors: Vectors) -> Labels:
         rows, distances = nearest(state["exemplars"], vectors)
         labels = state["owners"][rows]
         if self.noise == "nearest":

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from mep.methods.clusterers import CentroidClusterer, Partition
+from mep.methods.clusterers import CentroidClusterer, Partition, Vectors
 from mep.methods.clusterers._lloyd import label_all, lloyd
 
 
@@ -24,7 +24,7 @@ class KMeans(CentroidClusterer):
     """Where there are more images, the starts compete on this many, drawn by the seed, and the winner is refined on
     all: a fifth of the time or less. Null: every start runs on all images, as scikit-learn does."""
 
-    def fit(self, vectors: NDArray[np.float32], *, seed: int) -> Partition:
+    def fit(self, vectors: Vectors, *, seed: int) -> Partition:
         k = self.n_clusters(len(vectors))
         if self.start_rows is None or len(vectors) <= max(self.start_rows, k):
             labels, centers = self._fit_sklearn(k, vectors, seed)
@@ -35,9 +35,7 @@ class KMeans(CentroidClusterer):
         centers = lloyd(vectors, start.astype(np.float32))
         return Partition(*label_all(centers, vectors), {"centers": centers})
 
-    def _fit_sklearn(
-        self, k: int, vectors: NDArray[np.float32], seed: int
-    ) -> tuple[NDArray[np.integer], NDArray[np.floating]]:
+    def _fit_sklearn(self, k: int, vectors: Vectors, seed: int) -> tuple[NDArray[np.integer], NDArray[np.floating]]:
         """Labels (n,) and centres (k, d) as scikit-learn finds them."""
         from sklearn.cluster import KMeans
 

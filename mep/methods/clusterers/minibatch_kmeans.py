@@ -3,10 +3,9 @@
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
-from mep.methods.clusterers import CentroidClusterer, Partition
+from mep.methods.clusterers import CentroidClusterer, Partition, Vectors
 from mep.methods.clusterers._lloyd import label_all
 
 
@@ -24,7 +23,7 @@ class MiniBatchKMeans(CentroidClusterer):
     max_passes: int = Field(300, ge=1)
     """Most passes over the vectors."""
 
-    def fit(self, vectors: NDArray[np.float32], *, seed: int) -> Partition:
+    def fit(self, vectors: Vectors, *, seed: int) -> Partition:
         from sklearn.cluster import MiniBatchKMeans
 
         fitted = MiniBatchKMeans(

@@ -3,9 +3,8 @@
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mep.methods.clusterers import Clusterer, Partition, State, distances_to_mean
+from mep.methods.clusterers import Clusterer, Labels, Partition, State, Vectors, distances_to_mean
 
 
 class NoClusterer(Clusterer):
@@ -13,9 +12,9 @@ class NoClusterer(Clusterer):
 
     kind: Literal["none"]
 
-    def fit(self, vectors: NDArray[np.float32], *, seed: int) -> Partition:
+    def fit(self, vectors: Vectors, *, seed: int) -> Partition:
         labels = np.zeros(len(vectors), dtype=np.int64)
         return Partition(labels, distances_to_mean(vectors, labels), {})
 
-    def assign(self, state: State, vectors: NDArray[np.float32]) -> NDArray[np.int64]:
+    def assign(self, state: State, vectors: Vectors) -> Labels:
         return np.zeros(len(vectors), dtype=np.int64)

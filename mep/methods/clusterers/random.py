@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mep.methods.clusterers import Clusterer, Partition, State, VectorClusterer, distances_to_mean
+from mep.methods.clusterers import Clusterer, Labels, Partition, State, VectorClusterer, Vectors, distances_to_mean
 from mep.registry import OneOf
 
 
@@ -21,7 +21,7 @@ class Random(Clusterer):
     like: OneOf[VectorClusterer]
     """The clusterer whose sizes are taken, with its settings."""
 
-    def fit(self, vectors: NDArray[np.float32], *, seed: int) -> Partition:
+    def fit(self, vectors: Vectors, *, seed: int) -> Partition:
         labels = self.like.fit(vectors, seed=seed).labels
         sizes = np.bincount(labels[labels >= 0])
         lots = _lots(vectors, seed)
@@ -30,14 +30,14 @@ class Random(Clusterer):
         labels = self.assign(state, vectors)
         return Partition(labels, distances_to_mean(vectors, labels), state)
 
-    def assign(self, state: State, vectors: NDArray[np.float32]) -> NDArray[np.int64]:
+    def assign(self, state: State, vectors: Vectors) -> Labels:
         """Cluster whose share of all lots an image's lot falls into; beyond the last one it is noise."""
         ends = state["ends"]
         labels = np.searchsorted(ends, _lots(vectors, int(state["seed"])))
         return np.where(labels < len(ends), labels, -1).astype(np.int64)
 
 
-def _lots(vectors: NDArray[np.float32], seed: int) -> NDArray[np.uint64]:
+def _lots(vectors: Vectors, seed: int) -> NDArray[np.uint64]:
     """uint64 (n,), the first eight bytes of the sha256 of seed and vector."""
     key = str(seed).encode()
     digests = (hashlib.sha256(key + np.ascontiguousarray(vector).tobytes()).digest()[:8] for vector in vectors)

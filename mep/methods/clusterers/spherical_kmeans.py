@@ -3,10 +3,9 @@
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
-from mep.methods.clusterers import KClusterer, Partition, State
+from mep.methods.clusterers import KClusterer, Labels, Partition, State, Vectors
 from mep.methods.clusterers._lloyd import label_all, lloyd, to_unit
 
 
@@ -20,7 +19,7 @@ class SphericalKMeans(KClusterer):
     n_init: int = Field(10, ge=1)
     """Starts, of which the one with the least inertia is kept."""
 
-    def fit(self, vectors: NDArray[np.float32], *, seed: int) -> Partition:
+    def fit(self, vectors: Vectors, *, seed: int) -> Partition:
         from sklearn.cluster import kmeans_plusplus
 
         k = self.n_clusters(len(vectors))
@@ -38,5 +37,5 @@ class SphericalKMeans(KClusterer):
         centers = best if len(sample) == len(vectors) else lloyd(vectors, best, spherical=True)
         return Partition(*label_all(centers, vectors, spherical=True), {"centers": centers})
 
-    def assign(self, state: State, vectors: NDArray[np.float32]) -> NDArray[np.int64]:
+    def assign(self, state: State, vectors: Vectors) -> Labels:
         return label_all(state["centers"], vectors, spherical=True)[0]

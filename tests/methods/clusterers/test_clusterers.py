@@ -9,7 +9,7 @@ from sklearn.metrics import adjusted_rand_score
 from mep.artifacts import TRAIN, VALIDATION, Embeddings, Images, Inliers
 from mep.errors import DataError
 from mep.machine.work import Work
-from mep.methods.clusterers import ChooseK, Clusterer, _indices
+from mep.methods.clusterers import ChooseK, Clusterer, _choice
 from mep.methods.clusterers.gmm import GaussianMixture
 from mep.methods.clusterers.hdbscan import Hdbscan
 from mep.methods.clusterers.kmeans import KMeans
@@ -148,14 +148,14 @@ def test_the_validity_indices_have_their_closed_forms():
     vectors = np.array([[-1.0], [1.0], [9.0], [11.0]])
     labels = np.array([0, 0, 1, 1])
     # variances 1 and 1; of all points: mean 5, (36 + 16 + 16 + 36) / 4 = 26
-    assert _indices.scatter(vectors, labels) == pytest.approx(1 / 26)
+    assert _choice.scatter(vectors, labels) == pytest.approx(1 / 26)
     # one gap of 10 between two centres: D_max / D_min = 1, sum of 1 / 10 twice
-    assert _indices.separation(vectors, labels) == pytest.approx(0.2)
+    assert _choice.separation(vectors, labels) == pytest.approx(0.2)
     # radius sqrt(1 + 1) / 2 = 0.71: no point lies as near to a centre or to the middle
-    assert _indices.s_dbw(vectors, labels) == pytest.approx(1 / 26)
+    assert _choice.s_dbw(vectors, labels) == pytest.approx(1 / 26)
     # a point in the middle of each cluster makes the centres dense (1 each) while the middle stays empty
     dense, both = np.array([[-1.0], [0.0], [1.0], [9.0], [10.0], [11.0]]), np.array([0, 0, 0, 1, 1, 1])
-    assert _indices.s_dbw(dense, both) == pytest.approx((2 / 3) / (25 + 2 / 3))
+    assert _choice.s_dbw(dense, both) == pytest.approx((2 / 3) / (25 + 2 / 3))
 
 
 @pytest.mark.parametrize("by", ["s_dbw", "sd", "silhouette", "davies_bouldin", "stability"])
