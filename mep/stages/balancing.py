@@ -41,18 +41,13 @@ def balancing(config: BalancingConfig, images: Images, clusters: Clusters, *, wo
             hint="every label or group of `by` needs an image; {kind: none} keeps all",
             field="balancing.method",
         )
-    pairs = _pairs(images.labels[rows], clusters.labels)
+    pairs = np.where(clusters.labels >= 0, (images.labels[rows] + 1) * 2**32 + clusters.labels, -1)
     picked = train[choice.rows]
     validation = validation[np.isin(pairs[validation], pairs[picked])]
-    members = _members(images, clusters, rows, picked)
+    members, aside = _members(images, clusters, rows, picked), _members(images, clusters, rows, validation)
+    table = _table(groups, choice)
     return TrainingSet(
-        ids=members.ids,
-        labels=members.labels,
-        clusters=members.clusters,
-        weights=choice.weights,
-        shortage=choice.shortage,
-        validation=_members(images, clusters, rows, validation),
-        groups=_table(groups, choice),
+        members.ids, members.labels, members.clusters, choice.weights, choice.shortage, aside, groups=table
     )
 
 
@@ -88,11 +83,6 @@ def _level(key: str, images: Images, rows: NDArray[np.int64], clusters: NDArray[
     column = images.metadata[key]
     values, codes = np.unique([str(column[row]) for row in rows.tolist()], return_inverse=True)
     return codes.astype(np.int64), [f"{key} {value}" for value in values.tolist()]
-
-
-def _pairs(labels: NDArray[np.int64], clusters: NDArray[np.int64]) -> NDArray[np.int64]:
-    """int64 (n,), equal for images of the same label and cluster; -1 for an image without a cluster."""
-    return np.where(clusters >= 0, (labels + 1) * (2**32) + clusters, -1)
 
 
 def _members(images: Images, clusters: Clusters, rows: NDArray[np.int64], places: NDArray[np.int64]) -> Members:

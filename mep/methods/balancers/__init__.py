@@ -1,5 +1,6 @@
 """Balancers: which images the model is trained on. They see the record, never the caption. One file, one balancer."""
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
@@ -32,8 +33,7 @@ class Groups:
     def counts(self) -> NDArray[np.int64]:
         """int64 (outer, inner) images of each group."""
         shape = (len(self.outer_names), len(self.inner_names))
-        pickable = self.flat[self.flat >= 0]
-        return np.bincount(pickable, minlength=shape[0] * shape[1]).reshape(shape).astype(np.int64)
+        return np.bincount(self.flat[self.flat >= 0], minlength=math.prod(shape)).reshape(shape)
 
     def name(self, group: int) -> str:
         outer, inner = divmod(group, len(self.inner_names))

@@ -49,10 +49,9 @@ def judge(features: dict[str, NDArray[np.float64]], low: dict[str, float], high:
         for name, limit in limits.items():
             for row in np.flatnonzero(beyond(features[name], limit)):
                 reasons[row].append(f"{name} {features[name][row]:.4g} {sign} {limit:.4g}")
-    mask = np.array([not broken for broken in reasons], dtype=bool)
-    return Verdict(
-        mask, [", ".join(broken) for broken in reasons], {name: values.tolist() for name, values in features.items()}
-    )
+    texts = [", ".join(broken) for broken in reasons]
+    mask = np.array([not text for text in texts], dtype=bool)
+    return Verdict(mask, texts, {name: values.tolist() for name, values in features.items()})
 
 
 class ByScore(Detector):

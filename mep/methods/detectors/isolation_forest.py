@@ -13,7 +13,6 @@ class IsolationForest(ByScore):
     """Removes embeddings that few random cuts isolate (Liu et al. 2008)."""
 
     score: ClassVar[str] = "isolation"
-
     kind: Literal["isolation_forest"]
     trees: int = Field(200, ge=1)
     """Trees of the forest."""

@@ -13,7 +13,6 @@ class Knn(ByScore):
     """Removes embeddings far from their k-th nearest neighbour (Ramaswamy et al. 2000): small groups go."""
 
     score: ClassVar[str] = "distance"
-
     kind: Literal["knn"]
     neighbours: int = Field(10, ge=1)
     """The neighbour whose distance counts."""

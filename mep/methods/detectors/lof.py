@@ -13,7 +13,6 @@ class LocalOutlierFactor(ByScore):
     """Removes embeddings in places much thinner than their neighbours' (Breunig et al. 2000): rare groups stay."""
 
     score: ClassVar[str] = "lof"
-
     kind: Literal["lof"]
     neighbours: int = Field(20, ge=1)
     """Neighbours that make a neighbourhood."""

@@ -27,9 +27,8 @@ class Quantile(Detector):
 
     def inspect(self, images: Images, vectors: NDArray[np.float32], train: NDArray[np.bool_], work: Work) -> Verdict:
         features = measure_features(images, work)
-        limits = {name: np.quantile(values[train], [self.low, 1 - self.high]) for name, values in features.items()}
-        return judge(
-            features,
-            {name: float(low) for name, (low, _) in limits.items()},
-            {name: float(high) for name, (_, high) in limits.items()},
+        low, high = (
+            {name: float(np.quantile(values[train], share)) for name, values in features.items()}
+            for share in (self.low, 1 - self.high)
         )
+        return judge(features, low, high)
