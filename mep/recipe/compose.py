@@ -14,13 +14,12 @@ from typing import get_args, get_origin
 
 import mep
 from mep.config import Anchored
-from mep.errors import Mistake, Place
+from mep.errors import Mistake, Place, RecipeError, printable
 from mep.recipe.annotations import inside, is_config, is_family
 from mep.recipe.arms import ArmLayers
 from mep.recipe.model import Experiment, RecipeFile
 from mep.recipe.node import Node
-from mep.recipe.overrides import read_overrides, shapes_arms
-from mep.recipe.reader import parse_recipe
+from mep.recipe.reader import parse, parse_recipe
 from mep.recipe.text import RecipeText, read_file
 from mep.recipe.variables import Variables
 from mep.recipe.wording import show
@@ -28,6 +27,9 @@ from mep.registry import member
 
 MAX_FILES = 32
 """Files that a recipe and those that it extends may be, each counted as often as it is named."""
+
+SHAPING = ("arms", "matrix", "vars")
+"""Keys that tell what the arms are; an override of one applies before the arms are made."""
 
 MAIN = "main"
 """Name of the only arm of a recipe that names none."""
@@ -56,12 +58,12 @@ def compose(file: Path, overrides: Sequence[str]) -> Composition:
     files = _Files(file.parent)
     recipe = files.read(file, ())
     source = replace(files.texts[0], beside=tuple(files.texts[1:]))
-    layers, mistakes = read_overrides(recipe, overrides)
-    for layer in filter(shapes_arms, layers):
+    layers, mistakes = _read_overrides(recipe, overrides)
+    for layer in filter(_shapes_arms, layers):
         recipe = merge(recipe, layer)
     variables = Variables(recipe, source)
     recipe = variables.fill(recipe)
-    on_top = [variables.fill(layer) for layer in layers if not shapes_arms(layer)]
+    on_top = [variables.fill(layer) for layer in layers if not _shapes_arms(layer)]
     arms = ArmLayers(recipe, source)
     common = recipe.without("arms")
     base = merge(modality_layer(_modality([common, *on_top])), common)
@@ -72,6 +74,54 @@ def compose(file: Path, overrides: Sequence[str]) -> Composition:
             merged[name] = merge(merged[name], layer)
         written_in[name] = {place for layer in own_layers for place in _places(layer)}
     return Composition(source, merged, written_in, [*files.mistakes, *mistakes, *variables.mistakes, *arms.mistakes])
+
+
+def _read_overrides(recipe: Node, overrides: Sequence[str]) -> tuple[list[Node], list[Mistake]]:
+    """A layer for every override, and what is wrong with the others."""
+    layers: list[Node] = []
+    mistakes: list[Mistake] = []
+    for override in overrides:
+        try:
+            layers.append(_override_layer(recipe, override))
+        except RecipeError as error:
+            mistakes += error.mistakes
+    return layers, mistakes
+
+
+def _shapes_arms(layer: Node) -> bool:
+    """Does an override change what the arms are?"""
+    return any(layer.child(key) for key in SHAPING)
+
+
+def _override_layer(recipe: Node, override: str) -> Node:
+    """`a.b=v` as {a: {b: v}}.
+
+    RecipeError     it is no field=value, or sets what cannot be set
+    """
+    origin = Place(f"--set {printable(override)}")
+    field, sign, value = override.partition("=")
+    keys = _keys(recipe, field.strip())
+    if not sign or not all(keys):
+        raise RecipeError([Mistake("", "wanted field=value, such as training.steps=100", origin)])
+    if keys[0] == "extends":
+        raise RecipeError([Mistake("", "what a recipe extends is written in it", origin)])
+    if any(key.isdecimal() for key in keys) and keys[0] not in SHAPING:
+        raise RecipeError([Mistake("", "a list is set as a whole", origin, hint="as in metrics.scores=[kid, prdc]")])
+    node = parse(RecipeText(origin.file, value))
+    for key in reversed(keys):
+        node = Node({key: Node(node.value, node.place, origin)}, origin)
+    return node
+
+
+def _keys(recipe: Node, field: str) -> list[str]:
+    """The steps of a dotted field; dots in the name of an arm that the recipe has do not count."""
+    arms = recipe.child("arms")
+    if field.startswith("arms.") and arms is not None:
+        rest = field.removeprefix("arms.")
+        for name in sorted(arms.entries, key=len, reverse=True):
+            if rest == name or rest.startswith(f"{name}."):
+                return ["arms", name, *filter(None, rest.removeprefix(name).split("."))]
+    return field.split(".")
 
 
 def _places(arm: Node) -> set[Place]:

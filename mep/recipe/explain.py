@@ -1,8 +1,8 @@
 """What pydantic found wrong -> where it was written, what is there, what is wanted, and what comes near."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TypeAlias, cast, get_args, get_origin
+from typing import cast, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
@@ -95,16 +95,8 @@ class Explainer:
     """Turns what pydantic says of the values of a recipe into mistakes."""
 
     def __init__(self, root: Node, source: RecipeText):
-        self.root, self.source = root, source
-        self.explanations: dict[str, Explanation] = {
-            "cross_field": self._cross_field,
-            "missing": self._missing,
-            "extra_forbidden": self._unknown_key,
-            "template_slot": self._template,
-            "template_format": self._template,
-            "path_missing": self._path_missing,
-            "string_pattern_mismatch": self._unfit_text,
-        }
+        self.root = root
+        self.source = source
 
     def explain(self, error: ValidationError) -> list[Mistake]:
         """Every mistake as the person who wrote the recipe sees it."""
@@ -117,36 +109,28 @@ class Explainer:
                 yield self._unfit_value(find(path, self.root))
 
     def _explained(self, detail: ErrorDetails) -> Mistake:
-        error = detail["type"]
-        spot = find(detail["loc"], self.root, has_tags=True)
+        error, context, spot = detail["type"], detail.get("ctx", {}), find(detail["loc"], self.root, has_tags=True)
         if spot.family and (error.startswith("union_tag_") or spot.path[-1] == "kind"):
             return self._not_a_kind(spot, spot.family)
-        if explanation := self.explanations.get(error):
-            return explanation(spot, detail)
         if error in VALUES or error.endswith(("_type", "_parsing")):
             return self._unfit_value(spot)
-        return self._mistake(spot, _message(detail))
-
-    def _cross_field(self, spot: Spot, detail: ErrorDetails) -> Mistake:
-        for step in detail["ctx"]["field"].split("."):
-            spot = spot.step(step)
-        return self._mistake(spot, _message(detail), detail["ctx"]["hint"])
-
-    def _missing(self, spot: Spot, _: ErrorDetails) -> Mistake:
-        return self._mistake(spot, f"missing, wanted {spot.wanted}", spot.description)
-
-    def _unknown_key(self, spot: Spot, _: ErrorDetails) -> Mistake:
-        return self._mistake(spot, "unknown key", _where_known(spot), at_key=True)
-
-    def _unfit_text(self, spot: Spot, _: ErrorDetails) -> Mistake:
-        return self._mistake(spot, f"{show(spot.written.value)} does not fit", spot.description)
-
-    def _template(self, spot: Spot, detail: ErrorDetails) -> Mistake:
-        return self._mistake(spot, _message(detail), find_near(detail["ctx"]["found"], detail["ctx"]["wanted"]))
-
-    def _path_missing(self, spot: Spot, detail: ErrorDetails) -> Mistake:
-        message = f"'{detail['ctx']['path']}' {detail['ctx']['problem']}"
-        return self._mistake(spot, message, "a path starts at the recipe's folder")
+        message, hint = detail["msg"].removeprefix("Value error, "), ""
+        match error:
+            case "cross_field":
+                for step in context["field"].split("."):
+                    spot = spot.step(step)
+                hint = context["hint"]
+            case "missing":
+                message, hint = f"missing, wanted {spot.wanted}", spot.description
+            case "extra_forbidden":
+                return self._mistake(spot, "unknown key", _where_known(spot), at_key=True)
+            case "template_slot" | "template_format":
+                hint = find_near(context["found"], context["wanted"])
+            case "path_missing":
+                message, hint = f"'{context['path']}' {context['problem']}", "a path starts at the recipe's folder"
+            case "string_pattern_mismatch":
+                message, hint = f"{show(spot.written.value)} does not fit", spot.description
+        return self._mistake(spot, message, hint)
 
     def _unfit_value(self, spot: Spot) -> Mistake:
         return self._mistake(spot, f"found {show(spot.written.value)}, wanted {spot.wanted}", _remedy(spot))
@@ -175,16 +159,9 @@ class Explainer:
         return self.source.mistake(message, place, field=field, hint=hint)
 
 
-Explanation: TypeAlias = Callable[[Spot, ErrorDetails], Mistake]
-
-
 def _follows(detail: ErrorDetails) -> bool:
     """Does it only follow from other mistakes? A list whose items are all wrong counts as too short."""
     return detail["type"] == "too_short" and len(detail["input"]) >= detail["ctx"]["min_length"]
-
-
-def _message(detail: ErrorDetails) -> str:
-    return detail["msg"].removeprefix("Value error, ")
 
 
 def _value_at(path: Steps, recipe: RecipeFile) -> object:

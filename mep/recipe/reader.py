@@ -5,19 +5,19 @@ scalars follow the YAML 1.2 core schema, so 1e-4 is a number while 12:30, yes an
 text. Nesting and number of values are capped, with aliases counted as often as they are used.
 """
 
+import itertools
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import NoReturn, cast
 
 import yaml
-from yaml.parser import Parser
-from yaml.reader import Reader, ReaderError
-from yaml.scanner import Scanner
+from yaml.reader import ReaderError
 
 import mep
-from mep.errors import Mistake, Place, RecipeError
+from mep.errors import Place, RecipeError
 from mep.recipe.node import Node
-from mep.recipe.text import RecipeText
+from mep.recipe.text import MistakeLog, RecipeText
 from mep.recipe.wording import show
 
 FORMAT = 2
@@ -85,7 +85,7 @@ def parse(source: RecipeText) -> Node:
     except yaml.MarkedYAMLError as error:
         builder.refuse_syntax(error)
     except (ValueError, OverflowError):  # from chr() and int() inside PyYAML
-        mark = builder.events.get_mark()
+        mark = builder.loader.get_mark()
         message = "an escape or a version that names no character and no number"
         builder.refuse(message, source.place(mark.line, mark.column))
     if builder.mistakes:
@@ -110,45 +110,25 @@ def scalar(text: str) -> str | bool | int | float | None:
     return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10)) if is_integer else float(text)
 
 
-class _Events(Reader, Scanner, Parser):
-    """PyYAML up to the events: nothing of it that composes nodes or constructs objects."""
-
-    def __init__(self, text: str):
-        Reader.__init__(self, text)
-        Scanner.__init__(self)
-        Parser.__init__(self)
-
-    def next_event(self) -> yaml.Event:
-        """The next event, which is then gone."""
-        return cast(yaml.Event, self.get_event())  # type: ignore[no-untyped-call]
-
-    def coming_event(self) -> yaml.Event:
-        """The next event, which stays."""
-        return cast(yaml.Event, self.peek_event())  # type: ignore[no-untyped-call]
-
-
-class _Builder:
+class _Builder(MistakeLog):
     """Events -> nodes. What can be read past is collected in `mistakes`; the rest ends the reading."""
 
-    events: _Events
-
     def __init__(self, source: RecipeText):
-        self.source = source
+        super().__init__(source)
         self.anchors: dict[str, Node] = {}
         self.n_values = 0
-        self.mistakes: list[Mistake] = []
 
     def document(self) -> Node:
-        self.events = _Events(self.source.text)
-        self.events.next_event()  # the start of the stream
-        if self.events.check_event(yaml.StreamEndEvent):
+        self.loader = yaml.SafeLoader(self.source.text)  # only its events are taken: it composes and constructs nothing
+        self.events: Iterator[yaml.Event] = iter(self.loader.get_event, None)
+        next(self.events)  # the start of the stream
+        if isinstance(next(self.events), yaml.StreamEndEvent):
             return Node(None, self.source.place(0, 0))
-        self.events.next_event()  # the start of the document
-        root = self._node(0)
-        self.events.next_event()  # the end of the document
-        if not self.events.check_event(yaml.StreamEndEvent):
-            place = self._place(self.events.coming_event())
-            self.refuse("a second document begins here", place, hint="one file holds one recipe; use arms for variants")
+        root = self._node(next(self.events), 0)
+        next(self.events)  # the end of the document
+        if not isinstance(event := next(self.events), yaml.StreamEndEvent):
+            hint = "one file holds one recipe; use arms for variants"
+            self.refuse("a second document begins here", self._place(event), hint=hint)
         return root
 
     def refuse(self, message: str, place: Place, *, hint: str = "") -> NoReturn:
@@ -171,9 +151,6 @@ class _Builder:
         mark = cast(yaml.Mark, event.start_mark)
         return self.source.place(mark.line, mark.column)
 
-    def _note(self, message: str, place: Place, *, hint: str = "") -> None:
-        self.mistakes.append(self.source.mistake(message, place, hint=hint))
-
     def _count(self, n: int, depth: int, place: Place) -> None:
         self.n_values += n
         if self.n_values > MAX_VALUES:
@@ -181,8 +158,7 @@ class _Builder:
         if depth > MAX_NESTING:
             self.refuse(f"nested more than {MAX_NESTING} deep", place)
 
-    def _node(self, depth: int) -> Node:
-        event = self.events.next_event()
+    def _node(self, event: yaml.Event, depth: int) -> Node:
         place = self._place(event)
         if isinstance(event, yaml.AliasEvent):
             return self._alias(str(event.anchor), depth, place)
@@ -190,13 +166,13 @@ class _Builder:
         self._count(1, depth, place)
         if event.tag is not None:
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
-            self._note(f"the tag {show(tag)} is not read", place, hint="a recipe is plain data; take the tag out")
+            self.note(f"the tag {show(tag)} is not read", place, hint="a recipe is plain data; take the tag out")
         if isinstance(event, yaml.MappingStartEvent):
             node = Node(self._mapping(depth), place)
         elif isinstance(event, yaml.ScalarEvent):
             node = Node(self._scalar(event, place), place)
         else:
-            node = Node(self._sequence(depth), place)
+            node = Node([self._node(item, depth + 1) for item in self._until(yaml.SequenceEndEvent)], place)
         if event.anchor is not None:
             self.anchors[event.anchor] = node  # only now, so that no node can contain itself
         return node
@@ -209,30 +185,25 @@ class _Builder:
         self._count(len(paths), depth + max(map(len, paths)), place)
         return node
 
-    def _sequence(self, depth: int) -> list[Node]:
-        items = []
-        while not self.events.check_event(yaml.SequenceEndEvent):
-            items.append(self._node(depth + 1))
-        self.events.next_event()
-        return items
+    def _until(self, end: type[yaml.Event]) -> Iterator[yaml.Event]:
+        """The first event of every item, up to the end of what holds them."""
+        return itertools.takewhile(lambda event: not isinstance(event, end), self.events)
 
     def _mapping(self, depth: int) -> dict[str, Node]:
         entries: dict[str, Node] = {}
-        while not self.events.check_event(yaml.MappingEndEvent):
-            event = self.events.coming_event()
+        for event in self._until(yaml.MappingEndEvent):
             place = self._place(event)
             if not isinstance(event, yaml.ScalarEvent):
                 self.refuse("a key is text, not a list, a mapping or an alias", place, hint="put braces in quotes")
-            key_node = self._node(depth + 1)
+            key_node = self._node(event, depth + 1)
             key = event.value
-            node = self._node(depth + 1)
+            node = self._node(next(self.events), depth + 1)
             if key == "<<":
-                self._note("merge keys (<<) are not read", place, hint="write the fields out; arms share what they can")
+                self.note("merge keys (<<) are not read", place, hint="write the fields out; arms share what they can")
             elif key in entries:
-                self._note(f"the key {show(key)} is here twice", place, hint=f"first written at {entries[key].key}")
+                self.note(f"the key {show(key)} is here twice", place, hint=f"first written at {entries[key].key}")
             else:
                 entries[key] = replace(node, key=key_node.place)
-        self.events.next_event()
         return entries
 
     def _scalar(self, event: yaml.ScalarEvent, place: Place) -> str | bool | int | float | None:

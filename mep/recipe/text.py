@@ -52,6 +52,17 @@ class RecipeText:
         return Mistake(printable(field), printable(message), place, line, hint)
 
 
+class MistakeLog:
+    """What is wrong with a text, collected while the reading goes on."""
+
+    def __init__(self, source: RecipeText):
+        self.source = source
+        self.mistakes: list[Mistake] = []
+
+    def note(self, message: str, place: Place, *, field: str = "", hint: str = "") -> None:
+        self.mistakes.append(self.source.mistake(message, place, field=field, hint=hint))
+
+
 def read_file(path: Path) -> RecipeText:
     """The text of a recipe.
 

@@ -3,36 +3,29 @@
 import re
 from dataclasses import replace
 
-from mep.errors import Mistake
 from mep.recipe.node import Node
-from mep.recipe.text import RecipeText
-from mep.recipe.wording import dotted, find_near, show
+from mep.recipe.text import MistakeLog, RecipeText
+from mep.recipe.wording import dotted, find_near, show, spell
 
 SLOT = re.compile(r"\$\{([^{}]*)\}")
 MAX_CHARACTERS = 10_000
 """Characters that a text may have once its variables are filled in."""
 
 
-class Variables:
-    """The variables of a recipe; others than scalars are left to validation.
-
-    values      `vars.name` -> its value
-    mistakes    what could not be filled in
-    """
+class Variables(MistakeLog):
+    """The variables of a recipe; others than scalars are left to validation."""
 
     def __init__(self, recipe: Node, source: RecipeText):
-        self.source = source
-        self.mistakes: list[Mistake] = []
-        self.written = recipe.child("vars") or Node(None, recipe.place)
+        super().__init__(source)
+        written = recipe.child("vars") or Node(None, recipe.place)
         self.values = {
             f"vars.{name}": node.value
-            for name, node in self.written.entries.items()
+            for name, node in written.entries.items()
             if isinstance(node.value, str | bool | int | float)
         }
-        for path, node in self.written.walk():
+        for path, node in written.walk():
             if isinstance(node.value, str) and "${" in node.value:
-                field = dotted(("vars", *path))
-                self.mistakes.append(source.mistake("a variable cannot hold another", node.place, field=field))
+                self.note("a variable cannot hold another", node.place, field=dotted(("vars", *path)))
 
     def fill(self, layer: Node) -> Node:
         """A layer with every variable filled in, but for `vars` itself.
@@ -48,25 +41,15 @@ class Variables:
             return node
         for slot in SLOT.findall(text):
             if slot not in self.values:
-                self._note(node, f"{show('${' + slot + '}')} stands for nothing", self._candidates(slot))
+                hint = "only ${vars.name} is filled in, from vars: of the recipe"
+                if self.values and slot.startswith("vars."):
+                    hint = find_near(slot, list(self.values))
+                self.note(f"{show('${' + slot + '}')} stands for nothing", node.place, hint=hint)
                 return node
         if whole := SLOT.fullmatch(text):
             return replace(node, value=self.values[whole[1]])
-        text = SLOT.sub(lambda slot: _as_text(self.values[slot[1]]), text)
+        text = SLOT.sub(lambda slot: spell(self.values[slot[1]]), text)
         if len(text) > MAX_CHARACTERS:
-            self._note(node, f"is longer than {MAX_CHARACTERS:,} characters once filled in")
+            self.note(f"is longer than {MAX_CHARACTERS:,} characters once filled in", node.place)
             return node
         return replace(node, value=text)
-
-    def _candidates(self, slot: str) -> str:
-        """The hint for a slot that is no variable."""
-        if self.values and slot.startswith("vars."):
-            return find_near(slot, list(self.values))
-        return "only ${vars.name} is filled in, from vars: of the recipe"
-
-    def _note(self, node: Node, message: str, hint: str = "") -> None:
-        self.mistakes.append(self.source.mistake(message, node.place, hint=hint))
-
-
-def _as_text(value: str | bool | int | float) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -30,10 +30,14 @@ def show(value: object) -> str:
     if isinstance(value, dict | list):
         noun = "mapping" if isinstance(value, dict) else "list"
         return f"a {noun}" if value else f"an empty {noun}"
-    text = str(value) if len(str(value)) <= MAX_SHOWN else str(value)[: MAX_SHOWN - 1] + "…"
-    if isinstance(value, str):
-        return f"'{printable(text)}'"
-    return text.lower() if isinstance(value, bool) else text
+    text = spell(value)
+    text = text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
+    return f"'{printable(text)}'" if isinstance(value, str) else text
+
+
+def spell(value: object) -> str:
+    """A scalar as a recipe has it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def dotted(path: Steps) -> str:
