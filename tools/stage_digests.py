@@ -2,7 +2,7 @@
 
     python tools/stage_digests.py                        say which stages moved
     python tools/stage_digests.py --write                after raising versions, or adding and removing stages
-            print("python tools/stage_digests.py --same-result WHY")
+    python tools/stage_digests.py --same-result WHY  after a change that leaves the results as they are
 
 A digest covers every definition of mep that a stage can reach: followed name by name from its function through the
 modules, all methods of its families included. Comments, docstrings, error classes, runner and store are left out.
@@ -14,7 +14,7 @@ import hashlib
 import importlib
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -40,101 +40,9 @@ def source_of(module: str) -> str:
     return path.read_text() if path else ""
 
 
-class Sources:
-    """The definitions of all modules, each parsed once."""
-
-    def __init__(self, read: Source = source_of):
-        self.read = read
-        self.trees: dict[str, ast.Module] = {}
-        self.defined: dict[str, dict[str, list[ast.stmt]]] = {}
-        self.used: dict[Name, list[Name]] = {}
-        self.texts: dict[Name, str] = {}
-
-    def tree(self, module: str) -> ast.Module:
-        if module not in self.trees:
-            self.trees[module] = _parsed(self.read(module))
-        return self.trees[module]
-
-    def definitions(self, module: str) -> dict[str, list[ast.stmt]]:
-        if module not in self.defined:
-            self.defined[module] = self._definitions(module)
-        return self.defined[module]
-
-    def _definitions(self, module: str) -> dict[str, list[ast.stmt]]:
-        statements: dict[str, list[ast.stmt]] = {}
-        for node in self.tree(module).body:
-            names = []
-            if isinstance(node, ast.FunctionDef | ast.ClassDef):
-                names = [node.name]
-            elif isinstance(node, ast.Assign):
-                names = [name.id for target in node.targets for name in ast.walk(target) if isinstance(name, ast.Name)]
-            elif isinstance(node, ast.AnnAssign | ast.AugAssign) and isinstance(node.target, ast.Name):
-                names = [node.target.id]
-            for name in names:
-                statements.setdefault(name, []).append(node)
-        return statements
-
-    def reach(self, start: Name) -> set[Name]:
-        """Every definition that one can reach."""
-        seen: set[Name] = set()
-        waiting = [start]
-        while waiting:
-            module, name = waiting.pop()
-            if (module, name) in seen or module == "mep" or module.startswith(LEFT_OUT):
-                continue
-            seen.add((module, name))
-            if (module, name) not in self.used:
-                self.used[module, name] = list(self._used(module, name))
-            waiting += self.used[module, name]
-        return {(module, name) for module, name in seen if name in self.definitions(module)}
-
-    def _used(self, module: str, name: str) -> Iterator[Name]:
-        for node in self.definitions(module).get(name, []):
-            yield from self._used_by(module, node)
-            if isinstance(node, ast.ClassDef) and "Method" in map(ast.unparse, node.bases):
-                yield from self._members(module)
-
-    def _used_by(self, module: str, node: ast.stmt) -> Iterator[Name]:
-        imported = dict(_imports(self.tree(module).body)) | dict(_imports(ast.walk(node)))
-        definitions = self.definitions(module)
-        for part in ast.walk(node):
-            if isinstance(part, ast.Name) and part.id in imported:
-                yield from self._of_import(*imported[part.id])
-            elif isinstance(part, ast.Name) and part.id in definitions:
-                yield module, part.id
-            elif isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name) and part.value.id in imported:
-                holder = ".".join(filter(None, imported[part.value.id]))
-                if file_of(holder):
-                    yield holder, part.attr
-
-    def _of_import(self, module: str, name: str) -> Iterator[Name]:
-        """`from module import name`, followed to where the name is defined."""
-        if not module.startswith("mep") or file_of(f"{module}.{name}"):
-            return
-        further = dict(_imports(self.tree(module).body))
-        if name not in self.definitions(module) and name in further:
-            yield from self._of_import(*further[name])
-        else:
-            yield module, name
-
-    def _members(self, package: str) -> Iterator[Name]:
-        """Everything in the files of a method folder: each may be named by a recipe."""
-        path = file_of(package)
-        for file in sorted(path.parent.glob("*.py")) if path and path.name == "__init__.py" else []:
-            module = f"{package}.{file.stem}"
-            if file.stem != "__init__":
-                yield from ((module, name) for name, nodes in self.definitions(module).items() if _is_class(nodes))
-
-    def digest(self, start: Name) -> str:
-        reached = sorted(self.reach(start))
-        return hashlib.sha256("\n\n".join(map(self._text, reached)).encode()).hexdigest()[:16]
-
-    def _text(self, definition: Name) -> str:
-        if definition not in self.texts:
-            module, name = definition
-            code = "\n".join(_text(node) for node in self.definitions(module)[name])
-            self.texts[definition] = f"{module}.{name}\n{code}"
-        return self.texts[definition]
+@cache
+def tree_of(read: Source, module: str) -> ast.Module:
+    return _parsed(read(module))
 
 
 @cache
@@ -142,16 +50,94 @@ def _parsed(text: str) -> ast.Module:
     return ast.parse(text)
 
 
-def _is_class(nodes: list[ast.stmt]) -> bool:
-    return any(isinstance(node, ast.ClassDef) for node in nodes)
+@cache
+def definitions(read: Source, module: str) -> dict[str, list[ast.stmt]]:
+    """What a module defines at its top: name -> the statements that do."""
+    statements: dict[str, list[ast.stmt]] = {}
+    for node in tree_of(read, module).body:
+        names = []
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names = [node.name]
+        elif isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names = [name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)]
+        for name in names:
+            statements.setdefault(name, []).append(node)
+    return statements
 
 
-def _imports(nodes: "Iterator[ast.AST] | list[ast.stmt]") -> Iterator[tuple[str, Name]]:
+def reach(read: Source, start: Name) -> set[Name]:
+    """Every definition that one can reach."""
+    seen: set[Name] = set()
+    waiting = [start]
+    while waiting:
+        module, name = waiting.pop()
+        if (module, name) not in seen and module != "mep" and not module.startswith(LEFT_OUT):
+            seen.add((module, name))
+            waiting += used(read, module, name)
+    return {(module, name) for module, name in seen if name in definitions(read, module)}
+
+
+@cache
+def used(read: Source, module: str, name: str) -> list[Name]:
+    """What a definition names; that of a family also every class in the files of its folder."""
+    names: list[Name] = []
+    for node in definitions(read, module).get(name, []):
+        names += _used_by(read, module, node)
+        if isinstance(node, ast.ClassDef) and "Method" in map(ast.unparse, node.bases):
+            names += _members(read, module)
+    return names
+
+
+def _used_by(read: Source, module: str, node: ast.stmt) -> Iterator[Name]:
+    imported = dict(_imports(tree_of(read, module).body)) | dict(_imports(ast.walk(node)))
+    for part in ast.walk(node):
+        if isinstance(part, ast.Name) and part.id in imported:
+            yield from _of_import(read, *imported[part.id])
+        elif isinstance(part, ast.Name) and part.id in definitions(read, module):
+            yield module, part.id
+        elif isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name) and part.value.id in imported:
+            holder = ".".join(filter(None, imported[part.value.id]))
+            if file_of(holder):
+                yield holder, part.attr
+
+
+def _of_import(read: Source, module: str, name: str) -> Iterator[Name]:
+    """`from module import name`, followed to where the name is defined."""
+    if not module.startswith("mep") or file_of(f"{module}.{name}"):
+        return
+    further = dict(_imports(tree_of(read, module).body))
+    if name not in definitions(read, module) and name in further:
+        yield from _of_import(read, *further[name])
+    else:
+        yield module, name
+
+
+def _members(read: Source, package: str) -> Iterator[Name]:
+    """The classes in the files of a method folder: each may be named by a recipe."""
+    path = file_of(package)
+    for file in sorted(path.parent.glob("[!_]*.py")) if path and path.name == "__init__.py" else []:
+        module = f"{package}.{file.stem}"
+        for name, nodes in definitions(read, module).items():
+            if any(isinstance(node, ast.ClassDef) for node in nodes):
+                yield module, name
+
+
+def _imports(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, Name]]:
     for node in nodes:
         if isinstance(node, ast.ImportFrom) and node.module:
             yield from ((alias.asname or alias.name, (node.module, alias.name)) for alias in node.names)
         elif isinstance(node, ast.Import):
             yield from ((alias.asname or alias.name, (alias.name, "")) for alias in node.names)
+
+
+def digest(read: Source, start: Name) -> str:
+    """Of the code of every definition that one can reach."""
+    codes = [
+        f"{module}.{name}\n" + "\n".join(map(_text, definitions(read, module)[name]))
+        for module, name in sorted(reach(read, start))
+    ]
+    return hashlib.sha256("\n\n".join(codes).encode()).hexdigest()[:16]
 
 
 @cache
@@ -170,9 +156,8 @@ def present(read: Source = source_of) -> dict[str, dict[str, object]]:
     """Stage -> version and digest, as the source is now."""
     sys.path.insert(0, str(REPOSITORY))
     stages = importlib.import_module("mep.stages").stages()
-    sources = Sources(read)
     return {
-        name: {"version": stage.version, "digest": sources.digest((stage.function.__module__, name))}
+        name: {"version": stage.version, "digest": digest(read, (stage.function.__module__, name))}
         for name, stage in sorted(stages.items())
     }
 
