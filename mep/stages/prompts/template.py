@@ -75,10 +75,11 @@ class Writer:
 
     def _given_name(self, slot: str, record: Record) -> str:
         """The name that the recipe gives the record's label or cluster."""
-        names: Mapping[object, str] = dict(self.label_names if slot == "label" else self.cluster_names)
+        names: Mapping[str, str] | Mapping[int, str] = self.label_names if slot == "label" else self.cluster_names
         value = record.label if slot == "label" else record.cluster
-        if value in names:
-            return names[value]
+        for key, name in names.items():
+            if key == value:
+                return name
         raise DataError(
             f"the template names {{{slot}:name}}, but prompts.{slot}_names has none for {slot} {value}",
             hint=f"add it there; {slot}s with a name: {', '.join(map(str, names)) or 'none'}",
