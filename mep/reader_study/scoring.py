@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from mep.errors import DataError
 from mep.reader_study.answers import Answers
 from mep.reader_study.study import REAL, SYNTHETIC, Key
-from mep.statistics.proportions import agreement, binomial_p, clopper_pearson, over_readers
+from mep.statistics.intervals import agreement, binomial_p, clopper_pearson, over_readers
 
 DEFINITIONS = {
     "sensitivity": "share of synthetic images called synthetic",

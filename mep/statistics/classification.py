@@ -1,35 +1,30 @@
 """How well predicted probabilities tell classes apart, and how certain that is.
 
-Every metric takes weights, float64 (s, n), and gives float64 (s,). A row of ones gives the metric itself; a row of
-counts gives it on one resample of the test images. With more than two classes, each is held against the others in turn
-and the mean is taken (macro one-vs-rest).
-
-A bootstrap is valid here, unlike for distances between sets of features (see `mep.evaluation.uncertainty`): the probe
-stays as it is, and a metric only averages over test images. Images of one slide or patient are drawn together.
+Every metric takes weights, float64 (s, n): a row of ones for the metric itself, a row of counts for a resample of the
+test images. With more than two classes, each is held against the others and the mean is taken (macro one-vs-rest).
+A bootstrap is valid here, unlike for distances between sets of features: the probe stays as it is, and a metric only
+averages over test images. Images of one slide or patient are drawn together.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
-    Ints = NDArray[np.int64]
+Bools: TypeAlias = NDArray[np.bool_]
+Floats: TypeAlias = NDArray[np.float64]
+Ints: TypeAlias = NDArray[np.int64]
 
 SPECIFICITY = 0.95
 """Share of negatives that the operating point of `sensitivity` is to call negative."""
-
 N_BINS = 15
 """Of the calibration error, as in Guo et al. 2017."""
-
 CHUNK = 256
 """Resamples that are held in memory at once."""
 
 
-def auroc(probabilities: "Floats", labels: "Ints", weights: "Floats") -> "Floats":
+def auroc(probabilities: Floats, labels: Ints, weights: Floats) -> Floats:
     """Area under the ROC curve, macro one-vs-rest: float64 (s,), chance 0.5, higher is better.
 
     probabilities   float64 (n, k)   only their order within a class matters; ties count one half
@@ -40,7 +35,7 @@ def auroc(probabilities: "Floats", labels: "Ints", weights: "Floats") -> "Floats
     return _macro(_area(probabilities[:, c], labels == c, weights) for c in classes)
 
 
-def auprc(probabilities: "Floats", labels: "Ints", weights: "Floats") -> "Floats":
+def auprc(probabilities: Floats, labels: Ints, weights: Floats) -> Floats:
     """Average precision, macro one-vs-rest: float64 (s,), chance is the share of the class, higher is better.
 
     Source  precision at each threshold, weighted by the rise in recall, without interpolation (as scikit-learn)
@@ -49,13 +44,13 @@ def auprc(probabilities: "Floats", labels: "Ints", weights: "Floats") -> "Floats
     return _macro(_average_precision(probabilities[:, c], labels == c, weights) for c in classes)
 
 
-def balanced_accuracy(probabilities: "Floats", labels: "Ints", weights: "Floats") -> "Floats":
+def balanced_accuracy(probabilities: Floats, labels: Ints, weights: Floats) -> Floats:
     """Mean over the classes of the share that is called right: float64 (s,), chance 1/k, higher is better."""
     right = probabilities.argmax(axis=1) == labels
     return _macro(_share(right & (labels == c), labels == c, weights) for c in range(probabilities.shape[1]))
 
 
-def sensitivity(probabilities: "Floats", labels: "Ints", weights: "Floats", cuts: "Floats") -> "Floats":
+def sensitivity(probabilities: Floats, labels: Ints, weights: Floats, cuts: Floats) -> Floats:
     """Share of each class above its cut, macro: float64 (s,), higher is better.
 
     cuts    float64 (k,)    from `cuts_at`, on other images than these
@@ -64,13 +59,13 @@ def sensitivity(probabilities: "Floats", labels: "Ints", weights: "Floats", cuts
     return _macro(_share(above[:, c] & (labels == c), labels == c, weights) for c in range(probabilities.shape[1]))
 
 
-def specificity(probabilities: "Floats", labels: "Ints", weights: "Floats", cuts: "Floats") -> "Floats":
+def specificity(probabilities: Floats, labels: Ints, weights: Floats, cuts: Floats) -> Floats:
     """Share of the other classes not above the cut of a class, macro: float64 (s,), 0.95 if the cuts carry over."""
     below = probabilities <= cuts
     return _macro(_share(below[:, c] & (labels != c), labels != c, weights) for c in range(probabilities.shape[1]))
 
 
-def calibration_error(probabilities: "Floats", labels: "Ints", weights: "Floats") -> "Floats":
+def calibration_error(probabilities: Floats, labels: Ints, weights: Floats) -> Floats:
     """Expected calibration error of the predicted class: float64 (s,), 0 is calibrated, lower is better.
 
     Source  Guo et al. 2017, arXiv:1706.04599, 15 bins of equal width (lower end open, upper end closed)
@@ -82,17 +77,13 @@ def calibration_error(probabilities: "Floats", labels: "Ints", weights: "Floats"
     return np.asarray(np.sum(gaps, axis=0) / weights.sum(axis=1))
 
 
-def cuts_at(probabilities: "Floats", labels: "Ints", level: float = SPECIFICITY) -> "Floats":
-    """The lowest cut of each class that keeps at least `level` of the others at or below it: float64 (k,)."""
-    return np.array(
-        [
-            np.quantile(probabilities[labels != c, c], level, method="inverted_cdf")
-            for c in range(probabilities.shape[1])
-        ]
-    )
+def cuts_at(probabilities: Floats, labels: Ints) -> Floats:
+    """The lowest cut of each class that keeps at least SPECIFICITY of the others at or below it: float64 (k,)."""
+    others = [probabilities[labels != c, c] for c in range(probabilities.shape[1])]
+    return np.array([np.quantile(scores, SPECIFICITY, method="inverted_cdf") for scores in others])
 
 
-def influence(probabilities: "Floats", labels: "Ints") -> "Floats":
+def influence(probabilities: Floats, labels: Ints) -> Floats:
     """What every image contributes to `auroc`, from which DeLong's variance follows: float64 (n,).
 
     Source  the structural components of DeLong, DeLong & Clarke-Pearson 1988, Biometrics 44:837, with midranks
@@ -102,7 +93,7 @@ def influence(probabilities: "Floats", labels: "Ints") -> "Floats":
     return _macro(_components(probabilities[:, c], labels == c) for c in classes)
 
 
-def delong_variance(influence: "Floats", labels: "Ints") -> float:
+def delong_variance(influence: Floats, labels: Ints) -> float:
     """Variance of `auroc`, or of the difference of two on the same images from the difference of their influences.
 
     influence   float64 (n,)    of independent images
@@ -112,7 +103,7 @@ def delong_variance(influence: "Floats", labels: "Ints") -> float:
     return float(sum(len(part) * part.var(ddof=1) for part in parts))
 
 
-def resamples(groups: "Ints", labels: "Ints", n: int, seed: int) -> Iterator["Floats"]:
+def resamples(groups: Ints, labels: Ints, n: int, seed: int) -> Iterator[Floats]:
     """n bootstrap resamples as counts of every image, float64 (at most 256, images) a time.
 
     groups      int64 (images,)     drawn whole and with replacement
@@ -160,32 +151,33 @@ def score_interval(area: float, n_positive: float, n_negative: float, z: float) 
     return float(low), float(high)
 
 
-def _macro(of_classes: Iterable["Floats"]) -> "Floats":
+def _macro(of_classes: Iterable[Floats]) -> Floats:
     return np.asarray(np.mean(list(of_classes), axis=0))
 
 
-def _area(scores: "Floats", positive: "NDArray[np.bool_]", weights: "Floats") -> "Floats":
-    order = np.argsort(scores, kind="stable")
-    starts = np.flatnonzero(np.r_[True, np.diff(scores[order]) > 0])
-    weights, positive = weights[:, order], positive[order]
-    of_positive = np.add.reduceat(weights * positive, starts, axis=1)
-    of_negative = np.add.reduceat(weights * ~positive, starts, axis=1)
+def _area(scores: Floats, positive: Bools, weights: Floats) -> Floats:
+    of_positive, of_negative = _at_each_score(scores, positive, weights)
     below = np.cumsum(of_negative, axis=1) - of_negative / 2
     pairs = of_positive.sum(axis=1) * of_negative.sum(axis=1)
     return _quotient((of_positive * below).sum(axis=1), pairs)
 
 
-def _average_precision(scores: "Floats", positive: "NDArray[np.bool_]", weights: "Floats") -> "Floats":
-    order = np.argsort(-scores, kind="stable")
-    starts = np.flatnonzero(np.r_[True, np.diff(scores[order]) < 0])
+def _average_precision(scores: Floats, positive: Bools, weights: Floats) -> Floats:
+    of_positive, of_negative = _at_each_score(-scores, positive, weights)
+    called = np.cumsum(of_positive + of_negative, axis=1)
+    precision = np.cumsum(of_positive, axis=1) / np.maximum(called, 1e-300)  # nothing called: nothing is right either
+    return _quotient((precision * of_positive).sum(axis=1), of_positive.sum(axis=1))
+
+
+def _at_each_score(scores: Floats, positive: Bools, weights: Floats) -> tuple[Floats, Floats]:
+    """Weight of the positives and of the negatives at each score that occurs, the lowest first."""
+    order = np.argsort(scores, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(scores[order]) > 0])
     weights, positive = weights[:, order], positive[order]
-    positives = np.add.reduceat(weights * positive, starts, axis=1)
-    called = np.cumsum(np.add.reduceat(weights, starts, axis=1), axis=1)
-    precision = np.cumsum(positives, axis=1) / np.maximum(called, 1e-300)  # nothing called: nothing found either
-    return _quotient((precision * positives).sum(axis=1), positives.sum(axis=1))
+    return np.add.reduceat(weights * positive, starts, axis=1), np.add.reduceat(weights * ~positive, starts, axis=1)
 
 
-def _components(scores: "Floats", positive: "NDArray[np.bool_]") -> "Floats":
+def _components(scores: Floats, positive: Bools) -> Floats:
     from scipy.stats import rankdata
 
     n_positive, n_negative = int(positive.sum()), int((~positive).sum())
@@ -196,10 +188,10 @@ def _components(scores: "Floats", positive: "NDArray[np.bool_]") -> "Floats":
     return np.asarray((wins - wins[positive].mean()) / np.where(positive, n_positive, n_negative))
 
 
-def _share(counted: "NDArray[np.bool_]", among: "NDArray[np.bool_]", weights: "Floats") -> "Floats":
+def _share(counted: Bools, among: Bools, weights: Floats) -> Floats:
     return _quotient(weights @ counted, weights @ among)
 
 
-def _quotient(above: "Floats", below: "Floats") -> "Floats":
+def _quotient(above: Floats, below: Floats) -> Floats:
     """above / below, nan where there is nothing below."""
     return np.asarray(np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0))

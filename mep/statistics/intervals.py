@@ -1,14 +1,12 @@
-"""Normal intervals."""
+"""Intervals: normal, of proportions over readers and images, and of agreement."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+import math
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+LEVEL = 0.95
 Z_95 = 1.959963984540054
 """Standard normal quantile of 0.975."""
 
@@ -16,3 +14,99 @@ Z_95 = 1.959963984540054
 def standard_error(values: NDArray[np.float64]) -> float:
     """Standard error of a score of the whole sets, from its values on halves; needs 2, and 40 for two good digits."""
     return float(np.std(values, ddof=1))
+
+
+@dataclass(frozen=True)
+class Proportion:
+    """A proportion with its 95 % interval; None if nothing can be said.
+
+    n           what it is a proportion of: images of one reader, or readings of several
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    method: str
+
+
+def clopper_pearson(successes: int, n: int) -> Proportion:
+    """Exact interval of a binomial proportion; never narrower than it says.
+
+    Source  Clopper & Pearson 1934, Biometrika 26:404
+    """
+    from scipy.stats import beta
+
+    if n == 0:
+        return Proportion(None, None, None, 0, "")
+    tail = (1 - LEVEL) / 2
+    low = float(beta.ppf(tail, successes, n - successes + 1)) if successes else 0.0
+    high = float(beta.ppf(1 - tail, successes + 1, n - successes)) if successes < n else 1.0
+    return Proportion(successes / n, low, high, n, "Clopper-Pearson")
+
+
+def binomial_p(successes: int, n: int) -> float:
+    """Chance of a count at least as unlikely when guessing, two-sided and exact."""
+    from scipy.stats import binomtest
+
+    return float(binomtest(successes, n, 0.5).pvalue) if n else math.nan
+
+
+def over_readers(right: NDArray[np.bool_]) -> Proportion:
+    """Share of right answers of several readers who saw the same images, for readers and images like these.
+
+    right   bool (readers, images)
+
+    The readers' answers to one image are not independent, nor are one reader's to several. The variance of the mean
+    is that of two crossed random effects, (MS_readers + MS_images - MS_rest) / (readers x images), where neither
+    difference may pull it down; the interval is Student's, cut at 0 and 1. Where all answers are alike it is Clopper
+    & Pearson's, with as many cases as there are images.
+
+    Source  the unbiased variance of a fully crossed design: Gallas et al. 2009, Commun. Stat. Theory 38:2586;
+            degrees of freedom, at least readers - 1: Hillis 2007, Statistics in Medicine 26:596
+    """
+    from scipy.stats import t
+
+    n_readers, n_images = right.shape
+    if n_images == 0 or n_readers == 0:
+        return Proportion(None, None, None, 0, "")
+    value = float(right.mean())
+    if n_readers == 1 or value in (0.0, 1.0) or n_images == 1:
+        exact = clopper_pearson(round(value * n_images), n_images)
+        return Proportion(value, exact.low, exact.high, right.size, exact.method)
+    of_reader, of_image = right.mean(1), right.mean(0)
+    rest = right - of_reader[:, None] - of_image + value
+    readers = n_images * ((of_reader - value) ** 2).sum() / (n_readers - 1)
+    images = n_readers * ((of_image - value) ** 2).sum() / (n_images - 1)
+    residual = (rest**2).sum() / ((n_readers - 1) * (n_images - 1))
+    total = max(readers + max(images - residual, 0.0), residual)
+    freedom = min((n_readers - 1) * (total / readers) ** 2 if readers else math.inf, n_images - 1)
+    reach = float(t.ppf((1 + LEVEL) / 2, freedom)) * math.sqrt(total / right.size)
+    return Proportion(value, max(value - reach, 0.0), min(value + reach, 1.0), right.size, "crossed readers and images")
+
+
+def fleiss_kappa(counts: NDArray[np.int64]) -> float | None:
+    """Agreement of readers beyond chance: 1 is perfect, 0 is chance; None if all gave the same answer.
+
+    counts  int64 (images, categories)   how many readers chose a category, the same number of readers for each image
+
+    Source  Fleiss 1971, Psychological Bulletin 76:378
+    """
+    n_readers = int(counts[0].sum())
+    observed = float(((counts * (counts - 1)).sum(1) / (n_readers * (n_readers - 1))).mean())
+    expected = float(((counts.sum(0) / counts.sum()) ** 2).sum())
+    return None if expected == 1 else (observed - expected) / (1 - expected)
+
+
+def agreement(counts: NDArray[np.int64]) -> Proportion:
+    """Fleiss' kappa with an interval by the jackknife over images."""
+    n = len(counts)
+    value = fleiss_kappa(counts) if n else None
+    if value is None:
+        return Proportion(None, None, None, n, "")
+    without = [fleiss_kappa(np.delete(counts, row, axis=0)) for row in range(n)] if n > 2 else [None]
+    if None in without:
+        return Proportion(value, None, None, n, "")
+    kappas = np.array(without, dtype=np.float64)
+    se = math.sqrt((n - 1) / n * float(((kappas - kappas.mean()) ** 2).sum()))
+    return Proportion(value, max(value - Z_95 * se, -1.0), min(value + Z_95 * se, 1.0), n, "jackknife over images")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mep.statistics.feature_set import (
     DEFAULT,
@@ -20,7 +20,6 @@ from mep.statistics.feature_set import (
 
 if TYPE_CHECKING:
     import torch
-    from numpy.typing import NDArray
     from torch import Tensor
 
 SPARE = 3
@@ -48,16 +47,8 @@ def nearest_rows(
                 here = np.flatnonzero((skip[i] >= j.start) & (skip[i] < j.stop))
                 squared[here, skip[i][here] - j.start] = math.inf
             nearest.add(squared, i, j.start)
-    neighbours = nearest.exact(query_set, base_set, list(range(1, k + 1)))
-    return neighbours.rows[:, :k], neighbours.squared[:, :k]
-
-
-@dataclass(frozen=True, eq=False)
-class Neighbours:
-    """Of every row, the nearest first: int64 (n, k) and squared distances, float64 (n, k)."""
-
-    rows: NDArray[np.int64]
-    squared: NDArray[np.float64]
+    rows, squared_rows = nearest.exact(query_set, base_set, list(range(1, k + 1)))
+    return rows[:, :k], squared_rows[:, :k]
 
 
 class NearestRows:
@@ -79,8 +70,13 @@ class NearestRows:
         self.values[i], order = torch.topk(values, self.values.shape[1], dim=1, largest=False)
         self.rows[i] = rows.gather(1, order)
 
-    def exact(self, left: FeatureSet, right: FeatureSet, ks: list[int]) -> Neighbours:
-        """Sorted, and exact at the ranks `ks`: what lies within round-off of such a rank is computed again."""
+    def exact(
+        self, left: FeatureSet, right: FeatureSet, ks: list[int]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Rows and squared distances, the nearest first, exact at the ranks `ks`.
+
+        What lies within round-off of such a rank is computed again.
+        """
         values, rows = np.asarray(self.values.cpu()) * left.unit**2, np.asarray(self.rows.cpu())
         slack = left.slack[:, None] + right.slack[rows]
         doubtful = np.zeros(values.shape, dtype=bool)
@@ -90,7 +86,7 @@ class NearestRows:
         i, place = np.nonzero(doubtful)
         values[i, place] = exact_distances(left, right, i, rows[i, place])
         order = np.argsort(values, axis=1, kind="stable")
-        return Neighbours(np.take_along_axis(rows, order, 1), np.take_along_axis(values, order, 1))
+        return np.take_along_axis(rows, order, 1), np.take_along_axis(values, order, 1)
 
 
 def smallest(table: Tensor, k: int, n_parts: int = 16) -> tuple[Tensor, Tensor]:

@@ -1,13 +1,4 @@
-"""Everything that scores take from the distances between all pairs of images, in one pass over blocks.
-
-`compare` computes each block of the tables real-real, fake-fake and fake-real once. It gives the neighbourhoods of
-precision, recall, density and coverage, the kernel sums of KID, and the nearest real image of every fake. Memory stays
-at a few blocks however many images there are; time grows as n².
-
-Decisions are exact although blocks are float32: what float32 leaves in doubt, some ten pairs in a million, is computed
-again in float64 from the features as they were given. So a copy at the border of a neighbourhood lies on it to the last
-bit, whatever the block, and features far from the origin lose nothing.
-"""
+"""Everything that scores take from the distances between all pairs of images, in one pass over blocks."""
 
 from __future__ import annotations
 
@@ -17,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mep.statistics.feature_set import (
     DEFAULT,
@@ -31,11 +23,9 @@ from mep.statistics.feature_set import (
 from mep.statistics.neighbours import SPARE, NearestRows
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from torch import Tensor
 
-
-Radii = tuple["NDArray[np.float64]", "NDArray[np.float64]"]
+Radii = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Squared radii of one size of neighbourhood: of the real images, and of the fakes."""
 
 
@@ -92,7 +82,11 @@ def compare(
     kernel: bool = True,
     arithmetic: Arithmetic = DEFAULT,
 ) -> PairwiseResult:
-    """One pass over all pairs of two sets.
+    """One pass over all pairs of two sets; memory stays at a few blocks, time grows as n².
+
+    Decisions are exact although blocks are float32: what float32 leaves in doubt, some ten pairs in a million, is
+    computed again in float64 from the features as given. A copy at the border of a neighbourhood lies on it to the
+    last bit, whatever the block, and features far from the origin lose nothing.
 
     real    float32 or float64 (n, d)   n > max(ks)
     fake    float32 or float64 (m, d)   m > max(ks)
@@ -115,8 +109,8 @@ def compare(
                 values = kernel_of(squared, fake_set, real_set, i, j)
                 across.across_of_fake[i] += _summed(values, 1)
                 across.across_of_real[j] += _summed(values, 0)
-    found = nearest.exact(fake_set, real_set, [1])
-    return PairwiseResult(radii_real, radii_fake, hits.by_k, found.rows[:, 0], found.squared[:, 0], across)
+    rows, squared_rows = nearest.exact(fake_set, real_set, [1])
+    return PairwiseResult(radii_real, radii_fake, hits.by_k, rows[:, 0], squared_rows[:, 0], across)
 
 
 def _within(
@@ -130,24 +124,17 @@ def _within(
         for j in blocks(i.stop, block):
             squared = squared_distances(features, features, i, j)
             if kernel:
-                _add_kernel(sums, squared, features, i, j)
+                values = kernel_of(squared, features, features, i, j)
+                sums[i] += _summed(values.fill_diagonal_(0) if i == j else values, 1)  # an image with itself is no pair
+                if i != j:
+                    sums[j] += _summed(values, 0)
             if i == j:
                 squared.fill_diagonal_(math.inf)  # nobody is their own neighbour
             else:
                 nearest.add(squared.T, j, i.start)
             nearest.add(squared, i, j.start)
-    neighbours = nearest.exact(features, features, ks)
-    return {k: neighbours.squared[:, k - 1] for k in ks}, sums
-
-
-def _add_kernel(sums: NDArray[np.float64], squared: Tensor, features: FeatureSet, i: slice, j: slice) -> None:
-    """Add a block of the kernel within a set to its row sums; an image with itself does not count."""
-    values = kernel_of(squared, features, features, i, j)
-    if i == j:
-        values.fill_diagonal_(0)
-    sums[i] += _summed(values, 1)
-    if i != j:
-        sums[j] += _summed(values, 0)
+    _, squared_rows = nearest.exact(features, features, ks)
+    return {k: squared_rows[:, k - 1] for k in ks}, sums
 
 
 def _summed(values: Tensor, axis: int) -> NDArray[np.float64]:
@@ -165,37 +152,32 @@ class HitCounter:
             k: Hits(np.zeros(m, dtype=np.int64), np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)) for k in radii
         }
         if radii:
-            of_real, of_fake = radii[max(radii)]
-            self.near_real, self.near_fake = self._widest(real, of_real), self._widest(fake, of_fake)
-            self.slack_real, self.slack_fake = self._slack(real), self._slack(fake)
-
-    def _slack(self, features: FeatureSet) -> Tensor:
-        return features.norms.new_tensor(2 * features.slack / features.unit**2)
-
-    def _widest(self, features: FeatureSet, radii: NDArray[np.float64]) -> Tensor:
-        """The largest distance in a block at which a pair may be a hit of the largest neighbourhood."""
-        return features.norms.new_tensor((radii + 2 * features.slack) / features.unit**2)
+            # the largest distance in a block at which a pair may be a hit of the largest neighbourhood
+            self.near_real, self.near_fake = (
+                features.norms.new_tensor((widest + 2 * features.slack) / features.unit**2)
+                for features, widest in zip((real, fake), radii[max(radii)], strict=True)
+            )
+            self.slack_real, self.slack_fake = (
+                features.norms.new_tensor(2 * features.slack / features.unit**2) for features in (real, fake)
+            )
 
     def add(self, squared: Tensor, i: slice, j: slice) -> None:
-        """Distances of the fake rows `i` to the real rows `j`."""
-        if self.radii:
-            near = squared <= self.near_real[j] + self.slack_fake[i].max()
-            near.logical_or_(squared <= (self.near_fake[i] + self.slack_real[j].max())[:, None])
-            self._decide(squared, near, i.start, j.start)
-
-    def _decide(self, squared: Tensor, near: Tensor, first_fake: int, first_real: int) -> None:
-        """Count hits among pairs that are near; those in doubt are computed again first."""
+        """Distances of the fake rows `i` to the real rows `j`: near pairs are counted, those in doubt exactly."""
+        if not self.radii:
+            return
+        near = squared <= self.near_real[j] + self.slack_fake[i].max()
+        near.logical_or_(squared <= (self.near_fake[i] + self.slack_real[j].max())[:, None])
         rows, columns = near.nonzero(as_tuple=True)
         values = np.asarray(squared[rows, columns].double().cpu()) * self.real.unit**2
-        i, j = np.asarray(rows.cpu()) + first_fake, np.asarray(columns.cpu()) + first_real
-        slack = 2 * (self.fake.slack[i] + self.real.slack[j])
-        doubtful = np.zeros(len(i), dtype=bool)
+        fakes, reals = np.asarray(rows.cpu()) + i.start, np.asarray(columns.cpu()) + j.start
+        slack = 2 * (self.fake.slack[fakes] + self.real.slack[reals])
+        doubtful = np.zeros(len(fakes), dtype=bool)
         for of_real, of_fake in self.radii.values():
-            doubtful |= np.abs(values - of_real[j]) <= slack
-            doubtful |= np.abs(values - of_fake[i]) <= slack
-        values[doubtful] = exact_distances(self.fake, self.real, i[doubtful], j[doubtful])
+            doubtful |= np.abs(values - of_real[reals]) <= slack
+            doubtful |= np.abs(values - of_fake[fakes]) <= slack
+        values[doubtful] = exact_distances(self.fake, self.real, fakes[doubtful], reals[doubtful])
         for k, (of_real, of_fake) in self.radii.items():
-            hits, inside = self.by_k[k], self.within(values, of_real[j])
-            hits.balls[:] += np.bincount(i[inside], minlength=len(hits.balls))
-            hits.covered[j[inside]] = True
-            hits.recalled[j[self.within(values, of_fake[i])]] = True
+            hits, inside = self.by_k[k], self.within(values, of_real[reals])
+            hits.balls[:] += np.bincount(fakes[inside], minlength=len(hits.balls))
+            hits.covered[reals[inside]] = True
+            hits.recalled[reals[self.within(values, of_fake[fakes])]] = True

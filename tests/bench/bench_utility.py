@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from mep.statistics.classification import auprc, auroc, delong_variance, influence, resamples
-from mep.statistics.proportions import over_readers
+from mep.statistics.intervals import over_readers
 
 N_RESAMPLES = 200
 

@@ -15,7 +15,7 @@ from mep.errors import DataError, UsageError
 from mep.reader_study.answers import read_answers
 from mep.reader_study.page import page
 from mep.reader_study.study import draw as draw_study
-from mep.statistics.proportions import agreement, clopper_pearson, fleiss_kappa, over_readers
+from mep.statistics.intervals import agreement, clopper_pearson, fleiss_kappa, over_readers
 
 
 @pytest.fixture(scope="module")
