@@ -8,7 +8,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # the models of the tests are too
 import pytest
 from small_data import draw_imagefolder, real_data, tiny_settings, write_recipe
 
-from mep.machine.torchvision_ops import declare_missing_operators
+from mep.machine.libraries import declare_missing_operators
 
 declare_missing_operators()
 

@@ -16,8 +16,8 @@ import numpy as np
 
 from mep.diffusion.checkpoints import Checkpoints, Stateful, keep_lines
 from mep.errors import DataError, Interrupted
+from mep.machine.devices import memory_note
 from mep.machine.files import append_json_line, read_json_lines
-from mep.machine.memory import memory_note
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

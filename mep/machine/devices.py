@@ -1,7 +1,7 @@
-"""Devices and cores, and which of them a worker process gets."""
+"""The device that `auto` stands for, and the memory that was used."""
 
-import os
-from dataclasses import dataclass
+import resource
+import sys
 
 
 def resolve_device(device: str) -> str:
@@ -15,17 +15,16 @@ def resolve_device(device: str) -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-@dataclass(frozen=True)
-class WorkerSlot:
-    """Where a worker process runs: its device, and the cores that it is pinned to (none: not pinned)."""
-
-    device: str
-    cores: tuple[int, ...] = ()
+def peak_memory_mb() -> float:
+    """Most memory that this process ever held, in megabytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
 
 
-def share_cores(n: int) -> list[tuple[int, ...]]:
-    """The cores of this process split into n parts; parts overlap where there are fewer cores than parts."""
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-    if len(cores) < n:
-        return [(cores[number % len(cores)],) if cores else () for number in range(n)]
-    return [tuple(cores[len(cores) * number // n : len(cores) * (number + 1) // n]) for number in range(n)]
+def memory_note(device: str) -> str:
+    """Most memory held so far, of the device where it has its own."""
+    if device.startswith("cuda"):
+        import torch
+
+        return f"{torch.cuda.max_memory_allocated(device) / 1e9:.1f} GB"
+    return f"{peak_memory_mb() / 1e3:.1f} GB"

@@ -4,16 +4,16 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 from mep.errors import DataError
 
 
 @contextmanager
-def reading_utf8(name: Any, field: str = "") -> Iterator[None]:
+def reading_utf8(name: object, field: str = "") -> Iterator[None]:
     """DataError where what is read within is not UTF-8."""
     try:
         yield
@@ -26,7 +26,7 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
+def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Write a file so that a kill at any instant leaves the old content or the new, never a part of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -35,7 +35,7 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
-    fsync_folder(path.parent)
+    fsync(path.parent)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -46,7 +46,7 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def write_json(path: Path, data: Any) -> None:
+def write_json(path: Path, data: object) -> None:
     write_text(path, json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
@@ -54,7 +54,7 @@ def read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def append_json_line(path: Path, row: dict[str, Any]) -> None:
+def append_json_line(path: Path, row: Mapping[str, object]) -> None:
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
 
@@ -65,8 +65,9 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
 
 
-def fsync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def fsync(path: str | Path) -> None:
+    """Push a file, or the list of files in a folder, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
@@ -76,16 +77,11 @@ def fsync_folder(folder: Path) -> None:
 def fsync_tree(folder: Path) -> None:
     """Push every file under a folder, and the folders themselves, to the disk."""
     for root, _, names in os.walk(folder):
-        for name in names:
-            descriptor = os.open(os.path.join(root, name), os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-        fsync_folder(Path(root))
+        for name in (*names, ""):
+            fsync(os.path.join(root, name))
 
 
-def link_or_copy(source: Path, target: Path) -> None:
+def link_or_copy(source: Path, target: Path) -> Literal["linked", "copied"]:
     """Give an immutable file a second place: a hard link where the file system allows one, else a copy."""
     target.parent.mkdir(parents=True, exist_ok=True)
     target.unlink(missing_ok=True)
@@ -93,3 +89,5 @@ def link_or_copy(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
+        return "copied"
+    return "linked"

@@ -1,10 +1,9 @@
 """Models by hub id and revision, or from a local folder; never code, never a pickle."""
 
 import re
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from pydantic import SerializationInfo, field_serializer, model_validator
 
@@ -41,30 +40,48 @@ class ModelReference(Config):
         return self.commit if context.get("pin") and self.id is not None else revision
 
     def externals(self, hash_file: HashFile) -> dict[str, str]:
-        if self.path is not None:
-            return {"model": folder_digest(self.path, hash_file)}
-        return {"model": self.commit}
+        return {"model": self.commit if self.path is None else folder_digest(self.path, hash_file)}
 
     @property
     def commit(self) -> str:
-        """The commit of a model on the hub."""
-        return commit_of(str(self.id), self.revision, self.repo_type)
+        """The commit that the revision stands for: the hash itself, the cached reference, or the hub's answer.
+
+        EnvironmentLacks    neither this machine nor the hub knows it
+        """
+        if COMMIT.fullmatch(self.revision):
+            return self.revision
+        return self._cached_commit or self._ask_hub().commit
+
+    @property
+    def _cached_commit(self) -> str | None:
+        reference = self._cache / "refs" / self.revision
+        return reference.read_text().strip() if reference.is_file() else None
+
+    @property
+    def _cache(self) -> Path:
+        from huggingface_hub import constants
+        from huggingface_hub.file_download import repo_folder_name
+
+        return Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=str(self.id), repo_type=self.repo_type)
 
     @property
     def is_here(self) -> bool:
         """Whether the model's files are on this machine."""
-        return self.path is not None or snapshot_of(str(self.id), self.revision, self.repo_type) is not None
+        if self.path is not None:
+            return True
+        folder = self._cache / "snapshots" / (self._cached_commit or self.revision)
+        return folder.is_dir() and any(folder.iterdir())
 
     def missing(self) -> Download | None:
         if self.is_here:
             return None
-        answer = _answer(str(self.id), self.revision, self.repo_type)
+        answer = ask_hub(str(self.id), self.revision, self.repo_type)
         return Download(str(self.id), self.revision, None if isinstance(answer, Exception) else answer.size)
 
     def require(self) -> None:
         """EnvironmentLacks: the model is not on this machine and the hub does not give it."""
         if not self.is_here:
-            ask_hub(str(self.id), self.revision, self.repo_type)
+            self._ask_hub()
 
     def folder(self, patterns: list[str], but: list[str] | None = None) -> Path:
         """The model's files on this machine, fetched from the hub where they are missing.
@@ -75,47 +92,43 @@ class ModelReference(Config):
         """
         if self.path is not None:
             return self.path
-        return fetch(str(self.id), self.commit, patterns, but, self.repo_type)
+        from huggingface_hub import snapshot_download
+
+        model_id, commit, kind = str(self.id), self.commit, self.repo_type
+        try:
+            return Path(
+                snapshot_download(
+                    model_id, repo_type=kind, revision=commit, allow_patterns=patterns, ignore_patterns=but
+                )
+            )
+        except Exception as error:  # as in `ask_hub`
+            raise self._unobtainable(commit, error) from error
+
+    def _ask_hub(self) -> "HubAnswer":
+        answer = ask_hub(str(self.id), self.revision, self.repo_type)
+        if isinstance(answer, Exception):
+            raise self._unobtainable(self.revision, answer) from answer
+        return answer
+
+    def _unobtainable(self, revision: str, error: Exception) -> EnvironmentLacks:
+        kind = f" --repo-type {self.repo_type}" if self.repo_type != "model" else ""
+        return EnvironmentLacks(
+            f"{self.repo_type} {self.id} (revision {revision}) is not on this machine and the hub does not give"
+            f" it: {type(error).__name__}",
+            hint=f"on a machine with network run: hf download {self.id} --revision {revision}{kind}",
+        )
 
 
-def commit_of(model_id: str, revision: str, repo_type: str = "model") -> str:
-    """The commit that a revision stands for: the hash itself, the cached reference, or the hub's answer."""
-    if COMMIT.fullmatch(revision):
-        return revision
-    reference = _cache_of(model_id, repo_type) / "refs" / revision
-    if reference.is_file():
-        return reference.read_text().strip()
-    return ask_hub(model_id, revision, repo_type)
-
-
-def snapshot_of(model_id: str, revision: str, repo_type: str = "model") -> Path | None:
-    """The folder of a model that was fetched before."""
-    cache = _cache_of(model_id, repo_type)
-    reference = cache / "refs" / revision
-    commit = reference.read_text().strip() if reference.is_file() else revision
-    folder = cache / "snapshots" / commit
-    return folder if folder.is_dir() and any(folder.iterdir()) else None
-
-
-def ask_hub(model_id: str, revision: str, repo_type: str = "model") -> str:
-    """The commit of a revision, from the hub."""
-    answer = _answer(model_id, revision, repo_type)
-    if isinstance(answer, Exception):
-        raise _missing(model_id, revision, answer, repo_type) from answer
-    return answer.commit
-
-
-@dataclass(frozen=True)
-class _Answer:
-    """What the hub says of a revision: its commit, and the bytes of its files, second copies of weights aside."""
+class HubAnswer(NamedTuple):
+    """The commit of a revision, and the bytes of its files, second copies of weights aside."""
 
     commit: str
     size: int
 
 
 @cache
-def _answer(model_id: str, revision: str, repo_type: str) -> _Answer | Exception:
-    """Asked once: a plan of many arms meets the same model many times."""
+def ask_hub(model_id: str, revision: str, repo_type: str) -> HubAnswer | Exception:
+    """What the hub says of a revision. Asked once: a plan of many arms meets the same model many times."""
     from huggingface_hub import HfApi
 
     try:
@@ -125,36 +138,4 @@ def _answer(model_id: str, revision: str, repo_type: str) -> _Answer | Exception
     wanted = (".safetensors", ".json", ".txt") if repo_type == "model" else ("",)
     files = [file for file in getattr(info, "siblings", None) or [] if file.rfilename.endswith(wanted)]
     size = sum(file.size or 0 for file in files if ".fp16" not in file.rfilename and ".non_ema" not in file.rfilename)
-    return _Answer(str(info.sha), size)
-
-
-def fetch(
-    model_id: str, revision: str, patterns: list[str], but: list[str] | None = None, repo_type: str = "model"
-) -> Path:
-    """Snapshot folder of a hub model; only files that match the patterns."""
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(
-            snapshot_download(
-                model_id, revision=revision, allow_patterns=patterns, ignore_patterns=but, repo_type=repo_type
-            )
-        )
-    except Exception as error:  # as above
-        raise _missing(model_id, revision, error, repo_type) from error
-
-
-def _cache_of(model_id: str, repo_type: str) -> Path:
-    from huggingface_hub import constants
-    from huggingface_hub.file_download import repo_folder_name
-
-    return Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=model_id, repo_type=repo_type)
-
-
-def _missing(model_id: str, revision: str, error: Exception, repo_type: str) -> EnvironmentLacks:
-    return EnvironmentLacks(
-        f"{repo_type} {model_id} (revision {revision}) is not on this machine and the hub does not give it: "
-        f"{type(error).__name__}",
-        hint=f"on a machine with network run: hf download {model_id} --revision {revision}"
-        + (f" --repo-type {repo_type}" if repo_type != "model" else ""),
-    )
+    return HubAnswer(str(info.sha), size)

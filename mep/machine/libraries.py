@@ -1,6 +1,17 @@
-"""diffusers and transformers beside a CPU build of torch."""
+"""Libraries that need torchvision, beside a CPU build of torch.
 
-from mep.machine.torchvision_ops import declare_missing_operators
+The wheel of torchvision on PyPI is built against CUDA. Beside a CPU build of torch its C extension cannot load, and
+`import torchvision` ends with "operator torchvision::nms does not exist", although clean-fid, timm and diffusers need
+no such operator. Declaring the two that are missing is enough.
+"""
+
+import importlib.util
+
+SCHEMAS = (
+    "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+)
+_declared: list[object] = []
 
 
 def prepare_libraries() -> None:
@@ -12,3 +23,35 @@ def prepare_libraries() -> None:
     diffusers.utils.logging.disable_progress_bar()
     diffusers.utils.logging.set_verbosity_error()  # it warns of parts that are left out here on purpose
     transformers.utils.logging.disable_progress_bar()
+
+
+def declare_missing_operators() -> bool:
+    """Declare torchvision's operators where its C extension cannot load; True when that was needed."""
+    import torch
+
+    if _declared:
+        return True
+    if hasattr(torch.ops.torchvision, "nms") or _extension_loads():
+        return False
+    library = torch.library.Library("torchvision", "FRAGMENT")
+    for schema in SCHEMAS:
+        library.define(schema)
+    _declared.append(library)  # the declaration lives as long as the object
+    return True
+
+
+def _extension_loads() -> bool:
+    """Whether torchvision's own extension registers its operators, or torchvision is absent."""
+    import torch
+
+    package = importlib.util.find_spec("torchvision")
+    if package is None or not package.submodule_search_locations:
+        return True
+    extension = importlib.machinery.PathFinder.find_spec("_C", list(package.submodule_search_locations))
+    if extension is None or extension.origin is None:
+        return False
+    try:
+        torch.ops.load_library(extension.origin)
+    except OSError:
+        return False
+    return hasattr(torch.ops.torchvision, "nms")

@@ -11,35 +11,28 @@ import threading
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn, TypeAlias
 
 from mep.errors import MepError
 from mep.machine.jobs import Job
-from mep.machine.versions import versions
-
-ItemQueue = queue.Queue[tuple[int, Any]]
-"""Numbered items that the driver has sent."""
+from mep.machine.workers import versions
 
 
-@dataclass(frozen=True)
-class Ready:
+class Ready(NamedTuple):
     """The worker has loaded its model."""
 
     versions: dict[str, str]
 
 
-@dataclass(frozen=True)
-class Done:
+class Done(NamedTuple):
     """An item is done."""
 
     number: int
     result: Any
 
 
-@dataclass(frozen=True)
-class Failed:
+class Failed(NamedTuple):
     """What a worker raised: an error of mep as it is, or the text of another with its traceback."""
 
     error: MepError | None
@@ -47,12 +40,10 @@ class Failed:
     trace: str
 
     def reraise(self) -> NoReturn:
-        if self.error is not None:
-            raise self.error
-        raise RuntimeError(f"{self.text}\n\nin a worker process:\n{self.trace}")
+        raise self.error or RuntimeError(f"{self.text}\n\nin a worker process:\n{self.trace}")
 
 
-Send = Callable[[Ready | Done | Failed], None]
+Message: TypeAlias = Ready | Done | Failed
 
 
 def main(descriptor: int) -> None:
@@ -66,7 +57,7 @@ def serve(pipe: Connection) -> None:
     """Do what the driver sends until it goes away or something fails."""
     sending = threading.Lock()
 
-    def send(message: Ready | Done | Failed) -> None:
+    def send(message: Message) -> None:
         with sending:
             pipe.send(message)
 
@@ -74,8 +65,7 @@ def serve(pipe: Connection) -> None:
         slot = pipe.recv()
         if slot.cores and hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(0, slot.cores)
-        job = pipe.recv()
-        _work(job, slot.device, _listen(pipe), send)
+        _work(pipe, pipe.recv(), slot.device, send)
     except (EOFError, BrokenPipeError):
         return  # the driver is gone, and with it the reason for this work
     except BaseException as error:
@@ -83,11 +73,22 @@ def serve(pipe: Connection) -> None:
         send(Failed(ours, f"{type(error).__name__}: {error}", traceback.format_exc()))
 
 
-def _work(job: Job[Any, Any], device: str, items: ItemQueue, send: Send) -> NoReturn:
+def _work(pipe: Connection, job: Job[Any, object], device: str, send: Callable[[Message], None]) -> NoReturn:
+    items: queue.Queue[tuple[int, object]] = queue.Queue()
+
+    def listen() -> None:
+        """Items as they come. When the driver dies the pipe ends, and this process in the middle of its work."""
+        try:
+            while True:
+                items.put(pipe.recv())
+        except (EOFError, OSError):
+            os._exit(0)
+
+    threading.Thread(target=listen, daemon=True).start()
     compute = job.prepare(device)
     send(Ready(versions()))
 
-    def finish(number: int, computed: Any) -> None:
+    def finish(number: int, computed: object) -> None:
         send(Done(number, job.finish(computed)))
 
     with ThreadPoolExecutor(1) as finisher:
@@ -98,21 +99,6 @@ def _work(job: Job[Any, Any], device: str, items: ItemQueue, send: Send) -> NoRe
             if finishing is not None:
                 finishing.result()  # raises what finishing the last item raised, and keeps at most two in memory
             finishing = finisher.submit(finish, number, computed)
-
-
-def _listen(pipe: Connection) -> ItemQueue:
-    """Items as they come. When the driver dies the pipe ends, and this process with it, in the middle of its work."""
-    items: ItemQueue = queue.Queue()
-
-    def listen() -> None:
-        try:
-            while True:
-                items.put(pipe.recv())
-        except (EOFError, OSError):
-            os._exit(0)
-
-    threading.Thread(target=listen, daemon=True).start()
-    return items
 
 
 if __name__ == "__main__":

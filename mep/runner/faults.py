@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mep.errors import EnvironmentLacks, MepError
-from mep.machine.memory import peak_memory_mb
+from mep.machine.devices import peak_memory_mb
 from mep.runner.environment import memory_bytes
 
 FULL = {

@@ -12,8 +12,7 @@ from typing import Literal
 
 from mep.artifacts import Artifact
 from mep.errors import Interrupted, MepError, StageFailed
-from mep.machine.devices import resolve_device
-from mep.machine.memory import peak_memory_mb
+from mep.machine.devices import peak_memory_mb, resolve_device
 from mep.machine.settings import MachineConfig
 from mep.machine.work import Work
 from mep.runner import environment

@@ -18,7 +18,7 @@ from typing import TypeVar
 from mep.artifacts import Artifact
 from mep.config import Config
 from mep.errors import IntegrityError
-from mep.machine.files import fsync_folder, fsync_tree
+from mep.machine.files import fsync, fsync_tree
 from mep.stage import Stage
 from mep.store import locks, manifest
 from mep.store.artifact_rows import rows_of, scores_kind
@@ -154,7 +154,7 @@ class Store:
                 raise
             content = manifest.read(target)
         hit("after-rename", stage)
-        fsync_folder(target.parent)
+        fsync(target.parent)
         hit("before-row", stage)
         (commit or self.db.put)(rows_of(content, artifact))
         hit("after-row", stage)

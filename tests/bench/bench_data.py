@@ -63,7 +63,7 @@ def embedding(tiles):
     """The job of the stage against forward passes on tensors that are ready."""
     import torch
 
-    from mep.machine.torchvision_ops import declare_missing_operators
+    from mep.machine.libraries import declare_missing_operators
 
     declare_missing_operators()
     from transformers import ViTConfig, ViTImageProcessor, ViTModel

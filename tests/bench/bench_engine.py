@@ -17,7 +17,7 @@ sys.path[:0] = [str(HERE.parents[1] / "crash"), str(HERE.parents[2])]
 from trivial import N_STAGES, run_trivial  # noqa: E402
 
 from mep.artifacts import Samples  # noqa: E402
-from mep.machine.files import fsync_folder  # noqa: E402
+from mep.machine.files import fsync  # noqa: E402
 from mep.store import Store  # noqa: E402
 
 N_ARMS = 50
@@ -58,7 +58,7 @@ def plain_copy(source, target):
             descriptor = os.open(os.path.join(root, name), os.O_RDONLY)
             os.fsync(descriptor)
             os.close(descriptor)
-        fsync_folder(Path(root))
+        fsync(Path(root))
     return time.perf_counter() - started
 
 

@@ -21,8 +21,8 @@ from mep.evaluation.features import features_of
 from mep.evaluation.folder import open_folder
 from mep.imaging.encoders import load_transformers
 from mep.machine.files import sha256_of
+from mep.machine.libraries import declare_missing_operators
 from mep.machine.settings import ONE_PROCESS
-from mep.machine.torchvision_ops import declare_missing_operators
 from mep.machine.work import Work
 from mep.methods.extractors import Network
 from mep.methods.extractors.inception import FILE, Inception

@@ -36,11 +36,11 @@ import numpy as np
 from mep.artifacts import Images, Model, Prompt, Prompts
 from mep.config import Config
 from mep.diffusion.pipelines import NO_CHECKER, load_pipeline
-from mep.machine.devices import WorkerSlot, share_cores
-from mep.machine.engines.local import run_in_worker_processes
+from mep.machine.engines.local import WorkerPool
 from mep.machine.jobs import Job, run_in_process
 from mep.machine.libraries import prepare_libraries
 from mep.machine.work import Work
+from mep.machine.workers import WorkerSlot, share_cores
 from mep.methods.bases._tokenizer import build_tokenizer
 from mep.methods.samplers.ddim import Ddim
 from mep.methods.samplers.dpmsolverpp import DpmSolverPlusPlus
@@ -217,7 +217,7 @@ def workers(root: Path, side: int = 128, size: int = 4, n: int = 24) -> None:
     rates = {}
     for processes in (1, 2):
         places = [WorkerSlot("cpu", cores[:1]) for cores in share_cores(2)][:processes]
-        results = run_in_worker_processes(draw, batches(plan, size), places, lambda: None)
+        results = WorkerPool(draw, batches(plan, size)).run(places, lambda: None)
         times = [time.monotonic() for _ in results]
         first = 2 * processes  # until all weights are loaded and every worker is at work
         rates[processes] = size * (len(times) - first) / (times[-1] - times[first - 1])
@@ -242,7 +242,7 @@ def ray_overhead(n: int = 30) -> None:
         times = [time.monotonic() for _ in results]
         return (times[-1] - times[1]) / (len(times) - 2)
 
-    local = taken(run_in_worker_processes(OneSecond(), range(n), [WorkerSlot("cpu")], lambda: None))
+    local = taken(WorkerPool(OneSecond(), range(n)).run([WorkerSlot("cpu")], lambda: None))
     os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])
     actor = taken(Ray(kind="ray", actors=1).map_unordered(OneSecond(), range(n), device="cpu", stop=lambda: None))
     print(f"a batch: {local:.4f} s in a local worker, {actor:.4f} s in a Ray actor: {100 * (actor / local - 1):+.1f} %")

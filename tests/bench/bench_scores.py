@@ -26,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mep.machine.torchvision_ops import declare_missing_operators
+from mep.machine.libraries import declare_missing_operators
 from mep.methods.scores.frechet import frechet_distance
 from mep.methods.scores.kid import distance_of, error_of
 from mep.methods.scores.prdc import shares

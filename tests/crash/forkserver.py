@@ -40,7 +40,7 @@ class ForkServer:
 
 def serve():
     sys.path.insert(0, str(HERE.parents[2]))
-    from mep.machine.torchvision_ops import declare_missing_operators
+    from mep.machine.libraries import declare_missing_operators
 
     declare_missing_operators()
     import accelerate  # noqa: F401

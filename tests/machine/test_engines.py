@@ -13,13 +13,11 @@ from machines import FakeEngine, machine
 from square_job import Square
 
 from mep.errors import DataError, EnvironmentLacks, Interrupted
-from mep.machine.devices import share_cores
 from mep.machine.engines.local import Local
 from mep.machine.jobs import Job
-from mep.machine.leases import Leases
 from mep.machine.shards import Shards
-from mep.machine.versions import check_versions, versions
 from mep.machine.work import Work
+from mep.machine.workers import Leases, check_versions, share_cores, versions
 
 
 def results(engine, job, n=9, stop=lambda: None):

@@ -12,7 +12,7 @@ import pytest
 from generation_parts import contents, draw, images, model  # noqa: F401  (fixtures)
 from square_job import Square
 
-import mep.machine.versions
+import mep.machine.workers
 from mep.errors import DataError, EnvironmentLacks, Interrupted
 from mep.machine.engines.ray import Ray
 from mep.methods.samplers.ddim import Ddim
@@ -71,8 +71,8 @@ def test_a_stop_is_heard_while_the_workers_are_busy(results, tmp_path):
 
 
 def test_a_worker_of_another_version_is_refused_with_both(results, tmp_path, monkeypatch):
-    ours = mep.machine.versions.versions() | {"torch": "1.13.1"}
-    monkeypatch.setattr("mep.machine.versions.versions", lambda: ours)
+    ours = mep.machine.workers.versions() | {"torch": "1.13.1"}
+    monkeypatch.setattr("mep.machine.workers.versions", lambda: ours)
     with pytest.raises(EnvironmentLacks, match=r"runs torch 2\.\S+, this process runs 1\.13\.1"):
         list(results(Square(tmp_path), range(9), stop=lambda: None))
 

@@ -5,18 +5,17 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from multiprocessing.connection import Connection, Pipe, wait
-from typing import Any, Generic, Literal
+from multiprocessing.connection import Pipe, wait
+from typing import Generic, Literal, cast
 
 from pydantic import Field
 
 from mep.errors import EnvironmentLacks
-from mep.machine.devices import WorkerSlot, resolve_device, share_cores
+from mep.machine.devices import resolve_device
 from mep.machine.engines import MIN_PIECES, Engine, ItemT, ResultT
 from mep.machine.jobs import Job, Stop, run_in_process
-from mep.machine.leases import Leases
-from mep.machine.versions import check_versions
-from mep.machine.worker_process import Done, Failed, Ready
+from mep.machine.worker_process import Done, Failed, Message, Ready
+from mep.machine.workers import Leases, WorkerSlot, check_versions, share_cores
 
 
 class Local(Engine):
@@ -32,13 +31,13 @@ class Local(Engine):
         slots = self.slots(device)
         if len(slots) == 1:
             return run_in_process(job, items, slots[0].device, stop)
-        return run_in_worker_processes(job, items, slots, stop)
+        return WorkerPool(job, items).run(slots, stop)
 
     def map_cpu(self, job: Job[ItemT, ResultT], items: Sequence[ItemT], *, stop: Stop) -> Iterator[tuple[int, ResultT]]:
         n = min(self.workers, len(items) // MIN_PIECES)
         if n < 2:
             return run_in_process(job, items, "cpu", stop)
-        return run_in_worker_processes(job, items, [WorkerSlot("cpu", cores) for cores in share_cores(n)], stop)
+        return WorkerPool(job, items).run([WorkerSlot("cpu", cores) for cores in share_cores(n)], stop)
 
     def slots(self, device: str) -> list[WorkerSlot]:
         """Where the workers run. GPUs are shared where there are more processes than GPUs.
@@ -62,25 +61,64 @@ class Local(Engine):
         return [WorkerSlot(devices[number % len(devices)]) for number in range(self.processes or len(devices))]
 
 
-def run_in_worker_processes(
-    job: Job[ItemT, ResultT], items: Iterable[ItemT], slots: list[WorkerSlot], stop: Stop
-) -> Iterator[tuple[int, ResultT]]:
-    """(position, result) of every item, as one worker process for each slot finishes them."""
-    pool = _Pool(job, items)
-    try:
-        for slot in slots:
-            pool.start(slot)
-        while pool.hand_out():
-            stop()
-            yield from pool.results()
-    finally:
-        pool.end()
+class WorkerPool(Generic[ItemT, ResultT]):
+    """The worker processes of one map. A worker that dies is replaced, and its items go to another."""
+
+    def __init__(self, job: Job[ItemT, ResultT], items: Iterable[ItemT]):
+        self.job = job
+        self.leases = Leases[_Worker, ItemT](items)
+        self.workers: dict[object, _Worker] = {}
+
+    def run(self, slots: Iterable[WorkerSlot], stop: Stop) -> Iterator[tuple[int, ResultT]]:
+        """(position, result) of every item, as one worker process for each slot finishes them."""
+        try:
+            for slot in slots:
+                self._start(slot)
+            while self._hand_out():
+                stop()
+                for pipe in wait([worker.pipe for worker in self.workers.values()], timeout=1):
+                    yield from self._receive(self.workers[pipe])
+        finally:
+            for worker in self.workers.values():
+                worker.end()
+
+    def _start(self, slot: WorkerSlot) -> None:
+        worker = _Worker(slot, self.job)
+        self.workers[worker.pipe] = worker
+
+    def _hand_out(self) -> bool:
+        """Send items to the workers that have room for them; False when every item is done."""
+        for worker in self.workers.values():
+            while worker.is_ready and (lease := self.leases.take(worker)):
+                worker.send(lease)
+        return not self.leases.finished
+
+    def _receive(self, worker: "_Worker") -> Iterator[tuple[int, ResultT]]:
+        match worker.receive():
+            case None:
+                self._replace(worker)
+            case Ready(versions):
+                check_versions(versions, "this machine")
+                worker.is_ready = True
+            case Failed() as failure:
+                failure.reraise()
+            case Done(number, result):
+                self.leases.done(worker, number)
+                yield number, result
+
+    def _replace(self, worker: "_Worker") -> None:
+        del self.workers[worker.pipe]
+        how = worker.end()
+        self.leases.lost(worker, how)
+        if not worker.is_ready:
+            raise EnvironmentLacks(f"a worker could not begin: it {how}", hint="most often memory is short")
+        self._start(worker.slot)
 
 
 class _Worker:
     """A process with a pipe to it; it dies with this process."""
 
-    def __init__(self, slot: WorkerSlot, job: Job[Any, Any]):
+    def __init__(self, slot: WorkerSlot, job: object):
         self.slot, self.is_ready = slot, False
         self.pipe, theirs = Pipe()
         threads = {"OMP_NUM_THREADS": str(len(slot.cores))} if slot.cores else {}
@@ -99,13 +137,12 @@ class _Worker:
         with suppress(BrokenPipeError):  # it is dead; the next wait says so, and its items are handed out again
             self.pipe.send(message)
 
-    def receive(self) -> Ready | Done | Failed | None:
+    def receive(self) -> Message | None:
         """The next message; None when the process is dead."""
         try:
-            message: Ready | Done | Failed = self.pipe.recv()
+            return cast(Message, self.pipe.recv())
         except (EOFError, OSError):
             return None
-        return message
 
     def end(self) -> str:
         """Kill the process if it still lives; how it ended."""
@@ -113,52 +150,3 @@ class _Worker:
         code = self.process.wait()
         self.pipe.close()
         return f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
-
-
-class _Pool(Generic[ItemT, ResultT]):
-    """The worker processes of one map. A worker that dies is replaced, and its items go to another."""
-
-    def __init__(self, job: Job[ItemT, ResultT], items: Iterable[ItemT]):
-        self.job = job
-        self.leases = Leases[_Worker, ItemT](items)
-        self.workers: dict[Connection, _Worker] = {}
-
-    def start(self, slot: WorkerSlot) -> None:
-        worker = _Worker(slot, self.job)
-        self.workers[worker.pipe] = worker
-
-    def hand_out(self) -> bool:
-        """Send items to the workers that have room for them; False when every item is done."""
-        for worker in self.workers.values():
-            while worker.is_ready and (lease := self.leases.take(worker)):
-                worker.send(lease)
-        return not self.leases.finished
-
-    def results(self) -> Iterator[tuple[int, ResultT]]:
-        """Results that have come; waits for a second at most."""
-        for pipe in wait(list(self.workers), timeout=1):
-            assert isinstance(pipe, Connection)
-            worker = self.workers[pipe]
-            match worker.receive():
-                case None:
-                    self._replace(worker)
-                case Ready(versions):
-                    check_versions(versions, "this machine")
-                    worker.is_ready = True
-                case Failed() as failure:
-                    failure.reraise()
-                case Done(number, result):
-                    self.leases.done(worker, number)
-                    yield number, result
-
-    def _replace(self, worker: _Worker) -> None:
-        del self.workers[worker.pipe]
-        how = worker.end()
-        self.leases.lost(worker, how)
-        if not worker.is_ready:
-            raise EnvironmentLacks(f"a worker could not begin: it {how}", hint="most often memory is short")
-        self.start(worker.slot)
-
-    def end(self) -> None:
-        for worker in self.workers.values():
-            worker.end()

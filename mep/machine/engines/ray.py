@@ -5,19 +5,17 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Literal
+from types import ModuleType
+from typing import Any, Generic, Literal, NamedTuple, TypeAlias
 
 from pydantic import Field
 
 from mep.errors import EnvironmentLacks, MepError
 from mep.machine.engines import MIN_PIECES, Engine, ItemT, ResultT
 from mep.machine.jobs import Job, Stop, run_in_process
-from mep.machine.leases import MAX_DEATHS, Leases
-from mep.machine.versions import check_versions, versions
+from mep.machine.workers import MAX_DEATHS, Leases, check_versions, versions
 
 START = "start a cluster with: ray start --head --port=6379, and on every other host: ray start --address=HOST:6379"
-
-
 _connected_to: str | None = None
 """What this process has connected itself to."""
 
@@ -48,14 +46,14 @@ class Ray(Engine):
     def map_unordered(
         self, job: Job[ItemT, ResultT], items: Iterable[ItemT], *, device: str, stop: Stop
     ) -> Iterator[tuple[int, ResultT]]:
-        yield from _Spread(self, self._connected(), job, Leases(items), device).results(stop)
+        yield from _Spread(self, job, items, device).results(stop)
 
     def map_cpu(self, job: Job[ItemT, ResultT], items: Sequence[ItemT], *, stop: Stop) -> Iterator[tuple[int, ResultT]]:
         if len(items) < MIN_PIECES:
             return run_in_process(job, items, "cpu", stop)
-        return _Spread(self, self._connected(), job, Leases(items), "cpu", most=len(items) // MIN_PIECES).results(stop)
+        return _Spread(self, job, items, "cpu", most=len(items) // MIN_PIECES).results(stop)
 
-    def _connected(self) -> Any:
+    def connected(self) -> ModuleType:
         """The module `ray`, connected for as long as this process lives: starting a cluster takes seconds.
 
         A connection that somebody else made is used as it is.
@@ -64,19 +62,20 @@ class Ray(Engine):
         """
         global _connected_to
         ray = _import()
-        wanted = self.address or "local"
-        if ray.is_initialized() and _connected_to in (None, wanted):
+        address = self.address or "local"
+        if ray.is_initialized() and _connected_to in (None, address):
             return ray
-        if wanted not in ("local", "auto"):
-            _wait_for(wanted, self.connect_timeout_s)
+        if address not in ("local", "auto"):
+            _wait_for(address, self.connect_timeout_s)
         ray.shutdown()
-        quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
-        own: dict[str, Any] = {"include_dashboard": False} if wanted == "local" else {}
+        settings = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
+        if address == "local":
+            settings["include_dashboard"] = False
         try:
-            ray.init(address=wanted, **own, **quiet)
+            ray.init(address=address, **settings)
         except (ConnectionError, RuntimeError) as error:
-            raise EnvironmentLacks(f"no Ray cluster at {wanted}: {error}", hint=START) from error
-        _connected_to = wanted
+            raise EnvironmentLacks(f"no Ray cluster at {address}: {error}", hint=START) from error
+        _connected_to = address
         return ray
 
 
@@ -84,71 +83,88 @@ class _Actor:
     """A worker. Two calls may run at once, of which one computes while the other finishes."""
 
     def __init__(self) -> None:
-        self.job: Job[Any, Any]
-        self.compute: Callable[[Any], Any]
+        self.job: Job[Any, object]
+        self.compute: Callable[[Any], object]
         self.computing = threading.Lock()
 
     def begin(self) -> tuple[dict[str, str], str]:
         return versions(), socket.gethostname()
 
-    def prepare(self, job: Job[Any, Any], device: str) -> None:
+    def prepare(self, job: Job[Any, object], device: str) -> None:
         self.job, self.compute = job, job.prepare(device)
 
-    def run(self, item: Any) -> Any:
+    def run(self, item: object) -> object:
         with self.computing:
             computed = self.compute(item)
         return self.job.finish(computed)
 
 
-class _Spread:
+Handle: TypeAlias = Any
+"""An actor as the driver sees it: what its methods give is a reference to the answer."""
+
+
+class _Asked(NamedTuple):
+    """What an actor does now, and with which item."""
+
+    actor: Handle
+    what: Literal["begin", "prepare", "run"]
+    number: int = -1
+
+
+class _Spread(Generic[ItemT, ResultT]):
     """One map over the cluster: its actors, and what each has been asked."""
 
     def __init__(
-        self, engine: Ray, ray: Any, job: Job[Any, Any], leases: Leases[Any, Any], device: str, most: int | None = None
+        self, engine: Ray, job: Job[ItemT, ResultT], items: Iterable[ItemT], device: str, most: int | None = None
     ):
-        resources = ray.cluster_resources()
+        self.engine, self.job, self.leases = engine, job, Leases[Handle, ItemT](items)
+        self.ray = engine.connected()
+        resources = self.ray.cluster_resources()
         n_gpus = 0 if device == "cpu" else int(resources.get("GPU", 0))
-        self.engine, self.ray, self.job, self.leases = engine, ray, job, leases
         self.device = "cuda" if n_gpus else "cpu"
         self.needs = {"num_cpus": engine.cpus_per_actor} | ({"num_gpus": 1} if n_gpus else {})
         n_actors = engine.actors or n_gpus or max(1, int(resources.get("CPU", 1)) // engine.cpus_per_actor)
         self.n_actors = min(n_actors, most or n_actors)
-        self.asked: dict[Any, tuple[Any, str, int]] = {}  # reference -> actor, what for, number of the item
-        self.ready: list[Any] = []
+        self.asked: dict[object, _Asked] = {}
+        self.ready: list[Handle] = []
         self.n_failed = 0
 
-    def results(self, stop: Stop) -> Iterator[tuple[int, Any]]:
-        given_up_at = time.monotonic() + self.engine.connect_timeout_s
+    def results(self, stop: Stop) -> Iterator[tuple[int, ResultT]]:
+        patience = self.engine.connect_timeout_s
+        given_up_at = time.monotonic() + patience
         try:
             for _ in range(self.n_actors):
                 self._start()
-            while True:
-                for actor in self.ready:
-                    while lease := self.leases.take(actor):
-                        self.asked[actor.run.remote(lease[1])] = actor, "run", lease[0]
-                if self.leases.finished:
-                    return
+            while self._hand_out():
                 stop()
-                done, _ = self.ray.wait(list(self.asked), num_returns=1, timeout=1)
-                for reference in done:
+                references, _ = self.ray.wait(list(self.asked), num_returns=1, timeout=1)
+                for reference in references:
                     yield from self._settle(reference)
-                if self.ready or any(what == "prepare" for _, what, _ in self.asked.values()):
-                    given_up_at = time.monotonic() + self.engine.connect_timeout_s
+                if self.ready or any(asked.what == "prepare" for asked in self.asked.values()):
+                    given_up_at = time.monotonic() + patience
                 elif time.monotonic() > given_up_at:
                     raise EnvironmentLacks(
-                        f"the cluster had no room for a worker for {self.engine.connect_timeout_s:.0f} s: each wants "
-                        f"{self.needs}, the cluster has {self.ray.available_resources()} free",
+                        f"the cluster had no room for a worker for {patience:.0f} s: each wants {self.needs}, the"
+                        f" cluster has {self.ray.available_resources()} free",
                         hint="lower machine.engine.cpus_per_actor, wait for other work, or add a host",
                     )
         finally:
-            for actor in {actor for actor, _, _ in self.asked.values()} | set(self.ready):
+            for actor in {asked.actor for asked in self.asked.values()} | set(self.ready):
                 self.ray.kill(actor)
 
     def _start(self) -> None:
         actor = self.ray.remote(max_concurrency=2, max_restarts=0, **self.needs)(_Actor).remote()
-        self.asked[actor.begin.remote()] = actor, "begin", -1
+        self.asked[actor.begin.remote()] = _Asked(actor, "begin")
 
-    def _settle(self, reference: Any) -> Iterator[tuple[int, Any]]:
+    def _hand_out(self) -> bool:
+        """Send items to the actors that have room for them; False when every item is done."""
+        for actor in self.ready:
+            while lease := self.leases.take(actor):
+                number, item = lease
+                self.asked[actor.run.remote(item)] = _Asked(actor, "run", number)
+        return not self.leases.finished
+
+    def _settle(self, reference: object) -> Iterator[tuple[int, ResultT]]:
         """Take an answer in; (position, result) where it was one of an item."""
         from ray.exceptions import RayError, RayTaskError
 
@@ -166,12 +182,12 @@ class _Spread:
             yield number, answer
         elif what == "begin":
             check_versions(*answer)
-            self.asked[actor.prepare.remote(self.job, self.device)] = actor, "prepare", -1
+            self.asked[actor.prepare.remote(self.job, self.device)] = _Asked(actor, "prepare")
         else:
             self.ready.append(actor)
 
-    def _lost(self, actor: Any, what: str, error: Exception) -> None:
-        self.asked = {reference: asked for reference, asked in self.asked.items() if asked[0] is not actor}
+    def _lost(self, actor: Handle, what: str, error: Exception) -> None:
+        self.asked = {reference: asked for reference, asked in self.asked.items() if asked.actor is not actor}
         if actor in self.ready:
             self.ready.remove(actor)
         self.ray.kill(actor)  # where it was only unreachable: it must not go on with what another now does
@@ -185,7 +201,7 @@ class _Spread:
         self._start()
 
 
-def _import() -> Any:
+def _import() -> ModuleType:
     try:
         import ray
     except ImportError as error:
@@ -203,8 +219,7 @@ def _wait_for(address: str, timeout_s: float) -> None:
     while True:
         try:
             with socket.create_connection((host, int(port)), timeout=max(0.1, until - time.monotonic())) as connection:
-                _greet(connection)
-                return
+                return _greet(connection)
         except OSError as error:
             if time.monotonic() + 1 > until:
                 raise EnvironmentLacks(
@@ -218,6 +233,5 @@ def _greet(connection: socket.socket) -> None:
     if os.environ.get("RAY_USE_TLS") == "1":
         return  # it speaks only after a handshake that Ray itself makes
     connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0")
-    answer = connection.recv(9)
-    if answer[3:4] != b"\4":
+    if connection.recv(9)[3:4] != b"\4":
         raise ConnectionError("something else listens there")

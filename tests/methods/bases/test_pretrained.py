@@ -31,7 +31,7 @@ def folder(inputs, tmp_path):
 def test_id_commit_and_licence_travel_with_the_model(inputs, folder, tmp_path, monkeypatch):
     (folder / "README.md").write_text("---\nlicense: creativeml-openrail-m\n---\n# SD\n")
     (folder / "LICENSE.txt").write_text("terms")
-    monkeypatch.setattr("mep.machine.hub.fetch", lambda *args: folder)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *args, **settings: folder)
     base = inputs.build(Pretrained(kind="pretrained", id="org/sd", revision=COMMIT, resolution=16), "hub")
     known = {"id": "org/sd", "revision": COMMIT, "license": "creativeml-openrail-m"}
     assert base.origin == {"kind": "pretrained"} | known

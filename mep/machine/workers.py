@@ -1,7 +1,11 @@
-"""Which worker has which item. The items of a worker that dies are handed out again."""
+"""What an engine keeps about its workers: their places, their versions, and which item each of them has."""
 
+import os
+import platform
 from collections import Counter, deque
 from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from importlib import metadata
 from typing import Generic, TypeVar
 
 from mep.errors import EnvironmentLacks
@@ -10,9 +14,41 @@ ItemT = TypeVar("ItemT")
 WorkerT = TypeVar("WorkerT", bound=Hashable)
 
 ITEMS_PER_WORKER = 2
-"""Items that a worker has at once: one that it computes and one that waits, so that it is never idle."""
+"""Items that a worker has at once: the second waits, so that it is never idle."""
 MAX_DEATHS = 3
 """Workers that may die on an item before the work is given up."""
+
+
+@dataclass(frozen=True)
+class WorkerSlot:
+    """Where a worker process runs: its device, and the cores that it is pinned to (none: not pinned)."""
+
+    device: str
+    cores: tuple[int, ...] = ()
+
+
+def share_cores(n: int) -> list[tuple[int, ...]]:
+    """The cores of this process split into n parts; parts overlap where there are fewer cores than parts."""
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    if len(cores) < n:
+        return [(cores[number % len(cores)],) if cores else () for number in range(n)]
+    return [tuple(cores[len(cores) * number // n : len(cores) * (number + 1) // n]) for number in range(n)]
+
+
+def versions() -> dict[str, str]:
+    """Versions that must be the same in every process that computes a part of a result."""
+    packages = {name: metadata.version(name) for name in ("mep", "torch", "diffusers")}
+    return packages | {"python": ".".join(platform.python_version_tuple()[:2])}
+
+
+def check_versions(theirs: dict[str, str], host: str) -> None:
+    """EnvironmentLacks: a worker runs other versions than this process."""
+    for name, version in versions().items():
+        if theirs.get(name) != version:
+            raise EnvironmentLacks(
+                f"the worker on {host} runs {name} {theirs.get(name)}, this process runs {version}",
+                hint="workers of different versions draw different images: install the same on both",
+            )
 
 
 class Leases(Generic[WorkerT, ItemT]):
@@ -49,7 +85,7 @@ class Leases(Generic[WorkerT, ItemT]):
     def lost(self, worker: WorkerT, reason: str) -> None:
         """Take back the items of a dead worker.
 
-        EnvironmentLacks    too many workers died on one item
+        EnvironmentLacks    too many workers died on the same item
         """
         leased = self._leased.pop(worker, [])
         self._returned.extend(leased)

@@ -10,7 +10,7 @@ def python(code):
 
 def test_torchvision_clean_fid_and_the_pipeline_import_after_the_declaration():
     done = python(
-        "from mep.machine.torchvision_ops import declare_missing_operators as declare; declare();"
+        "from mep.machine.libraries import declare_missing_operators as declare; declare();"
         "import torchvision.transforms, torchvision.models, cleanfid.fid;"
         "from diffusers import StableDiffusionPipeline; from transformers import CLIPImageProcessor; print('imported')"
     )
@@ -22,13 +22,13 @@ def test_nothing_is_declared_where_the_operators_already_exist():
     done = python(
         "import torch; other = torch.library.Library('torchvision', 'DEF');"
         "other.define('nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor');"
-        "import mep.machine.torchvision_ops as ops; print(ops.declare_missing_operators(), ops._declared)"
+        "import mep.machine.libraries as ops; print(ops.declare_missing_operators(), ops._declared)"
     )
     assert done.stdout.strip() == "False []", done.stderr
 
 
 def test_nothing_is_declared_where_the_extension_loads(monkeypatch):
-    import mep.machine.torchvision_ops as ops
+    import mep.machine.libraries as ops
 
     monkeypatch.setattr(ops, "_declared", [])
     monkeypatch.setattr(ops, "_extension_loads", lambda: True)
@@ -38,7 +38,7 @@ def test_nothing_is_declared_where_the_extension_loads(monkeypatch):
 
 def test_declaring_twice_is_declaring_once():
     done = python(
-        "import mep.machine.torchvision_ops as ops; ops.declare_missing_operators(); n = len(ops._declared);"
+        "import mep.machine.libraries as ops; ops.declare_missing_operators(); n = len(ops._declared);"
         "ops.declare_missing_operators(); print(len(ops._declared) - n)"
     )
     assert done.stdout.strip() == "0", done.stderr
