@@ -1,15 +1,17 @@
 """What every result of a stage can do, and tables and arrays on disk."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Literal, Self, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mep.config import Config
 
-Table = dict[str, list[Any]]
+Table: TypeAlias = dict[str, list[Any]]
+Arrays: TypeAlias = dict[str, NDArray[Any]]
 
 
 class Artifact:
@@ -24,7 +26,7 @@ class Artifact:
         """Read it back; `config` is that of the stage that made it, as the present recipe has it."""
         raise NotImplementedError
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> Mapping[str, object]:
         """A few counts for the manifest and the progress line."""
         return {}
 
@@ -56,6 +58,13 @@ def load_table(path: Path) -> Table:
     return cast(Table, pq.read_table(path).to_pydict())
 
 
-def mapped(path: Path) -> NDArray[Any]:
-    """An array that stays on disk and is read where it is touched."""
-    return cast(NDArray[Any], np.load(path, mmap_mode="c", allow_pickle=False))
+def save_arrays(folder: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+    """Write each as <name>.npy."""
+    folder.mkdir(exist_ok=True)
+    for name, array in arrays.items():
+        np.save(folder / f"{name}.npy", array, allow_pickle=False)
+
+
+def load_arrays(folder: Path, mmap_mode: Literal["r", "c"] | None = None) -> Arrays:
+    """Those of a folder by name. With a mode they stay on disk and are read where they are touched."""
+    return {path.stem: np.load(path, mmap_mode, allow_pickle=False) for path in sorted(folder.glob("*.npy"))}

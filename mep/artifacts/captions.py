@@ -1,13 +1,14 @@
 """Which images are trained on, and their captions."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self, TypedDict
+from typing import Self, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mep.artifacts.base import Artifact, load_table, save_table
+from mep.artifacts.base import Artifact, Table, load_table, save_table
 from mep.config import Config
 from mep.machine.files import read_json, write_json
 
@@ -20,13 +21,9 @@ class Members:
     clusters    int64 (n,)
     """
 
-    ids: list[str]
-    labels: list[str | None]
-    clusters: NDArray[np.int64]
-
-    @classmethod
-    def none(cls) -> Self:
-        return cls([], [], np.zeros(0, dtype=np.int64))
+    ids: list[str] = field(default_factory=list)
+    labels: list[str | None] = field(default_factory=list)
+    clusters: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -59,15 +56,14 @@ class TrainingSet(Artifact):
     clusters: NDArray[np.int64]
     weights: NDArray[np.float64]
     shortage: list[str]
-    validation: Members = field(default_factory=Members.none)
+    validation: Members = Members()
     groups: list[BalancedGroup] = field(default_factory=list)
 
     def save(self, folder: Path) -> None:
-        columns = {"id": self.ids, "label": self.labels, "cluster": self.clusters.tolist()}
-        save_table(folder / "training_set.parquet", columns | {"weight": self.weights.tolist()})
-        watched = self.validation
-        columns = {"id": watched.ids, "label": watched.labels, "cluster": watched.clusters.tolist()}
-        save_table(folder / "validation.parquet", columns)
+        weights = {"weight": self.weights.tolist()}
+        for name, images, more in (("training_set", self, weights), ("validation", self.validation, {})):
+            columns: Table = {"id": images.ids, "label": images.labels, "cluster": images.clusters.tolist()}
+            save_table(folder / f"{name}.parquet", columns | more)
         write_json(folder / "shortage.json", self.shortage)
         write_json(folder / "groups.json", self.groups)
 
@@ -85,10 +81,10 @@ class TrainingSet(Artifact):
             read_json(folder / "groups.json"),
         )
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> Mapping[str, object]:
         groups = set(zip(self.labels, self.clusters.tolist(), strict=True))
-        found = {"images": len(self.ids), "groups": len(groups)}
-        return found | ({"validation images": len(self.validation)} if len(self.validation) else {})
+        facts = {"images": len(self.ids), "groups": len(groups), "validation images": len(self.validation)}
+        return {name: n for name, n in facts.items() if n or name != "validation images"}
 
 
 @dataclass(frozen=True)
@@ -134,5 +130,5 @@ class Prompts(Artifact):
         )
         return cls(prompts, dict(zip(rows["id"], rows["prompt"], strict=True)), unseen)
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> Mapping[str, object]:
         return {"prompts": len(self.prompts), "images": len(self.of_image)}

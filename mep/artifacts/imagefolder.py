@@ -1,18 +1,13 @@
 """The training set as other programs want it: a Hugging Face imagefolder with captions."""
 
-from __future__ import annotations
-
 import json
-import os
-import shutil
-from collections import Counter, defaultdict
+from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from mep.machine.files import write_text
+from PIL import Image
 
-if TYPE_CHECKING:
-    from mep.artifacts import Images, Prompts, TrainingSet
+from mep.artifacts import Images, Prompts, TrainingSet
+from mep.machine.files import link_or_copy, write_text
 
 PLAIN = ("RGB", "L")
 """Modes that every program reads as mep does; a file of another mode, or one to be rotated, is written anew as PNG."""
@@ -33,20 +28,20 @@ def write_imagefolder(images: Images, training_set: TrainingSet, prompts: Prompt
         "train": (training_set.ids, training_set.clusters.tolist(), training_set.weights.tolist()),
         "validation": (watched.ids, watched.clusters.tolist(), [0.0] * len(watched)),
     }
-    rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    tables: dict[str, list[dict[str, object]]] = {}
     for split, (ids, clusters, weights) in parts.items():
         for image_id, row, cluster, weight in zip(ids, images.rows(ids).tolist(), clusters, weights, strict=True):
             if image_id not in prompts.of_image:
                 continue  # a validation image whose record no training image has
             prompt = prompts.prompts[prompts.of_image[image_id]]
             name = _place(images, row, folder / split, how)
-            record: dict[str, Any] = {"file_name": name, "text": prompt.text, "label": images.label_of(row)}
-            record |= {"prompt_id": prompt.id, "cluster": cluster} | {"weight": weight}
+            record = {"file_name": name, "text": prompt.text, "label": images.label_of(row), "prompt_id": prompt.id}
+            record |= {"cluster": cluster, "weight": weight}
             others = {column: values[row] for column, values in images.metadata.items() if column not in record}
-            rows[split].append(record | others)
-    empty = {name for part in rows.values() for name in part[0] if all(row[name] is None for row in part)}
-    for split, part in rows.items():
-        lines = [{name: value for name, value in row.items() if name not in empty} for row in part]
+            tables.setdefault(split, []).append(record | others)
+    empty = {name for rows in tables.values() for name in rows[0] if all(row[name] is None for row in rows)}
+    for split, rows in tables.items():
+        lines = [{name: value for name, value in row.items() if name not in empty} for row in rows]
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
         write_text(folder / split / "metadata.jsonl", text)
     return how
@@ -57,17 +52,8 @@ def _place(images: Images, row: int, folder: Path, how: Counter[str]) -> str:
     image_id = images.ids[row]
     path = images.source.path_of(image_id)
     if path is not None and _is_plain(path):
-        target = folder / image_id
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            os.link(path.resolve(), target)
-            how["linked"] += 1
-        except OSError:  # another file system, or one without links
-            shutil.copyfile(path, target)
-            how["copied"] += 1
+        how[link_or_copy(path.resolve(), folder / image_id)] += 1
         return image_id
-    from PIL import Image
-
     target = folder / f"{image_id}.png"
     target.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(images.read(row)).save(target)
@@ -76,8 +62,6 @@ def _place(images: Images, row: int, folder: Path, how: Counter[str]) -> str:
 
 
 def _is_plain(path: Path) -> bool:
-    from PIL import Image
-
     with Image.open(path) as image:
         plain = image.mode in PLAIN and "transparency" not in image.info
         return plain and image.getexif().get(ORIENTATION, 1) == 1

@@ -1,18 +1,17 @@
 """The dataset: a list of images, and the pixels of each."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import Protocol, Self, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from mep.artifacts.base import Artifact, Table, load_table, save_table
 from mep.config import Config
 from mep.machine.files import read_json, write_json
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 SPLITS = ("train", "heldout", "validation")
 """Names of the splits by their number in `Images.splits`."""
@@ -22,7 +21,7 @@ TRAIN, HELDOUT, VALIDATION = range(3)
 class Opener(Protocol):
     """What gives the pixels of an image; every dataset source does."""
 
-    def open(self, image_id: str) -> "Image": ...
+    def open(self, image_id: str) -> Image.Image: ...
 
     def path_of(self, image_id: str) -> Path | None: ...
 
@@ -43,6 +42,22 @@ class Reader:
         return to_rgb(self.source.open(image_id), self.window)
 
 
+class PixelFacts(TypedDict, total=False):
+    """How the pixels were read, and what they showed.
+
+    window              black and white of grey with more than 8 bits; None where there is none
+    modes               Pillow mode -> images
+    near_duplicates     images that have one
+    straddling          near duplicates with one on the other side of given splits
+    """
+
+    window: list[float] | None
+    modes: dict[str, int]
+    near_duplicates: int
+    straddling: int
+    excluded: int
+
+
 @dataclass(frozen=True, eq=False)
 class Images(Artifact):
     """The dataset: one row an image, pixels read from the source when asked for.
@@ -54,9 +69,6 @@ class Images(Artifact):
     sizes       int64 (n, 2) width, height
     metadata    further columns of the source, n values each
     group       column of the metadata, a slide or a patient say, whose images are not independent; None: all are
-    pixels      how they were read and what was found: window (black and white of grey with more than 8 bits, None
-                where there is none), modes (Pillow mode -> images), near_duplicates (images that have one),
-                straddling (near duplicates with one on the other side of given splits), excluded
     """
 
     ids: list[str]
@@ -68,7 +80,7 @@ class Images(Artifact):
     metadata: Table
     source: Opener
     group: str | None = None
-    pixels: dict[str, Any] = field(default_factory=dict)
+    pixels: PixelFacts = field(default_factory=PixelFacts)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -77,13 +89,13 @@ class Images(Artifact):
     def groups(self) -> NDArray[np.int64]:
         """int64 (n,) number of the slide or patient of every image; every image its own where no column names them."""
         if self.group is None:
-            return np.arange(len(self.ids))
+            return np.arange(len(self))
         return np.unique([str(value) for value in self.metadata[self.group]], return_inverse=True)[1].astype(np.int64)
 
     @property
     def heldout(self) -> NDArray[np.bool_]:
         """bool (n,), True for images that only metrics may see."""
-        return self.splits == HELDOUT
+        return np.asarray(self.splits == HELDOUT)
 
     @property
     def train(self) -> "Images":
@@ -121,14 +133,8 @@ class Images(Artifact):
 
     def rows(self, ids: list[str]) -> NDArray[np.int64]:
         """int64 (m,) rows of the images with these ids."""
-        matches: list[int] = []
-        for row, image_id in enumerate(self.ids):  # most often they are asked for in this very order
-            if len(matches) < len(ids) and ids[len(matches)] == image_id:
-                matches.append(row)
-        if len(matches) == len(ids):
-            return np.array(matches, dtype=np.int64)
-        position = dict(zip(self.ids, range(len(self.ids)), strict=True))
-        return np.fromiter(map(position.__getitem__, ids), dtype=np.int64, count=len(ids))
+        row_of = {image_id: row for row, image_id in enumerate(self.ids)}
+        return np.array([row_of[image_id] for image_id in ids], dtype=np.int64)
 
     @property
     def reader(self) -> "Reader":
@@ -138,8 +144,8 @@ class Images(Artifact):
     @property
     def window(self) -> tuple[float, float] | None:
         """The values of deep grey that become black and white; None where no image has any."""
-        low_and_high = self.pixels.get("window")
-        return (low_and_high[0], low_and_high[1]) if low_and_high else None
+        window = self.pixels.get("window")
+        return (window[0], window[1]) if window else None
 
     def label_of(self, row: int) -> str | None:
         return self.label_names[self.labels[row]] if self.labels[row] >= 0 else None
@@ -155,17 +161,10 @@ class Images(Artifact):
         return square(self.read(row), size_px)
 
     def save(self, folder: Path) -> None:
-        save_table(
-            folder / "images.parquet",
-            {
-                "id": self.ids,
-                "label": self.labels.tolist(),
-                "split": [SPLITS[split] for split in self.splits],
-                "sha256": self.sha256,
-                "width": self.sizes[:, 0].tolist(),
-                "height": self.sizes[:, 1].tolist(),
-            },
-        )
+        columns: Table = {"id": self.ids, "label": self.labels.tolist()}
+        columns |= {"split": [SPLITS[split] for split in self.splits], "sha256": self.sha256}
+        columns |= {"width": self.sizes[:, 0].tolist(), "height": self.sizes[:, 1].tolist()}
+        save_table(folder / "images.parquet", columns)
         if self.metadata:
             save_table(folder / "metadata.parquet", self.metadata)
         write_json(folder / "labels.json", self.label_names)
@@ -188,10 +187,14 @@ class Images(Artifact):
             pixels=read_json(folder / "pixels.json"),
         )
 
-    def facts(self) -> dict[str, Any]:
-        counts = {name: int((self.splits == number).sum()) for number, name in enumerate(SPLITS)}
-        facts = {"train": counts["train"], "validation": counts["validation"], "held out": counts["heldout"]}
-        facts |= {"labels": len(self.label_names), "near duplicates": self.pixels.get("near_duplicates", 0)}
-        facts |= {"of them across given splits": self.pixels.get("straddling", 0)}
-        facts |= {"excluded": self.pixels.get("excluded", 0)}
+    def facts(self) -> Mapping[str, object]:
+        facts = {
+            "train": int((self.splits == TRAIN).sum()),
+            "validation": int((self.splits == VALIDATION).sum()),
+            "held out": int(self.heldout.sum()),
+            "labels": len(self.label_names),
+            "near duplicates": self.pixels.get("near_duplicates", 0),
+            "of them across given splits": self.pixels.get("straddling", 0),
+            "excluded": self.pixels.get("excluded", 0),
+        }
         return {name: n for name, n in facts.items() if n or name == "labels"}

@@ -5,13 +5,15 @@ header of a CSV file are derived from it. The parts of a row lie flat and in thi
 """
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import Field as DataclassField
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import Enum
+from functools import cache
 from typing import Any, NamedTuple, Self, TypeAlias, get_args
 
 JsonObject: TypeAlias = dict[str, Any]
+IN_SQL = {"sql": True}
+"""Metadata of a field that has a column of its own in the table `scores`; the others share the column `protocol`."""
 
 
 class Reason(Enum):
@@ -30,8 +32,13 @@ class Missing:
     text: str
 
 
-IN_SQL = {"sql": True}
-"""Metadata of a field that has a column of its own in the table `scores`; the others share the column `protocol`."""
+class Column(NamedTuple):
+    """A field of a part; `part` is the type of a part within it, None for a field with one value."""
+
+    attribute: str
+    name: str
+    in_sql: bool
+    part: "type[Part] | None"
 
 
 @dataclass(frozen=True)
@@ -39,21 +46,33 @@ class Part:
     """A row of a score, or some of its columns."""
 
     @classmethod
-    def from_json(cls, row: Mapping[str, Any]) -> Self:
+    @cache
+    def columns(cls) -> list[Column]:
+        """The fields, looked up once: a report reads a hundred thousand rows."""
+        columns = []
+        for column in fields(cls):
+            types = [choice for choice in get_args(column.type) or [column.type] if isinstance(choice, type)]
+            part = next((choice for choice in types if issubclass(choice, Part)), None)
+            name = column.metadata.get("column", column.name)
+            columns.append(Column(column.name, name, "sql" in column.metadata, part))
+        return columns
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, object]) -> Self:
         """Read a row of scores.json. Columns that an older version did not write get their defaults."""
-        given = {}
-        for column in _columns_of(cls):
+        given: JsonObject = {}
+        for column in cls.columns():
             if column.part is None:
                 if column.name in row:
                     given[column.attribute] = row[column.name]
-            elif not column.optional or any(inner.name in row for inner in _columns_of(column.part)):
+            elif any(inner.name in row for inner in column.part.columns()):
                 given[column.attribute] = column.part.from_json(row)
         return cls(**given)
 
     def to_json(self) -> JsonObject:
-        """The columns as scores.json holds them."""
+        """The columns as scores.json holds them, without those of absent parts."""
         row: JsonObject = {}
-        for column in _columns_of(type(self)):
+        for column in self.columns():
             value = getattr(self, column.attribute)
             if column.part is None:
                 row[column.name] = value
@@ -203,11 +222,6 @@ class ScoreRow(Part):
     test: DifferenceTest | None = None
     non_inferiority: NonInferiority | None = None
 
-    @classmethod
-    def from_sql(cls, columns: Mapping[str, Any], protocol: Mapping[str, Any]) -> Self:
-        """Read a row of the table `scores`, its column `protocol` parsed."""
-        return cls.from_json({**protocol, **{name: columns[name] for name in SQL_COLUMNS}})
-
     def to_sql(self) -> JsonObject:
         """The columns of the table `scores` that speak of the score."""
         row = self.to_json()
@@ -215,43 +229,13 @@ class ScoreRow(Part):
         return columns | {"protocol": json.dumps(row)}
 
 
-class Column(NamedTuple):
-    """A field of a part. `part` is the type of a part within it, None for a field with one value."""
-
-    attribute: str
-    name: str
-    in_sql: bool
-    part: type[Part] | None
-    optional: bool
-
-
-_columns: dict[type[Part], tuple[Column, ...]] = {}
-
-
-def _columns_of(kind: type[Part]) -> tuple[Column, ...]:
-    """The fields of a part, looked up once: a report reads a hundred thousand rows."""
-    if kind not in _columns:
-        _columns[kind] = tuple(_column(attribute) for attribute in fields(kind))
-    return _columns[kind]
-
-
-def _column(attribute: DataclassField[Any]) -> Column:
-    choices = get_args(attribute.type) or (attribute.type,)
-    part = next((choice for choice in choices if isinstance(choice, type) and issubclass(choice, Part)), None)
-    name = attribute.metadata.get("column", attribute.name)
-    return Column(attribute.name, name, "sql" in attribute.metadata, part, type(None) in choices)
-
-
-def _columns_of_every_row(kind: type[Part]) -> Iterator[Column]:
-    for column in _columns_of(kind):
-        if column.part is None:
-            yield column
-        elif not column.optional:
-            yield from _columns_of_every_row(column.part)
-
-
-COLUMNS = tuple(column.name for column in _columns_of_every_row(ScoreRow))
+COLUMNS = tuple(ScoreRow("", "").to_json())
 """The columns that every row has, in the order in which they are written."""
 
-SQL_COLUMNS = tuple(column.name for column in _columns_of_every_row(ScoreRow) if column.in_sql)
+SQL_COLUMNS = tuple(
+    inner.name
+    for column in ScoreRow.columns()
+    for inner in (column.part.columns() if column.part else [column])
+    if inner.in_sql
+)
 """Those of them that have a column of their own in the table `scores`."""

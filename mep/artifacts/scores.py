@@ -1,14 +1,15 @@
 """What generated images are compared with, and the numbers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mep.artifacts.base import Artifact, Table, load_table, save_table
-from mep.artifacts.score_row import ScoreRow
+from mep.artifacts.base import Artifact, Table, load_arrays, load_table, save_arrays, save_table
+from mep.artifacts.score_row import JsonObject, ScoreRow
 from mep.config import Config
 from mep.machine.files import read_json, write_json
 
@@ -24,14 +25,12 @@ class References(Artifact):
     """
 
     features: dict[str, dict[str, NDArray[np.float32]]]
-    protocol: dict[str, dict[str, Any]]
+    protocol: dict[str, JsonObject]
     tables: dict[str, Table] = field(default_factory=dict)
 
     def save(self, folder: Path) -> None:
         for name, sets in self.features.items():
-            for part, array in sets.items():
-                (folder / name).mkdir(exist_ok=True)
-                np.save(folder / name / f"{part}.npy", array, allow_pickle=False)
+            save_arrays(folder / name, sets)
         for part, table in self.tables.items():
             save_table(folder / f"{part}.parquet", table)
         write_json(folder / "protocol.json", self.protocol)
@@ -39,13 +38,10 @@ class References(Artifact):
     @classmethod
     def load(cls, folder: Path, config: Config) -> Self:
         protocol = read_json(folder / "protocol.json")
-        features = {
-            name: {path.stem: np.load(path, allow_pickle=False) for path in sorted((folder / name).glob("*.npy"))}
-            for name in protocol
-        }
+        features = {name: load_arrays(folder / name) for name in protocol}
         return cls(features, protocol, {path.stem: load_table(path) for path in sorted(folder.glob("*.parquet"))})
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> Mapping[str, object]:
         sets = next(iter(self.features.values()), {})
         return {"extractors": len(self.features)} | {part: len(array) for part, array in sets.items()}
 
@@ -66,7 +62,7 @@ class Assignment(Artifact):
     parts: dict[str, NDArray[np.int64]]
     n_clusters: int
     label_names: list[str]
-    protocol: dict[str, Any]
+    protocol: JsonObject
 
     def save(self, folder: Path) -> None:
         for part, array in self.parts.items():
@@ -91,7 +87,7 @@ class Assignment(Artifact):
             protocol=kinds.get("protocol", {}),  # mep 0.2.0 kept less
         )
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> Mapping[str, object]:
         return {part: len(array) for part, array in self.parts.items() if part != "floor"}
 
 
@@ -108,29 +104,24 @@ class Scores(Artifact):
     rows: list[ScoreRow]
     halves: NDArray[np.float64]
     features: dict[str, NDArray[np.float32]] = field(default_factory=dict)
-    closest: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    closest: dict[str, list[JsonObject]] = field(default_factory=dict)
 
     def save(self, folder: Path) -> None:
         write_json(folder / "scores.json", [row.to_json() for row in self.rows])
         write_json(folder / "closest.json", self.closest)
-        np.save(folder / "halves.npy", self.halves, allow_pickle=False)
-        (folder / "features").mkdir(exist_ok=True)
-        for name, array in self.features.items():
-            np.save(folder / "features" / f"{name}.npy", array, allow_pickle=False)
+        save_arrays(folder, {"halves": self.halves})
+        save_arrays(folder / "features", self.features)
 
     @classmethod
     def load(cls, folder: Path, config: Config) -> Self:
         return cls(
             rows=[ScoreRow.from_json(row) for row in read_json(folder / "scores.json")],
-            halves=np.load(folder / "halves.npy", allow_pickle=False),
-            features={
-                path.stem: np.load(path, mmap_mode="r", allow_pickle=False)
-                for path in sorted((folder / "features").glob("*.npy"))
-            },
+            halves=load_arrays(folder)["halves"],
+            features=load_arrays(folder / "features", "r"),
             closest=read_json(folder / "closest.json"),
         )
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> Mapping[str, object]:
         return {"numbers": len(self.rows)}
 
 
@@ -153,34 +144,28 @@ class RealBaseline(Artifact):
     validation: NDArray[np.int64]
     probabilities: dict[float, NDArray[np.float64]]
     cuts: dict[float, NDArray[np.float64]]
-    about: dict[str, Any]
+    about: JsonObject
 
     def save(self, folder: Path) -> None:
-        for name in ("features", "order", "validation"):
-            np.save(folder / f"{name}.npy", getattr(self, name), allow_pickle=False)
-        for share, probabilities in self.probabilities.items():
-            np.save(folder / f"probabilities-{share}.npy", probabilities, allow_pickle=False)
-            np.save(folder / f"cuts-{share}.npy", self.cuts[share], allow_pickle=False)
+        save_arrays(folder, {name: getattr(self, name) for name in ("features", "order", "validation")})
+        for name in ("probabilities", "cuts"):
+            save_arrays(folder, {f"{name}-{share}": array for share, array in getattr(self, name).items()})
         write_json(folder / "about.json", {"reason": self.reason, "shares": list(self.cuts), "about": self.about})
 
     @classmethod
     def load(cls, folder: Path, config: Config) -> Self:
-        content = read_json(folder / "about.json")
-
-        def read(name: str) -> NDArray[Any]:
-            return cast(NDArray[Any], np.load(folder / f"{name}.npy", allow_pickle=False))
-
+        content, arrays = read_json(folder / "about.json"), load_arrays(folder)
         return cls(
             reason=content["reason"],
-            features=read("features"),
-            order=read("order"),
-            validation=read("validation"),
-            probabilities={share: read(f"probabilities-{share}") for share in content["shares"]},
-            cuts={share: read(f"cuts-{share}") for share in content["shares"]},
+            features=arrays["features"],
+            order=arrays["order"],
+            validation=arrays["validation"],
+            probabilities={share: arrays[f"probabilities-{share}"] for share in content["shares"]},
+            cuts={share: arrays[f"cuts-{share}"] for share in content["shares"]},
             about=content["about"],
         )
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> Mapping[str, object]:
         if self.reason:
             return {"skipped": self.reason}
         return {"training images": self.order.shape[1], "validation images": len(self.validation)}

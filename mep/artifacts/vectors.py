@@ -1,15 +1,17 @@
-"""What is told of images by their vectors: outliers and clusters."""
+"""The vectors of images, and what they say: outliers and clusters."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, Self, TypedDict, cast
+from typing import Protocol, Self, TypedDict, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mep.artifacts.base import Artifact, Table, load_table, mapped, save_table
+from mep.artifacts.base import Arrays, Artifact, Table, load_arrays, load_table, save_arrays, save_table
 from mep.config import Config
+from mep.imaging.encoders import Preprocessing
 from mep.machine.files import read_json, write_json
 
 
@@ -18,25 +20,23 @@ class Embeddings(Artifact):
     """One vector for every training and validation image.
 
     vectors     float32 (n, d)
-    about       effective preprocessing (mean, std, size, interpolation, dtype, view), and what the self-test saw
     """
 
     ids: list[str]
     vectors: NDArray[np.float32]
-    about: dict[str, Any] = field(default_factory=dict)
+    about: Preprocessing = field(default_factory=Preprocessing)
 
     def save(self, folder: Path) -> None:
         save_table(folder / "ids.parquet", {"id": self.ids})
         write_json(folder / "about.json", self.about)
-        np.save(folder / "vectors.npy", self.vectors, allow_pickle=False)
+        save_arrays(folder, {"vectors": self.vectors})
 
     @classmethod
     def load(cls, folder: Path, config: Config) -> Self:
-        return cls(
-            load_table(folder / "ids.parquet")["id"], mapped(folder / "vectors.npy"), read_json(folder / "about.json")
-        )
+        ids, about = load_table(folder / "ids.parquet")["id"], read_json(folder / "about.json")
+        return cls(ids, load_arrays(folder, "c")["vectors"], about)
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> Mapping[str, object]:
         return {"images": len(self.ids), "dimensions": self.vectors.shape[1]}
 
 
@@ -53,15 +53,13 @@ class HeldOutEmbeddings(Artifact):
 
     def save(self, folder: Path) -> None:
         save_table(folder / "ids.parquet", {"id": self.ids})
-        for part, array in self.vectors.items():
-            np.save(folder / f"{part}.npy", array, allow_pickle=False)
+        save_arrays(folder, self.vectors)
 
     @classmethod
     def load(cls, folder: Path, config: Config) -> Self:
-        vectors = {path.stem: mapped(path) for path in sorted(folder.glob("*.npy"))}
-        return cls(load_table(folder / "ids.parquet")["id"], vectors)
+        return cls(load_table(folder / "ids.parquet")["id"], load_arrays(folder, "c"))
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> Mapping[str, object]:
         return {"held out": len(self.ids), "dimensions": self.vectors["original"].shape[1]}
 
 
@@ -95,10 +93,10 @@ class Inliers(Artifact):
         features = {key.removeprefix("feature "): v for key, v in rows.items() if key.startswith("feature ")}
         return cls(rows["id"], np.array(rows["keep"], dtype=bool), rows["reason"], features)
 
-    def facts(self) -> dict[str, Any]:
-        found = {"kept": int(self.mask.sum()), "removed": int((~self.mask).sum())}
+    def facts(self) -> Mapping[str, object]:
         rules = ", ".join(f"{name} {n}" for name, n in self.rules.items())
-        return found | ({"by rule": rules} if rules else {})
+        counts = {"kept": int(self.mask.sum()), "removed": int((~self.mask).sum())}
+        return {**counts, "by rule": rules} if rules else counts
 
 
 class Assigner(Protocol):
@@ -154,7 +152,7 @@ class Clusters(Artifact):
     ids: list[str]
     labels: NDArray[np.int64]
     distances: NDArray[np.float32]
-    state: dict[str, NDArray[Any]]
+    state: Arrays
     memberships: NDArray[np.float32] | None = None
     summaries: list[ClusterSummary] = field(default_factory=list)
     curve: list[TriedK] = field(default_factory=list)
@@ -172,31 +170,27 @@ class Clusters(Artifact):
     def save(self, folder: Path) -> None:
         columns = {"id": self.ids, "cluster": self.labels.tolist(), "distance": self.distances.tolist()}
         save_table(folder / "clusters.parquet", columns)
-        (folder / "model").mkdir(exist_ok=True)
-        for name, array in self.state.items():
-            np.save(folder / "model" / f"{name}.npy", array, allow_pickle=False)
+        save_arrays(folder / "model", self.state)
         if self.memberships is not None:
-            np.save(folder / "memberships.npy", self.memberships, allow_pickle=False)
+            save_arrays(folder, {"memberships": self.memberships})
         write_json(folder / "cards.json", self.summaries)
         write_json(folder / "curve.json", self.curve)
 
     @classmethod
     def load(cls, folder: Path, config: Config) -> Self:
         rows = load_table(folder / "clusters.parquet")
-        soft = folder / "memberships.npy"
         return cls(
             ids=rows["id"],
             labels=np.array(rows["cluster"]),
             distances=np.array(rows["distance"], dtype=np.float32),
-            state={path.stem: np.load(path, allow_pickle=False) for path in (folder / "model").glob("*.npy")},
-            memberships=np.load(soft, allow_pickle=False) if soft.exists() else None,
+            state=load_arrays(folder / "model"),
+            memberships=load_arrays(folder).get("memberships"),
             summaries=read_json(folder / "cards.json"),
             curve=read_json(folder / "curve.json"),
             assigner=cast(Assigner, config),
         )
 
-    def facts(self) -> dict[str, Any]:
-        chosen = [row for row in self.curve if row["chosen"]]
-        why = {f"chosen by {chosen[0]['index']}": chosen[0]["value"]} if chosen else {}
-        found = {"clusters": len(set(self.labels[self.labels >= 0].tolist()))} | why
-        return found | {"images without one": int((self.labels < 0).sum())}
+    def facts(self) -> Mapping[str, object]:
+        why = {f"chosen by {row['index']}": row["value"] for row in self.curve if row["chosen"]}
+        n_clusters = len(set(self.labels[self.labels >= 0].tolist()))
+        return {"clusters": n_clusters, **why, "images without one": int((self.labels < 0).sum())}

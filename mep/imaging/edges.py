@@ -1,13 +1,8 @@
 """The edge view of an image, as Osorio et al. 2024 embed it: shapes without colour."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import numpy as np
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from numpy.typing import NDArray
+from PIL import Image
 
 LOW, HIGH = 100, 200
 """Gradient magnitudes between which an edge must hang on a stronger one, and above which it stands alone."""
@@ -20,8 +15,6 @@ def edges(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
     Luma is taken first; gradients are Sobel's, in the Euclidean norm, with thresholds 100 and 200.
     """
-    from PIL import Image
-
     grey = np.asarray(Image.fromarray(pixels).convert("L"))
     views = [grey > _otsu(grey), canny(grey, 3), canny(grey, 7)]
     return np.stack(views, 2).astype(np.uint8) * 255
@@ -40,11 +33,9 @@ def canny(grey: NDArray[np.uint8], aperture: int) -> NDArray[np.bool_]:
     }[aperture]
     wide = grey.astype(np.float64)
 
-    def along(axis: int) -> NDArray[np.int64]:
-        first = ndimage.correlate1d(wide, slope, axis=axis, mode="nearest")
-        return np.rint(ndimage.correlate1d(first, smooth, axis=1 - axis, mode="nearest") / scale).astype(np.int64)
-
-    dx, dy = along(1), along(0)
+    sloped = [ndimage.correlate1d(wide, slope, axis=axis, mode="nearest") for axis in (1, 0)]
+    smoothed = [ndimage.correlate1d(values, smooth, axis=axis, mode="nearest") for axis, values in enumerate(sloped)]
+    dx, dy = (np.rint(values / scale).astype(np.int64) for values in smoothed)
     strength = dx**2 + dy**2
     low, high = (int((limit / scale) ** 2) for limit in (LOW, HIGH))
     thin = _ridge(strength, dx, dy) & (strength > low)
@@ -57,19 +48,15 @@ def canny(grey: NDArray[np.uint8], aperture: int) -> NDArray[np.bool_]:
 
 def _ridge(strength: NDArray[np.int64], dx: NDArray[np.int64], dy: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Where the strength is a maximum across the edge; directions count by the nearest of four."""
-    pad = np.pad(strength, 1)
-
-    def at(row: int, column: int) -> NDArray[np.int64]:
-        return pad[1 + row : pad.shape[0] - 1 + row, 1 + column : pad.shape[1] - 1 + column]
-
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(strength, 1), (3, 3))
     x, y = np.abs(dx), np.abs(dy) << 15
     flat = y < x * TANGENT
     steep = y > x * TANGENT + (x << 16)
     falling = (dx ^ dy) < 0
-    across = (strength > at(0, -1)) & (strength >= at(0, 1))
-    along = (strength > at(-1, 0)) & (strength >= at(1, 0))
-    down = (strength > at(-1, -1)) & (strength > at(1, 1))
-    up = (strength > at(-1, 1)) & (strength > at(1, -1))
+    across = (strength > windows[..., 1, 0]) & (strength >= windows[..., 1, 2])
+    along = (strength > windows[..., 0, 1]) & (strength >= windows[..., 2, 1])
+    down = (strength > windows[..., 0, 0]) & (strength > windows[..., 2, 2])
+    up = (strength > windows[..., 0, 2]) & (strength > windows[..., 2, 0])
     return np.where(flat, across, np.where(steep, along, np.where(falling, up, down)))
 
 

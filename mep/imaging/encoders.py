@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mep.errors import DataError, EnvironmentLacks
 from mep.machine.files import read_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from numpy.typing import NDArray
+    import torch
 
 TRANSFORMERS_FILES = ["config.json", "preprocessor_config.json", "*.safetensors", "*.safetensors.index.json"]
 TIMM_FILES = ["config.json", "*.safetensors"]
@@ -24,6 +23,23 @@ TIMM_FILES = ["config.json", "*.safetensors"]
 
 Pooling = Literal["cls", "mean", "cls+mean"]
 Dtype = Literal["float32", "bfloat16"]
+Prepared: TypeAlias = Any
+"""What a network takes: a tensor, or an array where the work is done when it is prepared."""
+
+
+class Preprocessing(TypedDict, total=False):
+    """How images reach a model, and what the self-test of the stage `embedding` saw of them."""
+
+    mean: list[float] | None
+    std: list[float] | None
+    size: str
+    interpolation: str | None
+    dtype: str
+    view: str
+    seen_mean: float
+    seen_std: float
+    expected_std: float
+    spread: float
 
 
 @dataclass(frozen=True)
@@ -32,12 +48,11 @@ class Encoder:
 
     prepare     b images, each uint8 RGB (h, w, 3) of any size -> what the network takes; runs on the CPU
     forward     that -> float32 (b, d)
-    about       effective preprocessing: mean, std, size, interpolation; dtype
     """
 
-    prepare: Callable[[Sequence[NDArray[np.uint8]]], Any]
-    forward: Callable[[Any], NDArray[np.float32]]
-    about: dict[str, Any] = field(default_factory=dict)
+    prepare: Callable[[Sequence[NDArray[np.uint8]]], Prepared]
+    forward: Callable[[Prepared], NDArray[np.float32]]
+    about: Preprocessing = field(default_factory=Preprocessing)
 
     def __call__(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         return self.forward(self.prepare(images))
@@ -85,48 +100,44 @@ def load_transformers(folder: Path, pooling: str, device: str, dtype: Dtype = "f
         if project is None:
             raise DataError(f"the model in {folder} has no image projection", hint="choose pooling: cls or mean")
         project = project.to(device).eval()
+    n_prefix = 1 + int(getattr(model.config, "num_register_tokens", 0) or 0)
 
-    def prepare(images: Sequence[NDArray[np.uint8]]) -> Any:
+    def prepare(images: Sequence[NDArray[np.uint8]]) -> torch.Tensor:
         # The processor gets uint8 images, so that it scales them exactly once.
-        pixels = processor(images=list(images), return_tensors="pt")["pixel_values"]
-        _refuse_flattened(pixels, images)
+        pixels: torch.Tensor = processor(images=list(images), return_tensors="pt")["pixel_values"]
+        if float(pixels.std()) < 1e-2 and float(np.std(images[0])) > 5:
+            raise DataError(
+                "the image processor flattened the images: their contrast is gone before the model sees them",
+                hint="check do_rescale and rescale_factor in preprocessor_config.json",
+                field="embedding.model",
+            )
         return pixels
 
-    def forward(pixels: Any) -> NDArray[np.float32]:
+    def forward(pixels: torch.Tensor) -> NDArray[np.float32]:
         with exact_arithmetic(device):
             output = model(pixels.to(device, model.dtype))
             if pooling == "projection" and project is not None:
                 return np.asarray(project(output.pooler_output).float().cpu())
-            return np.asarray(_pool(output.last_hidden_state, pooling, n_prefix).float().cpu())
+            return _pool(output.last_hidden_state, pooling, n_prefix)
 
-    n_prefix = 1 + int(getattr(model.config, "num_register_tokens", 0) or 0)
     return Encoder(prepare, forward, _processing(processor.to_dict()) | {"dtype": dtype})
 
 
-def _refuse_flattened(pixels: Any, images: Sequence[NDArray[np.uint8]]) -> None:
-    if float(pixels.std()) < 1e-2 and float(np.std(images[0])) > 5:
-        raise DataError(
-            "the image processor flattened the images: their contrast is gone before the model sees them",
-            hint="check do_rescale and rescale_factor in preprocessor_config.json",
-            field="embedding.model",
-        )
-
-
-def _processing(settings: dict[str, Any]) -> dict[str, Any]:
-    """What an image processor of transformers does, as `Encoder.about` holds it."""
+def _processing(settings: dict[str, Any]) -> Preprocessing:
+    """What an image processor of transformers does."""
     from PIL import Image
 
+    mean, std = (
+        None if settings.get(name) is None else [float(value) for value in np.atleast_1d(settings[name])]
+        for name in ("image_mean", "image_std")
+    )
     size = settings.get("crop_size") if settings.get("do_center_crop") else settings.get("size")
     resample = settings.get("resample")
-    return {
-        "mean": _listed(settings.get("image_mean")),
-        "std": _listed(settings.get("image_std")),
-        "size": _short(size),
-        "interpolation": Image.Resampling(resample).name.lower() if resample is not None else None,
-    }
+    way = None if resample is None else Image.Resampling(resample).name.lower()
+    return {"mean": mean, "std": std, "size": _short(size), "interpolation": way}
 
 
-def _pool(hidden: Any, pooling: str, n_prefix: int = 1) -> Any:
+def _pool(hidden: torch.Tensor, pooling: str, n_prefix: int) -> NDArray[np.float32]:
     """(b, tokens, d) -> (b, d) or (b, 2 d); the class token and the registers (Darcet et al. 2024) are no patches.
 
     DataError   the model gives no sequence of tokens
@@ -140,7 +151,8 @@ def _pool(hidden: Any, pooling: str, n_prefix: int = 1) -> Any:
             field="embedding.model",
         )
     cls, mean = hidden[:, 0], hidden[:, n_prefix:].mean(1)
-    return {"cls": cls, "mean": mean, "cls+mean": torch.cat([cls, mean], 1)}[pooling]
+    pooled = {"cls": cls, "mean": mean, "cls+mean": torch.cat([cls, mean], 1)}[pooling]
+    return np.asarray(pooled.float().cpu())
 
 
 def load_timm(folder: Path, device: str, pooling: str = "model", dtype: Dtype = "float32") -> Encoder:
@@ -152,48 +164,44 @@ def load_timm(folder: Path, device: str, pooling: str = "model", dtype: Dtype = 
     EnvironmentLacks    timm is not installed
     DataError           the folder holds no weights as safetensors, or an architecture that timm does not know
     """
-    model = _timm_model(folder)
-    import timm.data
-    import torch
-    from PIL import Image
-
-    model = model.to(device, getattr(torch, dtype)).eval()
-    data_config = timm.data.resolve_model_data_config(model)
-    transform = timm.data.create_transform(**data_config, is_training=False)
-    tokens: Any = model.forward_features
-    n_prefix = int(getattr(model, "num_prefix_tokens", 0))
-    if pooling != "model" and n_prefix == 0 and pooling != "mean":
-        raise DataError(f"the model in {folder} has no class token", hint="choose pooling: model or mean")
-
-    def prepare(images: Sequence[NDArray[np.uint8]]) -> Any:
-        return torch.stack([transform(Image.fromarray(pixels)) for pixels in images])
-
-    def forward(pixels: Any) -> NDArray[np.float32]:
-        with exact_arithmetic(device):
-            pixels = pixels.to(device, getattr(torch, dtype))
-            if pooling == "model":
-                return np.asarray(model(pixels).float().cpu())
-            return np.asarray(_pool(tokens(pixels), pooling, n_prefix).float().cpu())
-
-    about: dict[str, Any] = {name: list(data_config[name]) for name in ("mean", "std")}
-    about |= {"size": _short(list(data_config["input_size"][1:])), "interpolation": data_config["interpolation"]}
-    return Encoder(prepare, forward, about | {"dtype": dtype})
-
-
-def _timm_model(folder: Path) -> Any:
-    from mep.machine.torchvision_ops import declare_missing_operators
+    from mep.machine.libraries import declare_missing_operators
 
     declare_missing_operators()
     try:
         import timm
+        from timm.data.config import resolve_model_data_config
+        from timm.data.transforms_factory import create_transform
     except ImportError as error:
         raise EnvironmentLacks("this model needs timm", hint="pip install timm") from error
     if not any(folder.glob("*.safetensors")):
         raise DataError(f"{folder} holds no weights as safetensors", hint="convert them: pickles are not read")
+    import torch
+    from PIL import Image
+
     try:
-        return timm.create_model(f"local-dir:{folder.absolute()}", pretrained=True, num_classes=0)
+        model: Any = timm.create_model(f"local-dir:{folder.absolute()}", pretrained=True, num_classes=0)
     except Exception as error:  # an unknown architecture or weights of another one: timm raises what it comes upon
         raise _unloadable("timm", folder, error) from error
+    model = model.to(device, getattr(torch, dtype)).eval()
+    settings = resolve_model_data_config(model)
+    transform = create_transform(**settings, is_training=False)
+    n_prefix = int(getattr(model, "num_prefix_tokens", 0))
+    if pooling not in ("model", "mean") and n_prefix == 0:
+        raise DataError(f"the model in {folder} has no class token", hint="choose pooling: model or mean")
+
+    def prepare(images: Sequence[NDArray[np.uint8]]) -> torch.Tensor:
+        return torch.stack([transform(Image.fromarray(pixels)) for pixels in images])
+
+    def forward(pixels: torch.Tensor) -> NDArray[np.float32]:
+        with exact_arithmetic(device):
+            pixels = pixels.to(device, getattr(torch, dtype))
+            if pooling == "model":
+                return np.asarray(model(pixels).float().cpu())
+            return _pool(model.forward_features(pixels), pooling, n_prefix)
+
+    about = Preprocessing(mean=list(settings["mean"]), std=list(settings["std"]))
+    size, way = _short(list(settings["input_size"][1:])), settings["interpolation"]
+    return Encoder(prepare, forward, about | {"size": size, "interpolation": way, "dtype": dtype})
 
 
 def _unloadable(library: str, folder: Path, error: Exception, *more: str) -> DataError:
@@ -207,30 +215,19 @@ def _unloadable(library: str, folder: Path, error: Exception, *more: str) -> Dat
 
 def preprocessing_of(folder: Path) -> dict[str, str]:
     """How a model's own files say that images are resized and scaled: resize and preprocessing, in words."""
-    path = folder / "preprocessor_config.json"
+    path, names = folder / "preprocessor_config.json", ("image_mean", "image_std")
     if path.exists():
         settings = read_json(path)
-        size = settings.get("crop_size") or settings.get("size")
-        return {
-            "resize": f"image processor @{_short(size)}",
-            "preprocessing": _scaled(settings, "image_mean", "image_std"),
-        }
-    if not (folder / "config.json").exists():
+        way, size = "image processor", settings.get("crop_size") or settings.get("size")
+    elif (folder / "config.json").exists():
+        settings, names = read_json(folder / "config.json").get("pretrained_cfg", {}), ("mean", "std")
+        way, size = f"timm transform {settings.get('interpolation', '')}", settings.get("input_size")
+    else:
         raise DataError(f"{folder} holds no config.json", hint="name the folder of a model")
-    settings = read_json(folder / "config.json").get("pretrained_cfg", {})
-    size, way = settings.get("input_size"), settings.get("interpolation", "")
-    return {"resize": f"timm transform {way} @{_short(size)}", "preprocessing": _scaled(settings, "mean", "std")}
+    mean, std = (settings.get(name) for name in names)
+    return {"resize": f"{way} @{_short(size)}", "preprocessing": f"mean {mean}, std {std}"}
 
 
-def _listed(values: Any) -> list[float] | None:
-    return None if values is None else [float(value) for value in np.atleast_1d(values)]
-
-
-def _short(size: Any) -> str:
-    if isinstance(size, dict):
-        size = list(size.values())
-    return "x".join(str(side) for side in size) if isinstance(size, list) else str(size)
-
-
-def _scaled(settings: dict[str, Any], mean: str, std: str) -> str:
-    return f"mean {settings.get(mean)}, std {settings.get(std)}"
+def _short(size: object) -> str:
+    sides = list(size.values()) if isinstance(size, dict) else size
+    return "x".join(map(str, sides)) if isinstance(sides, list) else str(sides)

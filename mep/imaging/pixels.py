@@ -5,17 +5,11 @@ asks for a narrower one), grey is repeated into three channels, transparency is 
 through Pillow's conversion, RGB of 16 bits a channel keeps its upper 8.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
 
 from mep.errors import DataError
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-    from PIL.Image import Image
 
 Window = tuple[float, float]
 """The values of deep grey that become black and white."""
@@ -29,15 +23,13 @@ MOST_PIXELS = 89_478_485
 """A larger image is taken for a decompression bomb; Pillow's own bound, 0.27 GB as RGB."""
 
 
-def to_rgb(image: Image, window: Window | None = None) -> NDArray[np.uint8]:
+def to_rgb(image: Image.Image, window: Window | None = None) -> NDArray[np.uint8]:
     """Pixels (h, w, 3) of a Pillow image.
 
     window      of deep grey; by default the full range of 16 bits
 
     DataError   more pixels than any tile or radiograph has
     """
-    from PIL import Image
-
     refuse_bomb(image)
     image = upright(image)
     if is_deep(image.mode):
@@ -48,16 +40,14 @@ def to_rgb(image: Image, window: Window | None = None) -> NDArray[np.uint8]:
     return np.array(image.convert("RGB"), dtype=np.uint8)
 
 
-def upright(image: Image) -> Image:
+def upright(image: Image.Image) -> Image.Image:
     """The image as its EXIF or XMP orientation says that it is to be seen."""
-    from PIL import ImageOps
-
     if image.format in ("JPEG", "PNG") and not image.info.keys() & ORIENTED:
         return image  # parsing what is not there takes a fifth of the time of decoding a tile
     return ImageOps.exif_transpose(image)
 
 
-def refuse_bomb(image: Image) -> None:
+def refuse_bomb(image: Image.Image) -> None:
     """Before anything is decoded: the size that the header claims."""
     width, height = image.size
     if width * height > MOST_PIXELS:
@@ -91,8 +81,6 @@ def _scaled(grey: NDArray[np.generic], window: Window) -> NDArray[np.uint8]:
 
 def square(pixels: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
     """Shorter side resized to size_px (bicubic, anti-aliased), then the centre cropped: (size_px, size_px, 3)."""
-    from PIL import Image
-
     height, width = pixels.shape[:2]
     if (height, width) == (size_px, size_px):
         return pixels

@@ -7,15 +7,16 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Generic, Literal, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mep.artifacts import Embeddings, Images
 from mep.config import Config
 from mep.errors import DataError
 from mep.imaging.edges import edges
-from mep.imaging.encoders import Encoder
+from mep.imaging.encoders import Encoder, Prepared, Preprocessing
 from mep.machine.jobs import Job, map_ahead
 from mep.machine.shards import Shards
 from mep.machine.work import Work
@@ -23,9 +24,7 @@ from mep.methods.embedders import Embedder
 from mep.registry import OneOf
 from mep.stage import stage
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+ItemT = TypeVar("ItemT")
 SHARD = 1024
 """Images of a shard: what a kill loses at most."""
 N_TESTED = 16
@@ -62,7 +61,7 @@ def embedding(config: EmbeddingConfig, images: Images, *, work: Work) -> Embeddi
     return Embeddings(seen.ids, embedded("vectors", job, seen.ids, work), about)
 
 
-def embedded(name: str, job: Embed, items: Sequence[Any], work: Work) -> NDArray[np.float32]:
+def embedded(name: str, job: Embed[ItemT], items: Sequence[ItemT], work: Work) -> NDArray[np.float32]:
     """float32 (n, d): vectors of the images that items stand for, in resumable shards.
 
     DataError   some are not finite
@@ -78,7 +77,7 @@ def embedded(name: str, job: Embed, items: Sequence[Any], work: Work) -> NDArray
 
 
 @dataclass(frozen=True)
-class Embed(Job[Sequence[Any], "NDArray[np.float32]"]):
+class Embed(Job[Sequence[ItemT], NDArray[np.float32]], Generic[ItemT]):
     """Embeds the images that items stand for; threads read and prepare the next batches while the model computes.
 
     read    items -> uint8 RGB images (h, w, 3) of any size; it can be pickled
@@ -86,60 +85,58 @@ class Embed(Job[Sequence[Any], "NDArray[np.float32]"]):
     """
 
     config: EmbeddingConfig
-    read: Callable[[Sequence[Any]], Iterable[NDArray[np.uint8]]]
+    read: Callable[[Sequence[ItemT]], Iterable[NDArray[np.uint8]]]
     batch_size: int
     change: Callable[[str], Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] | None = None
 
-    def prepare(self, device: str) -> Callable[[Sequence[Any]], NDArray[np.float32]]:
+    def prepare(self, device: str) -> Callable[[Sequence[ItemT]], NDArray[np.float32]]:
         encoder = self.config.load(device)
         change = self.change(device) if self.change else None
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4
         threads = 1 if change else max(2, min(16, cores))
 
-        def ready(items: Sequence[Any]) -> Any:
+        def ready(items: Sequence[ItemT]) -> Prepared:
             images = list(self.read(items))
             return encoder.prepare(list(change(np.stack(images))) if change else images)
 
-        def compute(items: Sequence[Any]) -> NDArray[np.float32]:
+        def compute(items: Sequence[ItemT]) -> NDArray[np.float32]:
             batches = [items[start : start + self.batch_size] for start in range(0, len(items), self.batch_size)]
             with ThreadPoolExecutor(threads, thread_name_prefix="read") as pool:
-                ahead_of_it = map_ahead(pool, ready, batches, max(2, threads))
-                return np.concatenate([encoder.forward(batch) for batch in ahead_of_it])
+                prepared = map_ahead(pool, ready, batches, max(2, threads))
+                return np.concatenate([encoder.forward(batch) for batch in prepared])
 
         return compute
 
 
-def self_test(encoder: Encoder, images: Sequence[NDArray[np.uint8]], view: str = "rgb") -> dict[str, Any]:
+def self_test(encoder: Encoder, images: Sequence[NDArray[np.uint8]], view: str = "rgb") -> Preprocessing:
     """What the preprocessing does to a sample of images, and how far their vectors differ; kept with the vectors.
 
     DataError   the model would see images that are nearly black, or scaled twice or not at all, or its vectors hardly
                 depend on the image
     """
     prepared = encoder.prepare(images)
-    found: dict[str, Any] = dict(encoder.about) | {"view": view}
-    mean, std = encoder.about.get("mean"), encoder.about.get("std")
+    about = Preprocessing(**encoder.about, view=view)
+    mean, std = about.get("mean"), about.get("std")
     if mean is not None and std is not None:
         shown = [edges(pixels) for pixels in images] if view == "canny" else images
-        raw = np.mean([pixels.std() / 255 for pixels in shown]) / np.mean(std)
+        expected = float(np.mean([pixels.std() / 255 for pixels in shown]) / np.mean(std))
         values = np.asarray(prepared.float() if hasattr(prepared, "float") else prepared, dtype=np.float64)
         seen = float(values.std(axis=tuple(range(1, values.ndim))).mean())
-        found |= {"seen_mean": float(values.mean()), "seen_std": seen, "expected_std": float(raw)}
-        if raw > 0.02 and not CONTRAST[0] < seen / raw < CONTRAST[1]:
+        about |= {"seen_mean": float(values.mean()), "seen_std": seen, "expected_std": expected}
+        if expected > 0.02 and not CONTRAST[0] < seen / expected < CONTRAST[1]:
             raise DataError(
-                f"after preprocessing the images have {seen / raw:.2g} times the contrast that the model expects:"
+                f"after preprocessing the images have {seen / expected:.2g} times the contrast that the model expects:"
                 " they are scaled twice, or not at all",
                 hint="check do_rescale, rescale_factor, mean and std in the model's preprocessing configuration",
                 field="embedding.model",
             )
     vectors = encoder.forward(prepared)
-    distinct = len({pixels.tobytes() for pixels in images}) > 1
-    spread = float(np.linalg.norm(vectors - vectors.mean(0), axis=1).mean())
     length = float(np.linalg.norm(vectors, axis=1).mean())
-    found["spread"] = spread / max(length, 1e-12)
-    if distinct and found["spread"] < SPREAD:
+    spread = float(np.linalg.norm(vectors - vectors.mean(0), axis=1).mean()) / max(length, 1e-12)
+    if spread < SPREAD and len({pixels.tobytes() for pixels in images}) > 1:
         raise DataError(
-            f"the embeddings of {len(images)} images are nearly equal (spread {found['spread']:.1e} of their length)",
+            f"the embeddings of {len(images)} images are nearly equal (spread {spread:.1e} of their length)",
             hint="the model does not see the images: check its weights and its preprocessing",
             field="embedding.model",
         )
-    return found
+    return {**about, "spread": spread}

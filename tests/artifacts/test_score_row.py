@@ -66,7 +66,7 @@ def test_a_row_of_the_database_holds_every_column_once():
         protocol = json.loads(stored["protocol"])
         assert {**protocol, **stored}.keys() - {"protocol"} == row.to_json().keys()
         assert not protocol.keys() & stored.keys()
-        assert ScoreRow.from_sql(stored, protocol) == row
+        assert ScoreRow.from_json({**protocol, **stored}) == row
 
 
 def test_a_row_of_an_older_version_loads_without_what_it_did_not_write():

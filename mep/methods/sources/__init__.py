@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
+
+from PIL import Image
 
 from mep.registry import Method
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,7 @@ class Source(Method):
         """
         raise NotImplementedError
 
-    def open(self, image_id: str) -> "Image":
+    def open(self, image_id: str) -> Image.Image:
         """The image of a record, not yet converted."""
         raise NotImplementedError
 

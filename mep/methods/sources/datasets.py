@@ -4,15 +4,14 @@ import io
 import json
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
+
+from PIL import Image
 
 from mep.config import HashFile
 from mep.errors import DataError
 from mep.machine.hub import ModelReference
 from mep.methods.sources import Record, Source
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 
 class Datasets(ModelReference, Source):
@@ -40,9 +39,7 @@ class Datasets(ModelReference, Source):
             ]
         return sorted(records, key=lambda record: record.id)
 
-    def open(self, image_id: str) -> "Image":
-        from PIL import Image
-
+    def open(self, image_id: str) -> Image.Image:
         split, row = image_id.split("/")
         stored = self._splits()[split][int(row)][self.image]
         return Image.open(io.BytesIO(stored["bytes"]) if stored["bytes"] is not None else stored["path"])

@@ -2,16 +2,15 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
+
+from PIL import Image
 
 from mep.config import HashFile, LocalPath, fold
 from mep.errors import DataError
 from mep.machine.files import reading_utf8
 from mep.methods.sources import Record, Source
 from mep.methods.sources._tree import csv_rows, inside
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 
 class Manifest(Source):
@@ -52,9 +51,7 @@ class Manifest(Source):
             )
         return [records[image_id] for image_id in sorted(records)]
 
-    def open(self, image_id: str) -> "Image":
-        from PIL import Image
-
+    def open(self, image_id: str) -> Image.Image:
         return Image.open(self._root / image_id)
 
     def path_of(self, image_id: str) -> Path:

@@ -1,18 +1,16 @@
 """The builtin sample: real tissue that ships inside scikit-image."""
 
 from functools import cache
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from pydantic import Field
 
 from mep.config import HashFile
 from mep.errors import DataError
 from mep.methods.sources import Record, Source
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 
 class Sample(Source):
@@ -56,9 +54,7 @@ class Sample(Source):
             key=lambda record: record.id,
         )
 
-    def open(self, image_id: str) -> "Image":
-        from PIL import Image
-
+    def open(self, image_id: str) -> Image.Image:
         y, x = int(image_id[-7:-4]), int(image_id[-3:])
         return Image.fromarray(_slide()[y : y + self.tile_px, x : x + self.tile_px])
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from mep.errors import DataError
 from mep.imaging.pixels import is_deep, refuse_bomb, to_rgb, upright, window_of
@@ -18,8 +19,6 @@ from mep.machine.jobs import Job
 from mep.machine.shards import CPU_SHARD, Shards
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from mep.machine.work import Work
     from mep.methods.sources import Record, Source
 
@@ -83,10 +82,8 @@ class Scan(Job[Sequence[str], Scanned]):
         return scanned
 
 
-def _examine(image: Image) -> tuple[tuple[object, ...], NDArray[np.uint8]]:
+def _examine(image: Image.Image) -> tuple[tuple[object, ...], NDArray[np.uint8]]:
     """A row of SCANNED, of which the perceptual hash is yet to be made, and what it is made of."""
-    from PIL import Image
-
     refuse_bomb(image)
     low = high = 0.0
     mode = image.mode
@@ -107,10 +104,8 @@ def _examine(image: Image) -> tuple[tuple[object, ...], NDArray[np.uint8]]:
     return (digest.hexdigest(), 0, width, height, mode.encode(), low, high, b""), shrunk(rgb)
 
 
-def shrunk(image: Image) -> NDArray[np.uint8]:
+def shrunk(image: Image.Image) -> NDArray[np.uint8]:
     """Grey means of 32 x 32 boxes."""
-    from PIL import Image
-
     grey, (width, height) = image.convert("L"), image.size
     if width % SIDE or height % SIDE:
         grey = grey.resize((SIDE, SIDE), Image.Resampling.BOX)

@@ -5,8 +5,6 @@ The way of an image: a Record of the source -> a row of the scan -> a split -> a
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from pydantic import Field, model_validator
 
@@ -19,8 +17,8 @@ from mep.methods.sources import Record, Source
 from mep.registry import OneOf
 from mep.stage import stage
 from mep.stages.dataset.columns import label_numbers, metadata_table, require_column
-from mep.stages.dataset.scan import Int64, Scanned, full_window, near_duplicates, refuse_unreadable, scan
-from mep.stages.dataset.split import Splits, split_images, straddling
+from mep.stages.dataset.scan import full_window, near_duplicates, refuse_unreadable, scan
+from mep.stages.dataset.split import split_images, straddling
 
 
 class HoldoutConfig(Config):
@@ -90,8 +88,13 @@ def dataset(config: DatasetConfig, *, work: Work) -> Images:
         require_column(records, column, "dataset.group" if column == config.group else "dataset.columns")
     scanned = scan(config.source, records, work)
     refuse_unreadable(scanned, records)
-    twins = _twins(scanned, config)
+    twins = np.arange(len(scanned))
+    if config.near_duplicate_bits is not None:
+        twins = near_duplicates(scanned["phash"], config.near_duplicate_bits)
     splits = split_images(records, labels, twins, config, work)
+    modes, counts = np.unique(scanned["mode"], return_counts=True)
+    full = full_window(scanned)
+    window = (config.window or full) if full else None
     return Images(
         ids=[record.id for record in records],
         labels=labels,
@@ -102,7 +105,13 @@ def dataset(config: DatasetConfig, *, work: Work) -> Images:
         metadata=metadata_table(records),
         source=config.source,
         group=config.group,
-        pixels=_pixel_facts(scanned, twins, splits, config) | {"excluded": n_excluded},
+        pixels={
+            "window": list(window) if window else None,
+            "modes": {mode.decode(): int(n) for mode, n in zip(modes, counts, strict=True)},
+            "near_duplicates": int((np.bincount(twins)[twins] > 1).sum()),
+            "straddling": int(straddling(twins, splits).sum()),
+            "excluded": n_excluded,
+        },
     )
 
 
@@ -118,23 +127,3 @@ def list_records(config: DatasetConfig) -> tuple[list[Record], int]:
         content = "no image" if not records else f"one image only, {records[0].id}"
         raise DataError(f"the dataset holds {content}", hint="at least two are needed", field="dataset.source")
     return records, len(listed) - len(records)
-
-
-def _twins(scanned: Scanned, config: DatasetConfig) -> Int64:
-    """int64 (n,) number of the group of near duplicates of each image."""
-    if config.near_duplicate_bits is None:
-        return np.arange(len(scanned))
-    return near_duplicates(scanned["phash"], config.near_duplicate_bits)
-
-
-def _pixel_facts(scanned: Scanned, twins: Int64, splits: Splits, config: DatasetConfig) -> dict[str, Any]:
-    """What `Images.pixels` holds, but for the number of excluded images."""
-    modes, counts = np.unique(scanned["mode"], return_counts=True)
-    full = full_window(scanned)
-    window = (config.window or full) if full else None
-    return {
-        "window": list(window) if window else None,
-        "modes": {mode.decode(): int(n) for mode, n in zip(modes, counts, strict=True)},
-        "near_duplicates": int((np.bincount(twins)[twins] > 1).sum()),
-        "straddling": int(straddling(twins, splits).sum()),
-    }

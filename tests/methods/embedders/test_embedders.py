@@ -10,7 +10,6 @@ from transformers import Dinov2WithRegistersConfig, Dinov2WithRegistersModel, Vi
 
 from mep.errors import DataError, EnvironmentLacks
 from mep.machine.files import sha256_of
-from mep.machine.hub import commit_of
 from mep.machine.work import Work
 from mep.methods.embedders import Embedder
 from mep.methods.embedders.handcrafted import Handcrafted
@@ -238,4 +237,5 @@ def test_a_model_that_is_nowhere_is_told_with_the_command_that_fetches_it(tmp_pa
     with pytest.raises(EnvironmentLacks, match="lab/absent") as caught:
         Transformers(kind="transformers", id="lab/absent").externals(sha256_of)
     assert caught.value.hint.endswith("hf download lab/absent --revision main")
-    assert commit_of("lab/absent", COMMIT) == COMMIT  # a full hash needs no look-up
+    pinned = Transformers(kind="transformers", id="lab/absent", revision=COMMIT)
+    assert pinned.commit == COMMIT  # a full hash needs no look-up
