@@ -136,7 +136,7 @@ class Store:
             "fingerprint": fingerprint,
             "version": ingredients["version"],
             "ingredients": ingredients,
-            "facts": artifact.facts(),
+            "facts": dict(artifact.facts()),
             "files": manifest.list_files(out),
             "made_at": now(),
             **origin,
