@@ -155,10 +155,8 @@ def _matched(labels: Labels, before: Labels, rank: NDArray[np.int64]) -> NDArray
     numbers = np.full(len(rank), -1, dtype=np.int64)
     partnered = shared[now, then] > 0
     numbers[now[partnered]] = then[partnered]
-    free = np.setdiff1d(np.arange(shared.shape[1] + len(rank)), numbers)
-    order = np.argsort(rank)
-    left_over = order[numbers[order] < 0]
-    numbers[left_over] = free[: len(left_over)]
+    alone = sorted(np.flatnonzero(numbers < 0), key=rank.__getitem__)
+    numbers[alone] = np.setdiff1d(np.arange(shared.shape[1] + len(rank)), numbers)[: len(alone)]
     return numbers
 
 
@@ -179,10 +177,10 @@ def _memberships(
     partition: Partition, numbers: NDArray[np.int64], rows: NDArray[np.int64], n: int
 ) -> NDArray[np.float32] | None:
     """float32 (n, k) by the final numbers; nan for images that the clusters were not fitted on."""
-    if partition.memberships is None:
+    given = partition.memberships
+    if given is None:
         return None
     memberships = np.full((n, int(numbers.max()) + 1), np.nan, dtype=np.float32)
-    n_columns = partition.memberships.shape[1]  # noise that is a cluster of its own has no column
     memberships[rows] = 0
-    memberships[np.ix_(rows, numbers[:n_columns])] = partition.memberships
+    memberships[np.ix_(rows, numbers[: given.shape[1]])] = given  # noise that is a cluster of its own has no column
     return memberships

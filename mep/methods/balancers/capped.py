@@ -1,5 +1,3 @@
-"""No group larger than a cap."""
-
 from typing import Literal
 
 import numpy as np

@@ -1,5 +1,3 @@
-"""No balancing."""
-
 from typing import Literal
 
 import numpy as np

@@ -1,5 +1,3 @@
-"""All images, those of small groups several times."""
-
 from typing import Literal
 
 import numpy as np

@@ -1,5 +1,3 @@
-"""The same number of images for every group, and the same number of groups for every label."""
-
 from typing import Literal
 
 import numpy as np

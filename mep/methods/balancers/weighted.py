@@ -1,5 +1,3 @@
-"""All images, drawn more often where there are few."""
-
 from typing import Literal
 
 import numpy as np

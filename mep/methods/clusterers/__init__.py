@@ -113,7 +113,6 @@ def distances_to_mean(vectors: Vectors, labels: Labels) -> NDArray[np.float32]:
     """float32 (n,) Euclidean distance of each vector to the mean of its cluster; nan for noise."""
     distances = np.full(len(vectors), np.nan, dtype=np.float32)
     for cluster in np.unique(labels[labels >= 0]):
-        rows = np.flatnonzero(labels == cluster)
-        members = vectors[rows]
-        distances[rows] = np.linalg.norm(members - members.mean(0), axis=1)
+        members = vectors[labels == cluster]
+        distances[labels == cluster] = np.linalg.norm(members - members.mean(0), axis=1)
     return distances

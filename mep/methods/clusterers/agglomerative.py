@@ -1,5 +1,3 @@
-"""Agglomerative clustering."""
-
 from typing import Literal
 
 import numpy as np

@@ -1,5 +1,3 @@
-"""A mixture of Gaussians."""
-
 from typing import Literal
 
 import numpy as np

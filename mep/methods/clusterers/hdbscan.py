@@ -1,5 +1,3 @@
-"""HDBSCAN."""
-
 from typing import Literal
 
 import numpy as np
@@ -47,9 +45,8 @@ class Hdbscan(VectorClusterer):
         k = int(labels.max()) + 1
         exemplars = [np.atleast_2d(points) for points in fitted.exemplars_]
         owners = np.repeat(np.arange(k), [len(points) for points in exemplars])
-        state = {"exemplars": np.concatenate(exemplars), "owners": owners, "reach": np.zeros(k)}
-        for cluster in range(k):
-            state["reach"][cluster] = nearest(exemplars[cluster], vectors[labels == cluster])[1].max()
+        reach = [nearest(points, vectors[labels == cluster])[1].max() for cluster, points in enumerate(exemplars)]
+        state = {"exemplars": np.concatenate(exemplars), "owners": owners, "reach": np.array(reach, dtype=np.float64)}
         memberships = hdbscan.all_points_membership_vectors(fitted).reshape(len(vectors), -1).astype(np.float32)
         if self.noise == "nearest":
             labels = np.where(labels >= 0, labels, owners[nearest(state["exemplars"], vectors)[0]])

@@ -1,9 +1,6 @@
-"""k-means."""
-
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from mep.methods.clusterers import CentroidClusterer, Partition, Vectors
@@ -25,19 +22,18 @@ class KMeans(CentroidClusterer):
     all: a fifth of the time or less. Null: every start runs on all images, as scikit-learn does."""
 
     def fit(self, vectors: Vectors, *, seed: int) -> Partition:
-        k = self.n_clusters(len(vectors))
-        if self.start_rows is None or len(vectors) <= max(self.start_rows, k):
-            labels, centers = self._fit_sklearn(k, vectors, seed)
-            distances = np.linalg.norm(vectors - centers[labels], axis=1).astype(np.float32)
-            return Partition(labels.astype(np.int64), distances, {"centers": centers})
-        rows = np.random.default_rng(seed).choice(len(vectors), max(self.start_rows, k), replace=False)
-        start = self._fit_sklearn(k, vectors[np.sort(rows)], seed)[1]
-        centers = lloyd(vectors, start.astype(np.float32))
-        return Partition(*label_all(centers, vectors), {"centers": centers})
-
-    def _fit_sklearn(self, k: int, vectors: Vectors, seed: int) -> tuple[NDArray[np.integer], NDArray[np.floating]]:
-        """Labels (n,) and centres (k, d) as scikit-learn finds them."""
         from sklearn.cluster import KMeans
 
-        fitted = KMeans(k, n_init=self.n_init, random_state=seed % 2**32).fit(vectors)
-        return fitted.labels_, fitted.cluster_centers_
+        k = self.n_clusters(len(vectors))
+        n_rows = max(self.start_rows or len(vectors), k)
+        start = vectors
+        if len(vectors) > n_rows:
+            rows = np.random.default_rng(seed).choice(len(vectors), n_rows, replace=False)
+            start = vectors[np.sort(rows)]
+        fitted = KMeans(k, n_init=self.n_init, random_state=seed % 2**32).fit(start)
+        labels, centers = fitted.labels_, fitted.cluster_centers_
+        if start is vectors:
+            distances = np.linalg.norm(vectors - centers[labels], axis=1).astype(np.float32)
+            return Partition(labels.astype(np.int64), distances, {"centers": centers})
+        centers = lloyd(vectors, centers.astype(np.float32))
+        return Partition(*label_all(centers, vectors), {"centers": centers})

@@ -1,5 +1,3 @@
-"""k-means on small batches."""
-
 from typing import Literal
 
 import numpy as np

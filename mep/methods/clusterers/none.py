@@ -1,5 +1,3 @@
-"""No clustering."""
-
 from typing import Literal
 
 import numpy as np

@@ -1,5 +1,3 @@
-"""Clusters without meaning, for an ablation."""
-
 import hashlib
 from typing import Literal
 

@@ -1,5 +1,3 @@
-"""k-means by direction."""
-
 from typing import Literal
 
 import numpy as np
@@ -26,15 +24,11 @@ class SphericalKMeans(KClusterer):
         rng = np.random.default_rng(seed)
         rows = rng.choice(len(vectors), min(len(vectors), max(20_000, k)), replace=False)
         sample = to_unit(np.asarray(vectors[np.sort(rows)], dtype=np.float32))
-        best, least = None, np.inf
-        for _ in range(self.n_init):
-            start = kmeans_plusplus(sample, k, random_state=int(rng.integers(2**32)))[0]
-            centers = lloyd(sample, to_unit(start), spherical=True)
-            inertia = float((label_all(centers, sample)[1].astype(np.float64) ** 2).sum())
-            if inertia < least:
-                best, least = centers, inertia
-        assert best is not None
-        centers = best if len(sample) == len(vectors) else lloyd(vectors, best, spherical=True)
+        starts = [kmeans_plusplus(sample, k, random_state=int(rng.integers(2**32)))[0] for _ in range(self.n_init)]
+        refined = [lloyd(sample, to_unit(start), spherical=True) for start in starts]
+        centers = min(refined, key=lambda tried: float((label_all(tried, sample)[1].astype(np.float64) ** 2).sum()))
+        if len(sample) < len(vectors):
+            centers = lloyd(vectors, centers, spherical=True)
         return Partition(*label_all(centers, vectors, spherical=True), {"centers": centers})
 
     def assign(self, state: State, vectors: Vectors) -> Labels:

@@ -75,8 +75,7 @@ def hsv_features(pixels: NDArray[np.uint8]) -> dict[str, float]:
     histogram = np.array(image.convert("HSV").histogram()).reshape(3, 256)
     h, s, v = (_moments(counts) for counts in histogram)
     luma = np.asarray(image.convert("L"))
-    values = (*v, *s, h[2], _variance_of_laplacian(luma), _n_outlines(luma > BRIGHT))
-    return dict(zip(NAMES, values, strict=True))
+    return dict(zip(NAMES, (*v, *s, h[2], _variance_of_laplacian(luma), _n_outlines(luma > BRIGHT)), strict=True))
 
 
 def _moments(counts: NDArray[np.int64]) -> tuple[float, float, float]:

@@ -1,5 +1,3 @@
-"""Isolation forest."""
-
 from typing import ClassVar, Literal
 
 import numpy as np

@@ -1,5 +1,3 @@
-"""Distance to the k-th neighbour."""
-
 from typing import ClassVar, Literal
 
 import numpy as np

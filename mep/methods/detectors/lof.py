@@ -1,5 +1,3 @@
-"""Local outlier factor."""
-
 from typing import ClassVar, Literal
 
 import numpy as np

@@ -1,5 +1,3 @@
-"""No outlier removal."""
-
 from typing import Literal
 
 import numpy as np

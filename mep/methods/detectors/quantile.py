@@ -1,5 +1,3 @@
-"""Limits that the dataset itself sets."""
-
 from typing import Literal
 
 import numpy as np

@@ -91,9 +91,7 @@ def prompts(
 def _records(
     names: set[str], images: Images, rows: NDArray[np.int64], clusters: NDArray[np.int64]
 ) -> tuple[list[Record], NDArray[np.int64]]:
-    """The distinct records of the images in `rows`, and for each image the place of its record among them.
-
-    names       the parts that the templates name
+    """The distinct records of the images in `rows`, by what templates name, and the place of each image's among them.
 
     DataError   the dataset has no labels or no such column, or an image has nothing in it
     """

@@ -29,10 +29,7 @@ class Record:
 
     @property
     def prompt_id(self) -> str:
-        """The prompt's name in files and tables: it depends on this record alone, on no other prompt or template.
-
-        Where a label or value cannot stand in a file name as it is, four hex digits of its sha256 tell it from others.
-        """
+        """The prompt's name in files and tables; it depends on this record alone."""
         parts = [] if self.label is None else [_slug(self.label)]
         if self.cluster is not None:
             parts.append(f"c{self.cluster:02d}")
@@ -60,12 +57,12 @@ class Writer:
         return [self._fill(template, record) for template in self.templates]
 
     def _fill(self, template: str, record: Record) -> str:
-        return "".join(
-            literal if slot is None else literal + self._value(slot, form or "", record)
-            for literal, slot, form, _ in string.Formatter().parse(template)
-        )
+        parts = string.Formatter().parse(template)
+        return "".join(text + self._value(slot, form or "", record) for text, slot, form, _ in parts)
 
-    def _value(self, slot: str, form: str, record: Record) -> str:
+    def _value(self, slot: str | None, form: str, record: Record) -> str:
+        if slot is None:
+            return ""
         if form == "name":
             return self._given_name(slot, record)
         if slot == "cluster":
@@ -93,24 +90,14 @@ def _counted(form: str, cluster: int | None) -> str:
         return str(cluster)
     if form == "number":
         return str(cluster + 1)
-    if form == "letter":
-        return _letters(cluster)
+    if form == "letter":  # a, b, ... z, aa, ab, ... for 0, 1, ...
+        return (_counted(form, cluster // 26 - 1) if cluster >= 26 else "") + chr(ord("a") + cluster % 26)
     from num2words import num2words
 
     return str(num2words(cluster))
 
 
-def _letters(number: int) -> str:
-    """a, b, ... z, aa, ab, ... for 0, 1, ..."""
-    text = ""
-    while number >= 0:
-        text = chr(ord("a") + number % 26) + text
-        number = number // 26 - 1
-    return text
-
-
 def _slug(text: str) -> str:
+    """The text as a file name; where it cannot stand as it is, four hex digits of its sha256 tell it from others."""
     slug = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40]
-    if slug == text:
-        return slug
-    return f"{slug}-{hashlib.sha256(text.encode()).hexdigest()[:4]}".strip("-")
+    return slug if slug == text else f"{slug}-{hashlib.sha256(text.encode()).hexdigest()[:4]}".strip("-")
