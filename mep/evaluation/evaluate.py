@@ -1,7 +1,5 @@
 """All scores of all subjects, each beside what real images reach."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -55,12 +53,10 @@ class _Result:
 
 
 def _against_heldout(sets: EqualSizeSets, scores: Sequence[Score], settings: EvaluationSettings) -> list[_Result]:
-    measured = {
-        subject: measure(scores, sets.real, fake, settings, sets.groups) for subject, fake in sets.fakes.items()
-    }
+    measured = [measure(scores, sets.real, fake, settings, sets.groups) for fake in sets.fakes.values()]
     results = []
-    for place, score in enumerate(scores):
-        subjects = {subject: of_scores[place] for subject, of_scores in measured.items()}
+    for score, of_score in zip(scores, zip(*measured, strict=True), strict=True):
+        subjects = dict(zip(sets.fakes, of_score, strict=True))
         results.append(_Result(score, subjects, _nulls(score, sets, subjects.get("train", {}))))
     return results
 
@@ -135,8 +131,8 @@ def _gap(to_heldout: Measurement, to_train: Measurement) -> Measurement:
 def _train_rows(sets: EqualSizeSets, score: Score, settings: EvaluationSettings) -> Iterator[Scored]:
     """A score that looks for the samples among all training images, beside what held-out images reach."""
     try:
-        real, fake = score.describe(sets.real, sets.fakes["samples"], sets.space.train, seed=sets.seed,
-                                    device=settings.device)  # fmt: skip
+        samples, train = sets.fakes["samples"], sets.space.train
+        real, fake = score.describe(sets.real, samples, train, seed=sets.seed, device=settings.device)
         reached = score.null(real, fake, None, seed=sets.seed)
         measurements = measure([score], real, fake, settings, sets.groups)[0]
     except DataError as error:

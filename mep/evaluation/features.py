@@ -1,25 +1,21 @@
 """From images to features: in shards that survive a kill, one batch prepared while the one before is computed."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mep.errors import DataError
 from mep.machine.jobs import Job, map_ahead
 from mep.machine.shards import Shards
 from mep.machine.work import Work
 from mep.methods.extractors import Extractor, Features, Network
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 ReadBatch = Callable[[Sequence[int]], "NDArray[np.uint8]"]
 """Rows -> uint8 (b, size, size, 3)."""

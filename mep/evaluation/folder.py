@@ -4,16 +4,15 @@ Features are kept by content: sha256 of the files in order, of the extractor, an
 images that were seen before are not computed again.
 """
 
-from __future__ import annotations
-
 import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mep.config import digest
 from mep.errors import DataError
@@ -24,9 +23,6 @@ from mep.machine.settings import ONE_PROCESS
 from mep.machine.work import NullProgress, Progress, Work
 from mep.methods.extractors import Extractor
 from mep.methods.sources.imagefolder import ImageFolder
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,10 +52,7 @@ class Folder:
         return f"{file_formats(self.ids)} {'+'.join(sorted(self.modes))}"
 
     def column(self, name: str) -> list[str]:
-        """A column of the metadata as text.
-
-        DataError   there is no such column
-        """
+        """A column of the metadata as text; DataError where there is none of this name."""
         if name not in self.columns:
             listing = ", ".join(self.columns) or "none; add a metadata.jsonl, or a folder for each label"
             raise DataError(f"the images in {self.path} have no column '{name}'", hint=f"columns: {listing}")
@@ -104,17 +97,6 @@ def open_folder(path: Path) -> Folder:
         modes=modes,
         columns={name: [record.metadata.get(name) for record in records] for name in names},
     )
-
-
-def common_resolution(folders: Sequence[Folder]) -> int | None:
-    """Side in pixels to which all images are brought; None where all are of one size, and stay as they are.
-
-    The least of the folders' median shorter sides: enlarging one set would compare sharp images with blurred ones.
-    """
-    sizes = np.unique(np.concatenate([folder.sizes for folder in folders]), axis=0)
-    if len(sizes) == 1:
-        return None
-    return int(min(np.median(folder.sizes.min(axis=1)) for folder in folders))
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,15 @@
 """Scores of plain folders of images, without a recipe: one real, one or several synthetic."""
 
-from __future__ import annotations
-
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
-from mep.artifacts.score_row import ScoreProtocol, ScoreRow
+from mep.artifacts.score_row import JsonObject, ScoreProtocol, ScoreRow
 from mep.evaluation.evaluate import evaluate
 from mep.evaluation.features import protocol_of
-from mep.evaluation.folder import FeatureCache, Folder, common_resolution
+from mep.evaluation.folder import FeatureCache, Folder
 from mep.evaluation.groups import GroupKeys, evaluate_groups
 from mep.evaluation.measurement import Scored
 from mep.evaluation.space import Space, drawn
@@ -23,30 +21,31 @@ from mep.methods.scores.kid import permutation_p
 
 @dataclass(frozen=True, eq=False)
 class FolderSets:
-    """The folders that are compared; `train` is looked through for copies, and None where it is not given."""
+    """The folders that are compared.
 
-    real: Folder
-    synthetic: Sequence[Folder]
-    train: Folder | None = None
-
-    @property
-    def all(self) -> list[Folder]:
-        return [self.real, *self.synthetic, *([self.train] if self.train else [])]
-
-
-@dataclass(frozen=True)
-class FolderOptions:
-    """How folders are compared.
-
+    synthetic   the others are compared with the first
+    train       looked through for copies; None where it is not given
     by          metadata columns, `label` say, whose values are scored one by one as well
     group       metadata column of the real images, a slide or a patient, whose images are not independent
     size_px     side to which all images are brought; None: by `common_resolution`
     """
 
-    settings: EvaluationSettings
+    real: Folder
+    synthetic: Sequence[Folder]
+    train: Folder | None = None
     by: Sequence[str] = ()
     group: str | None = None
     size_px: int | None = None
+
+    def common_resolution(self) -> int | None:
+        """Side in pixels to which all images are brought; None where all are of one size, and stay as they are.
+
+        The least of the folders' median shorter sides: enlarging one set would compare sharp images with blurred ones.
+        """
+        folders = [self.real, *self.synthetic, *([self.train] if self.train else [])]
+        if len(np.unique(np.concatenate([folder.sizes for folder in folders]), axis=0)) == 1:
+            return None
+        return int(min(np.median(folder.sizes.min(axis=1)) for folder in folders))
 
 
 @dataclass(frozen=True)
@@ -71,9 +70,9 @@ class FolderComparison:
     p_holm: float | None = None
     p_permutation: float | None = None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """What is known, by name."""
-        fields: dict[str, Any] = {
+        fields: JsonObject = {
             "extractor": self.row.protocol.extractor,
             "metric": self.row.metric,
             "reference": self.row.reference,
@@ -84,7 +83,7 @@ class FolderComparison:
             "reason": self.reason,
         }
         if self.difference is not None:
-            fields |= {name: getattr(self.difference, name) for name in ("se", "low", "high", "p")}
+            fields |= {name: value for name, value in asdict(self.difference).items() if name != "value"}
         fields |= {"folder": self.folder, "baseline": self.baseline}
         fields |= {"p_holm": self.p_holm, "p_permutation": self.p_permutation}
         return {name: value for name, value in fields.items() if value is not None}
@@ -102,22 +101,22 @@ def evaluate_folders(
     folders: FolderSets,
     extractors: Sequence[Extractor],
     scores: Sequence[Score],
-    options: FolderOptions,
+    settings: EvaluationSettings,
     cache: FeatureCache,
 ) -> Evaluation:
     """Score every synthetic folder against the real one, all at equal numbers.
 
     DataError   unlike folders, a column that is not there, features that are not finite
     """
-    size, settings = options.size_px or common_resolution(folders.all), options.settings
+    size = folders.size_px or folders.common_resolution()
     rows: dict[str, list[Scored]] = {str(folder.path): [] for folder in folders.synthetic}
     permutation_ps: dict[tuple[str, str], float] = {}
     most = min(map(len, [folders.real, *folders.synthetic]))
     for extractor in extractors:
         samples = []
-        for folder, space in _spaces(folders, extractor, size, options.group, cache):
+        for folder, space in _spaces(folders, extractor, size, cache):
             rows[str(folder.path)] += evaluate(space, scores, settings, most=most)
-            for column in options.by:
+            for column in folders.by:
                 keys = GroupKeys(folders.real.column(column), folder.column(column))
                 rows[str(folder.path)] += evaluate_groups(space, scores, column, keys, settings)
             samples.append(space.fakes["samples"][drawn(len(folder), most, settings.seed, 1)])
@@ -128,64 +127,72 @@ def evaluate_folders(
 
 
 def _spaces(
-    folders: FolderSets, extractor: Extractor, size: int | None, group: str | None, cache: FeatureCache
+    folders: FolderSets, extractor: Extractor, size: int | None, cache: FeatureCache
 ) -> Iterator[tuple[Folder, Space]]:
     """The feature space of every synthetic folder."""
     real = cache.features(folders.real, extractor, size)
     train = None if folders.train is None else cache.features(folders.train, extractor, size)
-    groups = None if group is None else np.unique(folders.real.column(group), return_inverse=True)[1]
+    groups = None
+    if folders.group is not None:
+        groups = np.unique(folders.real.column(folders.group), return_inverse=True)[1]
     protocol = ScoreProtocol.from_json({"dtype": "float32"} | protocol_of(extractor, real.shape[1], size))
     for folder in folders.synthetic:
-        image_format = {"real": folders.real.format, "fake": folder.format}
-        yield (
-            folder,
-            Space(
-                protocol=replace(protocol, image_format=image_format),
-                real=real,
-                fakes={"samples": cache.features(folder, extractor, size)},
-                train=train,
-                groups=groups,
-                flags=("unlike_channels",) if set(folders.real.modes) != set(folder.modes) else (),
-                metric_name=extractor.metric_name,
-            ),
+        space = Space(
+            protocol=replace(protocol, image_format={"real": folders.real.format, "fake": folder.format}),
+            real=real,
+            fakes={"samples": cache.features(folder, extractor, size)},
+            train=train,
+            groups=groups,
+            flags=("unlike_channels",) if set(folders.real.modes) != set(folder.modes) else (),
+            metric_name=extractor.metric_name,
+        )
+        yield folder, space
+
+
+def _comparisons(
+    rows: dict[str, list[Scored]], permutation_ps: dict[tuple[str, str], float]
+) -> Iterator[FolderComparison]:
+    (baseline, first), *others = rows.items()
+    rows_of_samples = [scored for scored in first if scored.row.subject == "samples"]
+    compared = [scored for scored in rows_of_samples if not scored.row.metric.endswith("_null")]
+    for folder, of_folder in others:
+        counterparts = {_key(other.row): other for other in of_folder}
+        comparisons = [
+            _compared(of_first, other, FolderComparison(of_first.row, folder, baseline))
+            for of_first in compared
+            if (other := counterparts.get(_key(of_first.row)))
+        ]
+        yield from _with_p_values(comparisons, permutation_ps)
+
+
+def _with_p_values(
+    comparisons: list[FolderComparison], permutation_ps: dict[tuple[str, str], float]
+) -> Iterator[FolderComparison]:
+    """p adjusted for the number of tests, but not of the first metric: it was named beforehand."""
+    tested = [comparison.difference if place else None for place, comparison in enumerate(comparisons)]
+    adjusted = holm([math.nan if delta is None else delta.p for delta in tested])
+    for comparison, p in zip(comparisons, adjusted, strict=True):
+        extractor, metric, _, reference, group = _key(comparison.row)
+        of_all_kid = (metric, reference, group) == ("kid", "heldout", "all")
+        yield replace(
+            comparison,
+            p_holm=None if math.isnan(p) else p,
+            p_permutation=permutation_ps[extractor, comparison.folder] if of_all_kid else None,
         )
 
 
-def _comparisons(rows: dict[str, list[Scored]], ps: dict[tuple[str, str], float]) -> Iterator[FolderComparison]:
-    (baseline, first), *others = rows.items()
-    for name, scored in others:
-        named = {_place(other.row): other for other in scored}
-        compared = [
-            replace(_compared(of_first, named[_place(of_first.row)]), folder=name, baseline=baseline)
-            for of_first in first
-            if _place(of_first.row) in named
-            and of_first.row.subject == "samples"
-            and not of_first.row.metric.endswith("_null")
-        ]
-        tested = [place for place, of_pair in enumerate(compared) if place and of_pair.difference]
-        # the first metric is the one that was named beforehand
-        ps_of_tests = [delta.p for place in tested if (delta := compared[place].difference)]
-        for place, p in zip(tested, holm(ps_of_tests), strict=True):
-            compared[place] = replace(compared[place], p_holm=p)
-        for of_pair in compared:
-            row = of_pair.row
-            by_permutation = (row.metric, row.group, row.reference) == ("kid", "all", "heldout")
-            yield replace(of_pair, p_permutation=ps[row.protocol.extractor or "", name]) if by_permutation else of_pair
+def _key(row: ScoreRow) -> tuple[str, ...]:
+    return row.protocol.extractor or "", row.metric, row.subject, row.reference, row.group
 
 
-def _place(row: ScoreRow) -> tuple[str | None, ...]:
-    return (row.protocol.extractor, row.metric, row.subject, row.reference, row.group)
-
-
-def _compared(first: Scored, other: Scored) -> FolderComparison:
+def _compared(first: Scored, other: Scored, comparison: FolderComparison) -> FolderComparison:
     """Other minus first, or why that is not given."""
-    comparison = FolderComparison(first.row, "", "")
     if reasons := unlike(first.row.to_json(), other.row.to_json()):
         return replace(comparison, unlike=reasons, reason=f"they differ in {', '.join(reasons)}")
     value, value_of_other = first.row.estimate.value, other.row.estimate.value
     if value is None or value_of_other is None:
         return replace(comparison, reason=first.row.reason or other.row.reason)
-    if not (np.isfinite(first.halves).all() and np.isfinite(other.halves).all() and len(first.halves) > 1):
+    if len(first.halves) < 2 or not (np.isfinite(first.halves).all() and np.isfinite(other.halves).all()):
         unsure = "there are no halves to tell how certain it is"
         return replace(comparison, value=value_of_other - value, reason=unsure)
     delta = difference(other.halves, first.halves, value_of_other, value)

@@ -4,13 +4,11 @@ A set can be right as a whole and wrong in each part: cancer drawn as healthy an
 so each is scored by what small sets allow, and a group that is too small says so and has no number.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mep.artifacts.score_row import Counts, Missing, Null, Reason
 from mep.evaluation.measurement import (
@@ -27,17 +25,11 @@ from mep.evaluation.space import Space, drawn, n_groups
 from mep.evaluation.uncertainty import EvaluationSettings
 from mep.methods.scores import Score
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
 PLANE = 64
 """Components in which groups are compared by their Fréchet distance: the whole space would need thousands of images."""
 
-AGGREGATES = {
-    "macro": "mean over groups",
-    "weighted": "mean over groups, each by its share of the held-out images",
-    "worst": "the worst group",
-}
+AGGREGATES = ("macro", "weighted", "worst")
+"""The mean over groups, that by their shares of the held-out images, and the worst group."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +111,6 @@ def _group_rows(
     rows_real = group.real[drawn(len(group.real), n, seed, 3)]
     rows_fake = group.fake[drawn(len(group.fake), n, seed, 4)]
     slides = None if space.groups is None else space.groups[rows_real]
-    real, fake = space.real[rows_real], space.fakes["samples"][rows_fake]
     counts = Counts(n, n, len(group.real), len(group.fake), n_groups(slides))
     protocol = replace(space.protocol, seed=seed)
     comparison = Comparison("samples", counts, protocol, group=group.name, flags=space.flags)
@@ -130,6 +121,7 @@ def _group_rows(
         no_null = Missing(Reason.TOO_FEW, f"{sizes}, at least {needed} of each are needed")
         measurements = dict.fromkeys(score.better, no_measurement(no_null, settings.n_halves))
     else:
+        real, fake = space.real[rows_real], space.fakes["samples"][rows_fake]
         measurements = measure([score], real, fake, settings, slides)[0]
         nulls = {} if score.excess else score.null(real, fake, None, seed=seed)
     for metric, measurement in measurements.items():
@@ -141,8 +133,15 @@ def _aggregates(score: Score, metric: str, kind: str, members: Sequence[_Member]
     """Macro mean, mean by real frequency, and the worst group, over the groups that have a number."""
     first = members[0].scored.row
     measured = [member for member in members if member.scored.row.estimate.value is not None]
+    counts = [member.scored.row.counts for member in measured]
+    total = Counts(
+        n_real=sum(group.n_real for group in counts),
+        n_fake=sum(group.n_fake for group in counts),
+        n_real_of=sum(group.n_real_of or 0 for group in counts),
+        n_fake_of=sum(group.n_fake_of or 0 for group in counts),
+    )
     for aggregate in AGGREGATES:
-        comparison = Comparison("samples", _total(measured), first.protocol, group=f"{kind}:{aggregate}")
+        comparison = Comparison("samples", total, first.protocol, group=f"{kind}:{aggregate}")
         if measured:
             measurement, null = _weighted(measured, _weights(aggregate, measured, score.better[metric]))
         else:
@@ -153,16 +152,6 @@ def _aggregates(score: Score, metric: str, kind: str, members: Sequence[_Member]
             missing = measurement.missing or Missing(Reason.TOO_FEW, text)
             measurement = replace(measurement, missing=missing, flags=("groups_left_out",))
         yield comparison.scored(score, metric, measurement, null, suffix=first.metric.removeprefix(metric))
-
-
-def _total(members: Sequence[_Member]) -> Counts:
-    counts = [member.scored.row.counts for member in members]
-    return Counts(
-        n_real=sum(group.n_real for group in counts),
-        n_fake=sum(group.n_fake for group in counts),
-        n_real_of=sum(group.n_real_of or 0 for group in counts),
-        n_fake_of=sum(group.n_fake_of or 0 for group in counts),
-    )
 
 
 def _weighted(members: Sequence[_Member], weights: NDArray[np.float64]) -> tuple[Measurement, Null]:
@@ -184,8 +173,8 @@ def _weights(aggregate: str, members: Sequence[_Member], better: str) -> NDArray
     if aggregate == "macro":
         return np.full(len(members), 1 / len(members))
     if aggregate == "weighted":
-        sizes = np.array([member.n_heldout for member in members], dtype=float)
-        return sizes / sizes.sum()
+        sizes = [member.n_heldout for member in members]
+        return np.asarray(sizes, dtype=float) / sum(sizes)
     values = np.array([member.scored.row.estimate.value for member in members])
     worst = values.argmax() if better == "lower" else values.argmin()
-    return np.eye(len(values))[worst]
+    return np.asarray(np.eye(len(values))[worst])

@@ -1,49 +1,39 @@
 """From two sets of features to a number with its error, and from there to a row of scores."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import mep
-from mep.artifacts.score_row import Counts, Estimate, Missing, Null, Reason, ScoreProtocol, ScoreRow
-from mep.evaluation.uncertainty import EvaluationSettings, jackknife
-from mep.methods.scores import Measured, Score, measure_all
+from mep.artifacts.score_row import Counts, Estimate, JsonObject, Missing, Null, Reason, ScoreProtocol, ScoreRow
+from mep.evaluation.uncertainty import EvaluationSettings, Groups, Halves, jackknife
+from mep.methods.scores import Measured, Rows, Score, measure_all
 from mep.statistics.intervals import Z_95, standard_error
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 FEWEST_GROUPS = 10
 """Slides or patients below which an uncertainty over them is itself a guess."""
 
-MetricName = Callable[[str, int, dict[str, Any]], str]
+MetricName = Callable[[str, int, JsonObject], str]
 """A metric, the number of images and the score's settings -> what it is called in this feature space."""
 
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
-    """A metric of two sets.
-
-    halves      float64 (n_halves,)     the metric on random halves; nan where it has none
-    missing     why there is no value, or what it leaves out
-    """
+    """A metric of two sets; `missing` is why there is no value, or what it leaves out."""
 
     estimate: Estimate
-    halves: NDArray[np.float64]
+    halves: Halves
     missing: Missing | None = None
     flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class Scored:
-    """A score, and its values on random halves; nan where there are none."""
+    """A score, and its values on random halves."""
 
     row: ScoreRow
-    halves: NDArray[np.float64]
+    halves: Halves
 
 
 @dataclass(frozen=True)
@@ -103,8 +93,7 @@ def normal_estimate(value: float | None, se: float | None, method: str | None) -
     """A number with its normal 95 % interval, where it has an error."""
     if value is None or se is None:
         return Estimate(value, se, method=method)
-    reach = Z_95 * se
-    return Estimate(value, se, value - reach, value + reach, method)
+    return Estimate(value, se, value - Z_95 * se, value + Z_95 * se, method)
 
 
 def no_measurement(missing: Missing, n_halves: int) -> Measurement:
@@ -113,40 +102,27 @@ def no_measurement(missing: Missing, n_halves: int) -> Measurement:
 
 
 def measure(
-    scores: Sequence[Score],
-    real: NDArray[np.floating],
-    fake: NDArray[np.floating],
-    settings: EvaluationSettings,
-    groups: NDArray[np.int64] | None = None,
+    scores: Sequence[Score], real: Rows, fake: Rows, settings: EvaluationSettings, groups: Groups | None = None
 ) -> list[dict[str, Measurement]]:
     """Metric -> measurement, for every score: all of them in one pass over the pairs, and one for each half."""
     measured = measure_all(scores, real, fake, device=settings.device)
-    halves: list[dict[str, NDArray[np.float64]]] = [{} for _ in scores]
+    halves: dict[int, dict[str, Halves]] = {}
     if settings.n_halves and min(len(real), len(fake)) >= 4:
         able = [place for place, score in enumerate(scores) if score.halved and not measured[place].missing]
         on_halves = jackknife([scores[place] for place in able], real, fake, settings, groups)
-        for place, values in zip(able, on_halves, strict=True):
-            halves[place] = values
+        halves = dict(zip(able, on_halves, strict=True))
+    no_halves = np.full(settings.n_halves, np.nan)
     return [
         {
-            metric: _measurement(metric, of_score, values.get(metric), settings, independent=groups is None)
+            metric: _measurement(metric, measured[place], halves.get(place, {}).get(metric, no_halves), groups is None)
             for metric in score.better
         }
-        for score, of_score, values in zip(scores, measured, halves, strict=True)
+        for place, score in enumerate(scores)
     ]
 
 
-def _measurement(
-    metric: str,
-    measured: Measured,
-    halves: NDArray[np.float64] | None,
-    settings: EvaluationSettings,
-    *,
-    independent: bool,
-) -> Measurement:
+def _measurement(metric: str, measured: Measured, halves: Halves, independent: bool) -> Measurement:
     """independent: whether images are, as errors in closed form suppose."""
-    n_halves = settings.n_halves
-    halves = np.full(n_halves, np.nan) if halves is None else halves
     value = measured.values.get(metric)
     if value is None:
         unfit = Missing(Reason.NO_VALUE, "it does not apply to these images")
@@ -157,13 +133,12 @@ def _measurement(
     se = jackknife_error(halves)
     if se is None:
         return Measurement(Estimate(value), halves)
-    if se == 0:
-        # a share that is 0 or 1 on every half is not certain: nobody knows how far from it the truth may be
+    if se == 0:  # a share that is 0 or 1 on every half is not certain: nobody knows how far from it the truth may be
         return Measurement(Estimate(value), halves, flags=("no_spread",))
-    method = f"delete-half jackknife, {n_halves} halves{'' if independent else ' of whole slides or patients'}"
+    method = f"delete-half jackknife, {len(halves)} halves{'' if independent else ' of whole slides or patients'}"
     return Measurement(normal_estimate(value, se, method), halves)
 
 
-def jackknife_error(halves: NDArray[np.float64]) -> float | None:
+def jackknife_error(halves: Halves) -> float | None:
     """Standard error from the spread of the halves; None where some have no value."""
     return standard_error(halves) if len(halves) > 1 and np.isfinite(halves).all() else None

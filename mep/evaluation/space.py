@@ -1,17 +1,15 @@
 """Sets of images in one feature space, and how they are brought to equal size."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mep.artifacts.score_row import Counts, ScoreProtocol
 from mep.evaluation.measurement import Comparison, MetricName
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from mep.evaluation.uncertainty import Groups
+from mep.methods.scores import Rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,10 +27,10 @@ class Space:
     """
 
     protocol: ScoreProtocol
-    real: NDArray[np.floating]
-    fakes: dict[str, NDArray[np.floating]]
-    train: NDArray[np.floating] | None = None
-    groups: NDArray[np.int64] | None = None
+    real: Rows
+    fakes: dict[str, Rows]
+    train: Rows | None = None
+    groups: Groups | None = None
     paired: frozenset[str] = frozenset()
     flags: tuple[str, ...] = ()
     metric_name: MetricName = lambda metric, n, settings: metric
@@ -47,16 +45,16 @@ class EqualSizeSets:
     """
 
     space: Space
-    real: NDArray[np.floating]
-    fakes: dict[str, NDArray[np.floating]]
-    groups: NDArray[np.int64] | None
+    real: Rows
+    fakes: dict[str, Rows]
+    groups: Groups | None
     seed: int
 
     @classmethod
     def draw(cls, space: Space, seed: int, most: int | None = None) -> Self:
         """Draw the sets; `most` limits their size further. The draw depends on the seed and the sizes only."""
-        train = [] if space.train is None else [len(space.train)]
-        n = min([len(space.real), *map(len, space.fakes.values()), *train, *([most] if most else [])])
+        sets = [space.real, *space.fakes.values(), *([] if space.train is None else [space.train])]
+        n = min([*map(len, sets), *([most] if most else [])])
         rows = drawn(len(space.real), n, seed, 0)
         fakes = {
             subject: features[rows if subject in space.paired else drawn(len(features), n, seed, 1)]
@@ -68,24 +66,15 @@ class EqualSizeSets:
 
     def comparison(self, subject: str, reference: str = "heldout") -> Comparison:
         """What is common to the rows of a subject."""
-        available = self.space.train if subject == "train" else self.space.fakes[subject]
-        return Comparison(
-            subject=subject,
-            reference=reference,
-            counts=Counts(
-                n_real=len(self.real),
-                n_fake=len(self.fakes[subject]),
-                n_real_of=len(self.space.real),
-                n_fake_of=0 if available is None else len(available),
-                n_groups=n_groups(self.groups),
-            ),
-            protocol=replace(self.space.protocol, seed=self.seed),
-            flags=self.space.flags,
-            metric_name=self.space.metric_name,
-        )
+        space, fake = self.space, self.fakes[subject]
+        fake_of = space.train if subject == "train" else space.fakes[subject]
+        n_fake_of = 0 if fake_of is None else len(fake_of)
+        counts = Counts(len(self.real), len(fake), len(space.real), n_fake_of, n_groups(self.groups))
+        protocol = replace(space.protocol, seed=self.seed)
+        return Comparison(subject, counts, protocol, reference, flags=space.flags, metric_name=space.metric_name)
 
 
-def n_groups(groups: NDArray[np.int64] | None) -> int | None:
+def n_groups(groups: Groups | None) -> int | None:
     """Slides or patients; None where they are not known."""
     return None if groups is None else len(np.unique(groups))
 

@@ -25,6 +25,7 @@ of one false alarm among them at the level of one test.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,11 @@ from mep.config import canonical_json
 from mep.errors import DataError
 from mep.methods.scores import Rows, Score, measure_all
 from mep.statistics.intervals import Z_95, standard_error
+
+Groups: TypeAlias = NDArray[np.int64]
+"""The slide or patient of every real image, int64 (n,)."""
+Halves: TypeAlias = NDArray[np.float64]
+"""A metric on random halves, float64 (n_halves,); nan where it has none."""
 
 N_HALVES = 40
 """Random halves of the delete-half jackknife."""
@@ -110,18 +116,14 @@ class SeedDifference:
 
 
 def jackknife(
-    scores: Sequence[Score],
-    real: Rows,
-    fake: Rows,
-    settings: EvaluationSettings,
-    groups: NDArray[np.int64] | None = None,
-) -> list[dict[str, NDArray[np.float64]]]:
+    scores: Sequence[Score], real: Rows, fake: Rows, settings: EvaluationSettings, groups: Groups | None = None
+) -> list[dict[str, Halves]]:
     """The scores on random halves of both sets: metric -> float64 (n_halves,), in the order of the scores.
 
     real    float (n, d)    its halves depend on the seed and n only, so all arms share them
     fake    float (m, d)    its halves depend on the seed and m only, so arms that draw their images from the same
                             noise, row by row, stay paired
-    groups  int64 (n,)      slide or patient of every real row; a half is then made of whole groups
+    groups  int64 (n,)      a half is then made of whole groups
 
     A metric for which some half is too small is absent. All scores share one pass over the pairs of a half.
     """
@@ -140,7 +142,7 @@ def jackknife(
     ]
 
 
-def half(n_rows: int, index: int, seed: int, stream: int, groups: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+def half(n_rows: int, index: int, seed: int, stream: int, groups: Groups | None = None) -> NDArray[np.int64]:
     """Sorted rows of a random half, each at most once: n_rows // 2 of them, or those of half of the groups."""
     names = None if groups is None else np.unique(groups)
     if groups is not None and names is not None and len(names) < n_rows:
@@ -156,9 +158,7 @@ def unlike(row_a: JsonObject, row_b: JsonObject) -> list[str]:
     ]
 
 
-def difference(
-    halves_a: NDArray[np.float64], halves_b: NDArray[np.float64], value_a: float, value_b: float
-) -> Difference:
+def difference(halves_a: Halves, halves_b: Halves, value_a: float, value_b: float) -> Difference:
     """Arm a minus arm b with a normal 95 % interval, the real halves shared.
 
     halves_a, halves_b   float64 (s,)   one metric of `halves`, both with the same seed and the same real set

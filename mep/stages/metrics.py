@@ -14,9 +14,9 @@ from mep.artifacts.score_row import Counts, JsonObject, Missing, Reason, ScorePr
 from mep.evaluation.evaluate import evaluate
 from mep.evaluation.features import features_of, file_formats
 from mep.evaluation.groups import GroupKeys, evaluate_groups
-from mep.evaluation.uncertainty import N_HALVES, EvaluationSettings
 from mep.evaluation.measurement import Comparison, Scored, measure, null_of
 from mep.evaluation.space import Space, drawn
+from mep.evaluation.uncertainty import N_HALVES, EvaluationSettings
 from mep.imaging.pixels import square
 from mep.machine.files import read_json
 from mep.machine.work import Work

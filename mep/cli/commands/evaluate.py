@@ -60,7 +60,7 @@ def evaluate_command(runs: Path, options: EvaluateOptions, as_json: bool) -> Non
     Features are kept in the folder `features` under --runs.
     """
     from mep.evaluation.folder import open_folder
-    from mep.evaluation.folders import FolderOptions, FolderSets, evaluate_folders
+    from mep.evaluation.folders import FolderSets, evaluate_folders
     from mep.evaluation.uncertainty import EvaluationSettings
     from mep.methods.extractors import Extractor
     from mep.methods.scores import Score
@@ -73,9 +73,8 @@ def evaluate_command(runs: Path, options: EvaluateOptions, as_json: bool) -> Non
     training = open_folder(options.train) if options.train else None
     cache = _feature_cache(runs, options)
     settings = EvaluationSettings(options.seed, options.halves, cache.device)
-    folder_options = FolderOptions(settings, options.by, options.group, options.resolution)
-    sets = FolderSets(folders[0], folders[1:], training)
-    evaluation = evaluate_folders(sets, extractors, scores, folder_options, cache)
+    sets = FolderSets(folders[0], folders[1:], training, options.by, options.group, options.resolution)
+    evaluation = evaluate_folders(sets, extractors, scores, settings, cache)
     if as_json:
         rows = [{"synthetic": name} | row.row.to_json() for name, scored in evaluation.rows.items() for row in scored]
         show_json({"rows": rows, "comparisons": [comparison.to_json() for comparison in evaluation.comparisons]})

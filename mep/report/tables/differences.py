@@ -4,8 +4,7 @@ import math
 import statistics
 
 from mep.config import canonical_json
-from mep.evaluation.uncertainty import COMPARED
-from mep.evaluation.uncertainty import difference, paired_by_seed
+from mep.evaluation.uncertainty import COMPARED, difference, paired_by_seed
 from mep.report.data.scores import Halves, StoredScore
 from mep.report.tables.comparison import Delta
 from mep.report.text import listed
