@@ -39,12 +39,16 @@ def write_imagefolder(images: Images, training_set: TrainingSet, prompts: Prompt
             record |= {"cluster": cluster, "weight": weight}
             others = {column: values[row] for column, values in images.metadata.items() if column not in record}
             tables.setdefault(split, []).append(record | others)
+    _write_metadata(tables, folder)
+    return how
+
+
+def _write_metadata(tables: dict[str, list[dict[str, object]]], folder: Path) -> None:
     empty = {name for rows in tables.values() for name in rows[0] if all(row[name] is None for row in rows)}
     for split, rows in tables.items():
         lines = [{name: value for name, value in row.items() if name not in empty} for row in rows]
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
         write_text(folder / split / "metadata.jsonl", text)
-    return how
 
 
 def _place(images: Images, row: int, folder: Path, how: Counter[str]) -> str:

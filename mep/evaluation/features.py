@@ -1,8 +1,7 @@
 """From images to features: in shards that survive a kill, one batch prepared while the one before is computed."""
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePosixPath
@@ -87,16 +86,5 @@ def _shard(
     stacks = mapper(read, [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)])
     if not isinstance(extract, Network):
         return np.concatenate([extract(stack) for stack in stacks])
-    return np.concatenate([extract.forward(ready) for ready in ahead(extract.prepare, stacks)])
-
-
-def ahead(prepare: Callable[[Any], Any], items: Iterable[Any], depth: int = 2) -> Iterator[Any]:
-    """prepare(item) for every item in order, computed on a thread while the one before is used."""
-    waiting: deque[Future[Any]] = deque()
     with ThreadPoolExecutor(1, thread_name_prefix="prepare") as thread:
-        for item in items:
-            waiting.append(thread.submit(prepare, item))
-            if len(waiting) > depth:
-                yield waiting.popleft().result()
-        for future in waiting:
-            yield future.result()
+        return np.concatenate([extract.forward(ready) for ready in map_ahead(thread, extract.prepare, stacks, 3)])

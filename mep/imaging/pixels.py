@@ -33,7 +33,9 @@ def to_rgb(image: Image.Image, window: Window | None = None) -> NDArray[np.uint8
     refuse_bomb(image)
     image = upright(image)
     if is_deep(image.mode):
-        image = Image.fromarray(_scaled(np.asarray(image), window or FULL_16_BIT))
+        low, high = window or FULL_16_BIT
+        share = (np.asarray(image).astype(np.float64) - low) / max(high - low, 1e-12)
+        image = Image.fromarray(np.round(share.clip(0, 1) * 255).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         layered = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", layered.size, "white"), layered)
@@ -60,23 +62,6 @@ def refuse_bomb(image: Image.Image) -> None:
 def is_deep(mode: str) -> bool:
     """Has a Pillow mode more than 8 bits of grey?"""
     return mode.startswith("I") or mode == "F"
-
-
-def window_of(low: float, high: float, *, whole: bool = True) -> Window:
-    """The window that clips nothing between the lowest and the highest value of a dataset.
-
-    Whole numbers from 0 get the smallest bit depth that holds them, so that the window does not hang on one image;
-    signed and fractional values their own range.
-    """
-    if whole and low >= 0:
-        return 0, next((float(white) for white in DEPTHS if high <= white), high)
-    return low, high
-
-
-def _scaled(grey: NDArray[np.generic], window: Window) -> NDArray[np.uint8]:
-    low, high = window
-    share = (grey.astype(np.float64) - low) / max(high - low, 1e-12)
-    return np.round(share.clip(0, 1) * 255).astype(np.uint8)
 
 
 def square(pixels: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:

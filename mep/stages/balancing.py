@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from mep.artifacts import TRAIN, VALIDATION, BalancedGroup, Clusters, Images, Members, TrainingSet
+from mep.artifacts import TRAIN, VALIDATION, Clusters, Images, Members, TrainingSet
+from mep.artifacts.captions import BalancedGroup
 from mep.config import Config
 from mep.errors import DataError
 from mep.machine.work import Work

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from pydantic import Field
 
-from mep.artifacts import BaseModel, Images, Latents, TrainingSet, save_table
+from mep.artifacts import BaseModel, Images, Latents, TrainingSet
+from mep.artifacts.base import save_table
 from mep.config import Config, digest, folder_digest
 from mep.diffusion.encoding import LatentEncoder, Scaling
 from mep.imaging.pixels import SYMMETRIES

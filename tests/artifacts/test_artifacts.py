@@ -16,7 +16,6 @@ from mep.artifacts import (
     Guidance,
     HeldOutEmbeddings,
     Images,
-    InFolder,
     Inliers,
     Members,
     Prompt,
@@ -27,6 +26,7 @@ from mep.artifacts import (
     TrainingSet,
     Utility,
 )
+from mep.artifacts.base import InFolder
 from mep.artifacts.score_row import Estimate, ScoreRow
 from mep.config import Config
 from mep.methods.sources.imagefolder import ImageFolder

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 from training_parts import Inputs
 
-from mep.artifacts import Images, TrainingSet, load_table
+from mep.artifacts import Images, TrainingSet
+from mep.artifacts.base import load_table
 from mep.errors import Interrupted
 from mep.machine.array_cache import SHARD_ROWS, ArrayCache
 from mep.machine.work import Work

@@ -51,13 +51,13 @@ class Local(Engine):
             return [WorkerSlot("mps")] * (self.processes or 1)
         import torch
 
-        n = torch.cuda.device_count()
-        if n == 0 or (device != "cuda" and int(device.removeprefix("cuda:")) >= n):
+        present = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+        devices = [name for name in present if device in ("cuda", name)]
+        if not devices:
             raise EnvironmentLacks(
-                f"device {device} is not here: torch sees {n} CUDA devices",
+                f"device {device} is not here: torch sees {len(present)} CUDA devices",
                 hint="set machine.device to cpu, or to auto for what is there",
             )
-        devices = [device] if device != "cuda" else [f"cuda:{number}" for number in range(n)]
         return [WorkerSlot(devices[number % len(devices)]) for number in range(self.processes or len(devices))]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mep.artifacts import TriedK
+from mep.artifacts.vectors import TriedK
 from mep.errors import DataError
 from mep.methods.clusterers import ChooseK, Clusterer, KClusterer, Labels, Vectors
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mep.artifacts import ClusterSummary
+from mep.artifacts.vectors import ClusterSummary
 from mep.methods.clusterers import Clusterer, Labels, Vectors
 from mep.methods.clusterers._choice import resampled
 

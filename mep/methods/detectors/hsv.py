@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from mep.artifacts import Images, Reader
+from mep.artifacts import Images
+from mep.artifacts.images import Reader
 from mep.machine.jobs import Job
 from mep.machine.shards import CPU_SHARD, Shards
 from mep.machine.work import Work

@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar, TypeAlias
 
 from PIL import Image
 
 from mep.registry import Method
+
+Row: TypeAlias = dict[str, object]
+"""Values of an image by column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +23,7 @@ class Record:
 
     id: str
     split: str = ""
-    metadata: dict[str, Any] = field(default_factory=dict)
+    metadata: Row = field(default_factory=dict)
 
 
 class Source(Method):

@@ -1,18 +1,14 @@
 """What a folder and an archive of images have in common: names, splits, metadata files, class folders."""
 
-from __future__ import annotations
-
 import csv
 import json
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import PurePosixPath
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO
 
 from mep.errors import DataError
 from mep.machine.files import reading_utf8
-from mep.methods.sources import Record
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+from mep.methods.sources import Record, Row
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
 METADATA = ("metadata.jsonl", "metadata.csv")
@@ -40,30 +36,28 @@ def records_of(names: Iterable[str], place: str, open_text: Callable[[str], IO[s
     DataError   a metadata file that cannot be read, or names a file that is absent or outside
     """
     listed = sorted(names)
-    images = [name for name in listed if is_image(name)]
-    tables = [name for name in listed if is_metadata(name)]
+    images = list(filter(is_image, listed))
+    tables = list(filter(is_metadata, listed))
     if tables:
         rows = _join(set(images), tables, place, open_text)
-        columns = dict.fromkeys(column for row in rows.values() for column in row)
-        none: dict[str, Any] = {}
-        return [
-            Record(name, split_of(name), {column: rows.get(name, none).get(column) for column in columns})
-            for name in images
-        ]
-    classes = {name: class_of(name) for name in images}
-    labelled = any(classes.values())
-    return [Record(name, split_of(name), {LABEL: classes[name]} if labelled else {}) for name in images]
+    else:
+        classes = {name: class_of(name) for name in images}
+        rows = {name: {LABEL: label} for name, label in classes.items()} if any(classes.values()) else {}
+    columns = list(dict.fromkeys(column for row in rows.values() for column in row))
+    nothing: Row = {}
+    return [
+        Record(name, split_of(name), {column: rows.get(name, nothing).get(column) for column in columns})
+        for name in images
+    ]
 
 
-def _join(
-    images: set[str], tables: list[str], place: str, open_text: Callable[[str], IO[str]]
-) -> dict[str, dict[str, Any]]:
+def _join(images: set[str], tables: list[str], place: str, open_text: Callable[[str], IO[str]]) -> dict[str, Row]:
     """Image -> its row in a metadata file."""
-    rows: dict[str, dict[str, Any]] = {}
+    rows: dict[str, Row] = {}
     for table in tables:
-        with reading_utf8(f"{place}/{table}"), open_text(table) as file:
-            for number, row in _rows(table, file, place):
-                where = f"{place}/{table}:{number}"
+        path = f"{place}/{table}"
+        with reading_utf8(path), open_text(table) as file:
+            for where, row in csv_rows(file, path) if table.endswith(".csv") else _json_rows(file, path):
                 name = _named(row, table, where, images)
                 if name in rows:
                     raise DataError(f"{where}: {name} has a row already", hint="keep one row an image")
@@ -79,8 +73,7 @@ def split_of(name: str) -> str:
 
 def class_of(name: str) -> str | None:
     """The folder that an image lies in, a split not counted: the class, where there is no metadata."""
-    folders = PurePosixPath(name).parts[:-1]
-    folders = folders[1:] if split_of(name) else folders
+    folders = PurePosixPath(name).parts[1 if split_of(name) else 0 : -1]
     return folders[-1] if folders else None
 
 
@@ -95,43 +88,38 @@ def inside(path: str, where: str) -> str:
     return relative.as_posix()
 
 
-def _named(row: dict[str, Any], table: str, where: str, images: set[str]) -> str:
+def _named(row: Row, table: str, where: str, images: set[str]) -> str:
     """The image that a row of a metadata file is about; the column `file_name` is taken out of the row."""
     name = row.pop("file_name", None)
     if not isinstance(name, str) or not name:
         raise DataError(f"{where}: no file_name", hint="every row names its image in the column file_name")
-    folder = table.rpartition("/")[0]
-    image = f"{folder}/{inside(name, where)}" if folder else inside(name, where)
+    image = "/".join(filter(None, (table.rpartition("/")[0], inside(name, where))))
     if image not in images:
         raise DataError(f"{where}: there is no image {image}", hint="remove the row or restore the image")
     return image
 
 
-def csv_rows(file: IO[str], name: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(line number, row) of a CSV file.
+def csv_rows(file: IO[str], name: str) -> Iterator[tuple[str, Row]]:
+    """(file and line, row) of a CSV file.
 
     DataError   a row that is longer than the first
     """
     for number, row in enumerate(csv.DictReader(file), 2):
         if None in row:
             raise DataError(f"{name}:{number}: more values than columns", hint="quote values with commas")
-        yield number, dict(row)
+        yield f"{name}:{number}", dict(row)
 
 
-def _rows(table: str, file: IO[str], place: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(line number, row) of a metadata file."""
-    if table.endswith(".csv"):
-        yield from csv_rows(file, f"{place}/{table}")
-        return
+def _json_rows(file: IO[str], name: str) -> Iterator[tuple[str, Row]]:
+    """(file and line, row) of a file with a JSON object a line."""
     for number, line in enumerate(file, 1):
         if not line.strip():
             continue
         try:
             row = json.loads(line)
+            problem = "" if isinstance(row, dict) else "not a JSON object"
         except json.JSONDecodeError as error:
-            raise DataError(
-                f"{place}/{table}:{number}: not JSON ({error.msg})", hint="one JSON object a line"
-            ) from error
-        if not isinstance(row, dict):
-            raise DataError(f"{place}/{table}:{number}: not a JSON object", hint="one JSON object a line")
-        yield number, row
+            problem = f"not JSON ({error.msg})"
+        if problem:
+            raise DataError(f"{name}:{number}: {problem}", hint="one JSON object a line")
+        yield f"{name}:{number}", row

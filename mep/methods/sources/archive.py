@@ -7,7 +7,7 @@ import threading
 import zipfile
 from functools import cache
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 from PIL import Image
 
@@ -39,12 +39,6 @@ class Archive(Source):
 
     def externals(self, hash_file: HashFile) -> dict[str, str]:
         return {"content": hash_file(self.path)}
-
-
-class _Pack(Protocol):
-    names: list[str]
-
-    def read(self, name: str) -> bytes: ...
 
 
 class _Zip:
@@ -87,18 +81,16 @@ def _refuse_giant(name: str, size: int) -> None:
 _opening = threading.Lock()
 
 
-def _opened(path: Path) -> _Pack:
+def _opened(path: Path) -> _Zip | _Tar:
     with _opening:
         return _open(path, os.getpid())
 
 
 @cache
-def _open(path: Path, process: int) -> _Pack:
+def _open(path: Path, process: int) -> _Zip | _Tar:
     """The index of an archive, read once in each process: a file position must not be shared with a fork."""
     try:
-        if zipfile.is_zipfile(path):
-            return _Zip(path)
-        return _Tar(path)
+        return _Zip(path) if zipfile.is_zipfile(path) else _Tar(path)
     except (zipfile.BadZipFile, tarfile.TarError, OSError) as error:
         raise DataError(
             f"{path} is neither a zip nor an uncompressed tar file ({error})",

@@ -4,7 +4,7 @@ import io
 import json
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from PIL import Image
 
@@ -12,6 +12,9 @@ from mep.config import HashFile
 from mep.errors import DataError
 from mep.machine.hub import ModelReference
 from mep.methods.sources import Record, Source
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 
 class Datasets(ModelReference, Source):
@@ -54,13 +57,12 @@ class Datasets(ModelReference, Source):
         externals = ModelReference.externals(self, hash_file)
         return {"content": externals["model"]} | ({"config": self.config} if self.config else {})
 
-    def _splits(self) -> dict[str, Any]:
-        folder = self.path or self.folder(["*"])
-        return _load(folder, self.path is not None, self.config, self.image)
+    def _splits(self) -> dict[str, "Dataset"]:
+        return _load(self.folder(["*"]), self.path is not None, self.config, self.image)
 
 
 @cache
-def _load(folder: Path, is_saved: bool, config: str | None, image: str) -> dict[str, Any]:
+def _load(folder: Path, is_saved: bool, config: str | None, image: str) -> dict[str, "Dataset"]:
     """Every split of a dataset, its images undecoded; memory-mapped, and opened once in a process."""
     from datasets import DatasetDict, Image, disable_progress_bars, load_dataset, load_from_disk
 
@@ -86,7 +88,7 @@ def _load(folder: Path, is_saved: bool, config: str | None, image: str) -> dict[
     return splits
 
 
-def _values(data: Any, column: str) -> list[Any]:
+def _values(data: "Dataset", column: str) -> list[object]:
     """The values of a column: names for class labels, text for what is neither a number nor text."""
     from datasets import ClassLabel
 

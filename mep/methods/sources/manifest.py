@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from PIL import Image
 
 from mep.config import HashFile, LocalPath, fold
 from mep.errors import DataError
 from mep.machine.files import reading_utf8
-from mep.methods.sources import Record, Source
+from mep.methods.sources import Record, Row, Source
 from mep.methods.sources._tree import csv_rows, inside
 
 
@@ -28,19 +28,11 @@ class Manifest(Source):
 
     def records(self) -> list[Record]:
         records: dict[str, Record] = {}
-        for number, row in self._rows():
-            where = f"{self.path}:{number}"
-            for column in filter(None, (self.column, self.split)):
-                if column not in row:
-                    raise DataError(
-                        f"{self.path} has no column '{column}'",
-                        hint=f"columns: {', '.join(map(str, row))}",
-                        field="dataset.source.column" if column == self.column else "dataset.source.split",
-                    )
-            image_id = self._id(row.pop(self.column), where)
+        for where, row in self._rows():
+            image_id = self._id(self._taken(row, self.column, "column"), where)
             if image_id in records:
                 raise DataError(f"{where}: {image_id} is named twice", hint="keep one row an image")
-            split = row.pop(self.split) if self.split else ""
+            split = self._taken(row, self.split, "split") if self.split else None
             records[image_id] = Record(image_id, "" if split is None else str(split), row)
         missing = [image_id for image_id in records if not (self._root / image_id).is_file()]
         if missing:
@@ -50,6 +42,16 @@ class Manifest(Source):
                 field="dataset.source",
             )
         return [records[image_id] for image_id in sorted(records)]
+
+    def _taken(self, row: Row, column: str, field: str) -> object:
+        """The value of a column, which is taken out of the row."""
+        if column not in row:
+            raise DataError(
+                f"{self.path} has no column '{column}'",
+                hint=f"columns: {', '.join(map(str, row))}",
+                field=f"dataset.source.{field}",
+            )
+        return row.pop(column)
 
     def open(self, image_id: str) -> Image.Image:
         return Image.open(self._root / image_id)
@@ -65,27 +67,25 @@ class Manifest(Source):
     def _root(self) -> Path:
         return self.root or self.path.parent
 
-    def _id(self, path: Any, where: str) -> str:
+    def _id(self, path: object, where: str) -> str:
         if not isinstance(path, str) or not path:
             raise DataError(f"{where}: no path in column '{self.column}'", hint="fill it in, or remove the row")
         if Path(path).is_absolute() and Path(path).is_relative_to(self._root):
             path = Path(path).relative_to(self._root).as_posix()
         return inside(path, where)
 
-    def _rows(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        """(line of a CSV file or row of a parquet file, its columns)."""
-        if self.path.suffix == ".parquet":
-            import pyarrow as pa
-            import pyarrow.parquet as pq
-
-            try:
-                file = pq.ParquetFile(self.path)
-            except (pa.ArrowInvalid, OSError) as error:
-                raise DataError(
-                    f"{self.path} is no parquet file: {error}", hint="write it again, or give a CSV"
-                ) from error
-            rows = (row for batch in file.iter_batches() for row in batch.to_pylist())
-            yield from enumerate(rows, 1)
+    def _rows(self) -> Iterator[tuple[str, Row]]:
+        """(file and line of a CSV, or file and row of a parquet; its columns)."""
+        if self.path.suffix != ".parquet":
+            with reading_utf8(self.path), self.path.open(newline="", encoding="utf-8-sig") as text:
+                yield from csv_rows(text, str(self.path))
             return
-        with reading_utf8(self.path), self.path.open(newline="", encoding="utf-8-sig") as text:
-            yield from csv_rows(text, str(self.path))
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            file = pq.ParquetFile(self.path)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise DataError(f"{self.path} is no parquet file: {error}", hint="write it again, or give a CSV") from error
+        rows = (row for batch in file.iter_batches() for row in batch.to_pylist())
+        yield from ((f"{self.path}:{number}", row) for number, row in enumerate(rows, 1))

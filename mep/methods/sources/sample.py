@@ -1,6 +1,7 @@
 """The builtin sample: real tissue that ships inside scikit-image."""
 
 from functools import cache
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -43,24 +44,24 @@ class Sample(Source):
                 hint="take smaller tiles",
                 field="dataset.source",
             )
-        density = {split: [self._dab_density(y, x) for y, x in places] for split, places in corners.items()}
-        threshold = float(np.median(density["train"]))
-        return sorted(
-            (
-                Record(f"{split}/y{y:03d}x{x:03d}", split, {"stain": "stained" if dab > threshold else "unstained"})
-                for split, places in corners.items()
-                for (y, x), dab in zip(places, density[split], strict=True)
-            ),
-            key=lambda record: record.id,
-        )
+        density = {
+            (y, x): float(_dab()[y : y + self.tile_px, x : x + self.tile_px].mean())
+            for y, x in corners["train"] + corners["heldout"]
+        }
+        threshold = float(np.median([density[corner] for corner in corners["train"]]))
+        stain = {corner: "stained" if dab > threshold else "unstained" for corner, dab in density.items()}
+        records = [
+            Record(f"{split}/y{y:03d}x{x:03d}", split, {"stain": stain[y, x]})
+            for split, places in corners.items()
+            for y, x in places
+        ]
+        return sorted(records, key=lambda record: record.id)
 
     def open(self, image_id: str) -> Image.Image:
         y, x = int(image_id[-7:-4]), int(image_id[-3:])
         return Image.fromarray(_slide()[y : y + self.tile_px, x : x + self.tile_px])
 
     def externals(self, hash_file: HashFile) -> dict[str, str]:
-        from pathlib import Path
-
         import skimage.data
 
         return {"content": hash_file(Path(skimage.data.__file__).parent / "ihc.png")}
@@ -69,9 +70,6 @@ class Sample(Source):
         """(y, x) of every tile between two columns."""
         rows = range(0, height - self.tile_px + 1, self.stride_px)
         return [(y, x) for y in rows for x in range(left, right - self.tile_px + 1, self.stride_px)]
-
-    def _dab_density(self, y: int, x: int) -> float:
-        return float(_dab()[y : y + self.tile_px, x : x + self.tile_px].mean())
 
 
 @cache

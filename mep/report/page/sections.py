@@ -9,7 +9,8 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from mep.artifacts import Assignment, Clusters, Images, Model, Scores, TriedK, Utility
+from mep.artifacts import Assignment, Clusters, Images, Model, Scores, Utility
+from mep.artifacts.vectors import TriedK
 from mep.report.data.runs import Report, Shared
 from mep.report.figures.charts import line_chart
 from mep.report.figures.curves import Curve, CurveSet, loss_curves, validation_curves

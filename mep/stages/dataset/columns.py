@@ -1,19 +1,13 @@
 """Metadata columns of the records: labels, groups, and all of them as a table."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mep.artifacts import Table
+from mep.artifacts.base import Table
 from mep.errors import DataError
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from mep.methods.sources import Record
+from mep.methods.sources import Record
 
 
 def require_column(records: Sequence[Record], column: str, field: str, if_none: str = "none") -> None:

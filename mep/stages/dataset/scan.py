@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mep.errors import DataError
-from mep.imaging.pixels import is_deep, refuse_bomb, to_rgb, upright, window_of
+from mep.imaging.pixels import DEPTHS, Window, is_deep, refuse_bomb, to_rgb, upright
 from mep.machine.jobs import Job
 from mep.machine.shards import CPU_SHARD, Shards
 
@@ -25,16 +25,10 @@ if TYPE_CHECKING:
 SIDE = 32
 """Of the grey image that a perceptual hash is made of."""
 
-SCANNED = np.dtype(
-    {
-        "names": ["sha256", "phash", "width", "height", "mode", "low", "high", "error"],
-        "formats": ["S64", "<u8", "<i4", "<i4", "S8", "<f8", "<f8", "S160"],
-    }
-)
+SCANNED = np.dtype("S64, <u8, <i4, <i4, S8, <f8, <f8, S160")
+SCANNED.names = ("sha256", "phash", "width", "height", "mode", "low", "high", "error")
 """What is known of an image: sha256 of its decoded pixels, perceptual hash, size, Pillow's mode, lowest and highest
 value where it is deep grey, and why it does not decode, empty where it does."""
-
-
 Scanned: TypeAlias = NDArray[np.void]
 """SCANNED (n,), a row an image."""
 Int64: TypeAlias = NDArray[np.int64]
@@ -135,22 +129,26 @@ def _cosines() -> NDArray[np.float32]:
     return np.asarray(dct(np.eye(SIDE), axis=0, norm="ortho")[:8], dtype=np.float32)
 
 
-def full_window(scanned: Scanned) -> tuple[float, float] | None:
-    """The window of a dataset's deep grey that clips nothing; None where no image has any."""
+def full_window(scanned: Scanned) -> Window | None:
+    """The window of a dataset's deep grey that clips nothing; None where no image has any.
+
+    Whole numbers from 0 get the smallest bit depth that holds them, so that the window does not hang on one image;
+    signed and fractional values their own range.
+    """
     deep = scanned[np.isin(scanned["mode"], [mode for mode in np.unique(scanned["mode"]) if is_deep(mode.decode())])]
     if not len(deep):
         return None
-    return window_of(float(deep["low"].min()), float(deep["high"].max()), whole=b"F" not in deep["mode"])
+    low, high = float(deep["low"].min()), float(deep["high"].max())
+    if low < 0 or b"F" in deep["mode"]:
+        return low, high
+    return 0, next((float(white) for white in DEPTHS if high <= white), high)
 
 
-def near_duplicates(hashes: NDArray[np.uint64], bits: int) -> NDArray[np.int64]:
+def near_duplicates(hashes: NDArray[np.uint64], bits: int) -> Int64:
     """Number of the group of each image; two whose hashes differ in at most `bits` bits are in one, int64 (n,).
 
     Two such hashes agree in one of bits + 1 bands, so that only images which share a band are compared.
     """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
     unique, place = np.unique(hashes, return_inverse=True)
     edges = [np.zeros((2, 0), dtype=np.int64)]
     bounds = np.linspace(0, 64, bits + 2).astype(int)
@@ -164,6 +162,14 @@ def near_duplicates(hashes: NDArray[np.uint64], bits: int) -> NDArray[np.int64]:
                 break
             matches = same[np.bitwise_count(ordered[same + step] ^ ordered[same]) <= bits]
             edges.append(np.stack([order[matches], order[matches + step]]))
-    rows, columns = np.concatenate(edges, axis=1)
-    graph = coo_array((np.ones(len(rows), dtype=np.int8), (rows, columns)), (len(unique), len(unique)))
-    return np.asarray(connected_components(graph, directed=False)[1][place], dtype=np.int64)
+    left, right = np.concatenate(edges, axis=1)
+    return connected(left, right, len(unique))[place]
+
+
+def connected(left: Int64, right: Int64, n: int) -> Int64:
+    """int64 (n,): number of the connected component of each of n nodes; edges lie between left and right."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    graph = coo_array((np.ones(len(left), dtype=np.int8), (left, right)), (n, n))
+    return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)

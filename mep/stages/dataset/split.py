@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mep.artifacts import HELDOUT, TRAIN, VALIDATION
 from mep.errors import DataError
 from mep.stages.dataset.columns import group_numbers
+from mep.stages.dataset.scan import Int64, connected
 
 if TYPE_CHECKING:
     from mep.machine.work import Work
@@ -23,44 +24,40 @@ USUAL_FRACTION = 0.2
 """Share of the images that is held out where the recipe names neither splits nor a fraction."""
 
 
-def split_images(
-    records: Sequence[Record],
-    labels: NDArray[np.int64],
-    twins: NDArray[np.int64],
-    config: DatasetConfig,
-    work: Work,
-) -> Splits:
+def split_images(records: Sequence[Record], labels: Int64, twins: Int64, config: DatasetConfig, work: Work) -> Splits:
     """The split of every image: the held-out part first, then validation from the rest, whole groups each.
 
     twins       int64 (n,)  number of the group of near duplicates of each image
     """
-    named_groups = group_numbers(records, config.group)
-    groups = join_groupings(named_groups, twins)
+    named = group_numbers(records, config.group)
+    n_named = int(named.max()) + 1
+    joined = connected(named, n_named + twins, n_named + int(twins.max()) + 1)  # images, as edges of a graph
+    groups = joined[named]
     heldout = _choose_heldout(records, labels, groups, config, work)
     _refuse_empty_side(heldout, "held-out", "dataset.holdout")
     splits = np.where(heldout, HELDOUT, TRAIN).astype(np.int8)
     rest = np.flatnonzero(~heldout)
-    if config.validation.splits:
-        validation = _in_splits(records, config.validation.splits, "dataset.validation.splits")[rest]
-    elif config.validation.fraction:
-        numbers = np.unique(groups[rest], return_inverse=True)[1]
-        validation = draw_groups(labels[rest], numbers, config.validation.fraction, work.rng("validation"))
-    else:
-        validation = None
-    if validation is not None:
+    if config.validation.splits or config.validation.fraction:
+        if config.validation.splits:
+            validation = _in_splits(records, config.validation.splits, "dataset.validation.splits")[rest]
+        else:
+            numbers = np.unique(groups[rest], return_inverse=True)[1]
+            validation = draw_groups(labels[rest], numbers, config.validation.fraction, work.rng("validation"))
         _refuse_empty_side(validation, "validation", "dataset.validation")
         splits[rest[validation]] = VALIDATION
-    if config.group is not None:
-        _refuse_torn_groups(records, named_groups, splits, config.group)
+    torn = np.flatnonzero(straddling(named, splits))
+    if config.group is not None and torn.size:
+        raise DataError(
+            f"{config.group} {records[torn[0]].metadata[config.group]} lies in several of the given splits"
+            f" ({len(torn)} images of such groups)",
+            hint="split by fraction, or leave the images out: mep lint RECIPE --fix exclude.txt",
+            field="dataset.group",
+        )
     return splits
 
 
 def _choose_heldout(
-    records: Sequence[Record],
-    labels: NDArray[np.int64],
-    groups: NDArray[np.int64],
-    config: DatasetConfig,
-    work: Work,
+    records: Sequence[Record], labels: Int64, groups: Int64, config: DatasetConfig, work: Work
 ) -> NDArray[np.bool_]:
     if config.holdout.splits:
         return _in_splits(records, config.holdout.splits, "dataset.holdout.splits")
@@ -91,20 +88,7 @@ def _refuse_empty_side(chosen: NDArray[np.bool_], name: str, field: str) -> None
         raise DataError(f"the split leaves no {side} image", hint="change the fraction", field=field)
 
 
-def _refuse_torn_groups(records: Sequence[Record], groups: NDArray[np.int64], splits: Splits, column: str) -> None:
-    torn = np.flatnonzero(straddling(groups, splits))
-    if torn.size:
-        raise DataError(
-            f"{column} {records[torn[0]].metadata[column]} lies in several of the given splits"
-            f" ({len(torn)} images of such groups)",
-            hint="split by fraction, or leave the images out: mep lint RECIPE --fix exclude.txt",
-            field="dataset.group",
-        )
-
-
-def draw_groups(
-    labels: NDArray[np.int64], groups: NDArray[np.int64], fraction: float, rng: np.random.Generator
-) -> NDArray[np.bool_]:
+def draw_groups(labels: Int64, groups: Int64, fraction: float, rng: np.random.Generator) -> NDArray[np.bool_]:
     """bool (n,): whole groups in random order, each taken when it brings the count of its labels nearer to the share.
 
     labels      int64 (n,)    -1 counts as a label of its own
@@ -126,18 +110,7 @@ def draw_groups(
     return taken[groups]
 
 
-def join_groupings(left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.int64]:
-    """int64 (n,): groups in which two images are together when either grouping has them together."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    n, n_left = len(left), int(left.max()) + 1
-    size = n_left + int(right.max()) + 1
-    graph = coo_array((np.ones(n, dtype=np.int8), (left, n_left + right)), (size, size))
-    return np.asarray(connected_components(graph, directed=False)[1][left], dtype=np.int64)
-
-
-def straddling(groups: NDArray[np.int64], splits: Splits) -> NDArray[np.bool_]:
+def straddling(groups: Int64, splits: Splits) -> NDArray[np.bool_]:
     """bool (n,), True for images whose group lies in more than one split."""
     first = np.full(int(groups.max()) + 1, -1, dtype=np.int8)
     first[groups[::-1]] = splits[::-1]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mep.artifacts import save_table
+from mep.artifacts.base import save_table
 from mep.errors import DataError, EnvironmentLacks
 from mep.imaging.pixels import to_rgb
 from mep.machine.files import sha256_of
