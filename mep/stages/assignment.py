@@ -1,24 +1,18 @@
 """Assignment: which cluster and which label do held-out and generated images show?"""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mep.artifacts import TRAIN, Assignment, BaseModel, Clusters, Embeddings, HeldOutEmbeddings, Images, Samples
+from mep.artifacts.score_row import JsonObject
 from mep.config import digest
 from mep.evaluation.features import SQUARE
 from mep.machine.work import Work
 from mep.stage import stage
 from mep.stages.embedding import Embed, EmbeddingConfig, embedded
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from numpy.typing import NDArray
 
 
 @stage(version=3, section="embedding")
@@ -57,7 +51,7 @@ def assignment(
     )
 
 
-def _protocol(config: EmbeddingConfig, embeddings: Embeddings, clusters: Clusters, side: int) -> dict[str, Any]:
+def _protocol(config: EmbeddingConfig, embeddings: Embeddings, clusters: Clusters, side: int) -> JsonObject:
     """What an assignment depends on, in the fields of a row of scores."""
     about = embeddings.about
     scaled = f"mean {about['mean']}, std {about['std']}" if about.get("mean") else "of the embedder"
@@ -74,7 +68,7 @@ def _protocol(config: EmbeddingConfig, embeddings: Embeddings, clusters: Cluster
     }
 
 
-def wanted_of(rows: Sequence[dict[str, Any]], label_names: Sequence[str]) -> NDArray[np.int64]:
+def wanted_of(rows: Sequence[JsonObject], label_names: Sequence[str]) -> NDArray[np.int64]:
     """Cluster and label that every sample's caption names, int64 (m, 2); -1 where it names none."""
     number = {name: index for index, name in enumerate(label_names)}
     pairs = [(-1 if row["cluster"] is None else row["cluster"], number.get(row["label"], -1)) for row in rows]

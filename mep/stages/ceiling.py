@@ -1,14 +1,13 @@
 """Ceiling: what classifiers trained on real images reach, shared by all arms."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from mep.artifacts import TRAIN, VALIDATION, BaseModel, Images, RealBaseline
+from mep.artifacts.score_row import JsonObject
 from mep.config import Config
 from mep.evaluation.features import SQUARE, features_of, protocol_of
 from mep.machine.work import Work
@@ -20,9 +19,6 @@ from mep.registry import OneOf
 from mep.stage import stage
 from mep.stages.references import Squares
 from mep.stages.utility.probing import Subset, nested_order, shortage, train_and_predict
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 CARVED = 5
 """Without validation images in the dataset, one in five training images is kept from the probes in their place."""
@@ -54,7 +50,7 @@ class CeilingConfig(Config):
 def ceiling(config: CeilingConfig, images: Images, base: BaseModel, *, work: Work) -> RealBaseline:
     """Train the probe on shares of the real training images and let it predict the held-out ones."""
     size = config.eval_resolution or base.resolution
-    about: dict[str, Any] = {"eval_resolution": size, "seed": work.seed}
+    about: JsonObject = {"eval_resolution": size, "seed": work.seed}
     train, validation, source = _parts(images, work.rng("validation"))
     reason = _refusal(config, images, train, validation)
     if reason:
@@ -71,7 +67,7 @@ def ceiling(config: CeilingConfig, images: Images, base: BaseModel, *, work: Wor
     for number, share in enumerate(config.fractions):
         subsets = list(real_subsets(config.probe, order, share, images.labels))
         if all(len(np.unique(subset.labels)) == len(images.label_names) for subset in subsets):
-            predictions[share] = train_and_predict(config.probe, f"real {share}", subsets, read, watched, tested, work)
+            predictions[share] = train_and_predict(config.probe, f"real {share}", subsets, watched, tested, work)
         work.progress.update(number + 1, len(config.fractions))
     about |= {"protocol": protocol, "validation_from": source}
     about["chosen"] = {str(share): of_share.chosen for share, of_share in predictions.items()}
@@ -95,7 +91,7 @@ def real_subsets(probe: Probe, order: NDArray[np.int64], share: float, labels: N
 
 def real_features(
     config: CeilingConfig, images: Images, size: int, work: Work
-) -> tuple[NDArray[np.float32], dict[str, Any]]:
+) -> tuple[NDArray[np.float32], JsonObject]:
     """float32 (n, d) and their protocol; d is 0 where the probe sees pixels."""
     if config.probe.sees != "features":
         return np.zeros((len(images), 0), np.float32), {"resize": f"{SQUARE} @{size}"}

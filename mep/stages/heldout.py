@@ -15,12 +15,12 @@ def heldout(config: EmbeddingConfig, images: Images, base: BaseModel, *, work: W
     held_out, size = images.held_out, work.machine.batch_size
     rows, resized = range(len(held_out)), Squares(held_out, base.resolution)
     original = Embed(config, partial(map, held_out.reader), size)
-    floor = Embed(config, resized, size, partial(reconstructor, base))
+    reconstructions = Embed(config, resized, size, partial(reconstructor, base))
     return HeldOutEmbeddings(
         held_out.ids,
         {
             "original": embedded("original", original, held_out.ids, work),
             "heldout": embedded("heldout", Embed(config, resized, size), rows, work),
-            "floor": embedded("floor", floor, rows, work),
+            "floor": embedded("floor", reconstructions, rows, work),
         },
     )

@@ -1,12 +1,11 @@
 """Metrics: generated against held-out images, with uncertainty and protocol."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from mep.artifacts import Assignment, References, Samples, Scores
@@ -29,9 +28,6 @@ from mep.methods.scores.prdc import Prdc
 from mep.registry import OneOf
 from mep.stage import stage
 from mep.stages.references import ReferencesConfig
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 GroupKind = Literal["label", "cluster", "prompt"]
 
@@ -56,7 +52,7 @@ class MetricsConfig(ReferencesConfig):
     """Random halves of the delete-half jackknife; 0 leaves the uncertainty out."""
 
     @model_validator(mode="after")
-    def _metrics_are_distinct(self) -> MetricsConfig:
+    def _metrics_are_distinct(self) -> Self:
         names = [metric for score in self.scores for metric in score.better]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
@@ -77,7 +73,7 @@ def metrics(
     samples_protocol, flags = protocol_of_samples(samples, references.tables["heldout"]["id"])
     keys = group_keys(references, assignment, samples.rows)
     features: dict[str, NDArray[np.float32]] = {}
-    closest: dict[str, list[dict[str, Any]]] = {}
+    closest: dict[str, list[JsonObject]] = {}
     rows: list[Scored] = []
     for extractor in config.extractors:
         protocol = references.protocol[extractor.name]
@@ -141,36 +137,32 @@ def protocol_of_samples(samples: Samples, real_names: Iterable[str]) -> tuple[Js
     return {"image_format": image_format} | drawing, ("some_refused",) if refused else ()
 
 
-def group_keys(
-    references: References, assignment: Assignment, listed: Sequence[dict[str, Any]]
-) -> dict[str, GroupKeys]:
+def group_keys(references: References, assignment: Assignment, listed: Sequence[JsonObject]) -> dict[str, GroupKeys]:
     """Kind of group -> the group of every held-out image and of every sample.
 
     A sample belongs to what its caption asked for, a held-out image to its label and to the cluster it is assigned to.
     """
     labels: list[str | None] = references.tables["heldout"]["label"]
-    clusters = [None if c < 0 else int(c) for c in assignment.parts["heldout"][:, 0]]
-    prompts = {row["prompt_id"]: (row["label"], row["cluster"]) for row in listed}
-    of_record = {record: name for name, record in prompts.items()}
-    records = list(zip(labels, clusters, strict=True))
+    clusters = _cluster_names(c if c >= 0 else None for c in assignment.parts["heldout"][:, 0].tolist())
+    labels_asked = [row["label"] for row in listed]
+    clusters_asked = _cluster_names(row["cluster"] for row in listed)
     # a caption without a cluster, or without a label, is a group of the other two kinds already
-    whole = all(None not in record for record in prompts.values())
+    complete = None not in labels_asked and None not in clusters_asked
+    prompts = [row["prompt_id"] if complete else None for row in listed]
+    records = dict(zip(prompts, zip(labels_asked, clusters_asked, strict=True), strict=True))
+    prompt_of = {record: prompt for prompt, record in records.items()}
     return {
-        "label": GroupKeys(labels, [row["label"] for row in listed]),
-        "cluster": GroupKeys([_text(c) for c in clusters], [_text(row["cluster"]) for row in listed]),
-        "prompt": GroupKeys(
-            [of_record.get(record) for record in records], [row["prompt_id"] if whole else None for row in listed]
-        ),
+        "label": GroupKeys(labels, labels_asked),
+        "cluster": GroupKeys(clusters, clusters_asked),
+        "prompt": GroupKeys([prompt_of.get(record) for record in zip(labels, clusters, strict=True)], prompts),
     }
 
 
-def _text(cluster: int | None) -> str | None:
-    return None if cluster is None else f"{cluster:02d}"
+def _cluster_names(clusters: Iterable[int | None]) -> list[str | None]:
+    return [None if cluster is None else f"{cluster:02d}" for cluster in clusters]
 
 
-def _closest(
-    config: MetricsConfig, space: Space, train_ids: list[str], listed: list[dict[str, Any]]
-) -> list[dict[str, Any]]:
+def _closest(config: MetricsConfig, space: Space, train_ids: list[str], listed: list[JsonObject]) -> list[JsonObject]:
     if space.train is None or len(space.train) < 3 or not any(score.needs_train for score in config.scores):
         return []  # the rows of such a score say why
     return [

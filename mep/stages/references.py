@@ -1,15 +1,15 @@
 """References: features of the real images, shared by all arms."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from mep.artifacts import BaseModel, Images, References
+from mep.artifacts.score_row import JsonObject
 from mep.config import Config
 from mep.diffusion.pipelines import load_pipeline, to_pixels, to_tensor
 from mep.evaluation.features import ReadBatch, features_of, protocol_of
@@ -20,9 +20,6 @@ from mep.methods.extractors import Extractor
 from mep.methods.extractors.random_conv import RandomConv
 from mep.registry import OneOf
 from mep.stage import stage
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 class ReferencesConfig(Config):
@@ -48,24 +45,24 @@ class ReferencesConfig(Config):
 
 @stage(version=2, section="metrics")
 def references(config: ReferencesConfig, images: Images, base: BaseModel, *, work: Work) -> References:
-    """Extract features of held-out and training images, and of the held-out ones after the autoencoder (the floor)."""
+    """Extract features of held-out and training images, and of the held-out ones after the autoencoder."""
     size = config.eval_resolution or base.resolution
     held_out, train = images.held_out, images.train
     if config.train_images is not None:
         train = train.take(np.sort(drawn(len(train), config.train_images, config.seed, 5)))
     rebuild = reconstructor(base, work.device)
 
-    def floor(rows: Sequence[int]) -> NDArray[np.uint8]:
+    def reconstructions(rows: Sequence[int]) -> NDArray[np.uint8]:
         rebuilt = rebuild(np.stack([held_out.read_square(row, base.resolution) for row in rows]))
         return np.stack([square(pixels, size) for pixels in rebuilt])
 
     sets: dict[str, tuple[int, ReadBatch]] = {
         "heldout": (len(held_out), Squares(held_out, size)),
         "train": (len(train), Squares(train, size)),
-        "floor": (len(held_out), floor),
+        "floor": (len(held_out), reconstructions),
     }
     features: dict[str, dict[str, NDArray[np.float32]]] = {}
-    protocol: dict[str, dict[str, Any]] = {}
+    protocol: dict[str, JsonObject] = {}
     for extractor in config.extractors:
         extract = extractor.load(work.device)
         features[extractor.name] = {

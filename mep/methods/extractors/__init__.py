@@ -1,12 +1,14 @@
 """Extractors: images -> the features in which real and generated sets are compared. One file, one extractor."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+
+from mep.artifacts.score_row import JsonObject
 from mep.config import digest
 from mep.imaging.encoders import exact_arithmetic
 from mep.machine.files import sha256_of
@@ -15,11 +17,7 @@ from mep.registry import Method
 
 __all__ = ["Extractor", "Features", "Network", "PretrainedExtractor", "exact_arithmetic"]
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-Features = Callable[["NDArray[np.uint8]"], "NDArray[np.float32]"]
+Features = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 """uint8 RGB (b, h, w, 3) -> float32 (b, d); the same row whatever else is in the batch, within 1e-4 relative."""
 
 
@@ -56,11 +54,11 @@ class Extractor(Method):
         """sha256 over the weights or, for a network drawn from a seed, over what determines them."""
         raise NotImplementedError
 
-    def protocol(self) -> dict[str, Any]:
+    def protocol(self) -> JsonObject:
         """What its numbers depend on beside the weights: layer, preprocessing, resize."""
         raise NotImplementedError
 
-    def metric_name(self, metric: str, n: int, settings: dict[str, Any]) -> str:
+    def metric_name(self, metric: str, n: int, settings: JsonObject) -> str:
         """What a metric is called where papers have a name for it in these features, at n images and these settings."""
         return metric
 

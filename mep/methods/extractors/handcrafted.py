@@ -1,17 +1,15 @@
 """Colour and texture statistics as features; needs no download."""
 
-from __future__ import annotations
+from typing import Literal
 
-from typing import TYPE_CHECKING, Any, Literal
+import numpy as np
+from numpy.typing import NDArray
 
+from mep.artifacts.score_row import JsonObject
 from mep.config import digest
 from mep.methods.embedders.handcrafted import SIZE_PX
 from mep.methods.embedders.handcrafted import Handcrafted as HandcraftedEmbedder
 from mep.methods.extractors import Extractor, Features
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 DESCRIPTION = 1
 """Raise by one when the embedder of this name describes the same image differently; it enters the digest."""
@@ -41,5 +39,5 @@ class Handcrafted(Extractor):
     def digest(self) -> str:
         return digest({"kind": self.kind, "size_px": SIZE_PX, "description": DESCRIPTION})
 
-    def protocol(self) -> dict[str, Any]:
+    def protocol(self) -> JsonObject:
         return {"layer": "histograms", "preprocessing": "none", "resize": f"pillow bicubic, anti-aliased @{SIZE_PX}"}

@@ -1,23 +1,20 @@
 """Inception-v3 as Clean-FID uses it: the only features whose Fréchet distance is called FID."""
 
-from __future__ import annotations
-
 import os
 import tempfile
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
+from mep.artifacts.score_row import JsonObject
 from mep.config import Download, HashFile, LocalPath
 from mep.errors import DataError, EnvironmentLacks
 from mep.machine.files import sha256_of
 from mep.methods.extractors import Extractor, Network, exact_arithmetic
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 FILE = "inception-2015-12-05.pt"
 URL = f"https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/metrics/{FILE}"
@@ -61,14 +58,14 @@ class Inception(Extractor):
     def digest(self) -> str:
         return self.SHA256
 
-    def protocol(self) -> dict[str, Any]:
+    def protocol(self) -> JsonObject:
         return {
             "layer": "pool_3",
             "preprocessing": "(x - 128) / 128",
             "resize": f"pillow bicubic, anti-aliased, float, clipped @{SIDE_PX}",
         }
 
-    def metric_name(self, metric: str, n: int, settings: dict[str, Any]) -> str:
+    def metric_name(self, metric: str, n: int, settings: JsonObject) -> str:
         return "fid" if metric == "fd" and n >= FEWEST_FOR_FID else metric
 
     def load(self, device: str) -> Network:

@@ -1,11 +1,10 @@
 """A model of the timm library as a feature space."""
 
-from __future__ import annotations
-
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import field_validator
 
+from mep.artifacts.score_row import JsonObject
 from mep.imaging.encoders import TIMM_FILES, load_timm, preprocessing_of
 from mep.methods.embedders.timm import hub_id
 from mep.methods.extractors import Network, PretrainedExtractor
@@ -29,5 +28,5 @@ class Timm(PretrainedExtractor):
         encoder = load_timm(self.folder(TIMM_FILES), device)
         return Network(lambda batch: encoder.prepare(list(batch)), encoder.forward)
 
-    def protocol(self) -> dict[str, Any]:
+    def protocol(self) -> JsonObject:
         return {"layer": "pooled features"} | preprocessing_of(self.folder(TIMM_FILES))

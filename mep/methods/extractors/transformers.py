@@ -1,9 +1,8 @@
 """A vision model of the transformers library as a feature space."""
 
-from __future__ import annotations
+from typing import Literal
 
-from typing import Any, Literal
-
+from mep.artifacts.score_row import JsonObject
 from mep.imaging.encoders import TRANSFORMERS_FILES, load_transformers, preprocessing_of
 from mep.methods.extractors import Network, PretrainedExtractor
 
@@ -23,11 +22,11 @@ class Transformers(PretrainedExtractor):
         encoder = load_transformers(self.folder(TRANSFORMERS_FILES), self.pooling, device)
         return Network(lambda batch: encoder.prepare(list(batch)), encoder.forward)
 
-    def protocol(self) -> dict[str, Any]:
+    def protocol(self) -> JsonObject:
         tokens = {"cls": "class token", "mean": "mean of tokens", "cls+mean": "class token and mean of tokens"}
         return {"layer": tokens.get(self.pooling, self.pooling)} | preprocessing_of(self.folder(TRANSFORMERS_FILES))
 
-    def metric_name(self, metric: str, n: int, settings: dict[str, Any]) -> str:
+    def metric_name(self, metric: str, n: int, settings: JsonObject) -> str:
         of_the_paper = self.id == CMMD_MODEL and self.pooling == "projection"
         defaults = settings.get("sigma") == 10.0 and settings.get("unit_length") is True
         defaults = defaults and not settings.get("unbiased")

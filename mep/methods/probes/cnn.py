@@ -1,13 +1,13 @@
 """A small network trained on pixels, or a pretrained one fine-tuned as a whole."""
 
-from __future__ import annotations
-
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
+from mep.artifacts.score_row import JsonObject
 from mep.config import digest
 from mep.diffusion.loop import LoopSettings, batch_rows, optimise
 from mep.imaging.pixels import SYMMETRIES, symmetry
@@ -16,9 +16,6 @@ from mep.machine.libraries import prepare_libraries
 from mep.machine.work import Work
 from mep.methods.probes import Examples, Fitted, Probe
 from mep.statistics.classification import auroc
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 LOOKS = 10
 """Times that a training is judged on the validation images; its best state is kept."""
@@ -65,7 +62,7 @@ class Cnn(Probe):
         weights = 1 / np.bincount(train.labels, minlength=n_classes)[train.labels]
         looks = {round(self.steps * look / LOOKS) for look in range(1, LOOKS + 1)}
 
-        def step(number: int) -> dict[str, Any]:
+        def step(number: int) -> JsonObject:
             rows = batch_rows(own, number, self.batch_size, weights)
             pixels = self._augmented(train.read(train.rows[rows]), own.rng("symmetry", number))
             logits = network.logits(pixels, training=True)
@@ -107,17 +104,17 @@ class _Best:
     """The weights of the best look so far; part of the checkpoint."""
 
     def __init__(self) -> None:
-        self.area, self.step, self.weights = -1.0, 0, dict[str, Any]()
+        self.area, self.step, self.weights = -1.0, 0, JsonObject()
 
     def offer(self, step: int, area: float, model: Any) -> None:
         if area > self.area:
             weights = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
             self.area, self.step, self.weights = area, step, weights
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> JsonObject:
         return vars(self).copy()
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: JsonObject) -> None:
         vars(self).update(state)
 
 

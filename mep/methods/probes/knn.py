@@ -1,7 +1,5 @@
 """The nearest neighbours in frozen features."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import numpy as np

@@ -1,18 +1,17 @@
 """What a probe is trained on, and what its predictions on real held-out images amount to."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from mep.artifacts.score_row import JsonObject
 from mep.config import digest
 from mep.machine.files import read_json, write_json
 from mep.machine.work import Work
-from mep.methods.probes import Examples, Inputs, Probe
+from mep.methods.probes import Examples, Probe
 from mep.statistics.classification import (
     auprc,
     auroc,
@@ -28,9 +27,6 @@ from mep.statistics.classification import (
     specificity,
 )
 from mep.statistics.intervals import Z_95
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 BETTER = {
     "auroc": "higher",
@@ -74,7 +70,7 @@ class Predictions:
     cuts: NDArray[np.float64]
     n_real: int
     n_fake: int
-    chosen: list[dict[str, Any]]
+    chosen: list[JsonObject]
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,13 +113,7 @@ class HeldOut:
 
 
 def train_and_predict(
-    probe: Probe,
-    name: str,
-    subsets: Iterable[Subset],
-    read: Inputs,
-    validation: Examples,
-    heldout: Examples,
-    work: Work,
+    probe: Probe, name: str, subsets: Iterable[Subset], validation: Examples, heldout: Examples, work: Work
 ) -> Predictions:
     """Train a probe on each subset; what each predicts is kept, so that an interruption loses one at most."""
     n_classes = int(max(validation.labels.max(), heldout.labels.max())) + 1
@@ -133,7 +123,8 @@ def train_and_predict(
         if not kept.exists():
             work.stop_if_asked()
             seed = work.seed_for("probe", name, number)
-            fitted = probe.fit(Examples(read, subset.rows, subset.labels), validation, n_classes, seed=seed, work=work)
+            train = Examples(validation.read, subset.rows, subset.labels)
+            fitted = probe.fit(train, validation, n_classes, seed=seed, work=work)
             result = {"cuts": cuts_at(fitted.predict(validation), validation.labels).tolist(), "chosen": fitted.chosen}
             write_json(kept, result | {"probabilities": fitted.predict(heldout).tolist()})
         result = read_json(kept)
@@ -217,23 +208,18 @@ def difference(
 
 def mean_influence(predictions: Predictions, labels: NDArray[np.int64]) -> NDArray[np.float64]:
     """float64 (n,), of the mean area over all trainings."""
-    return np.mean([influence(probabilities, labels) for probabilities in predictions.probabilities], axis=0)
+    influences = [influence(probabilities, labels) for probabilities in predictions.probabilities]
+    return np.asarray(np.mean(influences, axis=0))
 
 
 def _metrics(predictions: Predictions, labels: NDArray[np.int64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """float64 (metrics, s), the mean over trainings."""
     rows = []
     for probabilities, cuts in zip(predictions.probabilities, predictions.cuts, strict=True):
-        functions = (
-            auroc,
-            auprc,
-            balanced_accuracy,
-            partial(sensitivity, cuts=cuts),
-            partial(specificity, cuts=cuts),
-            calibration_error,
-        )
+        at_cuts = partial(sensitivity, cuts=cuts), partial(specificity, cuts=cuts)
+        functions = auroc, auprc, balanced_accuracy, *at_cuts, calibration_error
         rows.append([function(probabilities, labels, weights) for function in functions])
-    return np.mean(rows, axis=0)
+    return np.asarray(np.mean(rows, axis=0))
 
 
 def _by_bootstrap(metric: str, value: float, resampled: NDArray[np.float64], heldout: HeldOut) -> Estimate:
@@ -243,9 +229,8 @@ def _by_bootstrap(metric: str, value: float, resampled: NDArray[np.float64], hel
         return Estimate(value, None, None, None, "none: every resample gives the same", resampled)
     kind = "bootstrap" if heldout.independent else "group bootstrap"
     if metric == "ece":  # a mean of absolute values: resamples lie above it, so that their percentiles may miss it
-        return Estimate(
-            value, se, max(value - Z_95 * se, 0.0), min(value + Z_95 * se, 1.0), f"{kind}, normal", resampled
-        )
+        low, high = max(value - Z_95 * se, 0.0), min(value + Z_95 * se, 1.0)
+        return Estimate(value, se, low, high, f"{kind}, normal", resampled)
     low, high = np.quantile(finite, [0.025, 0.975])
     return Estimate(value, se, float(low), float(high), f"{kind}, percentiles", resampled)
 

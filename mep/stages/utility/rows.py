@@ -3,22 +3,17 @@
 n_real counts held-out images and n_fake synthetic training images.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import product
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mep.artifacts import score_row
 from mep.artifacts.score_row import DifferenceTest, NonInferiority, Null, ProbeTraining, Reason, ScoreRow
 from mep.evaluation.measurement import few_groups
 from mep.stages.utility.probing import BETTER, Estimate, HeldOut, Predictions, difference
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 ALONE = "all"
 """Group of the rows that tell of synthetic images alone; the other groups are mixtures with real ones."""

@@ -1,12 +1,10 @@
 """Utility: what a classifier that learned from generated images knows about real ones."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 import mep
@@ -20,9 +18,6 @@ from mep.stages.ceiling import CeilingConfig
 from mep.stages.metrics import SampleSquares, protocol_of_samples
 from mep.stages.utility.probing import HeldOut, Predictions, Subset, measure, train_and_predict
 from mep.stages.utility.rows import ALONE, Rows
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 class UtilityConfig(CeilingConfig):
@@ -75,7 +70,7 @@ def utility(config: UtilityConfig, images: Images, ceiling: RealBaseline, sample
     tested = HeldOut(images.labels[heldout], images.groups[heldout])
     predictions, refusals = _train(config, images, ceiling, samples, replace(work, seed=ceiling.about["seed"]))
     estimates = measure(predictions, tested, config.resamples, ceiling.about["seed"])
-    for group in (ALONE, *(mixture.group for mixture in _mixtures(config))):
+    for group in _groups(config):
         rows.add_group(group, predictions, estimates, refusals, tested)
     return Utility(rows.rows, rows.halves())
 
@@ -119,7 +114,7 @@ def _train(
         if why or isinstance(subsets, str):
             refusals[name] = why
         else:
-            predictions[name] = train_and_predict(config.probe, name, subsets, read, watched, tested, work)
+            predictions[name] = train_and_predict(config.probe, name, subsets, watched, tested, work)
         work.progress.update(number + 1, len(planned))
     return predictions, refusals
 
@@ -163,17 +158,21 @@ def _mixtures(config: UtilityConfig) -> list[Mixture]:
     return [Mixture(share, ratio) for share in config.fractions for ratio in config.ratios or (None,)]
 
 
+def _groups(config: UtilityConfig) -> list[str]:
+    return [ALONE, *(mixture.group for mixture in _mixtures(config))]
+
+
 def _planned(
     config: UtilityConfig, ceiling: RealBaseline, labels: NDArray[np.int64], made: NDArray[np.int64]
 ) -> Iterator[tuple[str, list[Subset] | str]]:
     """subject/group -> the subsets to train on, or why there are none."""
     n_all, repeats = ceiling.order.shape[1], len(ceiling.order)
-    once = range(repeats if config.probe.draws else 1)
+    n_once = repeats if config.probe.draws else 1
     if not len(made):
         why = "no generated image carries a label: there is none, or captions name none"
-        yield from ((f"samples/{group}", why) for group in (ALONE, *(mixture.group for mixture in _mixtures(config))))
+        yield from ((f"samples/{group}", why) for group in _groups(config))
         return
-    yield f"samples/{ALONE}", [Subset(made, labels[made], 0, len(made)) for _ in once]
+    yield f"samples/{ALONE}", [Subset(made, labels[made], 0, len(made))] * n_once
     if len(made) < n_all:
         fewer = ceiling.order[:, : len(made)]
         yield f"matched/{ALONE}", [Subset(rows, labels[rows], len(made), 0) for rows in fewer]
@@ -185,11 +184,19 @@ def _planned(
         if m > len(made):
             yield f"samples/{mixture.group}", f"{m} labelled synthetic images are needed, there are {len(made)}"
             continue
-        draws = range(repeats) if mixture.share < 1 or m < len(made) else once
-        mixed = [np.r_[ceiling.order[r][:n], np.roll(made, -r * m)[:m]] for r in draws]
-        again = [np.resize(ceiling.order[r][:n], n + m) for r in draws]
-        yield f"samples/{mixture.group}", [Subset(rows, labels[rows], n, m) for rows in mixed]
-        yield f"matched/{mixture.group}", [Subset(rows, labels[rows], n + m, 0) for rows in again]
+        n_draws = repeats if mixture.share < 1 or m < len(made) else n_once
+        yield from _mixed(mixture.group, ceiling.order[:n_draws, :n], made, m, labels)
+
+
+def _mixed(
+    group: str, real: NDArray[np.int64], made: NDArray[np.int64], m: int, labels: NDArray[np.int64]
+) -> Iterator[tuple[str, list[Subset]]]:
+    """The draws of real images with m synthetic ones each, and as many real ones: the same ones again."""
+    n = real.shape[1]
+    mixed = [np.r_[rows, np.roll(made, -draw * m)[:m]] for draw, rows in enumerate(real)]
+    again = [np.resize(rows, n + m) for rows in real]
+    yield f"samples/{group}", [Subset(rows, labels[rows], n, m) for rows in mixed]
+    yield f"matched/{group}", [Subset(rows, labels[rows], n + m, 0) for rows in again]
 
 
 def _lacking(subsets: list[Subset], names: list[str]) -> str:
