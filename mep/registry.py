@@ -8,7 +8,7 @@ import importlib
 import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar, Union, cast, get_args
 
 from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter, ValidationInfo
@@ -79,10 +79,8 @@ class _OneOf:
     """Picks the member by `kind`. A union of pydantic would do the same, but import and build every member first."""
 
     def __get_pydantic_core_schema__(self, family: type[Method], handler: GetCoreSchemaHandler) -> CoreSchema:
-        def method(value: object, info: ValidationInfo) -> Method:
-            return _method_of(family, value, info)
-
-        return core_schema.with_info_plain_validator_function(method, metadata={"family": family})
+        function = partial(_method_of, family)
+        return core_schema.with_info_plain_validator_function(function, metadata={"family": family})
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         family = cast("Mapping[str, dict[str, type[Method]]]", schema)["metadata"]["family"]

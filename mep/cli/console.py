@@ -69,13 +69,16 @@ def plain_table() -> "Table":
     return Table(box=None, pad_edge=False, header_style="bold")
 
 
-def show_rows(rows: Iterable[Mapping[str, object]], columns: list[str]) -> None:
-    """Rows as a plain table, every value as text."""
+def show_rows(rows: Iterable[Mapping[str, object]], columns: list[str], *, floats: str = "") -> None:
+    """Rows as a plain table, every value as text; `floats` formats those that are floats."""
     table = plain_table()
     for name in columns:
         table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(*(safe("" if row.get(name) is None else str(row[name])) for name in columns))
+        values = (row.get(name) for name in columns)
+        table.add_row(
+            *("" if v is None else safe(format(v, floats) if isinstance(v, float) else str(v)) for v in values)
+        )
     listing().print(table)
 
 

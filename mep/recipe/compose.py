@@ -66,13 +66,17 @@ def compose(file: Path, overrides: Sequence[str]) -> Composition:
     on_top = [variables.fill(layer) for layer in layers if not _shapes_arms(layer)]
     arms = ArmLayers(recipe, source)
     common = recipe.without("arms")
-    base = merge(modality_layer(_modality([common, *on_top])), common)
+    modality = RecipeFile.model_fields["modality"]
+    named = [node.value for layer in (common, *on_top) if (node := layer.child("modality"))]
+    is_known = named and named[-1] in get_args(modality.annotation)  # another one is refused by validation
+    base = merge(modality_layer(str(named[-1] if is_known else modality.default)), common)
     merged, written_in = {}, {}
     for name, own_layers in (arms.layers or {MAIN: []}).items():
         merged[name] = base
         for layer in [*own_layers, *on_top]:
             merged[name] = merge(merged[name], layer)
-        written_in[name] = {place for layer in own_layers for place in _places(layer)}
+        nodes = [node for layer in own_layers for path, node in layer.walk() if path]
+        written_in[name] = {place for node in nodes for place in (node.place, node.named_at)}
     return Composition(source, merged, written_in, [*files.mistakes, *mistakes, *variables.mistakes, *arms.mistakes])
 
 
@@ -122,11 +126,6 @@ def _keys(recipe: Node, field: str) -> list[str]:
             if rest == name or rest.startswith(f"{name}."):
                 return ["arms", name, *filter(None, rest.removeprefix(name).split("."))]
     return field.split(".")
-
-
-def _places(arm: Node) -> set[Place]:
-    """Of everything in an arm, keys and values."""
-    return {place for path, node in arm.walk() if path for place in (node.place, node.named_at)}
 
 
 @dataclass
@@ -227,10 +226,3 @@ def modality_layer(name: str) -> Node:
     """The base layer of a modality, shipped with mep."""
     text = (Path(mep.__file__).parent / "modalities" / f"{name}.yaml").read_text(encoding="utf-8")
     return parse_recipe(RecipeText(f"modality {name}", text))
-
-
-def _modality(layers: list[Node]) -> str:
-    """The modality named last; the default where none or an unknown one is named, which validation reports."""
-    modality = RecipeFile.model_fields["modality"]
-    named = [node.value for layer in layers if (node := layer.child("modality"))]
-    return str(named[-1] if named and named[-1] in get_args(modality.annotation) else modality.default)

@@ -100,7 +100,10 @@ class Explainer:
 
     def explain(self, error: ValidationError) -> list[Mistake]:
         """Every mistake as the person who wrote the recipe sees it."""
-        return [self._explained(detail) for detail in error.errors(include_url=False) if not _follows(detail)]
+        details = error.errors(include_url=False)
+        # A list whose items are all wrong counts as too short, too: that only follows from its items.
+        is_full = [d["type"] == "too_short" and len(d["input"]) >= d["ctx"]["min_length"] for d in details]
+        return [self._explained(detail) for detail, follows in zip(details, is_full, strict=True) if not follows]
 
     def booleans_for_numbers(self, recipe: RecipeFile) -> Iterator[Mistake]:
         """true and false where a number is wanted: pydantic reads them as 1 and 0."""
@@ -159,11 +162,6 @@ class Explainer:
         return self.source.mistake(message, place, field=field, hint=hint)
 
 
-def _follows(detail: ErrorDetails) -> bool:
-    """Does it only follow from other mistakes? A list whose items are all wrong counts as too short."""
-    return detail["type"] == "too_short" and len(detail["input"]) >= detail["ctx"]["min_length"]
-
-
 def _value_at(path: Steps, recipe: RecipeFile) -> object:
     """The value of a loaded recipe under a path."""
     value: object = recipe
@@ -199,15 +197,10 @@ def _where_known(spot: Spot) -> str:
     methods = [kind_of(owner) for path, owner in homes if path == section and issubclass(owner, Method)]
     if methods:
         return f"it belongs to {listed(methods)}  {hint}"
-    near = _outermost([path or "the top of the recipe" for path, _ in homes], section)
+    sections = list(dict.fromkeys(path or "the top of the recipe" for path, _ in homes))
+    outer = [name for name in sections if not any(name.startswith(f"{other}.") for other in sections)]
+    near = [name for name in outer if name.startswith(f"{section}.")] or outer
     return f"it belongs to {listed(near)}" if 1 <= len(near) <= 3 else hint
-
-
-def _outermost(sections: list[str], around: str) -> list[str]:
-    """The sections that lie in no other of them; where some lie in `around`, only these."""
-    names = list(dict.fromkeys(sections))
-    outer = [name for name in names if not any(name.startswith(f"{other}.") for other in names)]
-    return [name for name in outer if name.startswith(f"{around}.")] or outer
 
 
 def _homes(config: type[Config], key: str, path: Steps = ()) -> Iterator[tuple[Steps, type[Config]]]:
@@ -216,12 +209,7 @@ def _homes(config: type[Config], key: str, path: Steps = ()) -> Iterator[tuple[S
         yield path, config
     for name, field in config.model_fields.items():
         either = plain_or_section(field.annotation)
-        for part in _configs(inside(either[1] if either else field.annotation)):
-            yield from _homes(part, key, (*path, name))
-
-
-def _configs(annotation: object) -> list[type[Config]]:
-    """The configs that can stand where the schema wants this."""
-    if is_family(annotation):
-        return list(members(annotation).values())
-    return [annotation] if is_config(annotation) else []
+        part = inside(either[1] if either else field.annotation)
+        for inner in members(part).values() if is_family(part) else [part]:
+            if is_config(inner):
+                yield from _homes(inner, key, (*path, name))

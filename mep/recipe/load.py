@@ -82,7 +82,10 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = (), *, paths_must_e
 def _loaded(file: Path, composition: Composition, recipes: dict[str, RecipeFile]) -> Recipe:
     """The recipe whose arms are valid."""
     first = next(iter(recipes.values()))
-    arms = {arm: _experiment(recipe) for arm, recipe in recipes.items()}
+    arms = {
+        arm: Experiment.model_construct(**{name: getattr(recipe, name) for name in Experiment.model_fields})
+        for arm, recipe in recipes.items()
+    }
     origins = {arm: _origins(values) for arm, values in composition.arms.items()}
     repeats = range(1, first.seeds + 1)
     return Recipe(
@@ -122,11 +125,6 @@ def _reading_order(mistake: Mistake) -> tuple[bool, str, int, int]:
     """Mistakes of each file from top to bottom, then those of the command line."""
     place = mistake.place or Place("")
     return place.line == 0, place.file if place.line else "", place.line, place.column
-
-
-def _experiment(recipe: RecipeFile) -> Experiment:
-    """The experiment in a recipe file, which is valid already."""
-    return Experiment.model_construct(**{name: getattr(recipe, name) for name in Experiment.model_fields})
 
 
 def _origins(root: Node) -> dict[str, Place]:

@@ -57,18 +57,13 @@ def parse_recipe(source: RecipeText) -> Node:
         message = "the recipe is empty" if root.value is None else "the recipe is not a mapping"
         hint = "it reads  key: value  line by line, beginning with name, dataset and training"
         raise RecipeError([source.mistake(message, root.place, hint=hint)])
-    _check_format(root.child("mep"), source)
+    written = root.child("mep")
+    if written is not None and written.value != FORMAT:  # what the keys of another format mean is not known here
+        message = f"found {show(written.value)}, wanted {FORMAT}: the recipe format that mep {mep.__version__} reads"
+        is_newer = isinstance(written.value, int) and written.value > FORMAT
+        hint = "pip install --upgrade mep" if is_newer else f"write mep: {FORMAT}"
+        raise RecipeError([source.mistake(message, written.place, field="mep", hint=hint)])
     return root
-
-
-def _check_format(written: Node | None, source: RecipeText) -> None:
-    """Refuse another format at once: what its keys mean is not known here."""
-    if written is None or written.value == FORMAT:
-        return
-    message = f"found {show(written.value)}, wanted {FORMAT}: the recipe format that mep {mep.__version__} reads"
-    is_newer = isinstance(written.value, int) and written.value > FORMAT
-    hint = "pip install --upgrade mep" if is_newer else f"write mep: {FORMAT}"
-    raise RecipeError([source.mistake(message, written.place, field="mep", hint=hint)])
 
 
 def parse(source: RecipeText) -> Node:
@@ -86,8 +81,8 @@ def parse(source: RecipeText) -> Node:
         builder.refuse_syntax(error)
     except (ValueError, OverflowError):  # from chr() and int() inside PyYAML
         mark = builder.loader.get_mark()
-        message = "an escape or a version that names no character and no number"
-        builder.refuse(message, source.place(mark.line, mark.column))
+        place = source.place(mark.line, mark.column)
+        builder.refuse("an escape or a version that names no character and no number", place)
     if builder.mistakes:
         raise RecipeError(builder.mistakes)
     return root

@@ -106,7 +106,10 @@ class _Finisher:
     def _family(self, family: type[Method], schema: Schema) -> None:
         methods = members(family)
         if "properties" in schema:  # the only member of a family is written out in place
-            self._move_out(next(iter(methods.values())).__name__, schema)
+            name = next(iter(methods.values())).__name__
+            moved = [key for key in schema if key not in ("default", "description")]
+            self.definitions[name] = {key: schema.pop(key) for key in moved}
+            schema["$ref"] = REF + name
         refs = [schema] if "$ref" in schema else schema["oneOf"]
         for method, ref in zip(methods.values(), refs, strict=True):
             definition = _definition(ref, self.definitions)
@@ -116,12 +119,6 @@ class _Finisher:
         schema.setdefault("description", _first_line(family))
         for key in ("$ref", "oneOf", "discriminator"):
             schema.pop(key, None)
-
-    def _move_out(self, name: str, schema: Schema) -> None:
-        """Make a definition of what is written out in place, and refer to it."""
-        moved = [key for key in schema if key not in ("default", "description")]
-        self.definitions[name] = {key: schema.pop(key) for key in moved}
-        schema["$ref"] = REF + name
 
 
 def _definition(schema: Schema, definitions: dict[str, Schema]) -> Schema:

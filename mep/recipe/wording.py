@@ -80,12 +80,9 @@ def wanted(annotation: object, field: FieldInfo | None = None) -> str:
 
 def _bounds(field: FieldInfo) -> dict[str, float]:
     """The bounds of a field by their names in pydantic, such as `ge` and `max_length`."""
-    bounds = {}
-    for name in (*SIGNS, "min_length", "max_length"):
-        for constraint in field.metadata:
-            if getattr(constraint, name, None) is not None:
-                bounds[name] = getattr(constraint, name)
-    return bounds
+    names = (*SIGNS, "min_length", "max_length")
+    values = {name: [getattr(constraint, name, None) for constraint in field.metadata] for name in names}
+    return {name: value for name in names for value in values[name] if value is not None}
 
 
 def _lengths(bounds: dict[str, float], unit: str) -> str:

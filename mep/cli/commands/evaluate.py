@@ -17,7 +17,6 @@ from mep.errors import NotComparable, UsageError
 
 if TYPE_CHECKING:
     from mep.evaluation.folder import FeatureCache
-    from mep.evaluation.folders import FolderComparison
     from mep.registry import Method
 
     MethodT = TypeVar("MethodT", bound=Method)
@@ -83,7 +82,9 @@ def evaluate_command(runs: Path, options: EvaluateOptions, as_json: bool) -> Non
     for note in notes(evaluation, folders, training):
         tell(note)
     if options.strict_comparable:
-        _refuse_unlike(evaluation.comparisons)
+        unlike = sorted({reason for comparison in evaluation.comparisons for reason in comparison.unlike})
+        if unlike:
+            raise NotComparable(f"these folders cannot be compared: they differ in {', '.join(unlike)}")
 
 
 def _feature_cache(runs: Path, options: EvaluateOptions) -> FeatureCache:
@@ -118,9 +119,3 @@ def _methods(family: type[MethodT], texts: Sequence[str], flag: str) -> list[Met
             hint = f"known: {', '.join(members(family))}"
             raise UsageError(f"{flag} '{text}': {message}", hint=hint) from error
     return methods
-
-
-def _refuse_unlike(comparisons: Sequence[FolderComparison]) -> None:
-    unlike = sorted({reason for comparison in comparisons for reason in comparison.unlike})
-    if unlike:
-        raise NotComparable(f"these folders cannot be compared: they differ in {', '.join(unlike)}")

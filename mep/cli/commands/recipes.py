@@ -64,16 +64,12 @@ def diff_command(ctx: click.Context, runs: Path, a: str, b: str, as_json: bool, 
         for title, rows in differences.items():
             if rows:
                 show(title)
-                show_rows([_rounded(row) for row in rows], list(rows[0]))
+                show_rows(rows, list(rows[0]), floats=".4g")
                 show("")
         if not any(differences.values()):
             show("nothing differs")
     if exit_code and any(differences.values()):
         ctx.exit(1)
-
-
-def _rounded(row: dict[str, object]) -> dict[str, object]:
-    return {name: f"{value:.4g}" if isinstance(value, float) else value for name, value in row.items()}
 
 
 @click.command("methods")

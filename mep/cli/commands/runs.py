@@ -90,14 +90,7 @@ def show_command(runs: Path, run_id: str | None, as_json: bool) -> None:
         show(f"{name:<12} {details[name]}")
     for title, columns in DETAILS.items():
         show("")
-        rows = details[title]
-        show_rows(
-            [
-                {name: round(value, 1) if isinstance(value, float) else value for name, value in row.items()}
-                for row in rows
-            ],
-            columns,
-        )
+        show_rows(details[title], columns, floats=".1f")
 
 
 @click.command("logs")
