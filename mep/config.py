@@ -7,7 +7,7 @@ import itertools
 import json
 import os
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Protocol, cast
@@ -101,9 +101,8 @@ def field_descriptions(config: type[Config]) -> dict[str, str]:
         body = cast(ast.ClassDef, ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]).body
         for field, text in itertools.pairwise(body):
             if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
-                descriptions[cast(ast.Name, field.target).id] = inspect.cleandoc(str(text.value.value)).replace(
-                    "\n", " "
-                )
+                lines = inspect.cleandoc(str(text.value.value))
+                descriptions[cast(ast.Name, field.target).id] = lines.replace("\n", " ")
     return descriptions
 
 
@@ -115,22 +114,16 @@ def by_shape(value: object) -> str:
     return "section" if isinstance(value, dict | Config) else "plain"
 
 
-def parts(config: Config) -> Iterator[Config]:
-    """The config itself and every config nested in it, depth first."""
-    yield config
-    for name in type(config).model_fields:
-        yield from _parts_of_value(getattr(config, name))
-
-
-def _parts_of_value(value: object) -> Iterator[Config]:
+def parts(value: object) -> Iterator[Config]:
+    """A config and every config nested in it, depth first; also those in a list or a mapping."""
+    inner: Iterable[object] = ()
     if isinstance(value, Config):
-        yield from parts(value)
-    elif isinstance(value, tuple | list):
-        for item in value:
-            yield from _parts_of_value(item)
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _parts_of_value(item)
+        yield value
+        inner = (getattr(value, name) for name in type(value).model_fields)
+    elif isinstance(value, tuple | list | dict):
+        inner = value.values() if isinstance(value, dict) else value
+    for item in inner:
+        yield from parts(item)
 
 
 def leaves(data: object, name: str = "") -> Iterator[tuple[str, Any]]:
@@ -175,9 +168,8 @@ def _resolve(value: object, info: ValidationInfo) -> Path:
             path.stat()
         except (OSError, ValueError) as error:  # absent, a name too long, a closed folder, a zero byte
             problem = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be opened: {error}"
-            raise PydanticCustomError(
-                "path_missing", "'{path}' {problem}", {"path": str(path), "problem": problem}
-            ) from error
+            context = {"path": str(path), "problem": problem}
+            raise PydanticCustomError("path_missing", "'{path}' {problem}", context) from error
     return path
 
 

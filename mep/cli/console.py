@@ -1,10 +1,12 @@
 """What the person sees: messages and errors on stderr, data on stdout. `screen` draws what goes on."""
 
+from __future__ import annotations
+
 import io
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mep.errors import Interrupted, MepError, printable
 
@@ -20,23 +22,23 @@ def safe(text: str) -> str:
     return escape("\n".join(printable(line) for line in text.split("\n")))
 
 
-def out() -> "Console":
+def _console(**settings: Any) -> Console:
     from rich.console import Console
 
-    return Console(file=sys.stdout, highlight=False)
+    return Console(highlight=False, **settings)
 
 
-def err() -> "Console":
-    from rich.console import Console
-
-    return Console(file=sys.stderr, soft_wrap=not sys.stderr.isatty(), highlight=False)
+def out() -> Console:
+    return _console(file=sys.stdout)
 
 
-def listing() -> "Console":
+def err() -> Console:
+    return _console(file=sys.stderr, soft_wrap=not sys.stderr.isatty())
+
+
+def listing() -> Console:
     """A console for tables of rows: as wide as the terminal, or as wide as the rows where there is none."""
-    from rich.console import Console
-
-    return out() if sys.stdout.isatty() else Console(file=sys.stdout, width=10_000, highlight=False)
+    return out() if sys.stdout.isatty() else _console(file=sys.stdout, width=10_000)
 
 
 def report_width() -> int:
@@ -44,12 +46,10 @@ def report_width() -> int:
     return out().width if sys.stdout.isatty() else 80
 
 
-def plain_text(picture: "RenderableType") -> str:
+def plain_text(picture: RenderableType) -> str:
     """A table as it looks where there is no terminal."""
-    from rich.console import Console
-
     text = io.StringIO()
-    Console(file=text, width=80).print(picture)
+    _console(file=text, width=80).print(picture)
     return text.getvalue()
 
 
@@ -63,10 +63,10 @@ def show_error(error: MepError) -> None:
         console.print(f"  [dim]hint:[/] {safe(error.hint)}")
 
 
-def plain_table() -> "Table":
+def plain_table(*columns: str) -> Table:
     from rich.table import Table
 
-    return Table(box=None, pad_edge=False, header_style="bold")
+    return Table(*columns, box=None, pad_edge=False, header_style="bold")
 
 
 def show_rows(rows: Iterable[Mapping[str, object]], columns: list[str], *, floats: str = "") -> None:
@@ -75,10 +75,9 @@ def show_rows(rows: Iterable[Mapping[str, object]], columns: list[str], *, float
     for name in columns:
         table.add_column(name, overflow="fold")
     for row in rows:
-        values = (row.get(name) for name in columns)
-        table.add_row(
-            *("" if v is None else safe(format(v, floats) if isinstance(v, float) else str(v)) for v in values)
-        )
+        values = ("" if row.get(name) is None else row[name] for name in columns)
+        texts = (format(value, floats if isinstance(value, float) else "") for value in values)
+        table.add_row(*map(safe, texts))
     listing().print(table)
 
 

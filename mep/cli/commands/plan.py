@@ -48,9 +48,7 @@ def plan_command(
 
 
 def _show_plan(plan: Plan) -> None:
-    table = plain_table()
-    for name in ("stage", "arms", "", "why"):
-        table.add_column(name)
+    table = plain_table("stage", "arms", "", "why")
     for task in plan.tasks:
         arms = "all" if len(task.arms) == len(plan.recipe.arms) else _few(task.arms)
         status = f"[{COLOURS[task.status]}]{task.status}[/]"

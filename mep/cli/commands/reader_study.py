@@ -73,41 +73,31 @@ def reader_score_command(runs: Path, run_id: str, answers: tuple[Path, ...], as_
     scored = score(answers_read, read_json(key))
     if as_json:
         show_json(scored)
-    else:
-        _show(scored)
-
-
-def _show(scored: dict[str, Any]) -> None:
-    from mep.reader_study.scoring import MEASURES
-
-    lines = [
-        {"reader": reader["reader"], "images": reader["n_images"], "p (guessing)": f"{reader['p_guessing']:.2g}"}
-        | {name: _text(reader[name]) for name in MEASURES}
-        for reader in scored["readers"]
-    ]
-    pooled = scored["pooled"]
-    if pooled["n_readers"] > 1:
-        lines.append(
-            {"reader": f"all {pooled['n_readers']}", "images": pooled["n_images"]}
-            | {name: _text(pooled[name]) for name in MEASURES}
-        )
-    show_rows(lines, ["reader", "images", *MEASURES, "p (guessing)"])
-    if len(scored["arms"]) > 1:
-        show("")
-        show_rows(
-            [
-                {
-                    "arm": arm,
-                    "images": scores["pooled"]["n"] // pooled["n_readers"],
-                    "sensitivity": _text(scores["pooled"]),
-                }
-                for arm, scores in scored["arms"].items()
-            ],
-            ["arm", "images", "sensitivity"],
-        )
+        return
+    _show_scores(scored)
     show("")
     for note in notes(scored):
         show(note)
+
+
+def _show_scores(scored: dict[str, Any]) -> None:
+    from mep.reader_study.scoring import MEASURES
+
+    rows = []
+    for reader in scored["readers"]:
+        rows.append({"reader": reader["reader"], "images": reader["n_images"]})
+        rows[-1] |= {name: _text(reader[name]) for name in MEASURES} | {"p (guessing)": f"{reader['p_guessing']:.2g}"}
+    pooled = scored["pooled"]
+    n = pooled["n_readers"]
+    if n > 1:
+        rows.append({"reader": f"all {n}", "images": pooled["n_images"]})
+        rows[-1] |= {name: _text(pooled[name]) for name in MEASURES}
+    show_rows(rows, ["reader", "images", *MEASURES, "p (guessing)"])
+    if len(scored["arms"]) > 1:
+        show("")
+        arms = {arm: scores["pooled"] for arm, scores in scored["arms"].items()}
+        rows = [{"arm": arm, "images": item["n"] // n, "sensitivity": _text(item)} for arm, item in arms.items()]
+        show_rows(rows, ["arm", "images", "sensitivity"])
 
 
 def notes(scored: dict[str, Any]) -> list[str]:
@@ -116,9 +106,8 @@ def notes(scored: dict[str, Any]) -> list[str]:
     sentences.append("Intervals of 95 %: of one reader Clopper-Pearson; of all, for readers and images like these.")
     for reader in scored["readers"]:
         if reader["n_open"]:
-            sentences.append(
-                f"{reader['reader']} left {reader['n_open']} of {scored['n_images']} images without an answer."
-            )
+            share = f"{reader['n_open']} of {scored['n_images']}"
+            sentences.append(f"{reader['reader']} left {share} images without an answer.")
     agreement = scored["agreement"]
     if agreement is None:
         sentences.append("One reader: the intervals speak of this reader alone.")
