@@ -40,21 +40,14 @@ def source_of(module: str) -> str:
     return path.read_text() if path else ""
 
 
-@cache
-def tree_of(read: Source, module: str) -> ast.Module:
-    return _parsed(read(module))
-
-
-@cache
-def _parsed(text: str) -> ast.Module:
-    return ast.parse(text)
+parsed = cache(ast.parse)
 
 
 @cache
 def definitions(read: Source, module: str) -> dict[str, list[ast.stmt]]:
     """What a module defines at its top: name -> the statements that do."""
     statements: dict[str, list[ast.stmt]] = {}
-    for node in tree_of(read, module).body:
+    for node in parsed(read(module)).body:
         names = []
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             names = [node.name]
@@ -90,7 +83,7 @@ def used(read: Source, module: str, name: str) -> list[Name]:
 
 
 def _used_by(read: Source, module: str, node: ast.stmt) -> Iterator[Name]:
-    imported = dict(_imports(tree_of(read, module).body)) | dict(_imports(ast.walk(node)))
+    imported = dict(_imports(parsed(read(module)).body)) | dict(_imports(ast.walk(node)))
     for part in ast.walk(node):
         if isinstance(part, ast.Name) and part.id in imported:
             yield from _of_import(read, *imported[part.id])
@@ -106,7 +99,7 @@ def _of_import(read: Source, module: str, name: str) -> Iterator[Name]:
     """`from module import name`, followed to where the name is defined."""
     if not module.startswith("mep") or file_of(f"{module}.{name}"):
         return
-    further = dict(_imports(tree_of(read, module).body))
+    further = dict(_imports(parsed(read(module)).body))
     if name not in definitions(read, module) and name in further:
         yield from _of_import(read, *further[name])
     else:

@@ -6,7 +6,7 @@ of the old one mean nothing to it. `load` checks what comes out.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -144,28 +144,20 @@ class _Files:
         if above:
             root = root.map(lambda node: _anchored(node, file.parent))
         below: Node | None = None
-        for target, node in self._extended(root, source):
-            if problem := self._problem(file, target, (*above, file)):
-                hint = "a recipe extends files that lie in its folder or below, named from where it lies"
-                message = f"{show(target)} {problem}"
-                self.mistakes.append(source.mistake(message, node.place, field="extends", hint=hint))
-                continue
-            layer = self.read(Path(os.path.normpath(file.parent / target)), (*above, file))
-            below = merge(below, layer) if below else layer
-        root = root.without("extends")
-        return merge(below, root) if below else root
-
-    def _extended(self, root: Node, source: RecipeText) -> Iterator[tuple[str, Node]]:
-        """The files that a recipe names, and where."""
-        extends = root.child("extends")
-        if extends is None:
-            return
+        extends = root.child("extends") or Node([], root.place)
         for node in extends.items if isinstance(extends.value, list) else [extends]:
-            if isinstance(node.value, str):
-                yield str(node.value), node
-            else:
+            if not isinstance(node.value, str):
                 message = f"found {show(node.value)}, wanted a file or a list of files"
                 self.mistakes.append(source.mistake(message, node.place, field="extends"))
+            elif problem := self._problem(file, node.value, (*above, file)):
+                hint = "a recipe extends files that lie in its folder or below, named from where it lies"
+                message = f"{show(node.value)} {problem}"
+                self.mistakes.append(source.mistake(message, node.place, field="extends", hint=hint))
+            else:
+                layer = self.read(Path(os.path.normpath(file.parent / node.value)), (*above, file))
+                below = merge(below, layer) if below else layer
+        root = root.without("extends")
+        return merge(below, root) if below else root
 
     def _problem(self, file: Path, target: str, above: tuple[Path, ...]) -> str:
         """Why a file cannot be extended; empty where it can."""

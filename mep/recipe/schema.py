@@ -47,7 +47,7 @@ def recipe_schema() -> Schema:
     """JSON Schema of a recipe file, draft 2020-12."""
     root = RecipeFile.model_json_schema(schema_generator=_NoTitles)
     definitions: dict[str, Schema] = root.pop("$defs")
-    _Finisher(definitions).config(RecipeFile, root)
+    _finish_fields(RecipeFile, root, definitions)
     definitions |= {f"{name}{PARTIAL}": _partial(definition) for name, definition in definitions.items()}
     experiment = {name: root["properties"][name] for name in Experiment.model_fields}
     definitions["Arm"] = _partial({"type": "object", "additionalProperties": False, "properties": experiment})
@@ -75,50 +75,45 @@ class _NoTitles(GenerateJsonSchema):
         return False
 
 
-class _Finisher:
-    """Gives every method its short form, and sections and methods their descriptions, all the way down."""
+def _finish_fields(config: type[Config], schema: Schema, definitions: dict[str, Schema]) -> None:
+    """Give every method its short form, and sections and methods their descriptions, all the way down."""
+    for name, field in config.model_fields.items():
+        _finish(field.annotation, schema["properties"][name], definitions)
 
-    def __init__(self, definitions: dict[str, Schema]):
-        self.definitions = definitions
 
-    def config(self, config: type[Config], schema: Schema) -> None:
-        """Go through the fields of a config."""
-        for name, field in config.model_fields.items():
-            self.field(field.annotation, schema["properties"][name])
+def _finish(annotation: object, schema: Schema, definitions: dict[str, Schema]) -> None:
+    """Finish what the schema says of a value, and go on with what is inside."""
+    inner = inside(annotation, items=False)
+    either = plain_or_section(inner)
+    if inner is not annotation and "anyOf" in schema:  # `... | None`
+        _finish(inner, schema["anyOf"][0], definitions)
+    elif get_origin(inner) is tuple:
+        _finish(get_args(inner)[0], schema["items"], definitions)
+    elif either:
+        _finish(either[1], schema["oneOf"][1], definitions)
+    elif is_family(inner):
+        _finish_family(inner, schema, definitions)
+    elif is_config(inner):
+        schema.setdefault("description", _first_line(inner))
+        _finish_fields(inner, _definition(schema, definitions), definitions)
 
-    def field(self, annotation: object, schema: Schema) -> None:
-        """Finish what the schema says of a value, and go on with what is inside."""
-        inner = inside(annotation, items=False)
-        either = plain_or_section(inner)
-        if inner is not annotation and "anyOf" in schema:  # `... | None`
-            return self.field(inner, schema["anyOf"][0])
-        if get_origin(inner) is tuple:
-            return self.field(get_args(inner)[0], schema["items"])
-        if either:
-            return self.field(either[1], schema["oneOf"][1])
-        if is_family(inner):
-            return self._family(inner, schema)
-        if is_config(inner):
-            schema.setdefault("description", _first_line(inner))
-            return self.config(inner, _definition(schema, self.definitions))
-        return None
 
-    def _family(self, family: type[Method], schema: Schema) -> None:
-        methods = members(family)
-        if "properties" in schema:  # the only member of a family is written out in place
-            name = next(iter(methods.values())).__name__
-            moved = [key for key in schema if key not in ("default", "description")]
-            self.definitions[name] = {key: schema.pop(key) for key in moved}
-            schema["$ref"] = REF + name
-        refs = [schema] if "$ref" in schema else schema["oneOf"]
-        for method, ref in zip(methods.values(), refs, strict=True):
-            definition = _definition(ref, self.definitions)
-            definition["properties"]["kind"]["description"] = _first_line(method)
-            self.config(method, definition)
-        schema["anyOf"] = [{"enum": list(methods)}, *({"$ref": ref["$ref"]} for ref in refs)]
-        schema.setdefault("description", _first_line(family))
-        for key in ("$ref", "oneOf", "discriminator"):
-            schema.pop(key, None)
+def _finish_family(family: type[Method], schema: Schema, definitions: dict[str, Schema]) -> None:
+    methods = members(family)
+    if "properties" in schema:  # the only member of a family is written out in place
+        name = next(iter(methods.values())).__name__
+        moved = [key for key in schema if key not in ("default", "description")]
+        definitions[name] = {key: schema.pop(key) for key in moved}
+        schema["$ref"] = REF + name
+    refs = [schema] if "$ref" in schema else schema["oneOf"]
+    for method, ref in zip(methods.values(), refs, strict=True):
+        definition = _definition(ref, definitions)
+        definition["properties"]["kind"]["description"] = _first_line(method)
+        _finish_fields(method, definition, definitions)
+    schema["anyOf"] = [{"enum": list(methods)}, *({"$ref": ref["$ref"]} for ref in refs)]
+    schema.setdefault("description", _first_line(family))
+    for key in ("$ref", "oneOf", "discriminator"):
+        schema.pop(key, None)
 
 
 def _definition(schema: Schema, definitions: dict[str, Schema]) -> Schema:

@@ -26,10 +26,10 @@ def lock_text(recipe: Recipe, folder: Path, locked: Mapping[str, object] | None 
     locked  what the recipe is run with; models of the hub are then named by their commits
     """
     pin = locked is not None
-    arms = _arms(recipe, folder, pin=pin)
-    common = next(iter(arms.values()))
-    data: dict[str, object] = {**_head(recipe), **common}
+    top, arms = _top_and_arms(recipe, folder, pin=pin)
+    data: dict[str, object] = dict(top)
     if list(arms) != [MAIN]:
+        common = next(iter(arms.values()))
         data["arms"] = {name: changes(common, arm) for name, arm in arms.items()}
     data["machine"] = dump(recipe.machine, folder, pin=pin)
     if locked is not None:
@@ -37,16 +37,14 @@ def lock_text(recipe: Recipe, folder: Path, locked: Mapping[str, object] | None 
     return HEADER + yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
 
 
-def _head(recipe: Recipe) -> dict[str, Plain]:
-    """What stands above the experiment."""
-    head: dict[str, Plain] = {"mep": FORMAT, "name": recipe.name, "description": recipe.description}
-    return head | {"modality": recipe.modality, "seeds": recipe.seeds}
-
-
-def _arms(recipe: Recipe, folder: Path, *, pin: bool = False) -> dict[str, dict[str, Plain]]:
-    """Every arm without its repeats, as plain values."""
+def _top_and_arms(
+    recipe: Recipe, folder: Path, *, pin: bool = False
+) -> tuple[dict[str, Plain], dict[str, dict[str, Plain]]]:
+    """The top of a recipe with the fields of its first arm, and every arm without its repeats, as plain values."""
     firsts = {name: experiment for name, experiment in recipe.arms.items() if repeat_of(name)[1] == 1}
-    return {name: dump(experiment, folder, pin=pin) for name, experiment in firsts.items()}
+    arms = {name: dump(experiment, folder, pin=pin) for name, experiment in firsts.items()}
+    top = {"mep": FORMAT} | {name: getattr(recipe, name) for name in ("name", "description", "modality", "seeds")}
+    return top | next(iter(arms.values())), arms
 
 
 def dump(config: Config, folder: Path, *, pin: bool = False) -> dict[str, Plain]:
@@ -80,9 +78,9 @@ def fields_of(recipe: Recipe) -> dict[str, dict[str, dict[str, Plain]]]:
 
 def resolved_text(recipe: Recipe) -> str:
     """YAML that loads to the same experiments: what the first arm is made of, and what the others change."""
-    arms = _arms(recipe, recipe.file.parent)
+    top, arms = _top_and_arms(recipe, recipe.file.parent)
     first = next(iter(arms))
-    lines = [*_lines(_head(recipe) | arms[first], recipe, first)]
+    lines = [*_lines(top, recipe, first)]
     if list(arms) != [MAIN]:
         lines.append("arms:")
         for arm, values in arms.items():
