@@ -154,7 +154,7 @@ def test_defect_12_k_is_chosen_on_the_vectors_that_are_clustered(images, tmp_pat
     method = KMeans(kind="kmeans", k=ChooseK(choose=(2, 3, 4)))
     _, _, chosen = clustered(images, tmp_path / "a", method=method, scale="standard")
     k = next(row["k"] for row in chosen.curve if row["chosen"])
-    _, _, given = clustered(images, tmp_path / "b", method=method.with_k(k), scale="standard")
+    _, _, given = clustered(images, tmp_path / "b", method=KMeans(kind="kmeans", k=k), scale="standard")
     assert np.array_equal(chosen.labels, given.labels)
 
 

@@ -13,15 +13,11 @@ from mep.registry import Method
 
 @dataclass(frozen=True)
 class Groups:
-    """The groups of n images in two levels, such as clusters within labels.
+    """The groups of n images in two levels, such as clusters within labels."""
 
-    outer, inner                int64 (n,)   numbers; inner is -1 for images that are never picked
-    outer_names, inner_names    the name of each number; a single empty text where there is only one level
-    """
-
-    outer: NDArray[np.int64]
-    inner: NDArray[np.int64]
-    outer_names: list[str]
+    outer: NDArray[np.int64]  # (n,)
+    inner: NDArray[np.int64]  # (n,), -1 for images that are never picked
+    outer_names: list[str]  # by number; a single empty text where there is only one level
     inner_names: list[str]
 
     @cached_property
@@ -42,16 +38,11 @@ class Groups:
 
 @dataclass(frozen=True)
 class Choice:
-    """The images that were picked.
+    """The images that were picked."""
 
-    rows        int64 (t,)    rows of the images that were picked, sorted
-    weights     float64 (t,)  how often each is drawn, relative to the others; mean 1
-    shortage    a text for each group that is left out or smaller than the others
-    """
-
-    rows: NDArray[np.int64]
-    weights: NDArray[np.float64]
-    shortage: list[str]
+    rows: NDArray[np.int64]  # (t,), sorted
+    weights: NDArray[np.float64]  # (t,), how often each is drawn, relative to the others; mean 1
+    shortage: list[str]  # a text for each group that is left out or smaller than the others
 
 
 class Balancer(Method):

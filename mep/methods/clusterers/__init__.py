@@ -21,17 +21,12 @@ State: TypeAlias = dict[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class Partition:
-    """A cluster for every image.
+    """A cluster for every image."""
 
-    labels        int64 (n,)      any numbering from 0; -1 is noise
-    distances     float32 (n,)    to the centre of the image's cluster; nan for noise
-    memberships   float32 (n, k)  how strongly an image belongs to each cluster; only some methods give them
-    """
-
-    labels: NDArray[np.int64]
-    distances: NDArray[np.float32]
+    labels: Labels  # any numbering from 0
+    distances: NDArray[np.float32]  # (n,), to the centre of the image's cluster; nan for noise
     state: State
-    memberships: NDArray[np.float32] | None = None
+    memberships: NDArray[np.float32] | None = None  # (n, k), how strongly an image belongs to each cluster
 
 
 class Clusterer(Method):

@@ -32,10 +32,8 @@ def lloyd(vectors: Vectors, centers: Vectors, *, spherical: bool = False) -> Vec
         filled = counts > 0
         moved = centers.copy()
         moved[filled] = sums[filled] / counts[filled, None]
-        if spherical:
-            moved = to_unit(moved)
-        shift = float(((moved - centers) ** 2).sum())
-        centers = moved
+        moved = to_unit(moved) if spherical else moved
+        shift, centers = float(((moved - centers) ** 2).sum()), moved
         if shift <= limit:
             break
     return centers
@@ -51,14 +49,11 @@ def closest(centers: Vectors, block: Vectors) -> Labels:
 
 def label_all(centers: Vectors, vectors: Vectors, *, spherical: bool = False) -> tuple[Labels, NDArray[np.float32]]:
     """Cluster int64 (n,) of every vector and Euclidean distance float32 (n,) to its centre."""
-    labels, distances = np.empty(len(vectors), np.int64), np.empty(len(vectors), np.float32)
-    start = 0
+    labels, distances = [], []
     for block in _blocks(vectors, spherical):
-        stop = start + len(block)
-        labels[start:stop] = closest(centers, block)
-        distances[start:stop] = np.linalg.norm(block - centers[labels[start:stop]], axis=1)
-        start = stop
-    return labels, distances
+        labels.append(closest(centers, block))
+        distances.append(np.linalg.norm(block - centers[labels[-1]], axis=1).astype(np.float32))
+    return np.concatenate(labels), np.concatenate(distances)
 
 
 def to_unit(vectors: Vectors) -> Vectors:

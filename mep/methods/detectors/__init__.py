@@ -14,16 +14,11 @@ from mep.registry import Method
 
 @dataclass(frozen=True)
 class Verdict:
-    """Which of n images stay, and why.
+    """Which of n images stay, and why."""
 
-    mask        bool (n,)   True stays
-    reasons     n texts, empty for images that stay: the value and the limit, as in `std_v 3.2 < 4`
-    features    name -> n values that the images were judged by
-    """
-
-    mask: NDArray[np.bool_]
-    reasons: list[str]
-    features: dict[str, list[float]]
+    mask: NDArray[np.bool_]  # (n,), True stays
+    reasons: list[str]  # n: the value and the limit, as in `std_v 3.2 < 4`; empty for images that stay
+    features: dict[str, list[float]]  # the n values that the images were judged by
 
 
 class Detector(Method):
