@@ -18,15 +18,12 @@ def standard_error(values: NDArray[np.float64]) -> float:
 
 @dataclass(frozen=True)
 class Proportion:
-    """A proportion with its 95 % interval; None if nothing can be said.
-
-    n           what it is a proportion of: images of one reader, or readings of several
-    """
+    """A proportion with its 95 % interval; None if nothing can be said."""
 
     value: float | None
     low: float | None
     high: float | None
-    n: int
+    n: int  # what it is a proportion of: images of one reader, or readings of several
     method: str
 
 

@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from mep.statistics.feature_set import (
+from mep.statistics.distances import (
     DEFAULT,
+    SPARE,
     Arithmetic,
     FeatureSet,
+    NearestRows,
     blocks,
     exact_distances,
     kernel_of,
     prepare,
     squared_distances,
 )
-from mep.statistics.neighbours import SPARE, NearestRows
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,16 +32,11 @@ Radii = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 @dataclass(frozen=True, eq=False)
 class Hits:
-    """Who lies within whose neighbourhood of k.
+    """Who lies within whose neighbourhood of k."""
 
-    balls       int64 (m,)   real neighbourhoods that each fake lies in
-    covered     bool (n,)    whether some fake lies in the neighbourhood of a real image
-    recalled    bool (n,)    whether a real image lies in the neighbourhood of some fake
-    """
-
-    balls: NDArray[np.int64]
-    covered: NDArray[np.bool_]
-    recalled: NDArray[np.bool_]
+    balls: NDArray[np.int64]  # (m,), real neighbourhoods that each fake lies in
+    covered: NDArray[np.bool_]  # (n,), whether some fake lies in the neighbourhood of a real image
+    recalled: NDArray[np.bool_]  # (n,), whether a real image lies in the neighbourhood of some fake
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,22 +51,14 @@ class KernelSums:
 
 @dataclass(frozen=True, eq=False)
 class PairwiseResult:
-    """What one pass over all pairs gives.
+    """What one pass over all pairs gives; radii and hits by k."""
 
-    radii_real          k -> float64 (n,)   squared distance to the k-th nearest other real image
-    radii_fake          k -> float64 (m,)   the same among the fakes
-    hits                k -> Hits
-    nearest_real        int64 (m,)          row of the real image nearest to each fake
-    nearest_squared     float64 (m,)        squared distance to it
-    kernel              None if it was not asked for
-    """
-
-    radii_real: dict[int, NDArray[np.float64]]
-    radii_fake: dict[int, NDArray[np.float64]]
+    radii_real: dict[int, NDArray[np.float64]]  # (n,), squared distance to the k-th nearest other real image
+    radii_fake: dict[int, NDArray[np.float64]]  # (m,), the same among the fakes
     hits: dict[int, Hits]
-    nearest_real: NDArray[np.int64]
-    nearest_squared: NDArray[np.float64]
-    kernel: KernelSums | None
+    nearest_real: NDArray[np.int64]  # (m,), row of the real image nearest to each fake
+    nearest_squared: NDArray[np.float64]  # (m,), squared distance to it
+    kernel: KernelSums | None  # None if it was not asked for
 
 
 def compare(

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mep.statistics.feature_set import Arithmetic
-from mep.statistics.neighbours import nearest_rows, smallest
+from mep.statistics.distances import Arithmetic, nearest_rows, smallest
 from mep.statistics.pairwise import compare
 
 

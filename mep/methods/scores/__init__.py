@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mep.artifacts.score_row import JsonObject, Missing, Reason
 from mep.errors import DataError
 from mep.registry import Method
-from mep.statistics.feature_set import Arithmetic
+from mep.statistics.distances import Arithmetic
 from mep.statistics.pairwise import PairwiseResult, compare
 
 Better: TypeAlias = dict[str, Literal["lower", "higher"]]

@@ -9,7 +9,7 @@ from pydantic import Field
 from mep.artifacts.score_row import JsonObject
 from mep.errors import DataError
 from mep.methods.scores import Better, Rows, Score, check_sets, unit_rows
-from mep.statistics.feature_set import blocks
+from mep.statistics.distances import blocks
 
 SAMPLE = 1000
 """Rows whose distances give the median, when that is the bandwidth."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mep.errors import DataError
 from mep.methods.scores import Better, Rows, Score, check_sets
-from mep.statistics.feature_set import blocks
+from mep.statistics.distances import blocks
 
 Floats = NDArray[np.float64]
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from mep.artifacts.score_row import JsonObject
 from mep.methods.scores import Better, PairScore, Rows, check_sets
-from mep.statistics.feature_set import Arithmetic
+from mep.statistics.distances import Arithmetic
 from mep.statistics.pairwise import KernelSums, PairwiseResult, compare
 
 Floats = NDArray[np.float64]

@@ -7,8 +7,7 @@ from numpy.typing import NDArray
 
 from mep.errors import DataError
 from mep.methods.scores import Better, Rows, Score, check_finite
-from mep.statistics.feature_set import Arithmetic
-from mep.statistics.neighbours import nearest_rows
+from mep.statistics.distances import Arithmetic, nearest_rows
 
 Cells: TypeAlias = NDArray[np.int64]
 """The cell of feature space of every image, int64 (n,)."""

@@ -12,8 +12,7 @@ from pydantic import Field
 from mep.artifacts.score_row import JsonObject
 from mep.errors import DataError
 from mep.methods.scores import Better, PairScore, Rows, check_sets
-from mep.statistics.feature_set import BLOCK, Arithmetic, blocks
-from mep.statistics.neighbours import nearest_rows
+from mep.statistics.distances import BLOCK, Arithmetic, blocks, nearest_rows
 from mep.statistics.pairwise import PairwiseResult, compare
 
 
