@@ -5,7 +5,6 @@ import json
 import os
 import re
 import socket
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -72,48 +71,46 @@ def snapshot(store: Store, name: str | None) -> Snapshot:
     ended = datetime.fromisoformat(row["ended_at"]) if row["ended_at"] else datetime.now(UTC)
     running = status["state"] == "running"
     return Snapshot(
-        run_id=row["run_id"],
-        state=status["state"],
-        error=status["error"],
+        **status,
         elapsed_s=(ended - datetime.fromisoformat(row["started_at"])).total_seconds(),
-        stages=status["stages"],
-        now=list(_at_work(store, row["run_id"])) if running else [],
+        now=_at_work(store, row["run_id"]) if running else [],
         memory_mb=_memory_mb(row) if running else None,
     )
 
 
-def _at_work(store: Store, run_id: str) -> Iterator[Now]:
-    lines = list(_progress(store.run_folder(run_id) / "log.txt"))
-    rows = store.db.query("SELECT * FROM attempts WHERE run_id = ? AND state = 'running' ORDER BY attempt_id", run_id)
-    for attempt in rows[-1:]:  # a run works on one stage; an earlier row was left by a kill
-        stage = attempt["artifact_id"].split("/")[0]
-        began = datetime.fromisoformat(attempt["started_at"])
-        reached = [line for line in lines if line.stage == stage and line.at >= began]
-        losses = _losses(store.work_folder(attempt["artifact_id"]))
-        yield Now(
+def _at_work(store: Store, run_id: str) -> list[Now]:
+    """The stage of the last attempt: a run works on one, an earlier row was left by a kill."""
+    attempts = store.db.query(
+        "SELECT * FROM attempts WHERE run_id = ? AND state = 'running' ORDER BY attempt_id DESC LIMIT 1", run_id
+    )
+    if not attempts:
+        return []
+    attempt = attempts[0]
+    stage, began = attempt["artifact_id"].split("/")[0], datetime.fromisoformat(attempt["started_at"])
+    matches = filter(None, map(PROGRESS.match, _tail(store.run_folder(run_id) / "log.txt")))
+    lines = (
+        Reached(datetime.fromisoformat(line[1]), int(line[4]), int(line[5])) for line in matches if line[2] == stage
+    )
+    reached = [line for line in lines if line.at >= began]
+    return [
+        Now(
             stage=stage,
             arms=json.loads(attempt["arms"]),
             done=reached[-1].done if reached else 0,
             total=reached[-1].total if reached else 0,
             since_s=(datetime.now(UTC) - began).total_seconds(),
             left_s=_left_s(began, reached),
-            losses=losses,
+            losses=_losses(store.work_folder(attempt["artifact_id"])),
         )
+    ]
 
 
 class Reached(NamedTuple):
     """A line of the log: how far a stage was at a moment."""
 
     at: datetime
-    stage: str
     done: int
     total: int
-
-
-def _progress(path: Path) -> Iterator[Reached]:
-    for line in _tail(path):
-        if match := PROGRESS.match(line):
-            yield Reached(datetime.fromisoformat(match[1]), match[2], int(match[4]), int(match[5]))
 
 
 def _tail(path: Path) -> list[str]:
@@ -140,19 +137,17 @@ def _left_s(began: datetime, reached: list[Reached]) -> float | None:
 
 def _losses(folder: Path) -> list[float]:
     """Losses of the newest log in a work folder that holds some."""
-    logs = sorted(folder.glob("*.jsonl"), key=lambda path: path.stat().st_mtime)
-    for path in reversed(logs):
-        if losses := [value for line in _tail(path) if (value := _loss(line)) is not None]:
+    for path in sorted(folder.glob("*.jsonl"), key=lambda path: path.stat().st_mtime, reverse=True):
+        if losses := [loss for line in _tail(path) if (loss := _loss(line)) is not None]:
             return losses
     return []
 
 
 def _loss(line: str) -> float | None:
     try:
-        row = json.loads(line)
-    except json.JSONDecodeError:  # the first or last line may be cut
+        loss = json.loads(line)["loss"]
+    except (json.JSONDecodeError, KeyError, TypeError):  # the first or last line may be cut
         return None
-    loss = row.get("loss") if isinstance(row, dict) else None
     return float(loss) if isinstance(loss, int | float) else None
 
 
@@ -190,16 +185,14 @@ def as_lines(snapshot: Snapshot) -> list[str]:
     if snapshot.error:
         lines.append(f"  {plain(snapshot.error)}")
     for row in snapshot.stages:
-        at_work = [now for now in snapshot.now if now.stage == row["stage"] and row["state"] == "running"]
-        lines += _stage_lines(row, at_work[0] if at_work else None)
+        arms = f"[{', '.join(map(plain, row['arms']))}]" if row["arms"] else ""
+        time, losses = seconds(row["wall_s"]) if row.get("wall_s") else "", list[float]()
+        for now in snapshot.now:
+            if now.stage == row["stage"] and row["state"] == "running":
+                time, losses = _progress_text(now), now.losses
+        lines.append(f"  {SIGNS.get(row['state'], '?')} {row['stage']:<11} {arms:<24} {time}".rstrip())
+        lines += [f"      loss {rounded(losses[-1])} {sparkline(losses)}"] if losses else []
     return lines
-
-
-def _stage_lines(row: StageStatus, now: Now | None) -> list[str]:
-    arms = f"[{', '.join(plain(arm) for arm in row['arms'])}]" if row["arms"] else ""
-    time = _progress_text(now) if now else seconds(row["wall_s"]) if row.get("wall_s") else ""
-    line = f"  {SIGNS.get(row['state'], '?')} {row['stage']:<11} {arms:<24} {time}".rstrip()
-    return [line, *([f"      loss {rounded(now.losses[-1])} {sparkline(now.losses)}"] if now and now.losses else [])]
 
 
 def _progress_text(now: Now) -> str:

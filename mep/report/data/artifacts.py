@@ -1,6 +1,5 @@
 """Arms together with what the store still holds of them."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -41,13 +40,12 @@ class OpenArm(Arm):
 
     readable    stage -> stage/fingerprint of every artifact whose files are there
     loaded      type -> artifact, of the types that are read at once
-    read        loads an artifact of any type by its name
     """
 
+    store: Store
     experiment: Experiment
     readable: dict[str, str]
     loaded: dict[type[Artifact], Artifact]
-    read: Callable[[type[Artifact], str], Artifact]
 
     @property
     def artifact_ids(self) -> dict[str, str]:
@@ -63,41 +61,28 @@ class OpenArm(Arm):
         return artifact if isinstance(artifact, kind) else None
 
     def load(self, kind: type[ArtifactT]) -> ArtifactT | None:
-        """An artifact too large to be read at once; None where it is missing or cannot be read."""
-        artifact_id = self.id_of(kind)
-        if artifact_id is None:
-            return None
+        """Read an artifact; None where it is missing or cannot be read."""
+        artifact_id, stage = self.id_of(kind), maker_of(kind)
         try:
-            artifact = self.read(kind, artifact_id)
+            config = stage.view(getattr(self.experiment, stage.section))
+            return self.store.load(kind, artifact_id, config) if artifact_id else None
         except UNREADABLE:
             return None
-        return artifact if isinstance(artifact, kind) else None
 
 
-class ArmOpener:
-    """Opens arms; artifacts that several share are read once."""
-
-    def __init__(self, store: Store):
-        self.store = store
-        self.loaded: dict[str, Artifact] = {}
-
-    def __call__(self, arm: Arm, experiment: Experiment) -> OpenArm:
-        def read(kind: type[Artifact], artifact_id: str) -> Artifact:
-            stage = maker_of(kind)
-            config = stage.view(getattr(experiment, stage.section))
-            return self.store.load(kind, artifact_id, config)
-
-        readable = {stage: name for stage, name in arm.used.items() if self.store.has(name)}
-        artifacts: dict[type[Artifact], Artifact] = {}
-        for kind in LOADED:
-            stage = maker_of(kind).name
-            artifact_id = readable.get(stage)
-            if artifact_id is None:
-                continue
-            try:
-                if artifact_id not in self.loaded:
-                    self.loaded[artifact_id] = read(kind, artifact_id)
-                artifacts[kind] = self.loaded[artifact_id]
-            except UNREADABLE:
-                del readable[stage]
-        return OpenArm(**vars(arm), experiment=experiment, readable=readable, loaded=artifacts, read=read)
+def open_arm(store: Store, arm: Arm, experiment: Experiment, loaded: dict[str, Artifact | None]) -> OpenArm:
+    """An arm with its artifacts; `loaded` keeps them by id, so that those that several arms share are read once."""
+    readable = {stage: artifact_id for stage, artifact_id in arm.used.items() if store.has(artifact_id)}
+    opened = OpenArm(**vars(arm), store=store, experiment=experiment, readable=readable, loaded={})
+    for kind in LOADED:
+        artifact_id = opened.id_of(kind)
+        if artifact_id is None:
+            continue
+        if artifact_id not in loaded:
+            loaded[artifact_id] = opened.load(kind)
+        artifact = loaded[artifact_id]
+        if artifact is None:
+            del readable[maker_of(kind).name]
+        else:
+            opened.loaded[kind] = artifact
+    return opened

@@ -23,7 +23,7 @@ Key = tuple[str, str, str, str]
 
 @dataclass(eq=False, slots=True)
 class StoredScore:
-    """A score as it was stored. Hundreds of runs have a hundred thousand, so its whole row is made when asked for.
+    """A score as it was stored. Hundreds of runs have a hundred thousand.
 
     kind            the row without its number and its counts: the same object for all scores that were made alike
     columns         the same as it was stored, by name; columns of the database first
@@ -42,11 +42,6 @@ class StoredScore:
     artifact_id: str
     number: int
     references: str = ""
-
-    @property
-    def row(self) -> ScoreRow:
-        """Everything that was stored."""
-        return ScoreRow.from_json(self.as_json())
 
     def as_json(self) -> JsonObject:
         """Everything that was stored, by name."""

@@ -10,6 +10,7 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from mep.report.figures.curves import Curve
+from mep.report.text import listed
 
 N_COLOURS = 8
 """Colours and dash patterns of the style sheet, `.c0` to `.c7`; the ninth arm begins again."""
@@ -49,8 +50,9 @@ class _Axes:
         return TOP + (HEIGHT - TOP - BOTTOM) * (self.high - self.scale(value)) / ((self.high - self.low) or 1)
 
 
-def line_chart(curves: Sequence[Curve], *, label: str, description: str, over: str = "steps") -> Markup:
+def line_chart(curves: Sequence[Curve], *, label: str, subject: str, over: str = "steps") -> Markup:
     """Curves over the steps of a training, or something else; the axis is logarithmic where values differ much."""
+    description = f"{subject} of {listed([curve.name for curve in curves])}"
     curves = [thinned(curve) for curve in curves]
     axes = _Axes(curves)
     axis = f"{label}, logarithmic, over {over}" if axes.logarithmic else f"{label} over {over}"

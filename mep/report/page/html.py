@@ -2,8 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,9 +63,10 @@ def write_html(report: Report, path: Path, comparison: Comparison | None = None,
 
 def page(report: Report, comparison: Comparison, view: View = VIEW) -> str:
     shown = select(comparison, view)
-    parts = _parts(report) | {"groups": _groups(comparison, shown.arms)}
+    parts = _parts(report) | {"groups": _groups(comparison)}
     script = _resource("report.js")
     colours = [arm.label for arm in report.arms], shown.arms
+    labels = dict.fromkeys(label for shared in report.shared(Images) for label in shared.artifact.label_names)
     return (
         environment()
         .get_template("report.html.j2")
@@ -76,7 +76,11 @@ def page(report: Report, comparison: Comparison, view: View = VIEW) -> str:
             style=Markup(_resource("report.css")),
             script=Markup(script),
             script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-            sections=list(_sections(parts)),
+            sections=[
+                (anchor, title)
+                for anchor, (title, names) in SECTIONS.items()
+                if not names or any(parts[name] for name in names)
+            ],
             comparison=shown,
             verdict=verdict(shown),
             grid=grid(shown),
@@ -84,7 +88,8 @@ def page(report: Report, comparison: Comparison, view: View = VIEW) -> str:
             footnotes=footnotes(shown),
             differences=_differences(shown),
             colour={label: number % N_COLOURS for labels in colours for number, label in enumerate(labels)},
-            label_colour=_label_colours(report),
+            # one colour a label on the whole page, from the end of the palette that small numbers of arms leave free
+            label_colour={label: (3 + number) % N_COLOURS for number, label in enumerate([*labels, NO_LABEL])},
             many_blocks=MANY_BLOCKS,
             tile_px=TILE_PX,
             tiles_across=TILES_ACROSS,
@@ -133,19 +138,14 @@ SECTIONS = {
 """Anchor -> title, and the parts of which one has to be there; in the order of the page."""
 
 
-def _sections(parts: dict[str, object]) -> Iterator[tuple[str, str]]:
-    """Anchor and title of every section after the comparison that is there."""
-    for anchor, (title, names) in SECTIONS.items():
-        if not names or any(parts[name] for name in names):
-            yield anchor, title
-
-
 def environment() -> "Environment":
     from jinja2 import Environment, PackageLoader
 
     jinja = Environment(loader=PackageLoader("mep.report.page"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
     jinja.filters |= {"plain": plain, "clipped": lambda text, n: clipped(plain(text), n), "listed": listed}
     jinja.filters |= {"seconds": seconds, "memory": memory, "lines": _lines, "fact": fact, "rounded": rounded}
+    jinja.filters |= {"difference": difference_text, "interval": interval_text, "p": p_text, "meaning": _meaning}
+    jinja.filters |= {"heading": lambda metric: replace(metric, group="all").title}
     return jinja
 
 
@@ -153,77 +153,35 @@ def _resource(name: str) -> str:
     return (resources.files("mep.report.page") / "templates" / name).read_text(encoding="utf-8")
 
 
-def _label_colours(report: Report) -> dict[str, int]:
-    """One colour a label on the whole page, from the end of the palette that small numbers of arms leave free."""
-    labels = dict.fromkeys(label for shared in report.shared(Images) for label in shared.artifact.label_names)
-    return {label: (3 + number) % N_COLOURS for number, label in enumerate([*labels, NO_LABEL])}
-
-
-@dataclass(frozen=True)
-class DrawnDifference:
-    """A difference to the baseline as the page shows it; `meaning` is better, worse or undecided."""
-
-    value: str
-    interval: str
-    p: str
-    mark: Markup
-    meaning: str
-
-
-@dataclass(frozen=True)
-class MetricDifferences:
-    """The differences of all arms to the baseline in one metric."""
-
-    metric: Metric
-    arms: dict[str, DrawnDifference]
-
-
-def _differences(comparison: Comparison) -> list[MetricDifferences]:
-    """Every metric with the differences of all arms to the baseline, drawn to one scale."""
+def _differences(comparison: Comparison) -> list[tuple[Metric, dict[str, Markup]]]:
+    """Every metric with the differences of all arms to the baseline as marks, drawn to one scale."""
     metrics = [metric for metric in comparison.metrics if metric.differences]
     z = [abs(delta.value / delta.se) for metric in metrics for delta in metric.differences.values() if delta.se > 0]
     reach = min(max([SMALLEST_REACH, *(value + Z_95 for value in z)]), 12.0)
     return [
-        MetricDifferences(metric, {label: _drawn(metric, delta, reach) for label, delta in metric.differences.items()})
+        (metric, {label: _mark(metric, delta, reach) for label, delta in metric.differences.items()})
         for metric in metrics
     ]
 
 
-def _drawn(metric: Metric, delta: Delta, reach: float) -> DrawnDifference:
-    meaning = "better" if is_better(delta, metric) else "worse"
-    mark = Markup("")
-    if delta.se > 0:
-        z = abs(delta.value) / delta.se
-        mark = interval_mark(z if meaning == "better" else -z, reach, (delta.high - delta.low) / 2 / delta.se)
-    return DrawnDifference(
-        value=difference_text(delta, metric.scale),
-        interval=interval_text(delta, metric.scale),
-        p=p_text(delta.p),
-        mark=mark,
-        meaning=meaning if is_clear(delta) else "undecided",
-    )
+def _mark(metric: Metric, delta: Delta, reach: float) -> Markup:
+    if delta.se <= 0:
+        return Markup("")
+    z = abs(delta.value) / delta.se
+    return interval_mark(z if is_better(delta, metric) else -z, reach, (delta.high - delta.low) / 2 / delta.se)
 
 
-@dataclass(frozen=True)
-class GroupTable:
-    """A metric per label, cluster or prompt: a row for each group."""
-
-    title: str
-    extractor: str
-    metrics: list[Metric]
-    labels: list[str]
+def _meaning(delta: Delta, metric: Metric) -> str:
+    return ("better" if is_better(delta, metric) else "worse") if is_clear(delta) else "undecided"
 
 
-def _groups(comparison: Comparison, labels: list[str]) -> list[GroupTable]:
-    """One table a metric; groups without any number are left out."""
+def _groups(comparison: Comparison) -> list[list[Metric]]:
+    """A metric per label, cluster or prompt; groups without any number are left out."""
     tables: dict[tuple[str, str, str], list[Metric]] = {}
     for metric in comparison.metrics:
         if metric.group != "all" and any(number.value is not None for number in metric.arms.values()):
             tables.setdefault((metric.extractor, metric.metric, metric.reference), []).append(metric)
-    return [
-        GroupTable(replace(metrics[0], group="all").title, metrics[0].extractor, metrics, labels)
-        for metrics in tables.values()
-    ]
+    return list(tables.values())
 
 
 def _lines(text: str) -> Markup:

@@ -1,7 +1,6 @@
 """Sections of the page that some runs have data for: adherence, near copies, usefulness, training."""
 
-import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,12 +10,13 @@ from numpy.typing import NDArray
 
 from mep.artifacts import Assignment, Clusters, Images, Model, Scores, Utility
 from mep.artifacts.vectors import TriedK
-from mep.report.data.runs import Report, Shared
+from mep.report.data.runs import Report
 from mep.report.figures.charts import line_chart
 from mep.report.figures.curves import Curve, CurveSet, loss_curves, validation_curves
-from mep.report.figures.pictures import Picture, Pictures, data_uri
+from mep.report.figures.pictures import Picture, Pictures, data_uri, spread
 from mep.report.figures.strips import RealImages, SampleSet
 from mep.report.text import clipped, listed, plain
+from mep.store.database import Row
 
 PAIR_BUDGET, TRAINING_BUDGET = 600_000, 1_200_000
 """Bytes of the pictures of near copies, and of samples over training."""
@@ -76,103 +76,73 @@ def _confusion(
     )
 
 
-@dataclass(frozen=True)
-class NearCopies:
-    """Samples beside the training image that comes nearest, the nearest pair first: distance, ratio to the second."""
-
-    arms: list[str]
-    extractor: str
-    pairs: list[tuple[Picture, Picture, float, float]]
+NearCopies = tuple[list[str], str, list[tuple[Picture, Picture, float, float]]]
+"""Labels of arms, extractor, and pairs of a sample and a training image with their distance and its ratio to the
+second nearest."""
 
 
 def near_copies(report: Report, sets: list[SampleSet]) -> list[NearCopies]:
-    """The closest pairs of every arm in the first extractor that has some."""
+    """Samples beside the training image that comes nearest, nearest first, in the first extractor with some."""
     scored = [shared for shared in report.shared(Scores) if any(shared.artifact.closest.values())]
-    copies = (_near_copies(shared, sets, PAIR_BUDGET / len(scored)) for shared in scored)
-    return [near for near in copies if near is not None and near.pairs]
+    copies = []
+    for shared in scored:
+        extractor, closest = next((name, rows) for name, rows in shared.artifact.closest.items() if rows)
+        samples = next((samples for samples in sets if samples.arms[0] in shared.labels), None)
+        images = samples.arm.get(Images) if samples else None
+        if samples and images is not None:
+            budget = Pictures(PAIR_BUDGET / len(scored), 96)
+            if pairs := list(_pairs(closest[:N_PAIRS], samples, RealImages(images), budget)):
+                copies.append((shared.labels, extractor, pairs))
+    return copies
 
 
-def _near_copies(shared: Shared[Scores], sets: list[SampleSet], budget_bytes: float) -> NearCopies | None:
-    extractor, closest = next((name, rows) for name, rows in shared.artifact.closest.items() if rows)
-    samples = next((samples for samples in sets if samples.arms[0] in shared.labels), None)
-    images = samples.arm.get(Images) if samples else None
-    if samples is None or images is None:
-        return None
-    pictures, real = Pictures(budget_bytes, 96), RealImages(images)
+def _pairs(
+    closest: Sequence[Row], samples: SampleSet, real: RealImages, pictures: Pictures
+) -> Iterator[tuple[Picture, Picture, float, float]]:
     row_of = {row["file_name"]: row for row in samples.rows}
-    pairs = [
-        (
-            samples.picture(row_of[row["file_name"]], pictures),
-            real.picture(row["train"], pictures),
-            float(row["distance"]),
-            float(row["ratio"]),
-        )
-        for row in closest[:N_PAIRS]
-        if row["file_name"] in row_of and row["train"] in real.row_of
-    ]
-    return NearCopies(shared.labels, extractor, pairs)
+    for near in closest:
+        if near["file_name"] in row_of and near["train"] in real.row_of:
+            sample = samples.picture(row_of[near["file_name"]], pictures)
+            yield sample, real.picture(near["train"], pictures), float(near["distance"]), float(near["ratio"])
 
 
-@dataclass(frozen=True)
-class SamplesOverTraining:
-    """Samples of a model from the same noise after more and more steps: (step, picture)."""
-
-    arms: list[str]
-    strips: list[tuple[int, Picture]]
-
-
-def samples_over_training(report: Report) -> list[SamplesOverTraining]:
-    """What every model drew while it was trained."""
+def samples_over_training(report: Report) -> list[tuple[list[str], list[tuple[int, Picture]]]]:
+    """Labels, steps and pictures: what every model drew from the same noise while it was trained."""
     trainings = report.shared(Model)
-    result = []
-    for shared in trainings:
-        budget_bytes = TRAINING_BUDGET / len(trainings)
-        strips = list(_strips(shared.artifact.folder / "looks", listed(shared.labels), budget_bytes))
-        if strips:
-            result.append(SamplesOverTraining(shared.labels, strips))
-    return result
+    strips = (
+        (
+            shared.labels,
+            list(_strips(shared.artifact.folder / "looks", listed(shared.labels), TRAINING_BUDGET / len(trainings))),
+        )
+        for shared in trainings
+    )
+    return [(labels, pictures) for labels, pictures in strips if pictures]
 
 
 def _strips(folder: Path, arms: str, budget_bytes: float) -> Iterator[tuple[int, Picture]]:
-    paths, n_bytes = sorted(folder.glob("*.png")), 0
-    numbers = sorted({round(number) for number in np.linspace(0, len(paths) - 1, N_STEPS)}) if paths else []
-    for path in (paths[number] for number in numbers):
-        if n_bytes > budget_bytes:
-            return
-        step = int(path.stem)
-        picture = _strip(path.read_bytes(), f"samples of {arms} after step {step}")
-        n_bytes += len(picture.uri)
-        yield step, picture
-
-
-def _strip(data: bytes, alt: str) -> Picture:
     from PIL import Image
 
-    with Image.open(io.BytesIO(data)) as image:
-        wide = image.convert("RGB")
-    height = min(wide.height, 96)
-    small = wide.resize((max(round(wide.width * height / wide.height), 1), height), Image.Resampling.LANCZOS)
-    return Picture(clipped(plain(alt), 200), data_uri(small), shown_px=height)
+    paths, n_bytes = sorted(folder.glob("*.png")), 0
+    for number in dict.fromkeys(spread(len(paths), N_STEPS)):
+        if n_bytes > budget_bytes:
+            return
+        with Image.open(paths[number]) as image:
+            wide = image.convert("RGB")
+        height = min(wide.height, 96)
+        small = wide.resize((max(round(wide.width * height / wide.height), 1), height), Image.Resampling.LANCZOS)
+        step, uri = int(paths[number].stem), data_uri(small)
+        n_bytes += len(uri)
+        yield step, Picture(clipped(plain(f"samples of {arms} after step {step}"), 200), uri, shown_px=height)
 
 
-@dataclass(frozen=True)
-class Chart:
-    """Curves, and the drawing of them."""
-
-    curve_set: CurveSet
-    svg: Markup
-
-
-def charts(report: Report) -> list[Chart]:
-    """A chart for every kind of loss that was written down."""
+def charts(report: Report) -> list[tuple[CurveSet, Markup]]:
+    """Curves and their drawing, for every kind of loss that was written down."""
     losses = [(curve_set, f"{curve_set.title} loss") for curve_set in loss_curves(report)]
     validation = [(curve_set, "validation loss") for curve_set in validation_curves(report)]
-    return [_chart(curve_set, subject) for curve_set, subject in [*losses, *validation]]
-
-
-def _chart(curve_set: CurveSet, subject: str) -> Chart:
-    description = f"{subject} of {listed([curve.name for curve in curve_set.curves])}"
-    return Chart(curve_set, line_chart(curve_set.curves, label=curve_set.label, description=description))
+    return [
+        (curve_set, line_chart(curve_set.curves, label=curve_set.label, subject=subject))
+        for curve_set, subject in [*losses, *validation]
+    ]
 
 
 @dataclass(frozen=True)
@@ -188,53 +158,39 @@ class Usefulness:
     statements: list[tuple[list[str], str]]
 
 
-def usefulness(report: Report) -> list[Usefulness]:
+def usefulness(report: Report) -> Usefulness | None:
     """AUROC on held-out images over the number of real images trained on, with and without synthetic ones."""
-    shared = [
-        probed
-        for probed in report.shared(Utility)
-        if any(row.estimate.value is not None for row in probed.artifact.rows)
+    probes = [
+        shared
+        for shared in report.shared(Utility)
+        if any(row.estimate.value is not None for row in shared.artifact.rows)
     ]
-    curves = [
-        curve
-        for probed in shared
-        if (
-            curve := _curve(
-                listed(probed.labels) + " beside real",
-                _auroc(probed.artifact, "samples"),
-                report.arms.index(probed.first),
-            )
-        )
+    lines = [
+        _curve(f"{listed(shared.labels)} beside real", [shared.artifact], "samples", report.arms.index(shared.first))
+        for shared in probes
     ]
-    real = _curve("real alone", [point for probed in shared for point in _auroc(probed.artifact, "train")], 7)
-    curves += [real] if real else []
+    lines.append(_curve("real alone", [shared.artifact for shared in probes], "train", 7))
+    curves = [curve for curve in lines if len(curve.steps) > 1]
     statements = [
-        (probed.labels, row.non_inferiority.statement)
-        for probed in shared
-        for row in probed.artifact.rows
+        (shared.labels, row.non_inferiority.statement)
+        for shared in probes
+        for row in shared.artifact.rows
         if row.non_inferiority
     ]
     if not curves:
-        return [Usefulness("", Markup(""), [], statements)] if statements else []
-    description = f"AUROC of {listed([curve.name for curve in curves])}"
-    svg = line_chart(curves, label="AUROC", over="real training images", description=description)
-    return [Usefulness(shared[0].artifact.rows[0].protocol.extractor or "", svg, curves, statements)]
+        return Usefulness("", Markup(""), [], statements) if statements else None
+    svg = line_chart(curves, label="AUROC", over="real training images", subject="AUROC")
+    return Usefulness(probes[0].artifact.rows[0].protocol.extractor or "", svg, curves, statements)
 
 
-def _auroc(utility: Utility, subject: str) -> Iterator[tuple[float, float]]:
-    """(real images trained on, AUROC) of every mixture of real and synthetic images."""
-    for row in utility.rows:
-        if row.metric == "auroc" and row.subject == subject and row.estimate.value is not None:
-            yield float(row.training.n_train_real if row.training else 0), row.estimate.value
-
-
-def _curve(name: str, points: Iterable[tuple[float, float]], colour: int) -> Curve | None:
-    """Of several points with as many real images the highest; None of fewer than two."""
+def _curve(name: str, probes: Sequence[Utility], subject: str, colour: int) -> Curve:
+    """AUROC over real images trained on; of several mixtures with as many real images the highest."""
     highest: dict[float, float] = {}
-    for x, y in points:
-        highest[x] = max(y, highest.get(x, y))
-    if len(highest) < 2:
-        return None
+    for row in (row for probe in probes for row in probe.rows):
+        auroc = row.estimate.value
+        if row.metric == "auroc" and row.subject == subject and auroc is not None:
+            n_real = float(row.training.n_train_real if row.training else 0)
+            highest[n_real] = max(auroc, highest.get(n_real, auroc))
     xs = sorted(highest)
     return Curve(name, np.array(xs), np.array([highest[x] for x in xs]), colour)
 

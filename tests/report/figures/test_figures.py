@@ -56,7 +56,7 @@ def test_a_long_curve_keeps_both_ends_and_its_shape():
 
 def test_a_falling_loss_is_drawn_from_the_upper_left_to_the_lower_right():
     curve = smoothed("a<b", np.arange(10.0), 1 - np.arange(10) / 10, 0)
-    svg = line_chart([curve], label="loss", description='the "loss"')
+    svg = line_chart([curve], label="loss", subject='the "loss"')
     points = [tuple(map(float, point.split(","))) for point in re.search(r'points="([^"]*)', svg)[1].split()]
     assert points == sorted(points)
     assert points[0][1] < points[-1][1]  # y grows downwards

@@ -78,7 +78,7 @@ def test_the_confusion_matrix_has_shares_of_what_was_asked_for(report):
 
 
 def test_usefulness_is_drawn_over_the_number_of_real_images(tmp_path):
-    chart = sections.usefulness(finished(Drawn(tmp_path, useful=True)))[0]
+    chart = sections.usefulness(finished(Drawn(tmp_path, useful=True)))
     curves = {curve.name: (curve.steps.tolist(), curve.values.tolist()) for curve in chart.curves}
     assert curves["mep beside real"] == ([0, 100], [0.7, 0.9])
     assert curves["real alone"] == ([50, 100], [0.75, 0.8])
@@ -86,7 +86,7 @@ def test_usefulness_is_drawn_over_the_number_of_real_images(tmp_path):
 
 
 def test_a_near_copy_stands_beside_the_training_image_that_it_is_near_to(report):
-    pair = sections.near_copies(report, strips.sample_sets(report))[0].pairs[0]
+    pair = sections.near_copies(report, strips.sample_sets(report))[0][2][0]
     assert [picture.alt.split(",")[0] for picture in pair[:2]] == [
         "generated image 1 of Image of benign",
         "real image 00.png",
