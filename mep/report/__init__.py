@@ -27,25 +27,9 @@ if TYPE_CHECKING:
     from mep.report.tables.verdict import verdict
     from mep.report.tables.view import View, select
 
-__all__ = [
-    "Comparison",
-    "Report",
-    "View",
-    "as_csv",
-    "as_json",
-    "as_latex",
-    "as_markdown",
-    "as_rich",
-    "comparison",
-    "find_runs",
-    "gather",
-    "long_csv",
-    "long_rows",
-    "select",
-    "verdict",
-    "write_figures",
-    "write_html",
-]
+__all__ = ["Comparison", "Report", "View", "comparison", "find_runs", "gather", "select", "verdict"]
+__all__ += ["as_csv", "as_json", "as_latex", "as_markdown", "as_rich", "long_csv", "long_rows"]
+__all__ += ["write_figures", "write_html"]
 
 HOMES = {
     "data.arms": ("find_runs",),

@@ -31,10 +31,7 @@ WIDE = 40
 
 @dataclass(frozen=True)
 class Now:
-    """The stage at work.
-
-    left_s      seconds until it ends at its present pace; None before there is one
-    """
+    """The stage at work; `left_s` is None before there is a pace."""
 
     stage: str
     arms: list[str]

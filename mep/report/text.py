@@ -1,25 +1,17 @@
 """Numbers and names as a reader wants them: rounded to what is certain, and never taken for markup."""
 
+from __future__ import annotations
+
 import math
 import re
 import unicodedata
 from collections.abc import Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from mep.config import canonical_json
 
-
-class Span(Protocol):
-    """A difference with its standard error and its interval."""
-
-    @property
-    def value(self) -> float: ...
-    @property
-    def se(self) -> float: ...
-    @property
-    def low(self) -> float: ...
-    @property
-    def high(self) -> float: ...
+if TYPE_CHECKING:
+    from mep.evaluation.uncertainty import Difference
 
 
 MINUS = "\u2212"
@@ -54,16 +46,26 @@ def rounded_error(error: float, value: float = 0, precision: int | None = None) 
     return _fixed(error, _decimals(guide, digits), False)
 
 
+def value_and_error(
+    value: float, error: float | None, scale: float = 1, precision: int | None = None
+) -> tuple[str, str]:
+    """Both rounded; the second empty without an error."""
+    value *= scale
+    if error is None:
+        return rounded(value, precision=precision), ""
+    return rounded(value, error * scale, precision=precision), rounded_error(error * scale, value, precision)
+
+
 def p_text(p: float) -> str:
     """p = 0.036, p < 0.001."""
     return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
 
 
-def difference_text(delta: Span, scale: float = 1) -> str:
+def difference_text(delta: Difference, scale: float = 1) -> str:
     return rounded(delta.value * scale, delta.se * scale, signed=True)
 
 
-def interval_text(delta: Span, scale: float = 1) -> str:
+def interval_text(delta: Difference, scale: float = 1) -> str:
     """Both ends of the interval, to the same digit as the difference."""
     return " to ".join(rounded(end * scale, delta.se * scale, signed=True) for end in (delta.low, delta.high))
 
@@ -88,16 +90,14 @@ def _fixed(value: float, decimals: int, signed: bool) -> str:
 def plain(value: object) -> str:
     """A value as one line of text: control characters, and those that turn the writing direction, are spelled out."""
     text = value if isinstance(value, str) else "–" if value is None else canonical_json(value)
-    return "".join(_spelled_out(character) if _misleads(character) else character for character in text)
-
-
-def _misleads(character: str) -> bool:
-    turns = "\u202a" <= character <= "\u202e" or "\u2066" <= character <= "\u2069"
-    return turns or unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
+    return text if text.isascii() and text.isprintable() else "".join(map(_spelled_out, text))
 
 
 def _spelled_out(character: str) -> str:
-    return {"\n": " ", "\t": " ", "\r": " "}.get(character, f"\\u{ord(character):04x}")
+    turns = "\u202a" <= character <= "\u202e" or "\u2066" <= character <= "\u2069"
+    if not turns and unicodedata.category(character) not in ("Cc", "Cs", "Zl", "Zp"):
+        return character
+    return " " if character in "\n\t\r" else f"\\u{ord(character):04x}"
 
 
 def clipped(text: str, longest: int = LONGEST) -> str:

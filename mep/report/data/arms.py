@@ -1,7 +1,7 @@
 """The arms of runs as the database has them: what they are called, how their run stands, which artifacts they used."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
@@ -119,14 +119,13 @@ def find_runs(store: Store, names: Sequence[str]) -> list[str]:
     if not names:
         return [find_run(store, None)["run_id"]]
     run_ids = [row["run_id"] for row in store.db.query("SELECT run_id FROM runs ORDER BY started_at, run_id")]
-
-    def matching(name: str) -> Iterator[str]:
+    matching_ids: list[str] = []
+    for name in names:
         if any(character in name for character in "*?["):
             matches = [run_id for run_id in run_ids if fnmatchcase(run_id, name)]
-            if not matches:
-                raise UsageError(f"no run matches '{name}'", hint=f"last runs: {', '.join(run_ids[-5:]) or 'none'}")
-            yield from matches
         else:
-            yield find_run(store, name)["run_id"]
-
-    return list(dict.fromkeys(run_id for name in names for run_id in matching(name)))
+            matches = [find_run(store, name)["run_id"]]
+        if not matches:
+            raise UsageError(f"no run matches '{name}'", hint=f"last runs: {', '.join(run_ids[-5:]) or 'none'}")
+        matching_ids += matches
+    return list(dict.fromkeys(matching_ids))

@@ -35,6 +35,7 @@ class _Axes:
     """Positions in the chart of steps and values, and the numbers written beside them."""
 
     def __init__(self, curves: Sequence[Curve]):
+        self.curves = curves
         values = np.concatenate([curve.values for curve in curves])
         low, high = float(values.min()), float(values.max())
         self.last_step = max(float(curve.steps[-1]) + 1 for curve in curves)
@@ -53,42 +54,29 @@ class _Axes:
 def line_chart(curves: Sequence[Curve], *, label: str, subject: str, over: str = "steps") -> Markup:
     """Curves over the steps of a training, or something else; the axis is logarithmic where values differ much."""
     description = f"{subject} of {listed([curve.name for curve in curves])}"
-    curves = [thinned(curve) for curve in curves]
-    axes = _Axes(curves)
-    axis = f"{label}, logarithmic, over {over}" if axes.logarithmic else f"{label} over {over}"
+    axes = _Axes([thinned(curve) for curve in curves])
     parts = [
         f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(description)}" '
-        'xmlns="http://www.w3.org/2000/svg">',
-        *(_value_tick(tick, axes) for tick in axes.ticks),
-        *(_step_tick(tick, axes) for tick in _ticks(0, axes.last_step) if tick <= axes.last_step),
-        # the baseline comes last: dashed, it lets a curve below it be seen
-        *(_polyline(curve, axes) for curve in reversed(curves)),
-        f'<text class="tick" x="0" y="14">{escape(axis)}</text></svg>',
+        'xmlns="http://www.w3.org/2000/svg">'
     ]
-    return Markup("".join(parts))
-
-
-def _value_tick(tick: float, axes: _Axes) -> str:
-    y = axes.y(tick)
-    return (
-        f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        f'<text class="tick" x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{tick:g}</text>'
-    )
-
-
-def _step_tick(tick: float, axes: _Axes) -> str:
-    x = axes.x(tick)
-    anchor = "end" if x > WIDTH - RIGHT - 20 else "middle"
-    return f'<text class="tick" x="{x:.1f}" y="{HEIGHT - 12}" text-anchor="{anchor}">{tick:g}</text>'
-
-
-def _polyline(curve: Curve, axes: _Axes) -> str:
-    steps_and_values = zip(curve.steps, curve.values, strict=True)
-    points = " ".join(f"{axes.x(step):.1f},{axes.y(value):.1f}" for step, value in steps_and_values)
-    return (
-        f'<polyline class="curve c{curve.colour % N_COLOURS}" points="{points}"><title>{escape(curve.name)}'
-        "</title></polyline>"
-    )
+    for tick in axes.ticks:
+        y = axes.y(tick)
+        parts.append(
+            f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
+            f'<text class="tick" x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{tick:g}</text>'
+        )
+    for tick in _ticks(0, axes.last_step):
+        x = axes.x(tick)
+        anchor = "end" if x > WIDTH - RIGHT - 20 else "middle"
+        if tick <= axes.last_step:
+            parts.append(f'<text class="tick" x="{x:.1f}" y="{HEIGHT - 12}" text-anchor="{anchor}">{tick:g}</text>')
+    for curve in reversed(axes.curves):  # the baseline comes last: dashed, it lets a curve below it be seen
+        positions = zip(map(axes.x, curve.steps), map(axes.y, curve.values), strict=True)
+        points = " ".join(f"{x:.1f},{y:.1f}" for x, y in positions)
+        title = f"<title>{escape(curve.name)}</title>"
+        parts.append(f'<polyline class="curve c{curve.colour % N_COLOURS}" points="{points}">{title}</polyline>')
+    axis = f"{label}, logarithmic, over {over}" if axes.logarithmic else f"{label} over {over}"
+    return Markup("".join([*parts, f'<text class="tick" x="0" y="14">{escape(axis)}</text></svg>']))
 
 
 def _ticks(low: float, high: float) -> list[float]:
@@ -107,24 +95,3 @@ def _log_ticks(low: float, high: float) -> list[float]:
     first = max(number for number, tick in enumerate(all_ticks) if tick <= low)
     last = min((number for number, tick in enumerate(all_ticks) if tick >= high), default=len(all_ticks) - 1)
     return all_ticks[first : last + 1]
-
-
-def interval_mark(z: float, reach: float, half_width: float) -> Markup:
-    """A difference and its interval as a dot on a line, in standard errors; the baseline is the stroke in the middle.
-
-    z               difference over its standard error; positive is for the better and lies to the right
-    reach           standard errors from the middle to the edge
-    half_width      of the interval, in standard errors
-    """
-    width, height = 132, 18
-    middle = width / 2
-
-    def x(value: float) -> float:
-        return min(max(middle + value / reach * (middle - 6), 2), width - 2)
-
-    return Markup(
-        f'<svg class="mark" viewBox="0 0 {width} {height}" width="{width}" height="{height}" aria-hidden="true" '
-        f'xmlns="http://www.w3.org/2000/svg"><line class="zero" x1="{middle}" x2="{middle}" y1="1" y2="{height - 1}"/>'
-        f'<line class="whisker" x1="{x(z - half_width):.1f}" x2="{x(z + half_width):.1f}" y1="9" y2="9"/>'
-        f'<circle class="dot" cx="{x(z):.1f}" cy="9" r="3.5"/></svg>'
-    )

@@ -1,14 +1,14 @@
 """Curves over the steps of a training, or over something else: for the page and for papers alike."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mep.artifacts import BaseModel, Model
-from mep.report.data.artifacts import ArtifactT
-from mep.report.data.runs import Report, Shared
+from mep.report.data.artifacts import OpenArm
+from mep.report.data.runs import Report
 from mep.report.text import listed
 from mep.store.database import Row
 
@@ -39,32 +39,21 @@ class CurveSet:
 def loss_curves(report: Report) -> list[CurveSet]:
     """Running means of the losses, of the autoencoder where a run trained it and of the denoiser of every arm."""
     kinds = {
-        "Autoencoder": _losses(report, report.shared(BaseModel), lambda base: base.losses),
-        "UNet": _losses(report, report.shared(Model), lambda model: model.losses),
+        "Autoencoder": [(shared.arms, shared.artifact.losses) for shared in report.shared(BaseModel)],
+        "UNet": [(shared.arms, shared.artifact.losses) for shared in report.shared(Model)],
     }
-    return [
-        CurveSet(
-            title=title,
-            label="loss",
-            curves=[smoothed(name, steps, losses, colour) for name, steps, losses, colour in logs],
-            windows=sorted({window_for(len(losses)) for _, _, losses, _ in logs}),
-        )
-        for title, logs in kinds.items()
-        if logs
-    ]
+    sets = []
+    for title, trainings in kinds.items():
+        logs = [(arms, rows) for arms, rows in trainings if rows]
+        curves = [smoothed(_name(arms, report), *_columns(rows), report.arms.index(arms[0])) for arms, rows in logs]
+        if curves:
+            sets.append(CurveSet(title, "loss", curves, sorted({window_for(len(rows)) for _, rows in logs})))
+    return sets
 
 
-def _losses(
-    report: Report, shared: Sequence[Shared[ArtifactT]], losses_of: Callable[[ArtifactT], list[Row]]
-) -> list[tuple[str, NDArray[np.float64], NDArray[np.float64], int]]:
-    """Name, steps, losses and colour of every distinct training."""
-    logs = []
-    for training in shared:
-        if rows := losses_of(training.artifact):
-            everyone = len(training.arms) == len(report.arms) > 1
-            name = "all arms" if everyone else listed(training.labels)
-            logs.append((name, *_columns(rows), report.arms.index(training.first)))
-    return logs
+def _name(arms: Sequence[OpenArm], report: Report) -> str:
+    everyone = len(arms) == len(report.arms) > 1
+    return "all arms" if everyone else listed([arm.label for arm in arms])
 
 
 def validation_curves(report: Report) -> list[CurveSet]:
@@ -77,9 +66,9 @@ def validation_curves(report: Report) -> list[CurveSet]:
     return [CurveSet("UNet on validation images", "loss on validation images", curves, [])] if curves else []
 
 
-def _columns(rows: Iterable[Row]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    steps, losses = zip(*((row["step"], row["loss"]) for row in rows), strict=True)
-    return np.array(steps, dtype=np.float64), np.array(losses, dtype=np.float64)
+def _columns(rows: Sequence[Row]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    steps, losses = np.array([(row["step"], row["loss"]) for row in rows], dtype=np.float64).T
+    return steps, losses
 
 
 def smoothed(name: str, steps: NDArray[np.float64], losses: NDArray[np.float64], colour: int) -> Curve:

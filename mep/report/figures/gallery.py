@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -38,39 +39,31 @@ class Block:
     same_noise: bool = False
 
 
-@dataclass(frozen=True)
-class Blocks:
-    """Those that are shown, and how many there are."""
-
-    blocks: list[Block]
-    n_blocks: int
+Blocks = tuple[list[Block], int]
+"""Those that are shown, and how many there are."""
 
 
 def label_blocks(report: Report, sets: Sequence[SampleSet]) -> Blocks:
     """Real held-out and training images of every label, above samples of every arm for it."""
     datasets = report.shared(Images)
     pictures = Pictures(REAL_BUDGET)
+    unnamed: list[str | None] = [None]
+    names = [(shared, name) for shared in datasets for name in shared.artifact.label_names or unnamed]
     blocks: list[Block] = []
-    n_blocks = 0
-    for shared in datasets:
-        images = shared.artifact
-        numbers = range(len(images.label_names)) if images.label_names else [-1]
-        n_blocks += len(numbers)
-        for number in numbers:
-            if pictures.full:
-                break
-            name = images.label_names[number] if number >= 0 else NO_LABEL
-            strips = list(_real_of_label(images, number, pictures))
-            for samples in sets:
-                rows = [row for row in samples.rows if number < 0 or row["label"] == name]
-                if samples.arms[0] in shared.labels and rows:
-                    strips.append(samples.strip(rows, N_PER_LABEL, pictures, spread_out=True))
-            blocks.append(Block(name, "" if len(datasets) == 1 else ", ".join(shared.labels), strips))
-    return Blocks(blocks, n_blocks)
+    for shared, name in names:
+        if pictures.full:
+            break
+        strips = list(_real_of_label(shared.artifact, name, pictures))
+        for samples in (samples for samples in sets if samples.arms[0] in shared.labels):
+            if rows := [row for row in samples.rows if name is None or row["label"] == name]:
+                strips.append(samples.strip(rows, N_PER_LABEL, pictures, spread_out=True))
+        of_arms = "" if len(datasets) == 1 else ", ".join(shared.labels)
+        blocks.append(Block(NO_LABEL if name is None else name, of_arms, strips))
+    return blocks, len(names)
 
 
-def _real_of_label(images: Images, number: int, pictures: Pictures) -> Iterator[Strip]:
-    real = RealImages(images)
+def _real_of_label(images: Images, name: str | None, pictures: Pictures) -> Iterator[Strip]:
+    real, number = RealImages(images), -1 if name is None else images.label_names.index(name)
     for what, split in SPLITS.items():
         rows = np.flatnonzero((images.labels == number) & (images.splits == split))
         if len(rows):
@@ -86,7 +79,10 @@ def prompt_blocks(sets: Sequence[SampleSet]) -> Blocks:
             rows_of[row["prompt_id"]].append(row)
         for prompt_id, rows in rows_of.items():
             samples_of[prompt_id].append((samples, rows))
-    pictures = _pictures_for(sets, samples_of)
+    n_made = sum(min(len(rows), N_MADE_PER_PROMPT) for groups in samples_of.values() for _, rows in groups)
+    examples = [partial(samples.samples.read, row) for samples in sets for row in samples.rows[:8]]
+    side_px = affordable_px(examples, n_made + N_REAL_PER_PROMPT * len(samples_of), PROMPT_BUDGET)
+    pictures = Pictures(PROMPT_BUDGET, side_px)
     real_ids = {id(samples): _real_ids_by_prompt(samples.arm) for samples in sets}
     blocks = []
     for prompt_id, groups in samples_of.items():
@@ -95,23 +91,14 @@ def prompt_blocks(sets: Sequence[SampleSet]) -> Blocks:
         first, first_rows = groups[0]
         strips = _real_of_prompt(first.arm, real_ids[id(first)].get(prompt_id, []), pictures)
         strips += [samples.strip(rows, N_MADE_PER_PROMPT, pictures, spread_out=False) for samples, rows in groups]
-        seeds = [[row.get("seed") for row in rows[:N_MADE_PER_PROMPT]] for _, rows in groups]
-        same_noise = len(groups) > 1 and all(of_arm == seeds[0] for of_arm in seeds)
-        blocks.append(Block(first_rows[0]["text"], prompt_id, strips, same_noise))
-    return Blocks(blocks, len(samples_of))
+        blocks.append(Block(first_rows[0]["text"], prompt_id, strips, _same_noise([rows for _, rows in groups])))
+    return blocks, len(samples_of)
 
 
-def _pictures_for(sets: Sequence[SampleSet], samples_of: dict[str, list[tuple[SampleSet, list[Row]]]]) -> Pictures:
-    """Pictures as large as the budget allows for that many."""
-    n_made = sum(min(len(rows), N_MADE_PER_PROMPT) for groups in samples_of.values() for _, rows in groups)
-    n_real = N_REAL_PER_PROMPT * len(samples_of)
-    pictures = Pictures(PROMPT_BUDGET)
-    if sets:
-        examples = [
-            (lambda row=row, samples=samples: samples.samples.read(row)) for samples in sets for row in samples.rows[:8]
-        ]
-        pictures.largest_px = affordable_px(examples, n_made + n_real, PROMPT_BUDGET)
-    return pictures
+def _same_noise(groups: Sequence[Sequence[Row]]) -> bool:
+    """Whether the samples of several arms began with the same noise, column by column."""
+    seeds = [[row.get("seed") for row in rows[:N_MADE_PER_PROMPT]] for rows in groups]
+    return len(groups) > 1 and all(of_arm == seeds[0] for of_arm in seeds)
 
 
 def _real_of_prompt(arm: OpenArm, image_ids: list[str], pictures: Pictures) -> list[Strip]:

@@ -3,12 +3,14 @@
 import importlib.util
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mep.artifacts import Clusters, Embeddings, Images, References, Scores
+from mep.imaging.pixels import square
 from mep.report.data.artifacts import OpenArm
 from mep.report.data.runs import Report
 from mep.report.figures.pictures import UNREADABLE, Read, data_uri, spread
@@ -59,14 +61,14 @@ class Map:
 
 @dataclass(frozen=True, eq=False)
 class _Embedded:
-    """Embedded images of one origin, thinned to what the map shows; `n_all` before that."""
+    """Embedded images of one origin, thinned to what the map shows; `n_all` before that.
+
+    images      name, label, cluster and reader of each
+    """
 
     of: str
     vectors: Floats
-    names: list[str]
-    labels: list[str]
-    clusters: list[int]
-    reads: list[Read]
+    images: Sequence[tuple[str, str, int, Read]]
     n_all: int
 
 
@@ -104,16 +106,12 @@ def _real(images: Images, ids: list[str], vectors: Floats, clusters: Clusters | 
     row_of = {image_id: row for row, image_id in enumerate(images.ids)}
     cluster_of = dict(zip(clusters.ids, clusters.labels.tolist(), strict=True)) if clusters else {}
     numbers = [number for number in spread(len(ids), N_REAL) if ids[number] in row_of]
-    shown = [ids[number] for number in numbers]
-    return _Embedded(
-        of=REAL,
-        vectors=vectors[numbers],
-        names=shown,
-        labels=[images.label_of(row_of[image_id]) or NO_LABEL for image_id in shown],
-        clusters=[int(cluster_of.get(image_id, -1)) for image_id in shown],
-        reads=[lambda row=row_of[image_id]: images.read(row) for image_id in shown],  # type: ignore[misc]
-        n_all=len(ids),
-    )
+    shown = []
+    for image_id in (ids[number] for number in numbers):
+        row = row_of[image_id]
+        label = images.label_of(row) or NO_LABEL
+        shown.append((image_id, label, int(cluster_of.get(image_id, -1)), partial(images.read, row)))
+    return _Embedded(REAL, vectors[numbers], shown, len(ids))
 
 
 def _samples(samples: SampleSet, extractor: str) -> _Embedded | None:
@@ -126,35 +124,29 @@ def _samples(samples: SampleSet, extractor: str) -> _Embedded | None:
         return None
     scored = drawn(len(samples.rows), len(features), samples.arm.experiment.metrics.seed, 1)
     numbers = spread(len(scored), N_MADE)
-    rows = [samples.rows[scored[number]] for number in numbers]
-    return _Embedded(
-        of=samples.arms[0],
-        vectors=np.asarray(features)[numbers],
-        names=[row["text"] for row in rows],
-        labels=[row["label"] or NO_LABEL for row in rows],
-        clusters=[-1 if row.get("cluster") is None else int(row["cluster"]) for row in rows],
-        reads=[lambda row=row: samples.samples.read(row) for row in rows],  # type: ignore[misc]
-        n_all=len(samples.rows),
-    )
+    shown = []
+    for row in (samples.rows[scored[number]] for number in numbers):
+        cluster = -1 if row.get("cluster") is None else int(row["cluster"])
+        shown.append((row["text"], row["label"] or NO_LABEL, cluster, partial(samples.samples.read, row)))
+    return _Embedded(samples.arms[0], np.asarray(features)[numbers], shown, len(samples.rows))
 
 
 def _map(title: str, arms: list[str], fitted: Floats, sets: Sequence[_Embedded], thumbnails: bool) -> Map:
     """Projections are fitted on real images."""
     vectors = np.concatenate([embedded.vectors for embedded in sets]).astype(np.float64)
     projections = _projections(fitted, vectors)
-    positions = {name: _in_unit_square(projected) for name, (_, projected) in projections.items()}
-    points: list[Point] = []
-    for embedded in sets:
-        for name, label, cluster in zip(embedded.names, embedded.labels, embedded.clusters, strict=True):
-            row = len(points)
-            at = {axes: (float(xy[row][0]), float(xy[row][1])) for axes, xy in positions.items()}
-            points.append(Point(at, embedded.of, name, label, cluster))
+    positions = {name: _in_unit_square(projected).tolist() for name, (_, projected) in projections.items()}
+    shown = [(embedded.of, *image) for embedded in sets for image in embedded.images]
+    points = [
+        Point({axes: (xy[row][0], xy[row][1]) for axes, xy in positions.items()}, of, name, label, cluster)
+        for row, (of, name, label, cluster, _) in enumerate(shown)
+    ]
     return Map(
         title=title,
         arms=arms,
         axes={name: description for name, (description, _) in projections.items()},
         points=points,
-        sprite=_sprite([read for embedded in sets for read in embedded.reads]) if thumbnails else "",
+        sprite=_sprite([read for *_, read in shown]) if thumbnails else "",
         n_real=sets[0].n_all,
         n_made={embedded.of: embedded.n_all for embedded in sets[1:]},
     )
@@ -186,10 +178,6 @@ def _in_unit_square(positions: Floats) -> Floats:
 
 
 def _sprite(reads: Sequence[Read]) -> str:
-    from PIL import Image
-
-    from mep.imaging.pixels import square
-
     sheet = np.full((-(-len(reads) // TILES_ACROSS) * TILE_PX, TILES_ACROSS * TILE_PX, 3), 128, np.uint8)
     n_readable = 0
     for number, read in enumerate(reads):
@@ -200,4 +188,4 @@ def _sprite(reads: Sequence[Read]) -> str:
         y, x = divmod(number, TILES_ACROSS)
         sheet[y * TILE_PX : (y + 1) * TILE_PX, x * TILE_PX : (x + 1) * TILE_PX] = tile
         n_readable += 1
-    return data_uri(Image.fromarray(sheet), QUALITY) if n_readable else ""
+    return data_uri(sheet, QUALITY) if n_readable else ""

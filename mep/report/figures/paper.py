@@ -4,10 +4,11 @@ Colours are those of Okabe & Ito (2008), which people with any colour vision tel
 and dashes, so that a grey print is enough.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from mep.report.figures.curves import CurveSet, loss_curves
 from mep.report.figures.gallery import Block, label_blocks
 from mep.report.figures.maps import REAL, Map, embedding_maps
 from mep.report.figures.pictures import pixels_of
-from mep.report.figures.strips import SampleSet, Strip, sample_sets
+from mep.report.figures.strips import sample_sets
 from mep.report.tables.comparison import Comparison, Metric
 from mep.report.tables.formats import csv_cell, csv_text
 from mep.report.tables.verdict import is_clear
@@ -46,6 +47,8 @@ SETTINGS: "dict[RcKeyType, object]" = {
     "svg.hashsalt": "mep",
     "legend.frameon": False,
 }
+UNDATED = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
+"""Metadata without a date, so that equal figures are equal files."""
 MOST_METRICS, MOST_COLUMNS = 24, 8
 
 
@@ -70,7 +73,8 @@ def write_figures(report: Report, folder: Path, comparison: Comparison) -> list[
         for figure in _figures(report, comparison):
             for kind in ("svg", "pdf", "png"):
                 written.append(folder / f"{figure.name}.{kind}")
-                write_atomically(written[-1], _saver(figure.drawing, kind))
+                save = partial(figure.drawing.savefig, format=kind, dpi=DPI, metadata=UNDATED.get(kind))
+                write_atomically(written[-1], partial(save, bbox_inches="tight"))
             written.append(folder / f"{figure.name}.csv")
             cells = [[csv_cell(cell) if cell is not None else None for cell in row] for row in figure.rows]
             write_text(written[-1], csv_text(cells))
@@ -81,12 +85,6 @@ def write_figures(report: Report, folder: Path, comparison: Comparison) -> list[
     return written
 
 
-def _saver(drawing: "Drawing", kind: str) -> Callable[[IO[bytes]], None]:
-    """Without a date, so that equal figures are equal files."""
-    undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
-    return lambda file: drawing.savefig(file, format=kind, dpi=DPI, metadata=undated, bbox_inches="tight")
-
-
 def _figures(report: Report, comparison: Comparison) -> Iterator[Figure]:
     if comparison.metrics:
         yield _metrics(comparison)
@@ -95,18 +93,18 @@ def _figures(report: Report, comparison: Comparison) -> Iterator[Figure]:
     for curve_set in reversed(loss_curves(report)):
         yield _losses(curve_set)
     sets = sample_sets(report)
-    blocks = label_blocks(report, sets).blocks
+    blocks = label_blocks(report, sets)[0]
     if sets and blocks:
         yield _samples(blocks)
-    yield from _maps(report, sets)
+    for number, embedding_map in enumerate(embedding_maps(report, sets, thumbnails=False), 1):
+        yield _map(embedding_map, "map" if number == 1 else f"map-{number}")
 
 
 def _new(height_in: float, *shape: int) -> "tuple[Drawing, list[Axes]]":
     from matplotlib.figure import Figure as Drawing
 
     drawing = Drawing(figsize=(WIDTH_IN, height_in), layout="constrained")
-    axes = drawing.subplots(*(shape or (1, 1)), squeeze=False)
-    return drawing, list(axes.flat)
+    return drawing, list(drawing.subplots(*(shape or (1, 1)), squeeze=False).flat)
 
 
 def _short(text: str) -> str:
@@ -119,12 +117,11 @@ def _colour(number: int) -> str:
 
 def _metrics(comparison: Comparison) -> Figure:
     """Every metric in a panel of its own: arms as points with their errors, references as lines."""
-    measured = [
+    metrics = [
         metric for metric in comparison.metrics if any(number.value is not None for number in metric.arms.values())
-    ]
-    metrics = measured[:MOST_METRICS]
-    across = min(3, len(metrics)) or 1
-    down = -(-len(metrics) // across) or 1
+    ][:MOST_METRICS]
+    across = max(min(3, len(metrics)), 1)
+    down = max(-(-len(metrics) // across), 1)
     drawing, panels = _new(0.5 + down * (0.7 + 0.16 * len(comparison.arms)), down, across)
     rows: list[list[Cell]] = [["metric", "arm", "value", "error"]]
     for axis, metric in zip(panels, metrics, strict=False):
@@ -134,10 +131,10 @@ def _metrics(comparison: Comparison) -> Figure:
         axis.set_axis_off()
     repeated = any(number.repeats for metric in comparison.metrics for number in metric.arms.values())
     bars = "standard deviations over repeats" if repeated else "standard errors (delete-half jackknife)"
-    styles = zip(("dashed", "dash-dotted", "dotted"), comparison.references, strict=False)
-    lines = listed([f"{style} {title}" for style, title in styles])
-    caption = f"Metrics of generated against held-out real images; bars are {bars}."
-    return Figure("metrics", drawing, caption + (f" Lines: {lines}." if lines else ""), rows)
+    styles = map(" ".join, zip(("dashed", "dash-dotted", "dotted"), comparison.references, strict=False))
+    lines = f" Lines: {listed(list(styles))}." if comparison.references else ""
+    caption = f"Metrics of generated against held-out real images; bars are {bars}.{lines}"
+    return Figure("metrics", drawing, caption, rows)
 
 
 def _panel(axis: "Axes", metric: Metric, labels: Sequence[str]) -> Iterator[list[Cell]]:
@@ -163,12 +160,23 @@ def _differences(comparison: Comparison) -> Figure:
     drawing, (axis,) = _new(0.7 + 0.28 * len(metrics) * max(1, len(others)) ** 0.6)
     rows: list[list[Cell]] = [["metric", "arm", "baseline", "difference", "low", "high", "p", "clear"]]
     for line, metric in enumerate(metrics):
-        _draw_differences(axis, metric, others, line)
-        for label in others:
+        for number, label in enumerate(others):
             delta = metric.differences.get(label)
-            if delta is not None and delta.se > 0:
-                interval = delta.low, delta.high
-                rows.append([metric.id, label, baseline, delta.value, *interval, delta.p, is_clear(delta)])
+            if delta is None or delta.se <= 0:
+                continue
+            colour = _colour(number + 1)
+            axis.errorbar(
+                (-1 if metric.better == "lower" else 1) * delta.value / delta.se,
+                -line + 0.25 - 0.5 * (number + 0.5) / len(others),
+                xerr=(delta.high - delta.low) / 2 / delta.se,
+                color=colour,
+                marker=MARKERS[(number + 1) % 8],
+                ms=4,
+                capsize=2,
+                mfc=colour if is_clear(delta) else "white",
+                label=_short(label) if line == 0 else None,
+            )
+            rows.append([metric.id, label, baseline, delta.value, delta.low, delta.high, delta.p, is_clear(delta)])
     axis.axvline(0, color="0.3", lw=0.8)
     axis.set_yticks([-line for line in range(len(metrics))], [metric.title for metric in metrics])
     axis.set_xlabel(f"difference to {_short(baseline)} in standard errors; better to the right")
@@ -180,26 +188,6 @@ def _differences(comparison: Comparison) -> Figure:
         f"{metrics[0].title}, {plain(label)}: {p_text(first.p)}."
     )
     return Figure("differences", drawing, caption, rows)
-
-
-def _draw_differences(axis: "Axes", metric: Metric, labels: Sequence[str], line: int) -> None:
-    sign = -1 if metric.better == "lower" else 1
-    for number, label in enumerate(labels):
-        delta = metric.differences.get(label)
-        if delta is None or delta.se <= 0:
-            continue
-        colour = _colour(number + 1)
-        axis.errorbar(
-            sign * delta.value / delta.se,
-            -line + 0.25 - 0.5 * (number + 0.5) / len(labels),
-            xerr=(delta.high - delta.low) / 2 / delta.se,
-            color=colour,
-            marker=MARKERS[(number + 1) % 8],
-            ms=4,
-            capsize=2,
-            mfc=colour if is_clear(delta) else "white",
-            label=_short(label) if line == 0 else None,
-        )
 
 
 def _losses(curve_set: CurveSet) -> Figure:
@@ -230,19 +218,10 @@ def _samples(blocks: Sequence[Block]) -> Figure:
             if picture.uri:
                 axis.imshow(pixels_of(picture))
                 rows.append([line + 1, column, block.title, listed(strip.arms) or strip.what, picture.alt])
-        _name_row(axes[0], block, strip)
+        name = f"{_short(block.title)}\n{listed([_short(label) for label in strip.arms]) or strip.what}"
+        axes[0].text(-0.08, 0.5, name, transform=axes[0].transAxes, ha="right", va="center", fontsize=6)
     caption = "Held-out real and generated images of every label, evenly spread, not picked."
     return Figure("samples", drawing, caption, rows)
-
-
-def _name_row(axis: "Axes", block: Block, strip: Strip) -> None:
-    name = f"{_short(block.title)}\n{listed([_short(label) for label in strip.arms]) or strip.what}"
-    axis.text(-0.08, 0.5, name, transform=axis.transAxes, ha="right", va="center", fontsize=6)
-
-
-def _maps(report: Report, sets: Sequence[SampleSet]) -> Iterator[Figure]:
-    for number, embedding_map in enumerate(embedding_maps(report, sets, thumbnails=False), 1):
-        yield _map(embedding_map, "map" if number == 1 else f"map-{number}")
 
 
 def _map(embedding_map: Map, name: str) -> Figure:

@@ -1,20 +1,14 @@
 """Thumbnails as data URIs, so that the page needs no other file."""
 
-from __future__ import annotations
-
 import base64
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mep.imaging.pixels import square
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-    from PIL.Image import Image
 
 LARGEST_PX = 128
 """Side of a thumbnail; smaller images keep their own."""
@@ -28,7 +22,9 @@ SMALLEST_SHOWN_PX = 64
 QUALITY = 90
 """Of WebP: texture of tissue survives, and 64 px take 2 to 4 kB."""
 
-Read = Callable[[], "NDArray[np.uint8]"]
+PREFIX = "data:image/webp;base64,"
+
+Read = Callable[[], NDArray[np.uint8]]
 """Reads an image: uint8 (h, w, 3)."""
 
 UNREADABLE = (OSError, ValueError, SyntaxError)
@@ -74,9 +70,9 @@ class Pictures:
         except UNREADABLE:
             return Picture(alt, shown_px=empty_px, instead="unreadable now")
         side = min(self.largest_px, *pixels.shape[:2])
-        data = _webp(square(pixels, side))
-        self.left_bytes -= len(data)
-        return Picture(alt, f"data:image/webp;base64,{data}", _shown(side), enlarged=_shown(side) > side)
+        uri = data_uri(square(pixels, side))
+        self.left_bytes -= len(uri) - len(PREFIX)
+        return Picture(alt, uri, _shown(side), enlarged=_shown(side) > side)
 
 
 def pixels_of(picture: Picture) -> NDArray[np.uint8]:
@@ -96,7 +92,7 @@ def affordable_px(examples: Sequence[Read], n: int, budget_bytes: float) -> int:
         except UNREADABLE:
             continue  # the page says so where the picture would stand
     for side in SIDES:
-        sizes = [len(_webp(square(pixels, min(side, *pixels.shape[:2])))) for pixels in readable]
+        sizes = [len(data_uri(square(pixels, min(side, *pixels.shape[:2])))) - len(PREFIX) for pixels in readable]
         if not sizes or n * sum(sizes) / len(sizes) < 0.9 * budget_bytes:
             return side
     return SIDES[-1]
@@ -107,17 +103,13 @@ def _shown(side: int) -> int:
     return side * -(-SMALLEST_SHOWN_PX // side)
 
 
-def _webp(pixels: NDArray[np.uint8]) -> str:
-    from PIL import Image as Images
+def data_uri(pixels: NDArray[np.uint8], quality: int = QUALITY) -> str:
+    """RGB pixels as WebP inside an address."""
+    from PIL import Image
 
-    return data_uri(Images.fromarray(pixels)).partition(",")[2]
-
-
-def data_uri(image: Image, quality: int = QUALITY) -> str:
-    """A picture as WebP inside an address."""
     buffer = io.BytesIO()
-    image.save(buffer, "webp", quality=quality, method=2)
-    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    Image.fromarray(pixels).save(buffer, "webp", quality=quality, method=2)
+    return PREFIX + base64.b64encode(buffer.getvalue()).decode()
 
 
 def spread(n: int, wanted: int) -> list[int]:

@@ -69,7 +69,5 @@ class SampleSet:
 
 def sample_sets(report: Report) -> list[SampleSet]:
     """Every distinct set of samples, with its rows read once."""
-    return [
-        SampleSet(shared.labels, shared.first, shared.artifact, shared.artifact.rows)
-        for shared in report.shared(Samples)
-    ]
+    shared_sets = report.shared(Samples)
+    return [SampleSet(shared.labels, shared.first, shared.artifact, shared.artifact.rows) for shared in shared_sets]

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -13,7 +14,7 @@ import mep
 from mep.artifacts import Images, TrainingSet
 from mep.machine.files import write_text
 from mep.report.data.runs import Report
-from mep.report.figures.charts import N_COLOURS, interval_mark
+from mep.report.figures.charts import N_COLOURS
 from mep.report.figures.clusters import cluster_tiles, outlier_tiles
 from mep.report.figures.gallery import label_blocks, prompt_blocks
 from mep.report.figures.maps import TILE_PX, TILES_ACROSS, embedding_maps
@@ -86,7 +87,7 @@ def page(report: Report, comparison: Comparison, view: View = VIEW) -> str:
             grid=grid(shown),
             metric_of={metric.id: metric for metric in shown.metrics},
             footnotes=footnotes(shown),
-            differences=_differences(shown),
+            reach=_reach(shown.metrics),
             colour={label: number % N_COLOURS for labels in colours for number, label in enumerate(labels)},
             # one colour a label on the whole page, from the end of the palette that small numbers of arms leave free
             label_colour={label: (3 + number) % N_COLOURS for number, label in enumerate([*labels, NO_LABEL])},
@@ -153,26 +154,15 @@ def _resource(name: str) -> str:
     return (resources.files("mep.report.page") / "templates" / name).read_text(encoding="utf-8")
 
 
-def _differences(comparison: Comparison) -> list[tuple[Metric, dict[str, Markup]]]:
-    """Every metric with the differences of all arms to the baseline as marks, drawn to one scale."""
-    metrics = [metric for metric in comparison.metrics if metric.differences]
-    z = [abs(delta.value / delta.se) for metric in metrics for delta in metric.differences.values() if delta.se > 0]
-    reach = min(max([SMALLEST_REACH, *(value + Z_95 for value in z)]), 12.0)
-    return [
-        (metric, {label: _mark(metric, delta, reach) for label, delta in metric.differences.items()})
-        for metric in metrics
-    ]
+def _reach(metrics: Sequence[Metric]) -> float:
+    """Standard errors from the middle to the edge of the marks of differences."""
+    deltas = [delta for metric in metrics for delta in metric.differences.values() if delta.se > 0]
+    return min(max([SMALLEST_REACH, *(abs(delta.value / delta.se) + Z_95 for delta in deltas)]), 12.0)
 
 
-def _mark(metric: Metric, delta: Delta, reach: float) -> Markup:
-    if delta.se <= 0:
-        return Markup("")
-    z = abs(delta.value) / delta.se
-    return interval_mark(z if is_better(delta, metric) else -z, reach, (delta.high - delta.low) / 2 / delta.se)
-
-
-def _meaning(delta: Delta, metric: Metric) -> str:
-    return ("better" if is_better(delta, metric) else "worse") if is_clear(delta) else "undecided"
+def _meaning(delta: Delta, metric: Metric, *, sure: bool = False) -> str:
+    """better, worse or undecided; `sure` leaves out the last."""
+    return ("better" if is_better(delta, metric) else "worse") if sure or is_clear(delta) else "undecided"
 
 
 def _groups(comparison: Comparison) -> list[list[Metric]]:

@@ -45,34 +45,34 @@ class Confusion:
 
 def confusions(report: Report) -> list[Confusion]:
     """Cluster and label of the samples of every arm, asked for and found."""
-    result = []
+    matrices = []
     for shared in report.shared(Assignment):
         assignment = shared.artifact
-        samples, real = assignment.parts["samples"], assignment.parts["heldout"]
         clusters = [str(number) for number in range(assignment.n_clusters)]
         for kind, names, columns in (("cluster", clusters, [0, 1]), ("label", assignment.label_names, [2, 3])):
-            asked, asked_of_real = (part[part[:, columns[0]] >= 0][:, columns] for part in (samples, real))
-            if len(asked):
-                result.append(_confusion(shared.labels, kind, names, asked, asked_of_real))
-    return result
+            pairs, real = (assignment.parts[part][:, columns] for part in ("samples", "heldout"))
+            pairs, real = pairs[pairs[:, 0] >= 0], real[real[:, 0] >= 0]
+            if len(pairs):
+                matrices.append(_confusion(shared.labels, kind, names, pairs, real))
+    return matrices
 
 
 def _confusion(
-    arms: list[str], kind: str, names: list[str], asked: NDArray[np.integer], asked_of_real: NDArray[np.integer]
+    arms: list[str], kind: str, names: list[str], pairs: NDArray[np.integer], real: NDArray[np.integer]
 ) -> Confusion:
     """Both arrays (n, 2): what was asked for, and what was found, -1 for nothing."""
-    wanted, shown = asked.T
+    asked, shown = pairs.T
     counts = np.zeros((len(names), len(names) + 1))
-    np.add.at(counts, (wanted, np.where(shown < 0, len(names), shown)), 1)
+    np.add.at(counts, (asked, np.where(shown < 0, len(names), shown)), 1)
     rows = [(names[n], (row / row.sum()).tolist(), int(row.sum())) for n, row in enumerate(counts) if row.sum()]
     return Confusion(
         arms=arms,
         kind=kind,
         names=[*names, *(["none"] if counts[:, -1].any() else [])],
         rows=rows if len(names) <= LARGEST_MATRIX else [],
-        share=float((wanted == shown).mean()),
-        real_share=float((asked_of_real[:, 0] == asked_of_real[:, 1]).mean()) if len(asked_of_real) else None,
-        n=len(asked),
+        share=float((asked == shown).mean()),
+        real_share=float((real[:, 0] == real[:, 1]).mean()) if len(real) else None,
+        n=len(pairs),
     )
 
 
@@ -130,7 +130,7 @@ def _strips(folder: Path, arms: str, budget_bytes: float) -> Iterator[tuple[int,
             wide = image.convert("RGB")
         height = min(wide.height, 96)
         small = wide.resize((max(round(wide.width * height / wide.height), 1), height), Image.Resampling.LANCZOS)
-        step, uri = int(paths[number].stem), data_uri(small)
+        step, uri = int(paths[number].stem), data_uri(np.asarray(small))
         n_bytes += len(uri)
         yield step, Picture(clipped(plain(f"samples of {arms} after step {step}"), 200), uri, shown_px=height)
 

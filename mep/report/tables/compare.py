@@ -7,12 +7,11 @@ from dataclasses import dataclass, replace
 from mep.report.data.arms import Arm, differing_fields, read_arms
 from mep.report.data.scores import Halves, Key, StoredScore, read_scores
 from mep.report.tables.comparison import MISSING, Comparison, Delta, Metric, Number, id_of, in_overview
-from mep.report.tables.differences import difference_of, unlike_of
-from mep.report.tables.footnotes import Footnotes
+from mep.report.tables.differences import Repeats, difference_of, unlike_of
 from mep.report.tables.notes import notes_of
 from mep.report.tables.rows import TableRow, baseline_of, fields_of_rows, grouped, references_of, state_of
 from mep.report.tables.significance import MOST_ARMS, adjusted, permutation_p
-from mep.report.text import rounded, rounded_error
+from mep.report.text import listed, plain, value_and_error
 from mep.report.wording import MEASURED, SCALES
 from mep.store import Store
 
@@ -73,6 +72,41 @@ def _name(store: Store, runs: dict[str, str]) -> str:
     return str(store.db.query("SELECT name FROM runs WHERE run_id = ?", next(iter(runs)))[0]["name"]) if runs else ""
 
 
+class Footnotes:
+    """Gives a letter to every way in which numbers were made otherwise."""
+
+    def __init__(self) -> None:
+        self.letters: dict[tuple[str, str], str] = {}
+        self.labels: dict[str, dict[str, None]] = {}
+
+    def mark(self, label: str, standard: str, deviations: dict[str, str]) -> str:
+        """The letter of what differs from the number of the row `standard`; empty where nothing does."""
+        if not deviations:
+            return ""
+        description = "; ".join(f"{words}: {values}" for words, values in deviations.items())
+        letter = self.letters.setdefault((standard, description), _letter(len(self.letters)))
+        self.labels.setdefault(letter, {})[label] = None
+        return letter
+
+    def texts(self) -> dict[str, str]:
+        """Letter -> its footnote."""
+        return {
+            letter: f"{_first_few(list(self.labels[letter]))}: not made like {standard}, and not compared with it "
+            f"({description})."
+            for (standard, description), letter in self.letters.items()
+        }
+
+
+def _letter(number: int) -> str:
+    """a, b, ..., z, aa, ab, ..."""
+    return (_letter(number // 26 - 1) if number >= 26 else "") + chr(ord("a") + number % 26)
+
+
+def _first_few(labels: list[str], most: int = 6) -> str:
+    shown = [plain(label) for label in labels[:most]]
+    return listed(shown) if len(labels) <= most else f"{', '.join(shown)} and {len(labels) - most} more"
+
+
 @dataclass(frozen=True, eq=False)
 class _Comparer:
     """Compares rows, one metric after the other; all metrics share their footnotes."""
@@ -89,24 +123,18 @@ class _Comparer:
         firsts = {label: next(iter(repeats.values())) for label, repeats in scores.items()}
         standard = self.baseline.label if self.baseline and self.baseline.label in scores else next(iter(scores))
         deviations = {label: unlike_of(first, firsts[standard]) for label, first in firsts.items()}
+        marks = {label: self.footnotes.mark(label, standard, unlike) for label, unlike in deviations.items()}
         scale = SCALES.get(key[1], 1)
-        numbers = {
-            label: self._number(list(repeats.values()), scale, self.footnotes.mark(label, standard, deviations[label]))
-            for label, repeats in scores.items()
+        results = {
+            row.label: self._difference(key, scores.get(row.label, {}), scores, deviations.get(row.label, {}))
+            for row in self.rows
+            if self.baseline not in (None, row)
         }
-        results: dict[str, Delta | str] = {}
-        if self.baseline:
-            of_baseline = scores.get(self.baseline.label, {})
-            for row in self.rows:
-                if row is not self.baseline:
-                    repeats = scores.get(row.label, {})
-                    delta = difference_of(repeats, of_baseline, deviations.get(row.label, {}), self.halves)
-                    results[row.label] = self._with_permutation(delta, key, repeats, of_baseline)
         return Metric(
             *key,
             better=firsts[standard].kind.better or "",
             scale=scale,
-            arms=numbers,
+            arms={label: self._number([*repeats.values()], scale, marks[label]) for label, repeats in scores.items()},
             references={
                 title: self._number([arm.scores[subject, key]], scale)
                 for title, (arm, subject) in self.references.items()
@@ -116,27 +144,23 @@ class _Comparer:
             refusals={label: reason for label, reason in results.items() if isinstance(reason, str)},
         )
 
-    def _with_permutation(
-        self, delta: Delta | str, key: Key, repeats: dict[int, StoredScore], of_baseline: dict[int, StoredScore]
+    def _difference(
+        self, key: Key, repeats: Repeats, scores: dict[str, Repeats], deviations: dict[str, str]
     ) -> Delta | str:
-        """The difference of a single training in the headline's kernel distance gets a second p."""
-        few = len(self.rows) <= MOST_ARMS
-        if isinstance(delta, str) or delta.n_pairs or key[1:] != HEADLINE_KERNEL or not few:
+        """To the baseline; the headline's kernel distance of a single training gets a second p, by permutation."""
+        of_baseline = scores.get(self.baseline.label, {}) if self.baseline else {}
+        delta = difference_of(repeats, of_baseline, deviations, self.halves)
+        if isinstance(delta, str) or delta.n_pairs or key[1:] != HEADLINE_KERNEL or len(self.rows) > MOST_ARMS:
             return delta
         p = permutation_p(self.halves.store, next(iter(repeats.values())), next(iter(of_baseline.values())))
         return replace(delta, p_permutation=p)
 
     def _number(self, scores: list[StoredScore], scale: float, mark: str = "") -> Number:
         """One score as it is; of several their mean and standard deviation."""
-        first = scores[0]
-        value, error, repeats = first.value, first.se, tuple[float, ...]()
+        value, error, repeats = scores[0].value, scores[0].se, tuple[float, ...]()
         if len(scores) > 1:
             repeats = tuple(score.value for score in scores if score.value is not None)
             value = statistics.fmean(repeats) if repeats else None
             error = statistics.stdev(repeats) if len(repeats) > 1 else None
-        text, error_text = MISSING, ""
-        if value is not None:
-            text = rounded(value * scale, None if error is None else error * scale, precision=self.precision)
-            if error is not None:
-                error_text = rounded_error(error * scale, value * scale, self.precision)
-        return Number(value, error, text, error_text, first, repeats, mark)
+        texts = (MISSING, "") if value is None else value_and_error(value, error, scale, self.precision)
+        return Number(value, error, *texts, scores[0], repeats, mark)

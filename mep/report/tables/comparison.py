@@ -1,8 +1,9 @@
 """The comparison as data: every metric of every arm, the difference to the baseline, and what the numbers rest on."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
-from mep.artifacts.score_row import JsonObject
+from mep.evaluation.uncertainty import Difference
 from mep.report.data.arms import FieldValues
 from mep.report.data.scores import Key, StoredScore
 from mep.report.text import plain
@@ -31,23 +32,6 @@ class Number:
     mark: str = ""
 
     @property
-    def n_real(self) -> int:
-        return self.score.n_real
-
-    @property
-    def n_fake(self) -> int:
-        return self.score.n_fake
-
-    @property
-    def flags(self) -> list[str]:
-        return self.score.kind.flags
-
-    @property
-    def stored(self) -> JsonObject:
-        """Everything that was stored with it, by name."""
-        return self.score.as_json()
-
-    @property
     def shown(self) -> str:
         """31.2 ± 2.0"""
         return f"{self.text} ± {self.se_text}" if self.se_text else self.text
@@ -65,7 +49,7 @@ def in_overview(key: Key) -> bool:
 
 
 @dataclass(frozen=True)
-class Delta:
+class Delta(Difference):
     """An arm minus the baseline with its 95 % interval and the p of no difference, in the metric's own unit.
 
     n_pairs     repeats that were paired; 0 where halves of the images speak for one training
@@ -74,11 +58,6 @@ class Delta:
     p_permutation   of a kernel distance, where the features of both arms are still there
     """
 
-    value: float
-    se: float
-    low: float
-    high: float
-    p: float
     n_pairs: int = 0
     sentence: str = ""
     p_holm: float | None = None
@@ -107,9 +86,13 @@ class Metric:
     refusals: dict[str, str]
 
     @property
+    def key(self) -> Key:
+        return self.extractor, self.metric, self.group, self.reference
+
+    @property
     def id(self) -> str:
         """What --columns, --sort and --where know it by: random_conv/kid, random_conv/kid[label=benign]@train."""
-        return id_of((self.extractor, self.metric, self.group, self.reference))
+        return id_of(self.key)
 
     @property
     def name(self) -> str:
@@ -129,7 +112,7 @@ class Metric:
     @property
     def in_overview(self) -> bool:
         """Whether it is shown where nobody chose columns."""
-        return in_overview((self.extractor, self.metric, self.group, self.reference))
+        return in_overview(self.key)
 
     def concerns(self, flag: str) -> bool:
         """Whether a flag of its numbers says something about this metric."""
@@ -138,7 +121,7 @@ class Metric:
     @property
     def flagged(self) -> bool:
         """Whether a number of the metric carries a flag that concerns it."""
-        return any(self.concerns(flag) for number in self.arms.values() for flag in number.flags)
+        return any(self.concerns(flag) for number in self.arms.values() for flag in number.score.kind.flags)
 
     @property
     def best(self) -> frozenset[str]:
@@ -189,7 +172,7 @@ class Comparison:
         """The state that all runs share, else their states."""
         return ", ".join(dict.fromkeys(self.runs.values()))
 
-    @property
+    @cached_property
     def has_differences(self) -> bool:
         return any(metric.differences for metric in self.metrics)
 

@@ -48,8 +48,8 @@ def difference_of(arm: Repeats, base: Repeats, deviations: dict[str, str], halve
 def _on_halves(mine: StoredScore, theirs: StoredScore, halves: Halves) -> Delta | str:
     if mine.value is None or theirs.value is None:
         return mine.kind.reason or theirs.kind.reason or "there are too few images"
-    if mine.se is None or theirs.se is None:
-        constant = any("no_spread" in score.kind.flags for score in (mine, theirs))
+    if None in (mine.se, theirs.se):
+        constant = "no_spread" in (*mine.kind.flags, *theirs.kind.flags)
         return "one of them is the same on every half" if constant else "there are too few images for halves"
     my_halves, their_halves = halves.of(mine), halves.of(theirs)
     if my_halves is None or their_halves is None:

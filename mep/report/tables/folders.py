@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-from mep.report.text import interval_text, plain, rounded, rounded_error
-from mep.report.wording import ARROWS, SCALES
+from mep.report.text import difference_text, interval_text, plain, rounded, value_and_error
+from mep.report.wording import ARROWS, MEASURED, SCALES
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from mep.artifacts.score_row import ScoreRow
     from mep.evaluation.folder import Folder
     from mep.evaluation.folders import Evaluation, FolderComparison
+    from mep.report.data.scores import Key
 
 FEW = 2000
 """Images below which a Fréchet distance of Inception says more about the number of images than most readers expect."""
@@ -34,12 +36,12 @@ def as_table(evaluation: Evaluation) -> Table:
         table.add_column(escape(f"{plain(name)} − first"), justify="right")
         table.add_column("p", justify="right")
     comparisons = {(*_key(comparison.row), comparison.folder): comparison for comparison in evaluation.comparisons}
-    for number, first in enumerate(scored.row for scored in evaluation.rows[names[0]]):
-        if first.subject != "samples":
+    for rows in zip_longest(*([scored.row for scored in of_folder] for of_folder in evaluation.rows.values())):
+        first: ScoreRow | None = rows[0]
+        if first is None or first.subject != MEASURED:
             continue
         scale = SCALES.get(first.metric.split("_pca")[0], 1)
-        rows = [scored[number].row for scored in evaluation.rows.values() if number < len(scored)]
-        cells = [_number(row, scale) for row in rows]
+        cells = [_number(row, scale) for row in rows if row]
         cells.append("" if first.null.value is None else rounded(first.null.value * scale))
         for name in names[1:]:
             cells += _difference(comparisons.get((*_key(first), name)), scale)
@@ -47,24 +49,21 @@ def as_table(evaluation: Evaluation) -> Table:
     return table
 
 
-def _key(row: ScoreRow) -> tuple[str, ...]:
-    return str(row.protocol.extractor), row.metric, row.reference, row.group
+def _key(row: ScoreRow) -> Key:
+    return str(row.protocol.extractor), row.metric, row.group, row.reference
 
 
 def _title(row: ScoreRow, scale: float) -> str:
+    group = f" [{plain(row.group)}]" if row.group != "all" else ""
+    against = " to training images" if row.reference == "train" else ""
     factor = " ×10³" if scale == 1000 else ""
-    parts = [str(row.protocol.extractor), row.metric + factor, ARROWS[row.better or ""]]
-    parts += [f"[{plain(row.group)}]"] if row.group != "all" else []
-    return " ".join(parts + (["to training images"] if row.reference == "train" else []))
+    return f"{row.protocol.extractor} {row.metric}{factor} {ARROWS[row.better or '']}{group}{against}"
 
 
 def _number(row: ScoreRow, scale: float) -> str:
-    value, se = row.estimate.value, row.estimate.se
-    if value is None:
+    if row.estimate.value is None:
         return "–"
-    if se is None:
-        return rounded(value * scale)
-    return f"{rounded(value * scale, se * scale)} ± {rounded_error(se * scale)}"
+    return " ± ".join(filter(None, value_and_error(row.estimate.value, row.estimate.se, scale)))
 
 
 def _difference(comparison: FolderComparison | None, scale: float) -> list[str]:
@@ -73,8 +72,7 @@ def _difference(comparison: FolderComparison | None, scale: float) -> list[str]:
         return ["", ""]
     delta = comparison.difference
     p = next(p for p in (comparison.p_permutation, comparison.p_holm, delta.p) if p is not None)
-    difference = rounded(delta.value * scale, delta.se * scale, signed=True)
-    return [f"{difference} ({interval_text(delta, scale)})", f"{p:.3f}"]
+    return [f"{difference_text(delta, scale)} ({interval_text(delta, scale)})", f"{p:.3f}"]
 
 
 def notes(evaluation: Evaluation, folders: Sequence[Folder], train: Folder | None) -> Iterator[str]:

@@ -4,14 +4,14 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from pydantic import JsonValue
 
 from mep.artifacts.score_row import JsonObject
 from mep.config import canonical_json
-from mep.report.tables.comparison import Comparison, Metric, Number
-from mep.report.tables.grid import Cell, Heading, Line, footnotes, grid
+from mep.report.tables.comparison import Comparison, Delta, Metric, Number
+from mep.report.tables.grid import Cell, Line, footnotes, grid
 from mep.report.tables.verdict import verdict
 from mep.report.text import MINUS, difference_text, in_markdown, interval_text, plain
 
@@ -48,65 +48,53 @@ def as_json(comparison: Comparison) -> str:
 
 def _metric_as_data(metric: Metric, comparison: Comparison) -> JsonObject:
     def data(number: Number) -> JsonObject:
-        row: JsonObject = {"value": number.value, "se": number.se, "n_real": number.n_real, "n_fake": number.n_fake}
-        row |= {"flags": number.flags, "protocol": number.stored}
+        score = number.score
+        row: JsonObject = {"value": number.value, "se": number.se, "n_real": score.n_real, "n_fake": score.n_fake}
+        row |= {"flags": score.kind.flags, "protocol": score.as_json()}
         row |= {"repeats": number.repeats} if number.repeats else {}
         row |= {"unlike": comparison.footnotes[number.mark]} if number.mark else {}
         return row | {"shown": number.shown}
 
-    return {
-        "id": metric.id,
-        "extractor": metric.extractor,
-        "metric": metric.metric,
-        "group": metric.group,
-        "reference": metric.reference,
-        "better": metric.better,
+    def difference(delta: Delta) -> JsonObject:
+        shown = {"shown": difference_text(delta, metric.scale), "interval": interval_text(delta, metric.scale)}
+        return vars(delta) | shown
+
+    names = ("id", "extractor", "metric", "group", "reference", "better")
+    return {name: getattr(metric, name) for name in names} | {
         "shown_times": metric.scale,
         "arms": {label: data(number) for label, number in metric.arms.items()},
         "references": {title: data(number) for title, number in metric.references.items()},
         "best": [label for label in comparison.arms if label in metric.best],
-        "differences": {
-            label: vars(delta)
-            | {"p": delta.p, "shown": difference_text(delta, metric.scale)}
-            | {"interval": interval_text(delta, metric.scale)}
-            for label, delta in metric.differences.items()
-        },
+        "differences": {label: difference(delta) for label, delta in metric.differences.items()},
         "no_difference": metric.refusals,
     }
 
 
 def as_csv(comparison: Comparison) -> str:
     """One line an arm or a reference, numbers to their last digit; text never begins like a formula."""
-    metrics = comparison.metrics
+    parts = ["se", *(["difference", "low", "high", "p"] if comparison.has_differences else []), "unlike"]
     head: list[CsvCell] = ["row", "runs", "state", *map(csv_cell, comparison.fields)]
-    for metric in metrics:
-        head += [csv_cell(metric.id), *(csv_cell(f"{metric.id} {part}") for part in _parts(comparison))]
+    for metric in comparison.metrics:
+        head += [csv_cell(metric.id), *(csv_cell(f"{metric.id} {part}") for part in parts)]
     lines = [head]
     for label in comparison.arms:
-        line: list[CsvCell] = [csv_cell(label), csv_cell(" ".join(comparison.members[label])), comparison.states[label]]
-        line += [csv_cell(values[label]) if label in values else None for values in comparison.fields.values()]
-        for metric in metrics:
-            line += _csv_number(metric, metric.arms.get(label), label, comparison)
-        lines.append(line)
+        fields = [csv_cell(values[label]) if label in values else None for values in comparison.fields.values()]
+        numbers = [(metric.arms.get(label), metric.differences.get(label)) for metric in comparison.metrics]
+        runs = csv_cell(" ".join(comparison.members[label]))
+        lines.append([csv_cell(label), runs, comparison.states[label], *fields, *_csv_numbers(numbers, comparison)])
     for title in comparison.references:
-        line = [csv_cell(title), None, "reference", *(None for _ in comparison.fields)]
-        for metric in metrics:
-            line += _csv_number(metric, metric.references.get(title), "", comparison)
-        lines.append(line)
+        fields = [None for _ in comparison.fields]
+        references = [(metric.references.get(title), None) for metric in comparison.metrics]
+        lines.append([csv_cell(title), None, "reference", *fields, *_csv_numbers(references, comparison)])
     return csv_text(lines)
 
 
-def _parts(comparison: Comparison) -> list[str]:
-    """Columns that follow a metric's own."""
-    return ["se", *(["difference", "low", "high", "p"] if comparison.has_differences else []), "unlike"]
-
-
-def _csv_number(metric: Metric, number: Number | None, label: str, comparison: Comparison) -> list[CsvCell]:
-    cells = [number.value, number.se] if number else [None, None]
-    if comparison.has_differences:
-        delta = metric.differences.get(label)
-        cells += [delta.value, delta.low, delta.high, delta.p] if delta else [None] * 4
-    return [*cells, csv_cell(comparison.footnotes[number.mark]) if number and number.mark else None]
+def _csv_numbers(numbers: Iterable[tuple[Number | None, Delta | None]], comparison: Comparison) -> Iterator[CsvCell]:
+    for number, delta in numbers:
+        yield from (number.value, number.se) if number else (None, None)
+        if comparison.has_differences:
+            yield from (delta.value, delta.low, delta.high, delta.p) if delta else [None] * 4
+        yield csv_cell(comparison.footnotes[number.mark]) if number and number.mark else None
 
 
 def csv_cell(value: JsonValue) -> CsvCell:
@@ -134,10 +122,10 @@ def long_rows(comparison: Comparison) -> list[JsonObject]:
         for title, label, number in [*of_arms, *of_references]:
             delta = metric.differences.get(label)
             row: JsonObject = {"row": title, "runs": " ".join(comparison.members.get(label, []))}
-            row |= number.stored | {"value": number.value, "se": number.se}
+            row |= number.score.as_json() | {"value": number.value, "se": number.se}
             row |= {"repeats": list(number.repeats) or None, "unlike": comparison.footnotes.get(number.mark)}
-            row |= {"difference": delta.value, "low": delta.low, "high": delta.high} if delta else {}
-            rows.append(row | ({"p": delta.p} if delta else {}))
+            test = {"difference": delta.value, "low": delta.low, "high": delta.high, "p": delta.p} if delta else {}
+            rows.append(row | test)
     return rows
 
 
@@ -150,18 +138,14 @@ def long_csv(rows: list[JsonObject]) -> str:
 def as_markdown(comparison: Comparison, *, transpose: bool = False) -> str:
     """A pipe table, for GitHub and everything else that knows them."""
     layout = grid(comparison, transpose=transpose)
-    head = [in_markdown(layout.corner), *(in_markdown(_full(heading)) for heading in layout.headings)]
-    body = [[in_markdown(_full(line.heading)), *map(_markdown_cell, line.cells)] for line in layout.lines]
+    head = [in_markdown(layout.corner), *(in_markdown(heading.full) for heading in layout.headings)]
+    body = [[in_markdown(line.heading.full), *map(_markdown_cell, line.cells)] for line in layout.lines]
     parts = [f"## {in_markdown(plain(comparison.name))}", in_markdown(" ".join(verdict(comparison)))]
     if layout.headings:
         rules = ["---", *("---:" if heading.numeric else "---" for heading in layout.headings)]
         parts.append("\n".join("| " + " | ".join(cells) + " |" for cells in [head, rules, *body]))
     parts.append("\n".join(f"- {in_markdown(note)}" for note in footnotes(comparison)))
     return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def _full(heading: Heading) -> str:
-    return f"{heading.above}: {heading.text}" if heading.above else heading.text
 
 
 def _markdown_cell(cell: Cell) -> str:
@@ -177,7 +161,7 @@ def as_latex(comparison: Comparison, *, transpose: bool = False) -> str:
     """A booktabs table; needs the packages booktabs and textcomp, and a UTF-8 engine for names beyond Latin."""
     layout = grid(comparison, transpose=transpose)
     columns = "l" + "".join("r" if heading.numeric else "l" for heading in layout.headings)
-    head = [_tex(layout.corner), *(_tex(_full(heading)) for heading in layout.headings)]
+    head = [_tex(layout.corner), *(_tex(heading.full) for heading in layout.headings)]
     body: list[str] = []
     for number, line in enumerate(layout.lines):
         if line.kind == "reference" and number and layout.lines[number - 1].kind != "reference":
@@ -205,7 +189,7 @@ def as_latex(comparison: Comparison, *, transpose: bool = False) -> str:
 def _latex_rows(line: Line) -> list[str]:
     """A row, and one for each line of text below its cells."""
     depth = max((len(cell.below) for cell in line.cells), default=0)
-    rows = [[_tex(_full(line.heading)), *map(_latex_cell, line.cells)]]
+    rows = [[_tex(line.heading.full), *map(_latex_cell, line.cells)]]
     for number in range(depth):
         below = [cell.below[number] if number < len(cell.below) else "" for cell in line.cells]
         rows.append(["", *(rf"{{\footnotesize {_tex(text)}}}" if text else "" for text in below)])

@@ -1,7 +1,7 @@
 """A comparison laid out as headings, rows and cells of text: what every table format draws."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import JsonValue
@@ -28,10 +28,6 @@ class Cell:
     mark: str = ""
     sort: JsonValue = None
 
-    @property
-    def marked(self) -> str:
-        return f"{self.text} †{self.mark}" if self.mark else self.text
-
 
 @dataclass(frozen=True)
 class Heading:
@@ -46,6 +42,10 @@ class Heading:
     above: str = ""
     short: str = ""
     numeric: bool = True
+
+    @property
+    def full(self) -> str:
+        return f"{self.above}: {self.text}" if self.above else self.text
 
 
 Kind = Literal["arm", "difference", "reference"]
@@ -62,66 +62,61 @@ class Line:
 class Grid:
     corner: str
     headings: list[Heading]
-    lines: list[Line] = field(default_factory=list)
+    lines: list[Line]
 
     def transposed(self) -> "Grid":
         """Rows as columns; every column then keeps its kind in its heading."""
         lines = [
             Line(heading, [line.cells[column] for line in self.lines]) for column, heading in enumerate(self.headings)
         ]
+        suffixes = {"difference": " (95 % interval)"}
         headings = [
-            Heading(f"{line.heading.text} {self.corner_of(line)}".strip(), line.heading.id) for line in self.lines
+            Heading(f"{line.heading.text}{suffixes.get(line.kind, '')}", line.heading.id) for line in self.lines
         ]
         return Grid("metric", headings, lines)
 
-    @staticmethod
-    def corner_of(line: Line) -> str:
-        return "(95 % interval)" if line.kind == "difference" else ""
 
-
-def grid(comparison: Comparison, *, transpose: bool = False, fields: bool = True) -> Grid:
+def grid(comparison: Comparison, *, transpose: bool = False) -> Grid:
     """A row for every arm, below it its difference to the baseline, then a row for every reference."""
     several = len(comparison.extractors) > 1
-    names = list(comparison.fields) if fields else []
-    texts = {name: shortened(comparison.fields[name], FIELD_WIDTH) if comparison.fields[name] else {} for name in names}
-    headings = [Heading(plain(name), name, numeric=False) for name in names]
+    headings = [Heading(plain(name), name, numeric=False) for name in comparison.fields]
     headings += [
         Heading(metric.title, metric.id, plain(metric.extractor) if several else "") for metric in comparison.metrics
     ]
-    laid_out = Grid("arm", headings, list(_lines(comparison, texts)))
+    laid_out = Grid("arm", headings, [*_lines_of_arms(comparison), *_lines_of_references(comparison)])
     return laid_out.transposed() if transpose else laid_out
 
 
-def _lines(comparison: Comparison, texts: dict[str, dict[str, str]]) -> Iterator[Line]:
-    empty = [Cell("") for _ in texts]
-    best = [metric.best for metric in comparison.metrics]
+def _lines_of_arms(comparison: Comparison) -> Iterator[Line]:
+    fields, metrics = comparison.fields, comparison.metrics
+    texts = {name: shortened(values, FIELD_WIDTH) if values else {} for name, values in fields.items()}
+    best = [metric.best for metric in metrics]
+    base = f"− {plain(comparison.baseline)}"
     for label in comparison.arms:
+        values = [Cell(text.get(label, MISSING), sort=fields[name].get(label)) for name, text in texts.items()]
         absent = comparison.absent(label)
-        values = [
-            Cell(text.get(label, MISSING), sort=comparison.fields[name].get(label)) for name, text in texts.items()
-        ]
         numbers = [
-            number_cell(metric.arms.get(label), absent, best=label in winners)
-            for metric, winners in zip(comparison.metrics, best, strict=True)
+            _number_cell(metric.arms.get(label), absent, best=label in winners)
+            for metric, winners in zip(metrics, best, strict=True)
         ]
         yield Line(Heading(plain(label), label), values + numbers)
         if comparison.has_differences and label != comparison.baseline:
-            deltas = [difference_cell(metric, label) for metric in comparison.metrics]
-            base = f"− {plain(comparison.baseline)}"
-            yield Line(Heading(f"{plain(label)} {base}", label, short=base), empty + deltas, "difference")
+            cells = [Cell("") for _ in fields] + [_difference_cell(metric, label) for metric in metrics]
+            yield Line(Heading(f"{plain(label)} {base}", label, short=base), cells, "difference")
+
+
+def _lines_of_references(comparison: Comparison) -> Iterator[Line]:
     for title in comparison.references:
-        numbers = [number_cell(metric.references.get(title), MISSING) for metric in comparison.metrics]
         if any(title in metric.references for metric in comparison.metrics):
-            yield Line(Heading(title), empty + numbers, "reference")
+            numbers = [_number_cell(metric.references.get(title), MISSING) for metric in comparison.metrics]
+            yield Line(Heading(title), [Cell("") for _ in comparison.fields] + numbers, "reference")
 
 
-def number_cell(number: Number | None, absent: str, *, best: bool = False) -> Cell:
-    if number is None:
-        return Cell(absent)
-    return Cell(number.shown, best=best, mark=number.mark, sort=number.value)
+def _number_cell(number: Number | None, absent: str, *, best: bool = False) -> Cell:
+    return Cell(number.shown, best=best, mark=number.mark, sort=number.value) if number else Cell(absent)
 
 
-def difference_cell(metric: Metric, label: str) -> Cell:
+def _difference_cell(metric: Metric, label: str) -> Cell:
     delta = metric.differences.get(label)
     if delta is None:
         return Cell(MISSING)

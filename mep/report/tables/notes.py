@@ -11,27 +11,39 @@ MOST_LISTED = 6
 """Names in a sentence; more are counted."""
 
 
+ABOUT = {
+    REFERENCES["train"]: "Real training images: what real images reach against the held-out ones, at the same number "
+    "of images. A perfect model would come out about there, and not at zero.",
+    REFERENCES["floor"]: "Autoencoder floor: the held-out images after a pass through the autoencoder, about the best "
+    "that a model on this autoencoder can draw.",
+}
+"""Beginning of the title of a row of references -> what it is."""
+
+
 def notes_of(comparison: Comparison) -> Iterator[str]:
-    yield from _state_notes(comparison)
     metrics = comparison.metrics
+    failed = [label for label in comparison.arms if comparison.states[label] == "failed"]
+    others = [label for label in comparison.arms if comparison.states[label] != "failed"]
+    if any(label not in metric.arms for metric in metrics for label in failed):
+        yield "! the run failed before this number was made."
+    if any(label not in metric.arms for metric in metrics for label in others):
+        yield "- there is no such number."
     if not metrics:
         return
     yield from _size_notes(metrics)
     yield from _extractor_notes(metrics)
-    yield from _reference_notes(metrics)
+    titles = tuple(title for metric in metrics for title in metric.references)
+    yield from (text for subject, text in ABOUT.items() if any(title.startswith(subject) for title in titles))
     yield from _error_notes([number for metric in metrics for number in metric.arms.values()])
     if note := holm_note(metrics):
         yield note
-    yield from _reading_notes(metrics)
+    if any(metric.better in ARROWS for metric in metrics):
+        bold = "Bold: the best arm. " if any(metric.best for metric in metrics) else ""
+        yield f"{bold}↓ lower is better, ↑ higher is better."
+    if any(metric.scale == 1000 for metric in metrics):
+        yield "kid is shown times 1000; it is unbiased, so that it may be negative."
     yield from _flag_notes(metrics)
     yield from _refusal_notes(comparison)
-
-
-def _state_notes(comparison: Comparison) -> Iterator[str]:
-    for state, sign in (("failed", "! the run failed before this number was made"), ("", "- there is no such number")):
-        labels = [label for label in comparison.arms if (comparison.states[label] == "failed") == bool(state)]
-        if any(label not in metric.arms for metric in comparison.metrics for label in labels):
-            yield f"{sign}."
 
 
 def _size_notes(metrics: Sequence[Metric]) -> Iterator[str]:
@@ -39,7 +51,7 @@ def _size_notes(metrics: Sequence[Metric]) -> Iterator[str]:
     labels_of: dict[tuple[int, int], dict[str, None]] = {}
     for metric in metrics:
         for label, number in metric.arms.items():
-            labels_of.setdefault((number.n_real, number.n_fake), {})[label] = None
+            labels_of.setdefault((number.score.n_real, number.score.n_fake), {})[label] = None
     if len(labels_of) == 1:
         n_real, n_fake = next(iter(labels_of))
         yield f"Every number compares {n_fake} generated images with {n_real} held-out real ones (n_fake and n_real)."
@@ -68,20 +80,6 @@ def _extractor_notes(metrics: Sequence[Metric]) -> Iterator[str]:
             yield f"{plain(metric.extractor)} ({', '.join(parts)}): {about}."
 
 
-def _reference_notes(metrics: Sequence[Metric]) -> Iterator[str]:
-    titles = {title for metric in metrics for title in metric.references}
-    if any(title.startswith(REFERENCES["train"]) for title in titles):
-        yield (
-            "Real training images: what real images reach against the held-out ones, at the same number of images. A "
-            "perfect model would come out about there, and not at zero."
-        )
-    if any(title.startswith(REFERENCES["floor"]) for title in titles):
-        yield (
-            "Autoencoder floor: the held-out images after a pass through the autoencoder, about the best that a model "
-            "on this autoencoder can draw."
-        )
-
-
 def _error_notes(numbers: Sequence[Number]) -> Iterator[str]:
     """What stands behind ±."""
     most = max((len(number.repeats) for number in numbers), default=0)
@@ -94,19 +92,10 @@ def _error_notes(numbers: Sequence[Number]) -> Iterator[str]:
         )
 
 
-def _reading_notes(metrics: Sequence[Metric]) -> Iterator[str]:
-    """How to read bold type, arrows and factors."""
-    bold = "Bold: the best arm. " if any(metric.best for metric in metrics) else ""
-    if any(metric.better in ARROWS for metric in metrics):
-        yield f"{bold}↓ lower is better, ↑ higher is better."
-    if any(metric.scale == 1000 for metric in metrics):
-        yield "kid is shown times 1000; it is unbiased, so that it may be negative."
-
-
 def _flag_notes(metrics: Sequence[Metric]) -> Iterator[str]:
     flagged: dict[str, dict[str, None]] = {}
     for metric in metrics:
-        flags = [flag for number in metric.arms.values() for flag in number.flags if metric.concerns(flag)]
+        flags = [flag for number in metric.arms.values() for flag in number.score.kind.flags if metric.concerns(flag)]
         for flag in flags:
             flagged.setdefault(flag, {})[metric.metric] = None
     for flag, names in flagged.items():

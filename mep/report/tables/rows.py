@@ -1,7 +1,9 @@
 """The rows of the comparison: arms, repeats that share one, the baseline, and rows of references."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from pydantic import JsonValue
 
 from mep.config import canonical_json
 from mep.errors import UsageError
@@ -18,6 +20,15 @@ class TableRow:
 
     label: str
     arms: list[Arm]
+
+    @property
+    def names(self) -> list[str]:
+        return [arm.name for arm in self.arms]
+
+    def distinct(self, value_of: Mapping[str, JsonValue]) -> list[JsonValue]:
+        """The values that its arms have of a field."""
+        values = [value_of[arm.label] for arm in self.arms if arm.label in value_of]
+        return list({canonical_json(value): value for value in values}.values())
 
     def scores(self, key: Key) -> dict[int, StoredScore]:
         """The scores of its arms by repeat, or by position where arms of several runs share a number."""
@@ -53,19 +64,16 @@ def grouped(arms: Sequence[Arm], fields: FieldValues, by: str) -> list[TableRow]
 def baseline_of(rows: list[TableRow], wanted: str | None, *, single: bool) -> TableRow | None:
     """The row that is asked for by its label, the beginning of it, or an arm; of a single run else the first."""
     if wanted is None:
-        return rows[0] if single and rows else None
+        return next(iter(rows), None) if single else None
     if wanted == "none":
         return None
-    matches = [row for row in rows if row.label == wanted] or [
-        row for row in rows if wanted in (arm.name for arm in row.arms) or row.label.startswith(wanted)
-    ]
+    matches = [row for row in rows if row.label == wanted]
+    matches = matches or [row for row in rows if row.label.startswith(wanted) or wanted in row.names]
     if len(matches) == 1:
         return matches[0]
+    problem, choices = ("ambiguous", "candidates") if matches else ("no arm", "arms")
     listing = ", ".join(row.label for row in (matches or rows)[:8])
-    raise UsageError(
-        f"'{wanted}' is {'ambiguous' if matches else 'no arm'}",
-        hint=f"{'candidates' if matches else 'arms'}: {listing}",
-    )
+    raise UsageError(f"'{wanted}' is {problem}", hint=f"{choices}: {listing}")
 
 
 def state_of(row: TableRow) -> str:
@@ -77,21 +85,13 @@ def state_of(row: TableRow) -> str:
 def fields_of_rows(fields: FieldValues, rows: list[TableRow]) -> FieldValues:
     """Fields by row; a field that differs between the repeats of a row says nothing about the row."""
     of_rows: FieldValues = {}
+    all_repeated = all(len(row.arms) > 1 for row in rows)
     for name, value_of in fields.items():
-        distinct = {
-            row.label: {
-                canonical_json(value_of[arm.label]): value_of[arm.label] for arm in row.arms if arm.label in value_of
-            }
-            for row in rows
-        }
-        if any(len(values) > 1 for values in distinct.values()) and all(len(row.arms) > 1 for row in rows):
+        distinct = {row.label: row.distinct(value_of) for row in rows}
+        if all_repeated and any(len(values) > 1 for values in distinct.values()):
             continue
-        shown = {
-            label: next(iter(values.values())) if len(values) == 1 else "several"
-            for label, values in distinct.items()
-            if values
-        }
-        if len({canonical_json(value) for value in shown.values()}) > 1 or len(shown) < len(rows):
+        shown = {label: values[0] if len(values) == 1 else "several" for label, values in distinct.items() if values}
+        if len(set(map(canonical_json, shown.values()))) > 1 or len(shown) < len(rows):
             of_rows[name] = shown
     return of_rows
 

@@ -1,8 +1,8 @@
 """The comparison for a terminal or a log: as wide as there is room, in several blocks where that is too little."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 from mep.report.tables.comparison import MISSING, Comparison
@@ -37,36 +37,39 @@ def as_rich(comparison: Comparison, *, width: int = WIDTH, transpose: bool = Fal
     return Group(*parts, *(Text(f"· {note}", style="dim") for note in footnotes(comparison)))
 
 
-@dataclass(frozen=True)
-class _Piece:
-    """A line of a cell."""
-
-    text: str
-    style: str = ""
-
-
-NOTHING = _Piece("")
-Pieces = list[_Piece]
+Piece = tuple[str, str]
+"""A line of a cell and its style."""
 
 
 @dataclass(frozen=True)
 class _Column:
-    head: Pieces
-    cells: list[Pieces]
-    width: int
+    """Lines of text with their styles; of the heading, and of every cell."""
+
+    head: list[Piece]
+    cells: list[list[Piece]]
     numeric: bool
+
+    @cached_property
+    def width(self) -> int:
+        from rich.cells import cell_len
+
+        return max((cell_len(text) for pieces in [self.head, *self.cells] for text, _ in pieces), default=0)
 
 
 def _blocks(layout: Grid, width: int) -> "Iterator[Segments]":
     """As many columns a block as fit beside the names of the rows."""
     name_width = min(NAME_WIDTH, max(2, width // 3))
-    names = [_folded(_row_name(line), name_width, _style(line)) for line in layout.lines]
-    corner = [_Piece(layout.corner, "bold")]
-    name_column = _Column(corner, names, _widest([corner, *names]), numeric=False)
+    names = [
+        _folded(f"  {line.heading.short}" if line.heading.short else line.heading.text, name_width, _style(line))
+        for line in layout.lines
+    ]
+    name_column = _Column([(layout.corner, "bold")], names, numeric=False)
     room = max(width - name_column.width - GAP, 8)
     block, used = [name_column], 0
-    for number in range(len(layout.headings)):
-        column = _column(layout, number)
+    for number, heading in enumerate(layout.headings):
+        head = [*_folded(heading.above, HEADING_WIDTH, "dim"), *_folded(heading.text, HEADING_WIDTH, "bold")]
+        cells = [_cell(line.cells[number], _style(line)) for line in layout.lines]
+        column = _Column(head, cells, heading.numeric)
         if used and used + column.width + GAP > room:
             yield _drawn(layout, block)
             block, used = [name_column], 0
@@ -75,39 +78,23 @@ def _blocks(layout: Grid, width: int) -> "Iterator[Segments]":
     yield _drawn(layout, block)
 
 
-def _column(layout: Grid, number: int) -> _Column:
-    heading = layout.headings[number]
-    head = [*_folded(heading.above, HEADING_WIDTH, "dim"), *_folded(heading.text, HEADING_WIDTH, "bold")]
-    cells = [_cell(line.cells[number], _style(line)) for line in layout.lines]
-    return _Column(head, cells, _widest([head, *cells]), heading.numeric)
-
-
-def _widest(cells: Iterable[Pieces]) -> int:
-    from rich.cells import cell_len
-
-    return max((cell_len(piece.text) for pieces in cells for piece in pieces), default=0)
-
-
-def _cell(cell: Cell, style: str) -> Pieces:
+def _cell(cell: Cell, style: str) -> list[Piece]:
+    text, below = f"{cell.text} †{cell.mark}" if cell.mark else cell.text, [(line, "dim") for line in cell.below]
     if len(cell.text) <= HEADING_WIDTH + 4:
-        return [_Piece(cell.marked, "bold" if cell.best else style), *(_Piece(line, "dim") for line in cell.below)]
-    return [*_folded(cell.marked, HEADING_WIDTH + 4, style), *(_Piece(line, "dim") for line in cell.below)]
+        return [(text, "bold" if cell.best else style), *below]
+    return [*_folded(text, HEADING_WIDTH + 4, style), *below]
 
 
 def _style(line: Line) -> str:
     return "dim" if line.kind == "reference" else ""
 
 
-def _row_name(line: Line) -> str:
-    return f"  {line.heading.short}" if line.heading.short else line.heading.text
-
-
-def _folded(text: str, width: int, style: str = "") -> Pieces:
+def _folded(text: str, width: int, style: str) -> list[Piece]:
     """Lines of a text, broken at spaces where there are some."""
     from rich.cells import cell_len, chop_cells
 
     if cell_len(text) <= width:
-        return [_Piece(text, style)] if text else []
+        return [(text, style)] if text else []
     indent = " " * (len(text) - len(text.lstrip()))
     lines: list[str] = []
     for word in text.split():
@@ -115,7 +102,7 @@ def _folded(text: str, width: int, style: str = "") -> Pieces:
             lines[-1] += f" {word}"
         else:
             lines += [indent + part for part in chop_cells(word, width - len(indent))]
-    return [_Piece(line, style) for line in lines]
+    return [(line, style) for line in lines]
 
 
 def _drawn(layout: Grid, block: list[_Column]) -> "Segments":
@@ -124,33 +111,32 @@ def _drawn(layout: Grid, block: list[_Column]) -> "Segments":
 
     segments = _row(block, [column.head for column in block])
     segments += [Segment("─" * (sum(column.width + GAP for column in block) - GAP)), Segment.line()]
-    for number, line in enumerate(layout.lines):
-        cells = [column.cells[number] for column in block]
-        empty = all(pieces[0].text in ("", MISSING) for pieces in cells[1:] if pieces)
+    for line, *rows in zip(layout.lines, *(column.cells for column in block), strict=True):
+        empty = all(pieces[0][0] in ("", MISSING) for pieces in rows[1:] if pieces)
         if line.kind != "reference" or not empty:
-            segments += _row(block, cells)
+            segments += _row(block, rows)
     return Segments([*segments, Segment.line()])
 
 
-def _row(block: list[_Column], cells: list[Pieces]) -> "list[Segment]":
+def _row(block: list[_Column], cells: "Sequence[list[Piece]]") -> "list[Segment]":
     """The lines that a row of cells takes."""
     from rich.cells import cell_len
     from rich.segment import Segment
 
     styles, segments = _styles(), []
     for number in range(max(map(len, cells))):
-        text = ""  # neighbours without a style become a single segment
+        line = ""  # neighbours without a style become a single segment
         for pieces, column in zip(cells, block, strict=True):
-            piece = pieces[number] if number < len(pieces) else NOTHING
-            space = " " * (column.width - cell_len(piece.text))
-            before, after = (space, "") if column.numeric else ("", space)
-            text += (" " * GAP if column is not block[0] else "") + before
-            if piece.style:
-                segments += [Segment(text), Segment(piece.text, styles[piece.style])]
-                text = after
+            text, style = pieces[number] if number < len(pieces) else ("", "")
+            space = " " * (column.width - cell_len(text))
+            line += (" " * GAP if column is not block[0] else "") + (space if column.numeric else "")
+            if style:
+                segments += [Segment(line), Segment(text, styles[style])]
+                line = ""
             else:
-                text += piece.text + after
-        segments += [Segment(text.rstrip()), Segment.line()]
+                line += text
+            line += "" if column.numeric else space
+        segments += [Segment(line.rstrip()), Segment.line()]
     return segments
 
 

@@ -9,22 +9,18 @@ HEADLINE = ("fid", "fd")
 
 def verdict(comparison: Comparison) -> list[str]:
     """Sentences on the headline: the first extractor's Fréchet distance, or the first metric where there is none."""
-    metric = _headline(comparison)
-    if metric is None:
-        runs = f"the run is {comparison.state}" if len(comparison.runs) == 1 else "the runs are " + comparison.state
-        return [f"Nothing can be compared yet: {runs}, and no arm has metrics."]
-    return [
-        *(_about_single(metric) if len(metric.arms) == 1 else _about_several(metric, comparison)),
-        *_about_unmeasured(metric, comparison),
-        *_about_few_images(metric),
-        *_usefulness(comparison),
-    ]
-
-
-def _headline(comparison: Comparison) -> Metric | None:
     metrics = [metric for metric in comparison.metrics if metric.in_overview and metric.arms]
     metrics = metrics or [metric for metric in comparison.metrics if metric.group == "all" and metric.arms]
-    return next((metric for metric in metrics if metric.metric in HEADLINE), metrics[0] if metrics else None)
+    if not metrics:
+        runs = f"the run is {comparison.state}" if len(comparison.runs) == 1 else "the runs are " + comparison.state
+        return [f"Nothing can be compared yet: {runs}, and no arm has metrics."]
+    metric = next((metric for metric in metrics if metric.metric in HEADLINE), metrics[0])
+    sentences = _about_single(metric) if len(metric.arms) == 1 else _about_several(metric, comparison)
+    if any("rank_deficient" in number.score.kind.flags for number in metric.arms.values()):
+        few = ["There are too few images for a distance in so many dimensions: take it for a first look."]
+    else:
+        few = []
+    return [*sentences, *_about_unmeasured(metric, comparison), *few, *_usefulness(comparison)]
 
 
 def _about_unmeasured(metric: Metric, comparison: Comparison) -> list[str]:
@@ -32,11 +28,6 @@ def _about_unmeasured(metric: Metric, comparison: Comparison) -> list[str]:
     if len(labels) > 4:
         return [f"{len(labels)} of {len(comparison.arms)} arms have no metrics yet."]
     return [f"{listed(labels)} {'has' if len(labels) == 1 else 'have'} no metrics yet."] if labels else []
-
-
-def _about_few_images(metric: Metric) -> list[str]:
-    few = any("rank_deficient" in number.flags for number in metric.arms.values())
-    return ["There are too few images for a distance in so many dimensions: take it for a first look."] if few else []
 
 
 def _usefulness(comparison: Comparison, most: int = 3) -> list[str]:
@@ -48,9 +39,8 @@ def _usefulness(comparison: Comparison, most: int = 3) -> list[str]:
         if metric.group == "all" and (test := number.score.kind.non_inferiority) and test.statement
         if not number.repeats
     }
-    if len(statements) > most:
-        return []
-    return [f"{plain(label)}: {plain(statement)}" for label, statement in statements.items()]
+    few = statements.items() if len(statements) <= most else ()
+    return [f"{plain(label)}: {plain(statement)}" for label, statement in few]
 
 
 def _about_single(metric: Metric) -> list[str]:

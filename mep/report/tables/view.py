@@ -4,7 +4,7 @@ import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import JsonValue
 
@@ -14,6 +14,8 @@ from mep.report.tables.notes import notes_of
 from mep.report.text import plain
 
 CONDITION = re.compile(r"^(?P<name>.+?)\s*(?P<sign>!=|<=|>=|=|<|>|~)\s*(?P<value>.*)$", re.DOTALL)
+T = TypeVar("T")
+
 SIGNS: dict[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
     "!=": operator.ne,
@@ -55,8 +57,7 @@ def select(comparison: Comparison, view: View) -> Comparison:
     UsageError      a pattern, a condition or a column that means nothing here
     """
     labels = [label for label in comparison.arms if all(_holds(comparison, label, text) for text in view.where)]
-    if view.sort:
-        labels = _sorted(comparison, labels, view.sort)
+    labels = _sorted(comparison, labels, view.sort) if view.sort else labels
     kept = set(labels)
     show = _chooser(comparison, view)
     shown = [metric for metric in comparison.metrics if show(metric.id, view.everything or metric.in_overview)]
@@ -65,18 +66,18 @@ def select(comparison: Comparison, view: View) -> Comparison:
     return replace(
         comparison,
         arms=labels,
-        fields={
-            name: {label: value for label, value in values.items() if label in kept}
-            for name, values in comparison.fields.items()
-            if show(name, True)
-        },
+        fields={name: _only(values, kept) for name, values in comparison.fields.items() if show(name, True)},
         metrics=[
             replace(metric, arms={label: metric.arms[label] for label in labels if label in metric.arms})
             for metric in shown
         ],
         notes=[*notes_of(replace(comparison, metrics=shown)), *hidden],
-        missing={label: stages for label, stages in comparison.missing.items() if label in kept},
+        missing=_only(comparison.missing, kept),
     )
+
+
+def _only(of_labels: Mapping[str, T], kept: set[str]) -> dict[str, T]:
+    return {label: value for label, value in of_labels.items() if label in kept}
 
 
 def _chooser(comparison: Comparison, view: View) -> Callable[[str, bool], bool]:

@@ -71,7 +71,7 @@ def test_a_cluster_card_shows_the_images_nearest_its_centre_first(report):
 
 
 def test_samples_of_all_arms_stand_under_training_images_of_their_own_prompt(report):
-    block = gallery.prompt_blocks(strips.sample_sets(report)).blocks[1]
+    block = gallery.prompt_blocks(strips.sample_sets(report))[0][1]
     assert (block.id, block.title) == ("p1", "Image of tumour")
     assert [(strip.arms, strip.n) for strip in block.strips] == [([], 3), (["label-only"], 2), (["mep"], 2)]
     assert [picture.alt.split()[2] for picture in block.strips[0].pictures] == ["01.png,", "03.png,", "05.png,"]
@@ -79,7 +79,7 @@ def test_samples_of_all_arms_stand_under_training_images_of_their_own_prompt(rep
 
 
 def test_a_label_shows_held_out_images_above_those_of_every_arm(report):
-    blocks = gallery.label_blocks(report, strips.sample_sets(report)).blocks
+    blocks = gallery.label_blocks(report, strips.sample_sets(report))[0]
     assert [block.title for block in blocks] == ["benign", "tumour"]
     told = [(strip.what, strip.arms) for strip in blocks[0].strips]
     real = [("real, held out", []), ("real, training", [])]
