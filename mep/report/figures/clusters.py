@@ -120,8 +120,8 @@ def outlier_tiles(report: Report) -> list[OutlierTiles]:
         pictures: list[tuple[Picture, str]] = []
         if images is not None:
             real, budget = RealImages(images), Pictures(OUTLIER_BUDGET / len(detections))
-            for row in removed[spread(len(removed), N_OUTLIERS)]:
-                pictures.append((real.picture(inliers.ids[row], budget), inliers.reasons[row]))
+            shown = removed[spread(len(removed), N_OUTLIERS)]
+            pictures = [(real.picture(inliers.ids[row], budget), inliers.reasons[row]) for row in shown]
         tiles.append(OutlierTiles(shared.labels, len(removed), len(inliers.ids), rules.most_common(), pictures))
     return tiles
 

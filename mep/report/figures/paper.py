@@ -76,7 +76,7 @@ def write_figures(report: Report, folder: Path, comparison: Comparison) -> list[
                 save = partial(figure.drawing.savefig, format=kind, dpi=DPI, metadata=UNDATED.get(kind))
                 write_atomically(written[-1], partial(save, bbox_inches="tight"))
             written.append(folder / f"{figure.name}.csv")
-            cells = [[csv_cell(cell) if cell is not None else None for cell in row] for row in figure.rows]
+            cells = [[None if cell is None else csv_cell(cell) for cell in row] for row in figure.rows]
             write_text(written[-1], csv_text(cells))
             captions.append(f"**{figure.name}.** {figure.caption}")
             figure.drawing.clear()

@@ -12,13 +12,10 @@ from mep.imaging.pixels import square
 
 LARGEST_PX = 128
 """Side of a thumbnail; smaller images keep their own."""
-
 SIDES = (128, 96, 64, 48, 32)
 """Sides that pictures are tried at where there are many."""
-
 SMALLEST_SHOWN_PX = 64
 """Images smaller than this are shown at a whole multiple of their size."""
-
 QUALITY = 90
 """Of WebP: texture of tissue survives, and 64 px take 2 to 4 kB."""
 
