@@ -8,7 +8,10 @@ import socket
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
+
+from rich.console import Group
+from rich.text import Text
 
 from mep.report.text import plain, rounded, seconds
 from mep.runner.status import StageStatus, status_of
@@ -16,9 +19,6 @@ from mep.store import Store
 from mep.store.database import Row
 from mep.store.row_types import RunRow
 from mep.store.runs import find_run
-
-if TYPE_CHECKING:
-    from rich.console import Group
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 PROGRESS = re.compile(r"^(\S+) ([a-z-]+)\[(.*?)\] (\d+)/(\d+)")
@@ -198,10 +198,7 @@ def _progress_text(now: Now) -> str:
     return f"{share}{seconds(now.since_s)}{left}"
 
 
-def as_rich(snapshot: Snapshot) -> "Group":
-    from rich.console import Group
-    from rich.text import Text
-
+def as_rich(snapshot: Snapshot) -> Group:
     styles = {"+": "green", "=": "dim", ">": "bold cyan", ".": "dim", "!": "bold red", "/": "yellow"}
     first, *lines = as_lines(snapshot)
     return Group(

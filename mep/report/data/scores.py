@@ -6,6 +6,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from mep.artifacts.score_row import SQL_COLUMNS, JsonObject, ScoreRow
@@ -62,24 +64,27 @@ def read_scores(store: Store, arms: Sequence[Arm]) -> None:
         " ORDER BY artifact_id, row",
         *run_ids,
     )
-    for artifact_id, number, *columns, value, se, n_real, n_fake in rows:
-        kind, stored = _kind(*columns)
-        key = kind.subject, (columns[4], kind.metric, kind.group, kind.reference)
-        for arm in users[artifact_id]:
-            dataset, references = arm.used.get("dataset", ""), arm.used.get("references", "")
-            arm.scores[key] = StoredScore(
-                kind, stored, value, se, n_real, n_fake, dataset, artifact_id, number, references
-            )
+    for artifact_id, rows_of_artifact in groupby(rows, key=itemgetter(0)):
+        sources = [
+            (arm.scores, arm.used.get("dataset", ""), arm.used.get("references", "")) for arm in users[artifact_id]
+        ]
+        for _, number, *columns, value, se, n_real, n_fake in rows_of_artifact:
+            key, kind, stored = _kind(*columns)
+            for scores, dataset, references in sources:
+                scores[key] = StoredScore(
+                    kind, stored, value, se, n_real, n_fake, dataset, artifact_id, number, references
+                )
 
 
 @lru_cache(maxsize=65536)
 def _kind(
     metric: str, subject: str, better: str, reference: str, extractor: str, protocol: str
-) -> tuple[ScoreRow, JsonObject]:
+) -> tuple[tuple[str, Key], ScoreRow, JsonObject]:
     columns: JsonObject = dict.fromkeys(SQL_COLUMNS)
     columns |= {"metric": metric, "subject": subject, "better": better, "reference": reference, "extractor": extractor}
     columns |= {"group": "all", "flags": []} | json.loads(protocol)
-    return ScoreRow.from_json(columns), columns
+    kind = ScoreRow.from_json(columns)
+    return (kind.subject, (extractor, kind.metric, kind.group, kind.reference)), kind, columns
 
 
 class Halves:

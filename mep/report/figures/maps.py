@@ -133,8 +133,7 @@ def _samples(samples: SampleSet, extractor: str) -> _Embedded | None:
 
 def _map(title: str, arms: list[str], fitted: Floats, sets: Sequence[_Embedded], thumbnails: bool) -> Map:
     """Projections are fitted on real images."""
-    vectors = np.concatenate([embedded.vectors for embedded in sets]).astype(np.float64)
-    projections = _projections(fitted, vectors)
+    projections = _projections(fitted, np.concatenate([embedded.vectors for embedded in sets]).astype(np.float64))
     positions = {name: _in_unit_square(projected).tolist() for name, (_, projected) in projections.items()}
     shown = [(embedded.of, *image) for embedded in sets for image in embedded.images]
     points = [

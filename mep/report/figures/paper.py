@@ -8,9 +8,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
+import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Drawing
+from matplotlib.typing import RcKeyType
 
 from mep.machine.files import write_atomically, write_text
 from mep.report.data.runs import Report
@@ -24,11 +28,6 @@ from mep.report.tables.formats import csv_cell, csv_text
 from mep.report.tables.verdict import is_clear
 from mep.report.text import clipped, listed, p_text, plain
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure as Drawing
-    from matplotlib.typing import RcKeyType
-
 Cell: TypeAlias = str | int | float | None
 
 COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
@@ -37,7 +36,7 @@ DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0,
 WIDTH_IN = 6.9
 """Two columns of most journals, 175 mm."""
 DPI = 300
-SETTINGS: "dict[RcKeyType, object]" = {
+SETTINGS: dict[RcKeyType, object] = {
     "font.size": 8,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -57,15 +56,13 @@ class Figure:
     """A drawing, its caption and the numbers in it, under a row of headings."""
 
     name: str
-    drawing: "Drawing"
+    drawing: Drawing
     caption: str
     rows: list[list[Cell]]
 
 
 def write_figures(report: Report, folder: Path, comparison: Comparison) -> list[Path]:
     """Write every figure that the runs have data for; what was written, captions.md last."""
-    import matplotlib
-
     folder.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     captions = []
@@ -100,9 +97,7 @@ def _figures(report: Report, comparison: Comparison) -> Iterator[Figure]:
         yield _map(embedding_map, "map" if number == 1 else f"map-{number}")
 
 
-def _new(height_in: float, *shape: int) -> "tuple[Drawing, list[Axes]]":
-    from matplotlib.figure import Figure as Drawing
-
+def _new(height_in: float, *shape: int) -> tuple[Drawing, list[Axes]]:
     drawing = Drawing(figsize=(WIDTH_IN, height_in), layout="constrained")
     return drawing, list(drawing.subplots(*(shape or (1, 1)), squeeze=False).flat)
 
@@ -137,7 +132,7 @@ def _metrics(comparison: Comparison) -> Figure:
     return Figure("metrics", drawing, caption, rows)
 
 
-def _panel(axis: "Axes", metric: Metric, labels: Sequence[str]) -> Iterator[list[Cell]]:
+def _panel(axis: Axes, metric: Metric, labels: Sequence[str]) -> Iterator[list[Cell]]:
     """Draw a metric; its rows of the CSV."""
     for line, label in enumerate(labels):
         number = metric.arms.get(label)
@@ -160,23 +155,7 @@ def _differences(comparison: Comparison) -> Figure:
     drawing, (axis,) = _new(0.7 + 0.28 * len(metrics) * max(1, len(others)) ** 0.6)
     rows: list[list[Cell]] = [["metric", "arm", "baseline", "difference", "low", "high", "p", "clear"]]
     for line, metric in enumerate(metrics):
-        for number, label in enumerate(others):
-            delta = metric.differences.get(label)
-            if delta is None or delta.se <= 0:
-                continue
-            colour = _colour(number + 1)
-            axis.errorbar(
-                (-1 if metric.better == "lower" else 1) * delta.value / delta.se,
-                -line + 0.25 - 0.5 * (number + 0.5) / len(others),
-                xerr=(delta.high - delta.low) / 2 / delta.se,
-                color=colour,
-                marker=MARKERS[(number + 1) % 8],
-                ms=4,
-                capsize=2,
-                mfc=colour if is_clear(delta) else "white",
-                label=_short(label) if line == 0 else None,
-            )
-            rows.append([metric.id, label, baseline, delta.value, delta.low, delta.high, delta.p, is_clear(delta)])
+        rows += ([metric.id, *row] for row in _intervals(axis, metric, baseline, others, line))
     axis.axvline(0, color="0.3", lw=0.8)
     axis.set_yticks([-line for line in range(len(metrics))], [metric.title for metric in metrics])
     axis.set_xlabel(f"difference to {_short(baseline)} in standard errors; better to the right")
@@ -188,6 +167,27 @@ def _differences(comparison: Comparison) -> Figure:
         f"{metrics[0].title}, {plain(label)}: {p_text(first.p)}."
     )
     return Figure("differences", drawing, caption, rows)
+
+
+def _intervals(axis: Axes, metric: Metric, baseline: str, labels: Sequence[str], line: int) -> Iterator[list[Cell]]:
+    """Draw the differences of a metric; their rows of the CSV."""
+    for number, label in enumerate(labels):
+        delta = metric.differences.get(label)
+        if delta is None or delta.se <= 0:
+            continue
+        colour = _colour(number + 1)
+        axis.errorbar(
+            (-1 if metric.better == "lower" else 1) * delta.value / delta.se,
+            -line + 0.25 - 0.5 * (number + 0.5) / len(labels),
+            xerr=(delta.high - delta.low) / 2 / delta.se,
+            color=colour,
+            marker=MARKERS[(number + 1) % 8],
+            ms=4,
+            capsize=2,
+            mfc=colour if is_clear(delta) else "white",
+            label=_short(label) if line == 0 else None,
+        )
+        yield [label, baseline, delta.value, delta.low, delta.high, delta.p, is_clear(delta)]
 
 
 def _losses(curve_set: CurveSet) -> Figure:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from mep.imaging.pixels import square
 
@@ -74,8 +75,6 @@ class Pictures:
 
 def pixels_of(picture: Picture) -> NDArray[np.uint8]:
     """The thumbnail as RGB pixels (h, w, 3)."""
-    from PIL import Image
-
     with Image.open(io.BytesIO(base64.b64decode(picture.uri.partition(",")[2]))) as image:
         return np.asarray(image.convert("RGB"))
 
@@ -102,8 +101,6 @@ def _shown(side: int) -> int:
 
 def data_uri(pixels: NDArray[np.uint8], quality: int = QUALITY) -> str:
     """RGB pixels as WebP inside an address."""
-    from PIL import Image
-
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "webp", quality=quality, method=2)
     return PREFIX + base64.b64encode(buffer.getvalue()).decode()

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
 import mep
@@ -38,9 +38,6 @@ from mep.report.text import (
     seconds,
 )
 from mep.statistics.intervals import Z_95
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 VIEW = View()
 """What a page shows where nothing else is asked for."""
@@ -139,9 +136,7 @@ SECTIONS = {
 """Anchor -> title, and the parts of which one has to be there; in the order of the page."""
 
 
-def environment() -> "Environment":
-    from jinja2 import Environment, PackageLoader
-
+def environment() -> Environment:
     jinja = Environment(loader=PackageLoader("mep.report.page"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
     jinja.filters |= {"plain": plain, "clipped": lambda text, n: clipped(plain(text), n), "listed": listed}
     jinja.filters |= {"seconds": seconds, "memory": memory, "lines": _lines, "fact": fact, "rounded": rounded}

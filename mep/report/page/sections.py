@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
+from PIL import Image
 
 from mep.artifacts import Assignment, Clusters, Images, Model, Scores, Utility
 from mep.artifacts.vectors import TriedK
@@ -120,8 +121,6 @@ def samples_over_training(report: Report) -> list[tuple[list[str], list[tuple[in
 
 
 def _strips(folder: Path, arms: str, budget_bytes: float) -> Iterator[tuple[int, Picture]]:
-    from PIL import Image
-
     paths, n_bytes = sorted(folder.glob("*.png")), 0
     for number in dict.fromkeys(spread(len(paths), N_STEPS)):
         if n_bytes > budget_bytes:

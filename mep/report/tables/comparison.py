@@ -123,7 +123,7 @@ class Metric:
         """Whether a number of the metric carries a flag that concerns it."""
         return any(self.concerns(flag) for number in self.arms.values() for flag in number.score.kind.flags)
 
-    @property
+    @cached_property
     def best(self) -> frozenset[str]:
         """Labels with the best value of those that were made alike; none where fewer than two were, or all tie."""
         alike = {

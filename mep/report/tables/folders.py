@@ -1,21 +1,17 @@
 """The table of `mep evaluate`, and what its reader has to know."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
-from typing import TYPE_CHECKING
 
+from rich.markup import escape
+from rich.table import Table
+
+from mep.artifacts.score_row import ScoreRow
+from mep.evaluation.folder import Folder
+from mep.evaluation.folders import Evaluation, FolderComparison
+from mep.report.data.scores import Key
 from mep.report.text import difference_text, interval_text, plain, rounded, value_and_error
 from mep.report.wording import ARROWS, MEASURED, SCALES
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
-    from mep.artifacts.score_row import ScoreRow
-    from mep.evaluation.folder import Folder
-    from mep.evaluation.folders import Evaluation, FolderComparison
-    from mep.report.data.scores import Key
 
 FEW = 2000
 """Images below which a Fréchet distance of Inception says more about the number of images than most readers expect."""
@@ -23,9 +19,6 @@ FEW = 2000
 
 def as_table(evaluation: Evaluation) -> Table:
     """A row a metric: value ± standard error of every folder, what real images reach, differences to the first."""
-    from rich.markup import escape
-    from rich.table import Table
-
     table = Table(box=None, pad_edge=False, header_style="bold")
     names = list(evaluation.rows)
     table.add_column("metric")

@@ -90,15 +90,11 @@ def grid(comparison: Comparison, *, transpose: bool = False) -> Grid:
 def _lines_of_arms(comparison: Comparison) -> Iterator[Line]:
     fields, metrics = comparison.fields, comparison.metrics
     texts = {name: shortened(values, FIELD_WIDTH) if values else {} for name, values in fields.items()}
-    best = [metric.best for metric in metrics]
     base = f"− {plain(comparison.baseline)}"
     for label in comparison.arms:
         values = [Cell(text.get(label, MISSING), sort=fields[name].get(label)) for name, text in texts.items()]
         absent = comparison.absent(label)
-        numbers = [
-            _number_cell(metric.arms.get(label), absent, best=label in winners)
-            for metric, winners in zip(metrics, best, strict=True)
-        ]
+        numbers = [_number_cell(metric.arms.get(label), absent, best=label in metric.best) for metric in metrics]
         yield Line(Heading(plain(label), label), values + numbers)
         if comparison.has_differences and label != comparison.baseline:
             cells = [Cell("") for _ in fields] + [_difference_cell(metric, label) for metric in metrics]

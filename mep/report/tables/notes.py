@@ -22,28 +22,37 @@ ABOUT = {
 
 def notes_of(comparison: Comparison) -> Iterator[str]:
     metrics = comparison.metrics
-    failed = [label for label in comparison.arms if comparison.states[label] == "failed"]
-    others = [label for label in comparison.arms if comparison.states[label] != "failed"]
-    if any(label not in metric.arms for metric in metrics for label in failed):
-        yield "! the run failed before this number was made."
-    if any(label not in metric.arms for metric in metrics for label in others):
-        yield "- there is no such number."
+    yield from _gap_notes(comparison)
     if not metrics:
         return
     yield from _size_notes(metrics)
     yield from _extractor_notes(metrics)
-    titles = tuple(title for metric in metrics for title in metric.references)
+    titles = [title for metric in metrics for title in metric.references]
     yield from (text for subject, text in ABOUT.items() if any(title.startswith(subject) for title in titles))
     yield from _error_notes([number for metric in metrics for number in metric.arms.values()])
     if note := holm_note(metrics):
         yield note
+    yield from _reading_notes(metrics)
+    yield from _flag_notes(metrics)
+    yield from _refusal_notes(comparison)
+
+
+def _gap_notes(comparison: Comparison) -> Iterator[str]:
+    gaps = {label for metric in comparison.metrics for label in comparison.arms if label not in metric.arms}
+    failed = {label for label in gaps if comparison.states[label] == "failed"}
+    if failed:
+        yield "! the run failed before this number was made."
+    if gaps - failed:
+        yield "- there is no such number."
+
+
+def _reading_notes(metrics: Sequence[Metric]) -> Iterator[str]:
+    """How to read bold type, arrows and factors."""
     if any(metric.better in ARROWS for metric in metrics):
         bold = "Bold: the best arm. " if any(metric.best for metric in metrics) else ""
         yield f"{bold}↓ lower is better, ↑ higher is better."
     if any(metric.scale == 1000 for metric in metrics):
         yield "kid is shown times 1000; it is unbiased, so that it may be negative."
-    yield from _flag_notes(metrics)
-    yield from _refusal_notes(comparison)
 
 
 def _size_notes(metrics: Sequence[Metric]) -> Iterator[str]:

@@ -1,17 +1,12 @@
 """p-values that hold up: adjusted where many metrics are tested, by permutation where the features are still there."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from mep.evaluation.uncertainty import holm
 from mep.report.data.scores import StoredScore
+from mep.report.tables.comparison import Metric
 from mep.store import Store
-
-if TYPE_CHECKING:
-    from mep.report.tables.comparison import Metric
 
 LEVEL = 0.05
 

@@ -2,31 +2,29 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
-from typing import TYPE_CHECKING
+from functools import cached_property
+
+from rich.cells import cell_len, chop_cells
+from rich.console import Group
+from rich.segment import Segment, Segments
+from rich.style import Style
+from rich.text import Text
 
 from mep.report.tables.comparison import MISSING, Comparison
 from mep.report.tables.grid import Cell, Grid, Line, footnotes, grid
 from mep.report.tables.verdict import verdict
 from mep.report.text import plain
 
-if TYPE_CHECKING:
-    from rich.console import Group
-    from rich.segment import Segment, Segments
-    from rich.style import Style
-
 WIDTH = 80
 """Columns where there is no terminal to ask."""
 GAP = 2
+STYLES = {"bold": Style(bold=True), "dim": Style(dim=True)}
 NAME_WIDTH, HEADING_WIDTH = 26, 18
 """Characters of a line in the first column and in a heading; longer names go on in the next line."""
 
 
-def as_rich(comparison: Comparison, *, width: int = WIDTH, transpose: bool = False) -> "Group":
+def as_rich(comparison: Comparison, *, width: int = WIDTH, transpose: bool = False) -> Group:
     """What the numbers say, tables of `width` columns at most, and what they rest on."""
-    from rich.console import Group
-    from rich.text import Text
-
     parts: list[Text | Segments] = [Text(" ".join(verdict(comparison))), Text("")]
     if extractors := comparison.extractors:
         spaces = ", ".join(map(plain, extractors[:4])) + (" and more" if len(extractors) > 4 else "")
@@ -51,12 +49,10 @@ class _Column:
 
     @cached_property
     def width(self) -> int:
-        from rich.cells import cell_len
-
         return max((cell_len(text) for pieces in [self.head, *self.cells] for text, _ in pieces), default=0)
 
 
-def _blocks(layout: Grid, width: int) -> "Iterator[Segments]":
+def _blocks(layout: Grid, width: int) -> Iterator[Segments]:
     """As many columns a block as fit beside the names of the rows."""
     name_width = min(NAME_WIDTH, max(2, width // 3))
     names = [
@@ -91,8 +87,6 @@ def _style(line: Line) -> str:
 
 def _folded(text: str, width: int, style: str) -> list[Piece]:
     """Lines of a text, broken at spaces where there are some."""
-    from rich.cells import cell_len, chop_cells
-
     if cell_len(text) <= width:
         return [(text, style)] if text else []
     indent = " " * (len(text) - len(text.lstrip()))
@@ -105,10 +99,8 @@ def _folded(text: str, width: int, style: str) -> list[Piece]:
     return [(line, style) for line in lines]
 
 
-def _drawn(layout: Grid, block: list[_Column]) -> "Segments":
+def _drawn(layout: Grid, block: list[_Column]) -> Segments:
     """The lines of a block. rich.Table needs 1.5 s for ten thousand cells, three times as long as this."""
-    from rich.segment import Segment, Segments
-
     segments = _row(block, [column.head for column in block])
     segments += [Segment("─" * (sum(column.width + GAP for column in block) - GAP)), Segment.line()]
     for line, *rows in zip(layout.lines, *(column.cells for column in block), strict=True):
@@ -118,12 +110,9 @@ def _drawn(layout: Grid, block: list[_Column]) -> "Segments":
     return Segments([*segments, Segment.line()])
 
 
-def _row(block: list[_Column], cells: "Sequence[list[Piece]]") -> "list[Segment]":
+def _row(block: list[_Column], cells: Sequence[list[Piece]]) -> list[Segment]:
     """The lines that a row of cells takes."""
-    from rich.cells import cell_len
-    from rich.segment import Segment
-
-    styles, segments = _styles(), []
+    segments = []
     for number in range(max(map(len, cells))):
         line = ""  # neighbours without a style become a single segment
         for pieces, column in zip(cells, block, strict=True):
@@ -131,17 +120,10 @@ def _row(block: list[_Column], cells: "Sequence[list[Piece]]") -> "list[Segment]
             space = " " * (column.width - cell_len(text))
             line += (" " * GAP if column is not block[0] else "") + (space if column.numeric else "")
             if style:
-                segments += [Segment(line), Segment(text, styles[style])]
+                segments += [Segment(line), Segment(text, STYLES[style])]
                 line = ""
             else:
                 line += text
             line += "" if column.numeric else space
         segments += [Segment(line.rstrip()), Segment.line()]
     return segments
-
-
-@cache
-def _styles() -> "dict[str, Style]":
-    from rich.style import Style
-
-    return {"bold": Style(bold=True), "dim": Style(dim=True)}

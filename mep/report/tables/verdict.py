@@ -9,18 +9,17 @@ HEADLINE = ("fid", "fd")
 
 def verdict(comparison: Comparison) -> list[str]:
     """Sentences on the headline: the first extractor's Fréchet distance, or the first metric where there is none."""
-    metrics = [metric for metric in comparison.metrics if metric.in_overview and metric.arms]
-    metrics = metrics or [metric for metric in comparison.metrics if metric.group == "all" and metric.arms]
+    measured = [metric for metric in comparison.metrics if metric.group == "all" and metric.arms]
+    metrics = [metric for metric in measured if metric.in_overview] or measured
     if not metrics:
         runs = f"the run is {comparison.state}" if len(comparison.runs) == 1 else "the runs are " + comparison.state
         return [f"Nothing can be compared yet: {runs}, and no arm has metrics."]
     metric = next((metric for metric in metrics if metric.metric in HEADLINE), metrics[0])
     sentences = _about_single(metric) if len(metric.arms) == 1 else _about_several(metric, comparison)
+    sentences += _about_unmeasured(metric, comparison)
     if any("rank_deficient" in number.score.kind.flags for number in metric.arms.values()):
-        few = ["There are too few images for a distance in so many dimensions: take it for a first look."]
-    else:
-        few = []
-    return [*sentences, *_about_unmeasured(metric, comparison), *few, *_usefulness(comparison)]
+        sentences.append("There are too few images for a distance in so many dimensions: take it for a first look.")
+    return sentences + _usefulness(comparison)
 
 
 def _about_unmeasured(metric: Metric, comparison: Comparison) -> list[str]:
