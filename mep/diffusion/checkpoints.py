@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import shutil
 import time
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from mep.errors import EnvironmentLacks
-from mep.machine.files import write_atomically, write_text
+from mep.machine.files import noticing_full_disk, write_atomically, write_text
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,7 +23,6 @@ STALL = 0.01
 STATE_BYTES = {"adamw": 8, "adamw_8bit": 2, "adafactor": 3}
 """What an optimizer remembers of a weight. Adafactor keeps rows and columns of the last two dimensions: of a kernel of
 3 x 3 six float32 numbers, 2.7 bytes a weight; of a matrix next to nothing; of Stable Diffusion's UNet 2.1."""
-
 
 State: TypeAlias = dict[str, Any]
 """What an object remembers, as `torch.save` writes it: tensors, numbers, and lists and dicts of them."""
@@ -45,34 +43,22 @@ class Checkpoints:
         self.folder = folder
         self.every_s = self.interval_s = every_s
         self.saved_at = time.monotonic()
-        self.saving_s = 0.0
         folder.mkdir(parents=True, exist_ok=True)
 
     def due(self) -> bool:
         return time.monotonic() - self.saved_at > self.interval_s
 
     def save(self, done: int, state: dict[str, Stateful], *, write: bool = True) -> None:
-        """Write the state, then remove all but the newest ones.
-
-        write   whether this process writes; the others only help to gather the state
-
-        EnvironmentLacks    the disk is full; earlier checkpoints are kept
-        """
+        """Write the state, then remove all but the newest ones; processes that do not write help to gather it."""
         import torch
 
         started = time.monotonic()
         content = {"step": done} | {name: part.state_dict() for name, part in state.items()}
         if not write:
             return
-        try:
-            write_atomically(self._path(done), lambda file: torch.save(content, file))
-        except (OSError, RuntimeError) as error:  # torch's writer wraps the system's error
-            if _is_full(error):
-                raise EnvironmentLacks(
-                    f"the disk is full: no checkpoint can be written to {self.folder}",
-                    hint="free some space and run the same command again: the checkpoint before it is kept",
-                ) from error
-            raise
+        hint = "free some space and run the same command again: the checkpoint before it is kept"
+        with noticing_full_disk(f"the disk is full: no checkpoint can be written to {self.folder}", hint):
+            write_atomically(self.folder / f"{done:09d}.pt", lambda file: torch.save(content, file))
         for old in sorted(self.folder.glob("*.pt"))[:-KEPT]:
             old.unlink()
         self.saved_at = time.monotonic()
@@ -98,11 +84,7 @@ class Checkpoints:
 
     def newest(self, before: int) -> Path | None:
         """The newest checkpoint after at most so many steps."""
-        paths = [path for path in sorted(self.folder.glob("*.pt")) if int(path.stem) <= before]
-        return paths[-1] if paths else None
-
-    def _path(self, done: int) -> Path:
-        return self.folder / f"{done:09d}.pt"
+        return max((path for path in self.folder.glob("*.pt") if int(path.stem) <= before), default=None)
 
 
 def keep_lines(log: Path, is_kept: Callable[[dict[str, Any]], bool]) -> None:
@@ -112,19 +94,8 @@ def keep_lines(log: Path, is_kept: Callable[[dict[str, Any]], bool]) -> None:
         write_text(log, "".join(line for line in lines if is_kept(json.loads(line))))
 
 
-def _is_full(error: BaseException | None) -> bool:
-    while error is not None:
-        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
-
 def check_room(folder: Path, parameters: Sequence[nn.Parameter], optimizer: str, *, averaged: bool) -> None:
-    """Check before the first step that the disk has room for the checkpoints of a training and its result.
-
-    EnvironmentLacks    it has not
-    """
+    """EnvironmentLacks where the disk has no room for the checkpoints of a training and its result."""
     n = sum(parameter.numel() for parameter in parameters)
     weights = sum(parameter.numel() * parameter.element_size() for parameter in parameters)
     checkpoint = weights + n * STATE_BYTES[optimizer] + 4 * n * averaged

@@ -1,7 +1,4 @@
-"""Pixels to latents and captions to hidden states, each item in a pass of its own.
-
-A value then depends on the item alone, not on what shares its batch: caches filled in any order hold the same bytes.
-"""
+"""Pixels to latents and captions to hidden states, each in a pass of its own, so that no value depends on a batch."""
 
 from __future__ import annotations
 
@@ -11,21 +8,21 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
+from mep.artifacts import BaseModel
 from mep.config import digest, folder_digest
 from mep.diffusion.pipelines import load_part, to_tensor
 from mep.errors import DataError
 from mep.imaging.pixels import symmetry
 from mep.machine.array_cache import ArrayCache
 from mep.machine.files import read_json, sha256_of
+from mep.machine.work import Work
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from torch import Tensor
 
-    from mep.artifacts import BaseModel
     from mep.diffusion.types import AutoencoderKL, CLIPTextModel, CLIPTokenizer
-    from mep.machine.work import Work
 
 
 @dataclass
@@ -54,12 +51,10 @@ class LatentEncoder:
 
 @dataclass(frozen=True)
 class Scaling:
-    """From the autoencoder's latents to those that the UNet sees.
-
-    shape   channels, height and width
-    """
+    """From the autoencoder's latents to those that the UNet sees."""
 
     shape: tuple[int, int, int]
+    """Channels, height and width."""
     scale: float
     shift: float
 
@@ -78,10 +73,7 @@ class Scaling:
 
 
 def tokenize(tokenizer: CLIPTokenizer, texts: Sequence[str]) -> Tensor:
-    """Token numbers int64 (n, tokens), padded to the tokenizer's full length as in training of Stable Diffusion.
-
-    DataError   a prompt is longer than that
-    """
+    """Token numbers int64 (n, tokens), padded to the tokenizer's full length; DataError where a prompt is longer."""
     longest = int(tokenizer.model_max_length)
     for text in texts:
         n = len(tokenizer(text).input_ids)
@@ -111,11 +103,10 @@ class Captions:
             model: CLIPTextModel = load_part(base.pipeline, "text_encoder", work.device)
             return model
 
+        @torch.inference_mode()
         def compute(rows: Sequence[int]) -> NDArray[np.float32]:
-            model = text_encoder()
-            with torch.inference_mode():
-                states = [model(tokens[row : row + 1].to(work.device))[0].float().cpu() for row in rows]
-            return torch.cat(states).numpy()
+            batches = (tokens[row : row + 1].to(work.device) for row in rows)
+            return torch.cat([text_encoder()(batch)[0].float().cpu() for batch in batches]).numpy()
 
         places = arrays.fill(keys, compute, work)
         self.places = [places[key] for key in keys]

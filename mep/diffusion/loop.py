@@ -1,33 +1,26 @@
-"""A training loop that can be killed anywhere and ends as if it had not been.
-
-Everything random in a step is drawn from a seed of its own (`work.seed_for(name, step)`), so a checkpoint need only
-hold weights, optimizer, average and the number of the step: no generator state, no place in a data loader.
-"""
-
-from __future__ import annotations
+"""A training loop that can be killed anywhere and ends as if it had not been: each step draws from its own seed."""
 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, SupportsFloat, TypeAlias
+from typing import SupportsFloat, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mep.diffusion.checkpoints import Checkpoints, Stateful, keep_lines
 from mep.errors import DataError, Interrupted
 from mep.machine.devices import memory_note
 from mep.machine.files import append_json_line, read_json_lines
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from mep.machine.work import Work
+from mep.machine.work import Work
 
 Scalars: TypeAlias = dict[str, SupportsFloat]
 """Named numbers of a step, perhaps still on the device."""
 LossRow: TypeAlias = dict[str, float]
 """A line of the loss log: the step, then its scalars."""
+Tracker: TypeAlias = Callable[[LossRow], object]
+"""Gets every line of the loss log."""
 
 FLUSH_STEPS = 25
 """Losses are read from the device, checked and written this often, and at least every FLUSH_S seconds."""
@@ -39,13 +32,11 @@ GO_ON, SAVE, STOP = range(3)
 
 
 class ProcessGroup:
-    """The processes that train together; each calls every method at the same point. This is a group of one.
-
-    sharded     whether each process holds a part of the state, and all of them have to put it together
-    """
+    """The processes that train together; each calls every method at the same point. This is a group of one."""
 
     is_main = True
     sharded = False
+    """Whether each process holds a part of the state, and all of them have to put it together."""
 
     def agree(self, number: int) -> int:
         """The number that the main process has."""
@@ -64,12 +55,6 @@ class Callback:
 
     def evaluate(self, done: int) -> None:
         """Evaluate the model as it is after so many steps."""
-
-
-class Tracker(Protocol):
-    """Gets every line of the loss log."""
-
-    def write(self, row: LossRow) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -97,67 +82,43 @@ def optimise(work: Work, settings: LoopSettings, step: Callable[[int], Scalars],
     DataError       the loss is not a finite number, or has exploded
     Interrupted     a signal came; the state is in a checkpoint
     """
-    loop = _Loop(work, settings, state)
-    for number in range(loop.resume(), settings.steps):
-        loop.after_step(number, step(number))
-    return loop.log.path
-
-
-@dataclass
-class _Loop:
-    """What happens around the steps: the log, evaluations, checkpoints and signals."""
-
-    work: Work
-    settings: LoopSettings
-    state: dict[str, Stateful]
-
-    def __post_init__(self) -> None:
-        folder, name = self.work.folder, self.settings.name
-        self.checkpoints = Checkpoints(folder / name, every_s=self.work.machine.checkpoint_every_s)
-        self.log = LossLog(folder / f"{name}.jsonl", self.checkpoints, self.settings.trackers)
-
-    def resume(self) -> int:
-        """Go back to the newest checkpoint; the number of steps that are done."""
-        first = self.checkpoints.resume(self.state)
-        if self.settings.group.is_main:
-            self.log.rewind(first)
-            self.settings.callback.rewind(first)
-        self.first, self.started = first, time.monotonic()
-        return first
-
-    def after_step(self, number: int, scalars: Scalars) -> None:
-        """Log the step, then evaluate the model, save its state or stop, where it is time for that."""
-        group, callback, done = self.settings.group, self.settings.callback, number + 1
-        urgency = group.agree(self._urgency())
+    group, callback = settings.group, settings.callback
+    checkpoints = Checkpoints(work.folder / settings.name, every_s=work.machine.checkpoint_every_s)
+    log = LossLog(work.folder / f"{settings.name}.jsonl", checkpoints, settings.trackers)
+    first, started = checkpoints.resume(state), time.monotonic()
+    if group.is_main:
+        log.rewind(first)
+        callback.rewind(first)
+    for number in range(first, settings.steps):
+        scalars, done = step(number), number + 1
+        urgency = group.agree(_urgency(work, checkpoints))
         is_evaluated = callback.is_due(done)
         if group.is_main:
-            self._write_log(number, scalars, now=bool(urgency) or is_evaluated)
+            log.add(number, scalars)
+            if any((urgency, is_evaluated, done == settings.steps, log.is_flush_due())):
+                _show(work, settings, done, log.flush(), (done - first) / max(time.monotonic() - started, 1e-9))
         if group.is_main or group.sharded:
             if is_evaluated:
                 callback.evaluate(done)
             if urgency:
-                self.checkpoints.save(done, self.state, write=group.is_main)
+                checkpoints.save(done, state, write=group.is_main)
         if urgency == STOP:
-            self.work.stop_if_asked()
+            work.stop_if_asked()
             raise Interrupted(15)  # the signal went to another process of the group
+    return log.path
 
-    def _urgency(self) -> int:
-        if self.work.stop_signal() is not None:
-            return STOP
-        return SAVE if self.checkpoints.due() else GO_ON
 
-    def _write_log(self, number: int, scalars: Scalars, *, now: bool) -> None:
-        self.log.add(number, scalars)
-        if now or number + 1 == self.settings.steps or self.log.is_flush_due():
-            self._show(number + 1, self.log.flush())
+def _urgency(work: Work, checkpoints: Checkpoints) -> int:
+    if work.stop_signal() is not None:
+        return STOP
+    return SAVE if checkpoints.due() else GO_ON
 
-    def _show(self, done: int, loss: float) -> None:
-        """Show loss, speed and memory in the progress line."""
-        n_images = self.settings.n_images
-        rate = (done - self.first) * (n_images or 1) / max(time.monotonic() - self.started, 1e-9)
-        unit = "images" if n_images else "steps"
-        note = f"loss {loss:.4f}, {rate:.3g} {unit}/s, {memory_note(self.work.device)}"
-        self.work.progress.update(done, self.settings.steps, note)
+
+def _show(work: Work, settings: LoopSettings, done: int, loss: float, steps_per_s: float) -> None:
+    """Show loss, speed and memory in the progress line."""
+    rate = steps_per_s * (settings.n_images or 1)
+    unit = "images" if settings.n_images else "steps"
+    work.progress.update(done, settings.steps, f"loss {loss:.4f}, {rate:.3g} {unit}/s, {memory_note(work.device)}")
 
 
 @dataclass
@@ -193,7 +154,7 @@ class LossLog:
             append_json_line(self.path, row)
             self._check_rise(row)
             for tracker in self.trackers:
-                tracker.write(row)
+                tracker(row)
         self.waiting.clear()
         self.flushed_at = time.monotonic()
         return row["loss"]
@@ -219,14 +180,6 @@ class LossLog:
         )
 
 
-def _resample(weights: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
-    """int64 (n,) rows, each as often as its share of n says, rounded up or down."""
-    n = len(weights)
-    ends = np.floor(np.cumsum(weights * (n / weights.sum())) + rng.random()).astype(np.int64)
-    ends += n - ends[-1]  # rounding may have lost or won the last one
-    return np.repeat(np.arange(n), np.diff(ends, prepend=0))
-
-
 def batch_rows(work: Work, step: int, batch_size: int, weights: NDArray[np.float64]) -> NDArray[np.int64]:
     """Rows of the images of a step, int64 (batch_size,): each epoch a new order of n draws.
 
@@ -236,9 +189,17 @@ def batch_rows(work: Work, step: int, batch_size: int, weights: NDArray[np.float
     n = len(weights)
     positions = np.arange(step * batch_size, (step + 1) * batch_size)
     rows = []
+    is_uniform = bool(np.all(weights == weights[0]))
     for epoch in np.unique(positions // n):
         rng = work.rng("order", int(epoch))
-        uniform = bool(np.all(weights == weights[0]))
-        order = rng.permutation(n) if uniform else rng.permutation(_resample(weights, rng))
+        order = rng.permutation(n if is_uniform else _resample(weights, rng))
         rows.append(order[positions[positions // n == epoch] % n])
     return np.concatenate(rows)
+
+
+def _resample(weights: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """int64 (n,) rows, each as often as its share of n says, rounded up or down."""
+    n = len(weights)
+    ends = np.floor(np.cumsum(weights * (n / weights.sum())) + rng.random()).astype(np.int64)
+    ends += n - ends[-1]  # rounding may have lost or won the last one
+    return np.repeat(np.arange(n), np.diff(ends, prepend=0))

@@ -14,20 +14,16 @@ if TYPE_CHECKING:
 
 
 def target_of(scheduler: DDPMScheduler, clean: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
-    """What the UNet shall predict, by the scheduler's prediction type: the noise, the velocity or the clean latent.
+    """What the UNet shall predict: the noise, the velocity or the clean latent.
 
     clean, noise    float32 (b, c, h, w)
     timesteps       int64 (b,)
     Source          Ho et al. 2020, arXiv:2006.11239 (epsilon); Salimans & Ho 2022, arXiv:2202.00512 (velocity)
     """
     kind = scheduler.config["prediction_type"]
-    if kind == "epsilon":
-        return noise
     if kind == "v_prediction":
         return scheduler.get_velocity(clean, noise, timesteps)  # type: ignore[arg-type]  # any integers will do
-    if kind == "sample":
-        return clean
-    raise ValueError(f"unknown prediction type {kind}")
+    return {"epsilon": noise, "sample": clean}[kind]
 
 
 def loss_weights(scheduler: DDPMScheduler, timesteps: Tensor, gamma: float | None) -> Tensor:
@@ -48,13 +44,9 @@ def denoising_errors(prediction: Tensor, target: Tensor) -> Tensor:
 
 
 def noise_scheduler_of(config: Mapping[str, object], prediction: str | None, zero_terminal_snr: bool) -> DDPMScheduler:
-    """The noise schedule that a model is trained on: its own, with what the recipe changes.
+    """The noise schedule that a model is trained on: that of the base, with what the recipe changes.
 
-    config              the configuration of the base's scheduler
-    prediction          what the UNet shall predict; None as the base
     zero_terminal_snr   stretch the schedule until its last step is pure noise (Lin et al. 2024, arXiv:2305.08891)
-
-    DataError           the UNet predicts the noise, which says nothing about the image where all is noise
     """
     from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 

@@ -45,8 +45,6 @@ def load_pipeline(folder: Path, device: str, *, lora_scale: float = 1.0) -> Stab
     """The diffusers pipeline in a folder, silent and on the device, in float32 and evaluation mode.
 
     lora_scale      how strongly the LoRA weights that lie in `lora/` beside the folder, if any, change the model
-
-    DataError   the folder holds another architecture, or nothing
     """
     check_pipeline(folder)
     prepare_libraries()
@@ -66,10 +64,7 @@ def load_pipeline(folder: Path, device: str, *, lora_scale: float = 1.0) -> Stab
 
 
 def load_part(folder: Path, part: str, device: str, *, dtype: str = "float32") -> Any:
-    """One part of a pipeline folder by the class that `model_index.json` names; models in evaluation mode.
-
-    dtype       of a model's weights, as torch calls it
-    """
+    """One part of a pipeline folder by the class that `model_index.json` names; models in evaluation mode."""
     prepare_libraries()
     import diffusers
     import torch
@@ -84,10 +79,7 @@ def load_part(folder: Path, part: str, device: str, *, dtype: str = "float32") -
 
 
 def forget_places(folder: Path) -> None:
-    """Remove the folder that a model was loaded from out of the JSON files that diffusers and transformers write.
-
-    The same model then has the same bytes wherever it was made, and nobody's paths travel with it.
-    """
+    """Take the folder that a model was loaded from out of its JSON files, whose bytes then are the same everywhere."""
     for path in folder.rglob("*.json"):
         content = read_json(path)
         if isinstance(content, dict) and {"_name_or_path", "name_or_path"} & content.keys():
@@ -118,13 +110,8 @@ def encode_prompts(pipeline: StableDiffusionPipeline, texts: list[str]) -> Tenso
     """float32 (n, tokens, d): hidden states of captions, padded to the tokenizer's full length as in training of SD."""
     import torch
 
-    tokens = pipeline.tokenizer(
-        texts,
-        padding="max_length",
-        truncation=True,
-        max_length=pipeline.tokenizer.model_max_length,
-        return_tensors="pt",
-    )
+    length = pipeline.tokenizer.model_max_length
+    tokens = pipeline.tokenizer(texts, padding="max_length", truncation=True, max_length=length, return_tensors="pt")
     with torch.inference_mode():
         states: Tensor = pipeline.text_encoder(tokens.input_ids.to(pipeline.text_encoder.device))[0].float()
     return states

@@ -1,8 +1,4 @@
-"""The classes that a pipeline is made of.
-
-Type checkers cannot follow the names that diffusers exports lazily, so these come from the modules that define them.
-It loads diffusers and transformers: import it in a function, or under TYPE_CHECKING for annotations.
-"""
+"""The classes that a pipeline is made of, from the modules that define them: type checkers follow no lazy exports."""
 
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel

@@ -1,5 +1,6 @@
 """Files that are either whole or absent."""
 
+import errno
 import hashlib
 import json
 import os
@@ -9,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from mep.errors import DataError
+from mep.errors import DataError, EnvironmentLacks
 
 
 @contextmanager
@@ -19,6 +20,20 @@ def reading_utf8(name: object, field: str = "") -> Iterator[None]:
         yield
     except UnicodeDecodeError as error:
         raise DataError(f"{name} is not UTF-8 text ({error.reason})", hint="save it as UTF-8", field=field) from error
+
+
+@contextmanager
+def noticing_full_disk(message: str, hint: str) -> Iterator[None]:
+    """EnvironmentLacks where the disk is full; torch's writer wraps the system's error in one of its own."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise EnvironmentLacks(message, hint=hint) from error
+            cause = cause.__cause__ or cause.__context__
+        raise
 
 
 def sha256_of(path: Path) -> str:

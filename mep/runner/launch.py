@@ -59,7 +59,7 @@ def command_of(config: Path, folder: Path) -> list[str]:
             hint="for a model whose training one device cannot hold, set distributed_type: FSDP there",
         )
     # accelerate starts several CPU processes by MPI only; torchrun, which it uses for GPUs, does it without. A model in
-    # parts needs nothing else of it either: the parts are cut in `mep.stages.training.fsdp`.
+    # parts needs nothing else of it either: the parts are cut in `mep.stages.training.processes`.
     torchrun = kind == "FSDP" or (kind == "MULTI_CPU" and not settings.get("mpirun_config"))
     by_torchrun = ["--multi_gpu"] if torchrun else []
     port = [] if "main_process_port" in settings else ["--main_process_port", "0"]

@@ -64,8 +64,8 @@ def prepare(root: Path, options: argparse.Namespace):
 
 
 def ours(root: Path, options: argparse.Namespace) -> Callable[[int], object]:
+    from mep.stages.training.batches import TrainingInputs
     from mep.stages.training.build import assemble
-    from mep.stages.training.model import TrainingInputs
 
     config, parts, work = prepare(root, options)
     assembled = assemble(config, TrainingInputs(*parts), work)

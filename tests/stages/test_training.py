@@ -16,15 +16,14 @@ from PIL import Image
 from safetensors.torch import load_file
 from training_parts import COMMON, TINY, Inputs
 
-from mep.diffusion.ema import EMA
+from mep.diffusion.denoiser import EMA
 from mep.diffusion.pipelines import load_pipeline
 from mep.errors import DataError, EnvironmentLacks, Interrupted
 from mep.machine.work import Work
 from mep.methods.bases.scratch import Scratch
-from mep.stages.training.batches import Batch
+from mep.stages.training.batches import Batch, TrainingInputs
 from mep.stages.training.build import assemble
 from mep.stages.training.config import TrainingConfig
-from mep.stages.training.model import TrainingInputs
 from mep.stages.training.optimizers import round_stochastically
 from mep.stages.training.step import share_of
 

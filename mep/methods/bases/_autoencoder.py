@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from mep.artifacts import Images
@@ -19,7 +20,6 @@ from mep.machine.work import Work
 
 if TYPE_CHECKING:
     import torch
-    from numpy.typing import NDArray
     from torch import Tensor
 
     from mep.diffusion.checkpoints import Stateful
@@ -58,14 +58,11 @@ class AutoencoderTraining(Config):
 def train_autoencoder(
     vae: AutoencoderKL, config: AutoencoderTraining, images: Images, resolution: int, work: Work
 ) -> Path:
-    """Train in place, then give every latent channel mean 0 and variance 1; the path of the loss log.
-
-    vae     on work.device
-    """
+    """Train in place, then give every latent channel mean 0 and variance 1; the path of the loss log."""
     import torch
     from diffusers.optimization import get_scheduler
 
-    from mep.diffusion.ema import EMA
+    from mep.diffusion.denoiser import EMA
 
     pixels = _pixels(images, resolution, work)
     parameters = list(vae.parameters())
@@ -113,7 +110,8 @@ def _losses(
         noise = torch.randn(posterior.mean.shape, generator=generator).to(real.device)
         rebuilt = vae.decode(posterior.mean + posterior.std * noise).sample.float()
     pixel_error = (rebuilt - real).abs().mean()
-    loss = pixel_error + config.edges * _edge_error(rebuilt, real) + config.kl * posterior.kl().float().mean()
+    across, down = ((rebuilt.diff(dim=dim) - real.diff(dim=dim)).abs().mean() for dim in (-1, -2))
+    loss = pixel_error + config.edges * (across + down) + config.kl * posterior.kl().float().mean()
     return loss, pixel_error
 
 
@@ -137,12 +135,6 @@ def normalise_latents(vae: AutoencoderKL, images: Tensor) -> None:
         moments.weight[:n] /= std[:, None, None, None]
         moments.bias[:n] = (moments.bias[:n] - mean) / std
         moments.bias[n:] -= 2 * std.log()  # the second half is the logarithm of the variance
-
-
-def _edge_error(rebuilt: Tensor, real: Tensor) -> Tensor:
-    across = (rebuilt.diff(dim=-1) - real.diff(dim=-1)).abs().mean()
-    down = (rebuilt.diff(dim=-2) - real.diff(dim=-2)).abs().mean()
-    return across + down
 
 
 def _crops(pixels: NDArray[np.uint8], side: int, rng: np.random.Generator) -> NDArray[np.uint8]:

@@ -1,74 +1,127 @@
-"""From a finished training to the artifact."""
-
-from __future__ import annotations
+"""From a finished training to the artifact: pipeline, raw weights, logs, samples and model card."""
 
 import shutil
-from dataclasses import asdict
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import yaml
+
+from mep.diffusion.denoiser import EMA, Denoiser
 from mep.diffusion.pipelines import forget_places
 from mep.machine.files import link_or_copy, read_json, write_json, write_text
-from mep.stages.training.model_card import TrainingFacts, model_card
+from mep.stages.training.batches import TrainingInputs
+from mep.stages.training.build import TrainingSetup
 
-if TYPE_CHECKING:
-    from mep.artifacts import BaseModel
-    from mep.diffusion.denoiser import Denoiser
-    from mep.diffusion.ema import EMA
-    from mep.diffusion.types import DDPMScheduler
-    from mep.machine.work import Work
-    from mep.stages.training.build import TrainingSetup
-    from mep.stages.training.config import TrainingConfig
-    from mep.stages.training.model import TrainingInputs
+SHOWN_PROMPTS = 12
+
+CARD = """\
+---
+{front}
+---
+# A latent diffusion model of medical images
+
+{made}, {steps} steps on {images} images of {resolution} pixels, with mep. Not a medical device: \
+its images are for research, and show what its training images show, their biases included.
+
+## Licence
+
+{licence}
+
+## Use
+
+```python
+from diffusers import StableDiffusionPipeline
+
+pipeline = StableDiffusionPipeline.from_pretrained("pipeline")
+{lora}image = pipeline("{example}", height={resolution}, width={resolution}).images[0]
+```
+
+{raw}## Captions it knows
+
+{captions}
+
+## Recipe lock
+
+Everything that this model depends on: the settings of each stage that led to it, and the content of what was
+read from outside the recipe.
+
+```yaml
+{lineage}
+```
+"""
+LOAD_LORA = 'pipeline.load_lora_weights("lora")\n'
+RAW = "`raw/` holds the last weights; those of generation are their moving average.\n\n"
 
 
-def publish(setup: TrainingSetup, model: tuple[Denoiser, EMA], inputs: TrainingInputs, log: Path, work: Work) -> None:
-    """Write pipeline, raw weights, logs, samples and model card into `work.out`.
-
-    model       the gathered module and the average of its weights
-    """
+def publish(setup: TrainingSetup, denoiser: Denoiser, ema: EMA, log: Path) -> None:
+    """Write the artifact into `work.out`, from the gathered module and the average of its weights."""
+    config, inputs, work = setup.encoded.config, setup.encoded.inputs, setup.encoded.work
     for name in ("pipeline", "raw", "lora"):
         shutil.rmtree(work.out / name, ignore_errors=True)
-    config, method = setup.config, setup.config.method
-    denoiser, ema = model
-    replaced = [name for name, _ in denoiser.parts() if name in method.replaces]
-    link_base(inputs.base, work.out / "pipeline", replaced)
+    replaced = [name for name, _ in denoiser.parts() if name in config.method.replaces]
+    for path in sorted(inputs.base.pipeline.rglob("*")):  # linked files take no further space
+        relative = path.relative_to(inputs.base.pipeline)
+        if path.is_file() and relative.parts[0] not in replaced:
+            link_or_copy(path, work.out / "pipeline" / relative)
     if config.ema_decay:
-        method.save(denoiser, work.out / "raw")
+        config.method.save(denoiser, work.out / "raw")
     with ema.applied():
-        method.save(denoiser, work.out)
-    _write_scheduler(setup.model.noise_scheduler, config, work.out / "pipeline")
+        config.method.save(denoiser, work.out)
+    if config.prediction or config.zero_terminal_snr:
+        _write_scheduler(setup.model.noise_scheduler.config, work.out / "pipeline")
     shutil.copyfile(log, work.out / "losses.jsonl")
     setup.validation.publish()
-    facts = TrainingFacts(
-        steps=config.steps,
-        images=len(inputs.training_set.ids),
-        parameters=sum(parameter.numel() for parameter in denoiser.trained().values()),
-        resolution=inputs.base.resolution,
-        method=method.kind,
-        averaged=bool(config.ema_decay),
-    )
-    write_json(work.out / "training.json", asdict(facts))
-    write_text(work.out / "README.md", model_card(inputs.base, inputs.prompts, facts, work.lineage))
+    facts: dict[str, str | int] = {
+        "steps": config.steps,
+        "images": len(inputs.training_set.ids),
+        "parameters": sum(parameter.numel() for parameter in denoiser.trained().values()),
+        "resolution": inputs.base.resolution,
+        "method": config.method.kind,
+        "averaged": bool(config.ema_decay),
+    }
+    write_json(work.out / "training.json", facts)
+    write_text(work.out / "README.md", _model_card(inputs, facts, work.lineage))
 
 
-def link_base(base: BaseModel, target: Path, replaced: list[str]) -> None:
-    """Link the pipeline of the base, without the parts that are replaced; linked files take no further space."""
-    for path in sorted(base.pipeline.rglob("*")):
-        relative = path.relative_to(base.pipeline)
-        if path.is_file() and relative.parts[0] not in replaced:
-            link_or_copy(path, target / relative)
-
-
-def _write_scheduler(noise_scheduler: DDPMScheduler, config: TrainingConfig, folder: Path) -> None:
+def _write_scheduler(config: Mapping[str, object], folder: Path) -> None:
     """Store with the pipeline what its UNet predicts now, and on which schedule."""
-    if config.prediction is None and not config.zero_terminal_snr:
-        return
     from diffusers import DDIMScheduler
 
     shutil.rmtree(folder / "scheduler")  # links into the base, which stays as it is
-    DDIMScheduler.from_config(noise_scheduler.config).save_pretrained(folder / "scheduler")
+    DDIMScheduler.from_config(config).save_pretrained(folder / "scheduler")
     forget_places(folder / "scheduler")
     index = read_json(folder / "model_index.json")
     (folder / "model_index.json").unlink()
     write_json(folder / "model_index.json", index | {"scheduler": ["diffusers", "DDIMScheduler"]})
+
+
+def _model_card(inputs: TrainingInputs, facts: dict[str, str | int], lineage: Mapping[str, object]) -> str:
+    """Markdown with a front matter as model hubs read it: what the model is, how it was made, under which licence."""
+    origin, prompts = inputs.base.origin, inputs.prompts.prompts
+    front = {"library_name": "diffusers", "pipeline_tag": "text-to-image", "tags": ["mep", "medical"]}
+    front |= {"license": origin["license"]} if origin.get("license") else {}
+    front |= {"base_model": origin["id"]} if origin.get("id") else {}
+    start = f"{origin['id']} at {origin['revision']}" if origin.get("id") else f"a model of kind `{origin['kind']}`"
+    captions = [f'- "{prompt.text}" ({prompt.n_images} images)' for prompt in prompts[:SHOWN_PROMPTS]]
+    if len(prompts) > SHOWN_PROMPTS:
+        captions.append(f"- and {len(prompts) - SHOWN_PROMPTS} more")
+    is_lora = facts["method"] == "lora"
+    return CARD.format(
+        front=yaml.safe_dump(front, sort_keys=False).strip(),
+        made=f"{'LoRA weights for' if is_lora else 'Fine-tuned from'} {start}",
+        licence=_licence(origin),
+        lora=LOAD_LORA if is_lora else "",
+        example=prompts[0].text.replace('"', "'"),
+        raw=RAW if facts["averaged"] else "",
+        captions="\n".join(captions),
+        lineage=yaml.safe_dump(lineage, sort_keys=False, allow_unicode=True, width=120).strip(),
+        **facts,
+    )
+
+
+def _licence(origin: dict[str, str]) -> str:
+    if origin["kind"] == "scratch":
+        return "Trained from scratch: no weights of another model went in. The licence of the training images applies."
+    if origin.get("license"):
+        return f"The base is under `{origin['license']}`, whose terms carry over to this model."
+    return "The base does not say under which licence it is; ask its authors before you pass this model on."

@@ -1,42 +1,29 @@
-"""What a training works on: the inputs of the stage, and the model with all that changes its weights."""
-
-from __future__ import annotations
+"""The model that is trained, with all that changes its weights."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
 
-from mep.diffusion.ema import EMA, TrainedWeights
-from mep.stages.training.fsdp import GatheredOptimizer, GatheredState
+import torch
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
-if TYPE_CHECKING:
-    from torch.optim import Optimizer
-    from torch.optim.lr_scheduler import LRScheduler
-
-    from mep.artifacts import BaseModel, Images, Latents, Prompts, TrainingSet
-    from mep.diffusion.checkpoints import Stateful
-    from mep.diffusion.denoiser import Denoiser
-    from mep.diffusion.types import DDPMScheduler
-    from mep.stages.training.processes import AccelerateGroup
-
-
-@dataclass(frozen=True)
-class TrainingInputs:
-    """The artifacts that the stage reads."""
-
-    images: Images
-    training_set: TrainingSet
-    prompts: Prompts
-    base: BaseModel
-    latents: Latents
+from mep.artifacts import BaseModel
+from mep.diffusion.checkpoints import Stateful, check_room
+from mep.diffusion.denoiser import EMA, Denoiser, TrainedWeights
+from mep.diffusion.objective import noise_scheduler_of
+from mep.diffusion.pipelines import load_part
+from mep.diffusion.types import DDPMScheduler
+from mep.errors import EnvironmentLacks
+from mep.machine.work import Work
+from mep.stages.training.config import TrainingConfig
+from mep.stages.training.optimizers import build_optimizer
+from mep.stages.training.processes import AccelerateGroup, GatheredOptimizer, GatheredState, shard
 
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """The model, and what changes its weights.
-
-    fresh       builds the module as it was before the first step, whole and on the CPU
-    """
+    """The model, and what changes its weights."""
 
     denoiser: Denoiser
     noise_scheduler: DDPMScheduler
@@ -45,6 +32,7 @@ class TrainedModel:
     ema: EMA
     group: AccelerateGroup
     fresh: Callable[[], Denoiser]
+    """Builds the module as it was before the first step, whole and on the CPU."""
 
     @property
     def state(self) -> dict[str, Stateful]:
@@ -59,10 +47,7 @@ class TrainedModel:
         }
 
     def gathered(self) -> tuple[Denoiser, EMA] | None:
-        """The module and the average of its weights on the main process, on the CPU where they were sharded.
-
-        All processes call this at the same point; the others get None.
-        """
+        """The module and the average of its weights on the main process, None on the others; all call this."""
         if not self.group.sharded:
             return (self.denoiser, self.ema) if self.group.is_main else None
         weights, shadow = (self.state[name].state_dict() for name in ("weights", "average"))
@@ -73,3 +58,43 @@ class TrainedModel:
         ema = EMA(list(denoiser.trained().values()), self.ema.decay)
         ema.load_state_dict(shadow)
         return denoiser, ema
+
+
+def build_model(config: TrainingConfig, base: BaseModel, group: AccelerateGroup, work: Work) -> TrainedModel:
+    scheduler_config = load_part(base.pipeline, "scheduler", work.device).config
+    noise_scheduler = noise_scheduler_of(scheduler_config, config.prediction, config.zero_terminal_snr)
+    denoiser = _build_denoiser(config, base, work, "cpu" if group.sharded else work.device)
+    if group.sharded:
+        shard(denoiser, work.device)
+    parameters = list(denoiser.trained().values())
+    optimizer, schedule = build_optimizer(config, parameters)
+    ema = EMA(parameters, config.ema_decay if group.is_main or group.sharded else 0.0)
+    check_room(work.folder, parameters, config.optimizer, averaged=bool(config.ema_decay))
+    fresh = partial(_build_denoiser, config, base, work, "cpu")
+    return TrainedModel(denoiser, noise_scheduler, optimizer, schedule, ema, group, fresh)
+
+
+def _build_denoiser(config: TrainingConfig, base: BaseModel, work: Work, device: str) -> Denoiser:
+    """The module that is trained, in training mode, with the machine's ways to save memory and time."""
+    dtype = {"fp32": "float32", "bf16": "bfloat16"}[config.weights]
+    unet = load_part(base.pipeline, "unet", device, dtype=dtype)
+    text_encoder = None
+    if config.text_encoder == "train":
+        text_encoder = load_part(base.pipeline, "text_encoder", device, dtype=dtype)
+    torch.manual_seed(work.seed_for("new weights"))
+    config.method.prepare(unet, text_encoder)
+    if work.machine.gradient_checkpointing:
+        unet.enable_gradient_checkpointing()
+        if text_encoder is not None:
+            text_encoder.gradient_checkpointing_enable()
+    if work.machine.attention == "xformers":
+        try:
+            unet.enable_xformers_memory_efficient_attention()
+        except (ImportError, ModuleNotFoundError, ValueError) as error:
+            raise EnvironmentLacks(
+                f"machine.attention: xformers does not work here: {error}", hint="set machine.attention to sdpa"
+            ) from error
+    denoiser = Denoiser(unet, text_encoder).train()
+    if work.machine.compile:
+        denoiser.compile()
+    return denoiser

@@ -1,27 +1,23 @@
 """Optimizers and learning rate schedules by name, and steps of bfloat16 weights that do not round to nothing."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LRScheduler
 
+from mep.diffusion.checkpoints import State
 from mep.errors import EnvironmentLacks
-
-if TYPE_CHECKING:
-    from torch.optim.lr_scheduler import LRScheduler
-
-    from mep.diffusion.checkpoints import State
-    from mep.stages.training.config import TrainingConfig
+from mep.stages.training.config import TrainingConfig
 
 
-def build_optimizer(config: TrainingConfig, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
-    """The optimizer that a recipe names.
+def build_optimizer(
+    config: TrainingConfig, parameters: Sequence[nn.Parameter]
+) -> tuple[torch.optim.Optimizer, LRScheduler]:
+    """The optimizer and the learning rate schedule that a recipe names."""
+    from diffusers.optimization import get_scheduler
 
-    EnvironmentLacks    8-bit AdamW without bitsandbytes
-    """
     low_precision = any(parameter.dtype != torch.float32 for parameter in parameters)
     groups: Any = [{"params": [parameter]} for parameter in parameters] if low_precision else list(parameters)
     common: dict[str, Any] = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
@@ -34,20 +30,12 @@ def build_optimizer(config: TrainingConfig, parameters: Sequence[nn.Parameter]) 
 
         fixed = {"scale_parameter": False, "relative_step": False, "warmup_init": False}  # the schedule sets the rate
         optimizer = Adafactor(groups, **common, **fixed)
-    # the wrapper has all methods that a training calls
-    return cast(torch.optim.Optimizer, StochasticRounding(optimizer)) if low_precision else optimizer
-
-
-def build_schedule(config: TrainingConfig, optimizer: torch.optim.Optimizer) -> LRScheduler:
-    """The learning rate schedule that a recipe names."""
-    from diffusers.optimization import get_scheduler
-
-    return get_scheduler(
-        config.schedule,
-        getattr(optimizer, "inner", optimizer),
-        num_warmup_steps=config.warmup_steps,
-        num_training_steps=config.steps,
+    schedule = get_scheduler(
+        config.schedule, optimizer, num_warmup_steps=config.warmup_steps, num_training_steps=config.steps
     )
+    if low_precision:  # the wrapper has all methods that a training calls
+        optimizer = cast(torch.optim.Optimizer, StochasticRounding(optimizer))
+    return optimizer, schedule
 
 
 def bitsandbytes() -> Any:

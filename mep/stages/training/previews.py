@@ -1,23 +1,21 @@
 """A few images from a model that is being trained or tried out."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import cast
 
 import numpy as np
+import PIL.Image
 import torch
+from numpy.typing import NDArray
+from PIL import ImageDraw
+from PIL.Image import Image
 from torch import Tensor
 
 from mep.diffusion.pipelines import decode_latents, to_pixels
+from mep.diffusion.types import AutoencoderKL, DPMSolverMultistepScheduler, UNet2DConditionModel
 from mep.machine.files import write_atomically
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from mep.diffusion.types import AutoencoderKL, DPMSolverMultistepScheduler, UNet2DConditionModel
 
 GAP_PX, MARGIN_PX = 2, 56
 """Between the images of a grid, and left of its rows for their names."""
@@ -47,19 +45,13 @@ class GuidedUnet:
 
     def _predict(self, latents: Tensor, timestep: Tensor, states: Tensor) -> Tensor:
         dtype = self.unet.dtype
-        predicted: Tensor = self.unet(latents.to(dtype), timestep, states.to(dtype)).sample.float()
-        return predicted
+        return cast(Tensor, self.unet(latents.to(dtype), timestep, states.to(dtype)).sample.float())
 
 
 def draw_previews(
     unet: GuidedUnet, vae: AutoencoderKL, scheduler: DPMSolverMultistepScheduler, noise: Tensor, *, steps: int
 ) -> NDArray[np.uint8]:
-    """Images uint8 (n, h, w, 3), one for each caption.
-
-    noise       float32 (n, c, h, w), variance 1
-
-    The scheduler has to be a deterministic one: all randomness is in the noise that is given.
-    """
+    """Images uint8 (n, h, w, 3), one for each caption, from noise float32 (n, c, h, w) of variance 1."""
     scheduler.set_timesteps(steps, device=noise.device)
     latents = noise * scheduler.init_noise_sigma
     with torch.inference_mode():
@@ -69,23 +61,20 @@ def draw_previews(
         return np.concatenate([to_pixels(decode_latents(vae, latent[None])) for latent in latents])
 
 
-def image_strip(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """Images of one size side by side, with white gaps."""
-    height = images[0].shape[0]
-    gap = np.full((height, GAP_PX, 3), 255, dtype=np.uint8)
-    columns = [column for image in images for column in (image, gap)]
-    return np.concatenate(columns[:-1], axis=1)
+def image_strip(images: NDArray[np.uint8]) -> Image:
+    """Images (n, h, w, 3) side by side, with white gaps."""
+    padded = np.pad(images, ((0, 0), (0, 0), (0, GAP_PX), (0, 0)), constant_values=255)
+    return PIL.Image.fromarray(np.concatenate(padded, axis=1)[:, :-GAP_PX])
 
 
-def save_strips(strips: dict[str, NDArray[np.uint8]], path: Path) -> None:
-    """Strips below each other, each with its name on its left, as one PNG."""
-    from PIL import Image, ImageDraw
-
-    height, width = next(iter(strips.values())).shape[:2]
-    sheet = Image.new("RGB", (MARGIN_PX + width, len(strips) * (height + GAP_PX) - GAP_PX), "white")
+def save_strips(strips: Sequence[Path], path: Path) -> None:
+    """Strips below each other, each with the number that is its file's name on its left, as one PNG."""
+    images = [PIL.Image.open(strip) for strip in strips]
+    width, height = images[0].size
+    sheet = PIL.Image.new("RGB", (MARGIN_PX + width, len(images) * (height + GAP_PX) - GAP_PX), "white")
     pen = ImageDraw.Draw(sheet)
-    for row, (name, pixels) in enumerate(strips.items()):
+    for row, (strip, image) in enumerate(zip(strips, images, strict=True)):
         top = row * (height + GAP_PX)
-        sheet.paste(Image.fromarray(pixels), (MARGIN_PX, top))
-        pen.text((4, top + height // 2 - 6), name, fill="black")
+        sheet.paste(image, (MARGIN_PX, top))
+        pen.text((4, top + height // 2 - 6), str(int(strip.stem)), fill="black")
     write_atomically(path, lambda file: sheet.save(file, format="png"))

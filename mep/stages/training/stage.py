@@ -22,16 +22,15 @@ def training(
 ) -> Model:
     """Fine-tune the base on captions and latents."""
     prepare_libraries()  # a resumed run may begin here
+    from mep.stages.training.batches import TrainingInputs
     from mep.stages.training.build import assemble
     from mep.stages.training.export import publish
-    from mep.stages.training.model import TrainingInputs
 
     if not training_set.ids:
         raise DataError("there is no training image", hint="look at outliers and balancing", field="balancing.method")
     config.check_machine(work.machine)
-    inputs = TrainingInputs(images, training_set, prompts, base, latents)
-    setup = assemble(config, inputs, work)
+    setup = assemble(config, TrainingInputs(images, training_set, prompts, base, latents), work)
     log = optimise(work, setup.loop, setup.step, setup.state)
-    if model := setup.model.gathered():
-        publish(setup, model, inputs, log, work)
+    if gathered := setup.model.gathered():
+        publish(setup, *gathered, log)
     return Model(work.out)

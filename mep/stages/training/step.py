@@ -1,26 +1,19 @@
 """One optimizer step: the global batch in as many parts as memory allows, on one process or many."""
 
-from __future__ import annotations
-
 import contextlib
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
 
+from mep.diffusion.checkpoints import State
+from mep.diffusion.loop import Scalars
 from mep.diffusion.objective import denoising_errors, loss_weights, target_of
-
-if TYPE_CHECKING:
-    from torch.distributed.fsdp import FSDPModule
-
-    from mep.diffusion.checkpoints import State, Stateful
-    from mep.diffusion.loop import Scalars
-    from mep.machine.work import Work
-    from mep.stages.training.batches import Batch, Batches
-    from mep.stages.training.config import TrainingConfig
-    from mep.stages.training.model import TrainedModel
+from mep.stages.training.batches import Batch, Batches
+from mep.stages.training.model import TrainedModel
 
 LOG = logging.getLogger(__name__)
 
@@ -32,26 +25,27 @@ class Step:
     The gradients of all parts and processes add up to that of the mean over the global batch, however it is cut.
     """
 
-    config: TrainingConfig
     model: TrainedModel
     batches: Batches
-    work: Work
 
     def __post_init__(self) -> None:
-        size, self.group = self.config.global_batch_size, self.model.group
+        self.config, self.work, self.group = self.batches.encoded.config, self.batches.encoded.work, self.model.group
+        size = self.config.global_batch_size
         self.parameters = list(self.model.denoiser.trained().values())
         self.module: nn.Module = self.model.denoiser
         if self.group.n > 1 and not self.group.sharded:
             self.module = self.group.accelerator.prepare_model(self.module, device_placement=False)
         self.share = share_of(size, self.group.rank, self.group.n)
         self.largest_share = -(-size // self.group.n)
-        self.micro = MicroBatch(min(self.work.machine.micro_batch or 2**31, self.largest_share))
+        self.micro_batch = min(self.work.machine.micro_batch or 2**31, self.largest_share)
         self.scaler = torch.amp.GradScaler(self.work.device.split(":")[0], enabled=self.config.precision == "fp16")
 
-    @property
-    def state(self) -> dict[str, Stateful]:
-        """What a checkpoint keeps of it."""
-        return {"micro-batch": self.micro, "scaler": self.scaler}
+    def state_dict(self) -> State:
+        """How many images fit into memory: a resumed run then adds up in the same order."""
+        return {"size": self.micro_batch}
+
+    def load_state_dict(self, state: State) -> None:
+        self.micro_batch = min(self.micro_batch, state["size"])
 
     def __call__(self, number: int) -> Scalars:
         model, optimizer = self.model, self.model.optimizer
@@ -74,11 +68,8 @@ class Step:
         return {"loss": loss, "gradient_norm": norm, "learning_rate": learning_rate}
 
     def _backward(self, batch: Batch) -> Tensor:
-        """Sum up the gradients of the global batch; its loss.
-
-        When memory runs out, the micro-batch is halved and the step starts over: nothing is drawn in here.
-        """
-        while True:
+        """Sum up the gradients of the global batch; its loss."""
+        while True:  # when memory runs out, the micro-batch is halved and the step starts over: nothing is drawn here
             try:
                 return self._accumulate(batch)
             except RuntimeError as error:
@@ -91,9 +82,8 @@ class Step:
             part = batch.part(images, self.work.device)
             with self._gradient_exchange(number == len(passes)):
                 errors = weight * self.errors(part).sum() / self.config.global_batch_size
-                self.group.accelerator.backward(
-                    self.scaler.scale(errors * self.group.n)
-                )  # processes average their gradients
+                scaled = self.scaler.scale(errors * self.group.n)  # processes average their gradients
+                self.group.accelerator.backward(scaled)
             total += errors.detach()
         if self.group.n > 1:
             total = self.group.accelerator.reduce(total, "sum")
@@ -102,26 +92,25 @@ class Step:
     def _passes(self, n: int) -> list[tuple[slice, float]]:
         """The images of each pass over a batch of n, and their weight."""
         if not self.group.sharded:
-            return [(slice(start, start + self.micro.size), 1.0) for start in range(0, n, self.micro.size)]
+            return [(slice(start, start + self.micro_batch), 1.0) for start in range(0, n, self.micro_batch)]
         # every pass gathers the model from all processes, so each makes as many of them, perhaps one of weight 0
-        n_passes = -(-self.largest_share // self.micro.size)
+        n_passes = -(-self.largest_share // self.micro_batch)
         cuts = [share_of(n, number, n_passes) for number in range(n_passes)]
         return [(cut, 1.0) if cut.stop > cut.start else (slice(0, 1), 0.0) for cut in cuts]
 
     def _gradient_exchange(self, is_last: bool) -> contextlib.AbstractContextManager[None]:
         """Let processes exchange gradients once a step, in the last pass."""
         if self.group.sharded:
-            cast("FSDPModule", self.module).set_requires_gradient_sync(is_last)
+            cast(FSDPModule, self.module).set_requires_gradient_sync(is_last)
         elif self.group.n > 1 and not is_last:
-            no_exchange: contextlib.AbstractContextManager[None] = self.group.accelerator.no_sync(self.module)
-            return no_exchange
+            return cast(contextlib.AbstractContextManager[None], self.group.accelerator.no_sync(self.module))
         return contextlib.nullcontext()
 
     def errors(self, batch: Batch) -> Tensor:
         """Weighted squared error of each image, float32 (b,)."""
-        scheduler, low = self.model.noise_scheduler, {"bf16": torch.bfloat16, "fp16": torch.float16}
+        scheduler = self.model.noise_scheduler
         noisy = scheduler.add_noise(batch.clean, batch.added, batch.timesteps)  # type: ignore[arg-type]
-        dtype = low.get(self.config.precision)
+        dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.config.precision)
         with torch.autocast(noisy.device.type, dtype, enabled=dtype is not None and self.config.weights == "fp32"):
             prediction = self.module(noisy, batch.timesteps, batch.captions)
         target = target_of(scheduler, batch.clean, batch.noise, batch.timesteps)
@@ -131,29 +120,17 @@ class Step:
     def _make_smaller(self, error: RuntimeError) -> None:
         from accelerate.utils.memory import should_reduce_batch_size
 
+        if not should_reduce_batch_size(error):
+            raise error
         # Of several processes the others may be waiting for this one, and cannot start over with it: it has to stop.
-        if not should_reduce_batch_size(error) or self.micro.size == 1 or self.group.n > 1:
-            if should_reduce_batch_size(error):
-                error.add_note("set machine.micro_batch to fewer images, or machine.gradient_checkpointing to true")
+        if self.micro_batch == 1 or self.group.n > 1:
+            error.add_note("set machine.micro_batch to fewer images, or machine.gradient_checkpointing to true")
             raise error
         self.model.optimizer.zero_grad(set_to_none=True)
-        self.micro.size = (self.micro.size + 1) // 2
-        LOG.warning("out of memory: going on with micro-batches of %d images", self.micro.size)
+        self.micro_batch = (self.micro_batch + 1) // 2
+        LOG.warning("out of memory: going on with micro-batches of %d images", self.micro_batch)
         if self.work.device.startswith("cuda"):
             torch.cuda.empty_cache()
-
-
-@dataclass
-class MicroBatch:
-    """How many images fit into memory; kept in checkpoints, so that a resumed run adds up in the same order."""
-
-    size: int
-
-    def state_dict(self) -> State:
-        return {"size": self.size}
-
-    def load_state_dict(self, state: State) -> None:
-        self.size = min(self.size, state["size"])
 
 
 def share_of(size: int, rank: int, n: int) -> slice:
