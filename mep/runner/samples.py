@@ -21,7 +21,8 @@ from mep.registry import members
 from mep.runner.fingerprint import seed_of
 from mep.stages.generation.contact_sheets import labelled_grid
 from mep.stages.generation.schedule import SamplePlan, file_name
-from mep.stages.generation.stage import GenerationConfig, drawing_job
+from mep.stages.generation.stage import GenerationConfig, saving_files
+from mep.stages.guidance import guided_job
 from mep.store import Store
 
 if TYPE_CHECKING:
@@ -85,7 +86,8 @@ def draw(
     model = Model(arm.folders["training"])
     generated = arm.folders.get("generation", Path()) / "generation.json"
     native_px = read_json(generated)["saved_px"] if generated.is_file() else model.resolution
-    job = drawing_job(config, model, work, native_px, len(plan))
+    assert isinstance(config.guidance, float)
+    job = saving_files(guided_job(config, config.guidance, model, work, len(plan)), config, native_px)
     samples = [plan.sample(number) for number in range(len(plan))]
     batches = [samples[start : start + job.batch_size] for start in range(0, len(samples), job.batch_size)]
     for _, drawings in run_in_process(job, batches, work.device, lambda: None):

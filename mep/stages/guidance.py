@@ -1,13 +1,13 @@
 """Guidance: how strongly generation follows the captions, given or chosen on validation images."""
 
-from __future__ import annotations
-
 import io
 from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from collections.abc import Sequence
+from functools import partial
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Discriminator, Field, Tag
 
 from mep.artifacts import Guidance, Images, Model, Prompts, TrainingSet
@@ -15,7 +15,7 @@ from mep.config import Config, by_shape
 from mep.errors import DataError
 from mep.machine.shards import Shards
 from mep.machine.work import Work
-from mep.methods.extractors import Extractor
+from mep.methods.extractors import Extractor, Features
 from mep.methods.extractors.random_conv import RandomConv
 from mep.methods.samplers import Sampler
 from mep.methods.scores.frechet import frechet_distance
@@ -23,14 +23,10 @@ from mep.methods.scores.kid import kernel_distance, kernel_distance_error
 from mep.registry import OneOf
 from mep.stage import stage
 from mep.stages.generation.schedule import Sample, SamplePlan
-from mep.stages.generation.worker_job import DrawJob, DrawnSample
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from mep.stages.generation.worker_job import DrawJob
 
 FEWEST = 3
 """Validation images without which there is no distance."""
-
 
 Scale = Annotated[float, Field(ge=0, le=50)]
 
@@ -67,12 +63,6 @@ class GuidanceConfig(Config):
     decoding: Literal["whole", "tiled"] = "whole"
     """Tiled decodes large images in overlapping tiles, with far less memory and slightly other pixels at the seams."""
 
-    @property
-    def scale(self) -> float:
-        """The number, where one is given or has been put in the place of the choice."""
-        assert isinstance(self.guidance, float)
-        return self.guidance
-
 
 @stage(version=1, section="generation", draws=True, repeats=True)
 def guidance(
@@ -95,9 +85,14 @@ def guidance(
         return extract(np.stack(list(work.map(lambda row: watched.read_square(row, model.resolution), rows))))
 
     real = Shards(work, "validation", range(len(watched)), work.machine.batch_size).map(read)
-    plan = SamplePlan(prompts.prompts, shares(prompts, watched.ids, choice.images), _seeds(work))
+    # the noise is the same at every scale, and not that of the dataset
+    counts, seed_for = shares(prompts, watched.ids, choice.images), partial(work.seed_for, "guidance")
+    plan = SamplePlan(prompts.prompts, counts, seed_for)
     samples = [plan.sample(number) for number in range(len(plan))]
-    curve = [_try(scale, config, choice, model, samples, real, extract, work) for scale in sorted(set(choice.choose))]
+    curve = []
+    for scale in sorted(set(choice.choose)):
+        job = guided_job(config, scale, model, work, len(samples))
+        curve.append(_point(scale, choice.by, real, _drawn_features(job, samples, extract, real.shape[1], work)))
     possible = [row for row in curve if row["value"] is not None]
     if not possible:
         raise DataError(
@@ -111,67 +106,56 @@ def guidance(
 
 def shares(prompts: Prompts, ids: Sequence[str], n: int) -> list[int]:
     """How many of n images each prompt gets: in proportion to the images with these ids, by largest remainder."""
-    counted = Counter(prompts.of_image[image_id] for image_id in ids)
-    exact = np.array([counted[row] for row in range(len(prompts.prompts))]) * n / len(ids)
+    n_images = Counter(prompts.of_image[image_id] for image_id in ids)
+    exact = np.array([n_images[row] for row in range(len(prompts.prompts))]) * n / len(ids)
     counts = np.floor(exact).astype(int)
-    for row in np.argsort(counts - exact, kind="stable")[: n - counts.sum()]:
-        counts[row] += 1
+    counts[np.argsort(counts - exact, kind="stable")[: n - counts.sum()]] += 1
     return [int(count) for count in counts]
 
 
-def _seeds(work: Work) -> Callable[..., int]:
-    """Seeds of these samples: others than those of the dataset, the same at every scale."""
-    return lambda *names: work.seed_for("guidance", *names)
-
-
-def _try(
-    scale: float,
-    config: GuidanceConfig,
-    choice: GuidanceChoice,
-    model: Model,
-    samples: Sequence[Sample],
-    real: NDArray[np.float32],
-    extract: Any,
-    work: Work,
-) -> dict[str, Any]:
-    """One point of the curve: guidance, distance and its standard error, images drawn and refused."""
-    job = DrawJob(
+def guided_job(config: GuidanceConfig, scale: float, model: Model, work: Work, n: int) -> DrawJob:
+    """The job of every worker: draw n samples of a model, saved as the model draws them."""
+    return DrawJob(
         pipeline=model.pipeline,
         sampler=config.sampler,
         guidance=scale,
         guidance_rescale=config.guidance_rescale,
         side=model.resolution,
         saved_side=model.resolution,
-        batch_size=min(work.machine.generation_batch_size or work.machine.batch_size, len(samples)),
+        batch_size=min(work.machine.generation_batch_size or work.machine.batch_size, n),
         precision=config.precision,
         tiled=config.decoding == "tiled",
         decode_at_once=work.machine.decode_batch_size,
         lora_scale=config.lora_scale,
     )
 
-    def draw(part: Sequence[Sample]) -> NDArray[np.float32]:
-        batches = [part[start : start + job.batch_size] for start in range(0, len(part), job.batch_size)]
-        drawn = {one.number: one for _, drawings in work.map_unordered(job, batches) for one in drawings}
-        kept = [drawn[sample.number] for sample in part if not drawn[sample.number].refused]
-        rows = np.full((len(part), real.shape[1]), np.nan, dtype=np.float32)  # refused ones stay so
-        if kept:
-            found = [row for row, sample in enumerate(part) if not drawn[sample.number].refused]
-            rows[found] = extract(np.stack([_pixels(one) for one in kept]))
-        return rows
 
-    size = job.batch_size * max(1, 64 // job.batch_size)
-    rows = Shards(work, f"at-{scale:g}", samples, size).map(draw)
-    fake = rows[np.isfinite(rows).all(axis=1)]
-    row: dict[str, Any] = {"guidance": scale, "by": choice.by, "value": None, "se": None}
-    if len(fake) >= FEWEST:
-        pair = real.astype(np.float64), fake.astype(np.float64)
-        row["value"] = float(kernel_distance(*pair) if choice.by == "kid" else frechet_distance(*pair))
-        row["se"] = float(kernel_distance_error(*pair)) if choice.by == "kid" else None
-    return row | {"n_real": len(real), "n_fake": len(fake), "refused": len(rows) - len(fake)}
-
-
-def _pixels(sample: DrawnSample) -> NDArray[np.uint8]:
+def _drawn_features(
+    job: DrawJob, samples: Sequence[Sample], extract: Features, width: int, work: Work
+) -> NDArray[np.float32]:
+    """float32 (n, width) features of the samples; not a number where one is refused."""
     from PIL import Image
 
-    with Image.open(io.BytesIO(sample.content)) as image:
-        return np.asarray(image.convert("RGB"))
+    def draw(part: Sequence[Sample]) -> NDArray[np.float32]:
+        batches = [part[start : start + job.batch_size] for start in range(0, len(part), job.batch_size)]
+        drawn = {sample.number: sample for _, batch in work.map_unordered(job, batches) for sample in batch}
+        kept = [row for row, sample in enumerate(part) if not drawn[sample.number].refused]
+        images = [Image.open(io.BytesIO(drawn[part[row].number].content)).convert("RGB") for row in kept]
+        features = np.full((len(part), width), np.nan, dtype=np.float32)
+        if images:
+            features[kept] = extract(np.stack([np.asarray(image) for image in images]))
+        return features
+
+    size = job.batch_size * max(1, 64 // job.batch_size)
+    return Shards(work, f"at-{job.guidance:g}", samples, size).map(draw)
+
+
+def _point(scale: float, by: str, real: NDArray[np.float32], drawn: NDArray[np.float32]) -> dict[str, Any]:
+    """One point of the curve: guidance, distance and its standard error, images drawn and refused."""
+    fake = drawn[np.isfinite(drawn).all(axis=1)]
+    row: dict[str, Any] = {"guidance": scale, "by": by, "value": None, "se": None}
+    if len(fake) >= FEWEST:
+        pair = real.astype(np.float64), fake.astype(np.float64)
+        row["value"] = float(kernel_distance(*pair) if by == "kid" else frechet_distance(*pair))
+        row["se"] = float(kernel_distance_error(*pair)) if by == "kid" else None
+    return row | {"n_real": len(real), "n_fake": len(fake), "refused": len(drawn) - len(fake)}

@@ -1,11 +1,13 @@
 """Contact sheets: the first samples of every prompt on one picture, kept up to date while they are drawn."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mep.stages.generation.progress import DRAWN, GenerationProgress
-from mep.stages.generation.schedule import Sample, folder_name
+from mep.stages.generation.schedule import folder_name
+from mep.stages.generation.worker_job import DrawnSample
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -27,12 +29,10 @@ class Sheets:
         self.stale = {prompt.id for prompt in progress.plan.prompts}  # a kill may have left any of them behind
         self.drawn_at = time.monotonic()
 
-    def notice(self, sample: Sample) -> None:
-        if sample.ordinal < COLUMNS * ROWS:
-            self.stale.add(sample.prompt.id)
-
-    def update(self, *, now: bool = False) -> None:
-        """Draw the stale sheets, if the last time was long enough ago."""
+    def update(self, drawn: Sequence[DrawnSample] = (), *, now: bool = False) -> None:
+        """Draw the sheets that new samples have made stale, if the last time was long enough ago."""
+        samples = (self.progress.plan.sample(sample.number) for sample in drawn)
+        self.stale |= {sample.prompt.id for sample in samples if sample.ordinal < COLUMNS * ROWS}
         if not self.stale or not (now or time.monotonic() - self.drawn_at > EVERY_S):
             return
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -45,15 +45,14 @@ class Sheets:
         plan = self.progress.plan
         row = plan.row_of[prompt_id]
         first = int(plan.starts[row])
-        numbers = range(first, first + min(plan.counts[row], COLUMNS * ROWS))
         paths = [
             self.progress.out / plan.sample(number).file_name if self.progress.state[number] == DRAWN else None
-            for number in numbers
+            for number in range(first, first + min(plan.counts[row], COLUMNS * ROWS))
         ]
         if any(paths):
+            rows = [paths[start : start + COLUMNS] for start in range(0, len(paths), COLUMNS)]
             path = self.folder / f"{folder_name(prompt_id)}.jpg"
             temporary = path.with_suffix(".tmp")
-            rows = [paths[start : start + COLUMNS] for start in range(0, len(paths), COLUMNS)]
             image_grid(rows).save(temporary, format="jpeg", quality=90)
             temporary.replace(path)
 

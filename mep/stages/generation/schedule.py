@@ -70,10 +70,7 @@ class SamplePlan:
         return None if row is None or ordinal >= self.counts[row] else int(self.starts[row]) + ordinal
 
     def drawing_order(self) -> Iterator[int]:
-        """All numbers in the order of drawing: the first of every prompt, the second of every prompt, ...
-
-        Whenever a run is stopped, all prompts are equally far.
-        """
+        """All numbers, ordinal by ordinal: whenever a run is stopped, all prompts are equally far."""
         for ordinal in range(max(self.counts, default=0)):
             for row, count in enumerate(self.counts):
                 if ordinal < count:

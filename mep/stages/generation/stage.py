@@ -3,7 +3,8 @@
 import itertools
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Literal
 
 import numpy as np
@@ -18,10 +19,10 @@ from mep.methods.allocations import Allocation
 from mep.registry import OneOf
 from mep.stage import stage
 from mep.stages.generation.contact_sheets import Sheets
-from mep.stages.generation.progress import DRAWN, GenerationProgress
-from mep.stages.generation.schedule import Sample, SamplePlan
+from mep.stages.generation.progress import DRAWN, MISSING, GenerationProgress
+from mep.stages.generation.schedule import SamplePlan
 from mep.stages.generation.worker_job import DrawJob
-from mep.stages.guidance import GuidanceConfig
+from mep.stages.guidance import GuidanceConfig, guided_job
 
 
 class GenerationConfig(GuidanceConfig):
@@ -52,7 +53,6 @@ def generation(
     work: Work,
 ) -> Samples:
     """Draw the synthetic dataset; only images that are missing are made."""
-    config = config.model_copy(update={"guidance": guidance.scale})
     check_pipeline(model.pipeline)
     config.sampler.check(read_json(model.pipeline / "scheduler" / "scheduler_config.json"))
     counts = config.allocation.counts(prompts.prompts, real_counts(prompts.prompts, images.train, clusters))
@@ -61,7 +61,8 @@ def generation(
     plan = SamplePlan([*prompts.prompts, *unseen], counts, work.seed_for, config.format)
     if len(plan) == 0:
         raise DataError("no image is asked for: every prompt gets 0", field="generation.allocation")
-    job = drawing_job(config, model, work, native_side(images.train), len(plan))
+    job = guided_job(config, guidance.scale, model, work, len(plan))
+    job = saving_files(job, config, native_side(images.train))
     progress = GenerationProgress(plan, work.out, work.folder / "drawn.jsonl")
     progress.recover(work.map)
     for folder in work.earlier:
@@ -81,15 +82,11 @@ def real_counts(prompts: Sequence[Prompt], train: Images, clusters: Clusters) ->
     """Real training images of each prompt's record before balancing; outliers, which have no cluster, left out."""
     cluster_of = dict(zip(clusters.ids, clusters.labels.tolist(), strict=True))
     records = Counter((train.label_of(row), cluster_of.get(image_id, -1)) for row, image_id in enumerate(train.ids))
-
-    def count(prompt: Prompt) -> int:
-        return sum(
-            n
-            for (label, cluster), n in records.items()
-            if cluster >= 0 and prompt.label in (None, label) and prompt.cluster in (None, cluster)
-        )
-
-    return [count(prompt) for prompt in prompts]
+    inliers = [(record, n) for record, n in records.items() if record[1] >= 0]
+    return [
+        sum(n for (label, cluster), n in inliers if prompt.label in (None, label) and prompt.cluster in (None, cluster))
+        for prompt in prompts
+    ]
 
 
 def native_side(train: Images) -> int:
@@ -97,36 +94,22 @@ def native_side(train: Images) -> int:
     return int(np.median(train.sizes.min(axis=1)))
 
 
-def drawing_job(config: GenerationConfig, model: Model, work: Work, native_px: int, n: int) -> DrawJob:
-    """The job of every worker: draw samples of a model and encode their files."""
-    sides = {"model": model.resolution, "native": native_px}
-    return DrawJob(
-        pipeline=model.pipeline,
-        sampler=config.sampler,
-        guidance=config.scale,
-        guidance_rescale=config.guidance_rescale,
-        side=model.resolution,
-        saved_side=config.size if isinstance(config.size, int) else sides[config.size],
-        batch_size=min(work.machine.generation_batch_size or work.machine.batch_size, n),
-        precision=config.precision,
-        tiled=config.decoding == "tiled",
-        decode_at_once=work.machine.decode_batch_size,
-        form=config.format,
-        quality=config.quality,
-        lora_scale=config.lora_scale,
-    )
+def saving_files(job: DrawJob, config: GenerationConfig, native_px: int) -> DrawJob:
+    """The job with files of the side and format that the recipe asks for."""
+    side = config.size if isinstance(config.size, int) else {"model": job.side, "native": native_px}[config.size]
+    return replace(job, saved_side=side, form=config.format, quality=config.quality)
 
 
 def _draw_missing(job: DrawJob, progress: GenerationProgress, work: Work) -> None:
     """Draw what is missing on the workers of the engine, and commit it here as it comes."""
-    plan, sheets = progress.plan, Sheets(progress)
+    plan, sheets, numbers = progress.plan, Sheets(progress), progress.missing()
+    # batches mix prompts; only the very last is shorter, and the job fills it up
+    batches = iter(lambda: [plan.sample(number) for number in itertools.islice(numbers, job.batch_size)], [])
     began, n_before = 0.0, 0  # the speed is measured from the first batch on: weights are loaded before it
-    for _, samples in work.map_unordered(job, _batches(progress, job.batch_size)):
-        progress.commit(samples)
-        for sample in samples:
-            sheets.notice(plan.sample(sample.number))
-        sheets.update()
-        done = progress.n_done
+    for _, drawn in work.map_unordered(job, batches):
+        progress.commit(drawn)
+        sheets.update(drawn)
+        done = int((progress.state != MISSING).sum())
         if not began:
             began, n_before = time.monotonic(), done
         note = f"{(done - n_before) / (time.monotonic() - began):.2f} images/s" if done > n_before else "begun"
@@ -134,10 +117,3 @@ def _draw_missing(job: DrawJob, progress: GenerationProgress, work: Work) -> Non
             note += f", {len(progress.refusals)} refused"
         work.progress.update(done, len(plan), note)
     sheets.update(now=True)
-
-
-def _batches(progress: GenerationProgress, size: int) -> Iterator[list[Sample]]:
-    """What is missing, in batches that mix prompts; only the very last is shorter, and the job fills it up."""
-    numbers = progress.missing()
-    while batch := [progress.plan.sample(number) for number in itertools.islice(numbers, size)]:
-        yield batch

@@ -1,7 +1,5 @@
 """Drawing a batch: noise of every image from a seed of its own, one sampler, one decoder, one file."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 from collections.abc import Callable, Sequence
@@ -11,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mep.diffusion.pipelines import decode_latents, encode_prompts, load_pipeline, to_pixels
 from mep.errors import EnvironmentLacks
@@ -20,7 +19,6 @@ from mep.methods.samplers import Sampler
 from mep.stages.generation.schedule import Sample
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from torch import Tensor
 
 BLACK = 8
@@ -29,7 +27,7 @@ CONSTANT = 2
 """An image whose channels each span at most this many grey levels shows nothing."""
 
 Form = Literal["png", "jpeg", "webp"]
-DrawnBatch: TypeAlias = "tuple[Sequence[Sample], NDArray[np.uint8], NDArray[np.bool_]]"
+DrawnBatch: TypeAlias = tuple[Sequence[Sample], NDArray[np.uint8], NDArray[np.bool_]]
 """Samples, their pixels (b, h, w, 3), and whether all values of each were finite."""
 
 
@@ -81,7 +79,7 @@ class DrawJob(Job[Sequence[Sample], list[DrawnSample]]):
             pipeline.vae.enable_tiling()
 
         @cache
-        def encoded(text: str) -> Tensor:
+        def encoded(text: str) -> "Tensor":
             """A caption alone, so that its row does not depend on its neighbours."""
             return encode_prompts(pipeline, [text]) if text else empty
 
