@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, TypeAlias, cast
+from typing import Any, ClassVar, Self, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,13 @@ Facts: TypeAlias = dict[str, str | int]
 class InPipeline(InFolder):
     """A StableDiffusionPipeline in `pipeline/`, and the losses of what was trained."""
 
+    about: ClassVar[str]
+    """The JSON file that says how it was made."""
+
+    @property
+    def resolution(self) -> int:
+        return int(read_json(self.folder / self.about)["resolution"])
+
     @property
     def pipeline(self) -> Path:
         return self.folder / "pipeline"
@@ -31,14 +38,12 @@ class InPipeline(InFolder):
 class BaseModel(InPipeline):
     """A StableDiffusionPipeline to start from, in `pipeline/`, and how its autoencoder was trained, if it was."""
 
-    @property
-    def resolution(self) -> int:
-        return int(read_json(self.folder / "base.json")["resolution"])
+    about: ClassVar[str] = "base.json"
 
     @property
     def origin(self) -> dict[str, str]:
         """Where it comes from: kind, and of a pretrained one id, revision and license where they are known."""
-        facts = read_json(self.folder / "base.json")
+        facts = read_json(self.folder / self.about)
         return {name: value for name, value in facts.items() if name != "resolution"}
 
     def facts(self) -> Facts:
@@ -62,10 +67,6 @@ class Latents(InFolder):
     def index(self) -> Table:
         return load_table(self.folder / "index.parquet")
 
-    @property
-    def symmetries(self) -> int:
-        return int(read_json(self.folder / "latents.json")["symmetries"])
-
     def shard(self, name: str) -> NDArray[np.float32]:
         path = self.folder / "shards" / f"{name}.npy"
         return cast(NDArray[np.float32], np.load(path, mmap_mode="r", allow_pickle=False))
@@ -84,17 +85,15 @@ class Model(InPipeline):
     their moving average.
     """
 
+    about: ClassVar[str] = "training.json"
+
     @property
     def validation(self) -> list[dict[str, Any]]:
         """Denoising loss on validation images at each evaluation: step, loss, n, and by label and cluster."""
         return read_json_lines(self.folder / "validation.jsonl")
 
-    @property
-    def resolution(self) -> int:
-        return int(read_json(self.folder / "training.json")["resolution"])
-
     def facts(self) -> Facts:
-        facts = read_json(self.folder / "training.json")
+        facts = read_json(self.folder / self.about)
         return {name: facts[name] for name in ("steps", "images", "parameters")}
 
 
@@ -142,17 +141,10 @@ class Samples(InFolder):
         with Image.open(self.folder / row["file_name"]) as image:
             return np.asarray(image.convert("RGB"))
 
-    @property
-    def refused(self) -> dict[str, int]:
-        """Reason -> how many samples were refused for it."""
-        path = self.folder / "generation.json"
-        return dict(read_json(path)["refused"]) if path.exists() else {}
-
     def facts(self) -> Facts:
         path = self.folder / "generation.json"
         if not path.exists():  # an imagefolder from elsewhere
-            rows = self.rows
-            return {"images": len(rows), "prompts": len({row["prompt_id"] for row in rows})}
+            return {"images": len(self), "prompts": len({row["prompt_id"] for row in self.rows})}
         facts = read_json(path)  # counting a million rows would take gigabytes
         refused = sum(facts["refused"].values())
         return {"images": facts["images"], "prompts": facts["prompts"]} | ({"refused": refused} if refused else {})

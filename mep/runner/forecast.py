@@ -191,7 +191,7 @@ def _disk(experiment: Experiment, tasks: dict[str, Task], counts: ArmForecast) -
     n_images = counts.training_images or counts.images
     if tasks["latents"].status != "reuse" and n_images:
         n_symmetries = len(SYMMETRIES[experiment.training.symmetries])
-        numbers = 2 * base.latent_channels * (side // base.latent_factor) ** 2  # mean and standard deviation
+        numbers = 2 * base.latent_numbers  # mean and standard deviation
         found[tasks["latents"].artifact_id] = 4 * n_images * n_symmetries * numbers
     if tasks["generation"].status != "reuse" and counts.samples:
         found[tasks["generation"].artifact_id] = int(counts.samples * side * side * BYTES_PER_PIXEL)

@@ -1,9 +1,10 @@
 """Latents: the autoencoder's view of every training image, computed once for all arms, runs and epochs."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from mep.artifacts import BaseModel, Images, Latents, TrainingSet
@@ -15,9 +16,6 @@ from mep.machine.array_cache import ArrayCache
 from mep.machine.files import link_or_copy, sha256_of, write_json
 from mep.machine.work import Work
 from mep.stage import stage
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 class LatentsConfig(Config):
@@ -38,21 +36,19 @@ def latents(
 ) -> Latents:
     """Encode every training image under every symmetry, as mean and standard deviation.
 
-    An image is one pass, so that its latents do not depend on what else was asked for. They are kept by the digest of
-    its pixels, the autoencoder, the resolution and the symmetries: another run or another choice of images encodes
-    only what is new.
+    They are kept by the digest of the image, the autoencoder, the resolution and the symmetries: another run or
+    another choice of images encodes only what is new.
     """
     ids = [*training_set.ids, *training_set.validation.ids]
     chosen, turns = images.select(ids), SYMMETRIES[config.symmetries]
     encoder = LatentEncoder(base, work.device)
     shape = "x".join(map(str, Scaling.of(base).shape))
-    facts = {"images": len(ids), "symmetries": len(turns), "shape": shape}
-    write_json(work.out / "latents.json", facts)
+    write_json(work.out / "latents.json", {"images": len(ids), "symmetries": len(turns), "shape": shape})
     if config.cache == "off":
         save_table(work.out / "index.parquet", {"id": ids})
         return Latents(work.out)
 
-    def compute(rows: Sequence[int]) -> "NDArray[np.float32]":
+    def compute(rows: Sequence[int]) -> NDArray[np.float32]:
         pixels = work.map(lambda row: chosen.read_square(row, base.resolution), rows)
         return np.stack([encoder.posterior(image, turns) for image in pixels])
 

@@ -17,12 +17,7 @@ class Allocation(Method):
     noun: ClassVar[str] = "allocation"
 
     def counts(self, prompts: Sequence[Prompt], real: Sequence[int] = ()) -> list[int]:
-        """Images to generate for each prompt, in the order of the prompts.
-
-        real    real training images of each prompt's record, before balancing
-
-        DataError   the prompts are not what the rule needs
-        """
+        """Images to generate for each prompt; `real` counts the training images of its record before balancing."""
         raise NotImplementedError
 
 
@@ -34,10 +29,9 @@ def weights_of(share: Share, prompts: Sequence[Prompt], real: Sequence[int] = ()
 
 
 def apportion(total: int, weights: Sequence[int]) -> list[int]:
-    """Whole numbers that add up to the total and are as nearly as possible in proportion to the weights.
+    """Whole numbers that add up to the total, in proportion to the weights by Hamilton's method.
 
-    Hamilton's method: everyone gets the whole part of the quota, remainders go to the largest fractions; among equal
-    ones to the first.
+    Everyone gets the whole part of the quota, remainders go to the largest fractions; among equal ones to the first.
     """
     whole = sum(weights)
     if whole == 0:

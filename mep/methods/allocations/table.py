@@ -32,17 +32,9 @@ class Table(Allocation):
         names = {prompt.id for prompt in prompts} | {prompt.text for prompt in prompts}
         for name in self.images:
             if name not in names:
-                raise unknown_prompt(name, prompts, field="generation.allocation")
+                ids = [prompt.id for prompt in prompts]
+                near = difflib.get_close_matches(name, [*ids, *(prompt.text for prompt in prompts)], n=1)
+                shown = ", ".join(ids[:12]) + (", ..." if len(ids) > 12 else "")
+                hint = (f"did you mean '{near[0]}'?  " if near else "") + f"known: {shown}"
+                raise DataError(f"there is no prompt '{name}'", hint=hint, field="generation.allocation")
         return [self.images.get(prompt.id, self.images.get(prompt.text, 0)) for prompt in prompts]
-
-
-def unknown_prompt(name: str, prompts: Sequence[Prompt], field: str = "") -> DataError:
-    """The error for a prompt that is not there, with the nearest of those that are."""
-    ids = [prompt.id for prompt in prompts]
-    near = difflib.get_close_matches(name, [*ids, *(prompt.text for prompt in prompts)], n=1)
-    shown = ", ".join(ids[:12]) + (", ..." if len(ids) > 12 else "")
-    return DataError(
-        f"there is no prompt '{name}'",
-        hint=(f"did you mean '{near[0]}'?  " if near else "") + f"known: {shown}",
-        field=field,
-    )

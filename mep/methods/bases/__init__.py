@@ -23,22 +23,13 @@ class Base(Method):
         return 77
 
     @property
-    def latent_factor(self) -> int:
-        """Pixels of a side that become one latent element."""
-        return 8
-
-    @property
-    def latent_channels(self) -> int:
-        """Channels of the latent."""
-        return 4
+    def latent_numbers(self) -> int:
+        """Numbers in the latent of an image: 4 channels at an eighth of the side."""
+        return 4 * (self.resolution // 8) ** 2
 
     def build(self, images: Images, work: Work) -> dict[str, str]:
-        """Write `work.out/pipeline`, and `work.out/losses.jsonl` where something was trained.
-
-        images      the training part of the dataset
+        """Write `work.out/pipeline`, and `work.out/losses.jsonl` where something was trained on the training images.
 
         returns     where it comes from: id, revision, license; {} where it was trained from scratch
-
-        EnvironmentLacks    a pretrained model is missing
         """
         raise NotImplementedError

@@ -17,13 +17,16 @@ from mep.machine.work import Work
 from mep.methods.bases import Base
 
 PARTS = ("vae", "text_encoder", "tokenizer", "unet", "scheduler")
-MODELS = ("vae", "text_encoder", "unet")
 PATTERNS = ["model_index.json", "README.md", "LICENSE*"] + [
     f"{part}/{name}" for part in PARTS for name in ("*.json", "*.txt", "*.safetensors")
 ]
 VARIANTS = ["*.fp16.safetensors", "*.fp16-*.safetensors", "*.non_ema.safetensors", "*.non_ema-*.safetensors"]
 """Second copies of the weights that many repositories hold; they are not fetched."""
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
+CONVERT = (
+    "where you trust it, convert it once: StableDiffusionPipeline.from_pretrained(old)"
+    ".save_pretrained(new, safe_serialization=True)"
+)
 FACTOR = 8
 """Pixels of a side that become one latent element in every published Stable Diffusion."""
 
@@ -61,10 +64,7 @@ class Pretrained(ModelReference, Base):
 
 
 def check_folder(folder: Path, resolution: int) -> None:
-    """Check that a folder holds a Stable Diffusion pipeline in safetensors that takes images of a side.
-
-    DataError   it does not, and what it lacks
-    """
+    """DataError where a folder holds no Stable Diffusion pipeline in safetensors that takes images of a side."""
     missing = [part for part in PARTS if not (folder / part).is_dir()]
     if (folder / "tokenizer").is_dir() and not any((folder / "tokenizer").glob("*.json")):
         missing.append("tokenizer files (vocab.json and merges.txt, or tokenizer.json)")
@@ -76,9 +76,8 @@ def check_folder(folder: Path, resolution: int) -> None:
             hint="name a folder written by StableDiffusionPipeline.save_pretrained",
             field="training.base",
         )
-    for part in MODELS:
-        if not any((folder / part).glob("*.safetensors")):
-            raise _no_weights(folder / part)
+    for part in ("vae", "text_encoder", "unet"):
+        _check_weights(folder / part)
     factor = 2 ** (len(read_json(folder / "vae" / "config.json")["block_out_channels"]) - 1)
     if resolution % factor:
         raise DataError(
@@ -88,17 +87,15 @@ def check_folder(folder: Path, resolution: int) -> None:
         )
 
 
-def _no_weights(part: Path) -> DataError:
-    """The error for a folder of a model without safetensors."""
-    pickles = sorted(path.name for path in part.iterdir() if path.suffix in PICKLES)
-    content = f"only {', '.join(pickles)}, a pickle, which can run code" if pickles else "no weights"
-    hint = "fetch the model again, or name another folder"
-    if pickles:
-        hint = (
-            "where you trust it, convert it once: StableDiffusionPipeline.from_pretrained(old)"
-            ".save_pretrained(new, safe_serialization=True)"
+def _check_weights(folder: Path) -> None:
+    if not any(folder.glob("*.safetensors")):
+        pickles = sorted(path.name for path in folder.iterdir() if path.suffix in PICKLES)
+        content = f"only {', '.join(pickles)}, a pickle, which can run code" if pickles else "no weights"
+        raise DataError(
+            f"{folder} holds {content}: mep reads safetensors",
+            hint=CONVERT if pickles else "fetch the model again, or name another folder",
+            field="training.base",
         )
-    return DataError(f"{part} holds {content}: mep reads safetensors", hint=hint, field="training.base")
 
 
 def license_of(folder: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pydantic import Field, model_validator
@@ -114,9 +115,8 @@ class Scratch(Base):
     @model_validator(mode="before")
     @classmethod
     def _from_preset(cls, given: Any) -> Any:
-        name = given.get("preset", "nano") if isinstance(given, dict) else None
-        preset = PRESETS.get(name, {}) if isinstance(name, str) else {}
-        return merge(preset, given) if preset else given
+        name = given.get("preset") if isinstance(given, dict) else None
+        return merge(PRESETS[name], given) if isinstance(name, str) and name in PRESETS else given
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> Scratch:
@@ -141,12 +141,8 @@ class Scratch(Base):
         return self.text.tokens
 
     @property
-    def latent_factor(self) -> int:
-        return self.autoencoder.factor
-
-    @property
-    def latent_channels(self) -> int:
-        return self.autoencoder.latent_channels
+    def latent_numbers(self) -> int:
+        return self.autoencoder.latent_channels * (self.resolution // self.autoencoder.factor) ** 2
 
     def build(self, images: Images, work: Work) -> dict[str, str]:
         prepare_libraries()
@@ -178,7 +174,7 @@ class Scratch(Base):
         pipeline = types.StableDiffusionPipeline(**parts, scheduler=scheduler, **NO_CHECKER)
         pipeline.save_pretrained(work.out / "pipeline", safe_serialization=True)
         forget_places(work.out / "pipeline")
-        (work.out / "losses.jsonl").write_bytes(log.read_bytes())
+        shutil.copyfile(log, work.out / "losses.jsonl")
         return {}
 
     def _vae_settings(self) -> Settings:

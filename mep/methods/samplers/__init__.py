@@ -30,10 +30,7 @@ class Sampler(Method):
     """Denoising steps, each one UNet pass (two with guidance)."""
 
     def fitted(self, config: Mapping[str, object]) -> "SchedulerMixin":
-        """The scheduler of diffusers for a model that was trained with a scheduler of this configuration.
-
-        DataError   this sampler would draw something else than the model has learned
-        """
+        """The scheduler of diffusers for a model that was trained with a scheduler of this configuration."""
         import diffusers
 
         self.check(config)

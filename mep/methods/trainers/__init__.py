@@ -18,12 +18,7 @@ class Trainer(Method):
     """Parts of the pipeline folder that `save` writes anew; the others are those of the base."""
 
     def prepare(self, unet: "UNet2DConditionModel", text_encoder: "CLIPTextModel | None") -> None:
-        """Let exactly the trained parameters require gradients.
-
-        text_encoder    None where the recipe leaves it as it is
-
-        DataError       nothing would be trained
-        """
+        """Let exactly the trained parameters require gradients; the text encoder is None where it stays as it is."""
         raise NotImplementedError
 
     def save(self, denoiser: "Denoiser", folder: Path) -> None:

@@ -77,27 +77,23 @@ class Lora(Trainer):
         from diffusers import StableDiffusionPipeline
         from diffusers.utils.state_dict_utils import convert_state_dict_to_diffusers
         from peft.utils import get_peft_model_state_dict
+        from safetensors import safe_open
+        from safetensors.torch import save_file
 
         layers: dict[str, Any] = {}
         for name, part in denoiser.parts():
-            weights = convert_state_dict_to_diffusers(get_peft_model_state_dict(part))
-            layers |= {f"{name}_lora_layers": weights, f"{name}_lora_adapter_metadata": _settings_of(part)}
+            settings = part.peft_config["default"].to_dict()  # type: ignore[union-attr]
+            layers |= {
+                f"{name}_lora_layers": convert_state_dict_to_diffusers(get_peft_model_state_dict(part)),
+                # rank and alpha, so that whoever loads the file scales the change alike
+                f"{name}_lora_adapter_metadata": {
+                    field: sorted(value) if isinstance(value, set) else value for field, value in settings.items()
+                },
+            }
         StableDiffusionPipeline.save_lora_weights(folder / "lora", weight_name=LORA_FILE, **layers)
-        _rewrite(folder / "lora" / LORA_FILE)
-
-
-def _rewrite(path: Path) -> None:
-    """Keep only the settings in the file's header: the order of several entries would differ from file to file."""
-    from safetensors import safe_open
-    from safetensors.torch import save_file
-
-    with safe_open(path, framework="pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  it is no mapping
-        settings = file.metadata()["lora_adapter_metadata"]
-    save_file(tensors, path, metadata={"lora_adapter_metadata": settings})
-
-
-def _settings_of(part: "UNet2DConditionModel | CLIPTextModel") -> dict[str, Any]:
-    """Rank and alpha, which the file carries so that whoever loads it scales the change alike."""
-    settings = part.peft_config["default"].to_dict()  # type: ignore[union-attr]
-    return {name: sorted(value) if isinstance(value, set) else value for name, value in settings.items()}
+        path = folder / "lora" / LORA_FILE
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  it is no mapping
+            settings = file.metadata()["lora_adapter_metadata"]
+        # the order of several entries in the header would differ from file to file: keep the one that counts
+        save_file(tensors, path, metadata={"lora_adapter_metadata": settings})
