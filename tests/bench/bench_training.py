@@ -64,6 +64,7 @@ def prepare(root: Path, options: argparse.Namespace):
 
 
 def ours(root: Path, options: argparse.Namespace) -> Callable[[int], object]:
+    prepare_libraries()
     from mep.stages.training.batches import TrainingInputs
     from mep.stages.training.build import assemble
 
