@@ -133,13 +133,7 @@ def _aggregates(score: Score, metric: str, kind: str, members: Sequence[_Member]
     """Macro mean, mean by real frequency, and the worst group, over the groups that have a number."""
     first = members[0].scored.row
     measured = [member for member in members if member.scored.row.estimate.value is not None]
-    counts = [member.scored.row.counts for member in measured]
-    total = Counts(
-        n_real=sum(group.n_real for group in counts),
-        n_fake=sum(group.n_fake for group in counts),
-        n_real_of=sum(group.n_real_of or 0 for group in counts),
-        n_fake_of=sum(group.n_fake_of or 0 for group in counts),
-    )
+    total = _total([member.scored.row.counts for member in measured])
     for aggregate in AGGREGATES:
         comparison = Comparison("samples", total, first.protocol, group=f"{kind}:{aggregate}")
         if measured:
@@ -152,6 +146,15 @@ def _aggregates(score: Score, metric: str, kind: str, members: Sequence[_Member]
             missing = measurement.missing or Missing(Reason.TOO_FEW, text)
             measurement = replace(measurement, missing=missing, flags=("groups_left_out",))
         yield comparison.scored(score, metric, measurement, null, suffix=first.metric.removeprefix(metric))
+
+
+def _total(counts: Sequence[Counts]) -> Counts:
+    return Counts(
+        n_real=sum(group.n_real for group in counts),
+        n_fake=sum(group.n_fake for group in counts),
+        n_real_of=sum(group.n_real_of or 0 for group in counts),
+        n_fake_of=sum(group.n_fake_of or 0 for group in counts),
+    )
 
 
 def _weighted(members: Sequence[_Member], weights: NDArray[np.float64]) -> tuple[Measurement, Null]:

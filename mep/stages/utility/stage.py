@@ -166,8 +166,8 @@ def _planned(
     config: UtilityConfig, ceiling: RealBaseline, labels: NDArray[np.int64], made: NDArray[np.int64]
 ) -> Iterator[tuple[str, list[Subset] | str]]:
     """subject/group -> the subsets to train on, or why there are none."""
-    n_all, repeats = ceiling.order.shape[1], len(ceiling.order)
-    n_once = repeats if config.probe.draws else 1
+    n_all = ceiling.order.shape[1]
+    n_once = len(ceiling.order) if config.probe.draws else 1
     if not len(made):
         why = "no generated image carries a label: there is none, or captions name none"
         yield from ((f"samples/{group}", why) for group in _groups(config))
@@ -184,8 +184,8 @@ def _planned(
         if m > len(made):
             yield f"samples/{mixture.group}", f"{m} labelled synthetic images are needed, there are {len(made)}"
             continue
-        n_draws = repeats if mixture.share < 1 or m < len(made) else n_once
-        yield from _mixed(mixture.group, ceiling.order[:n_draws, :n], made, m, labels)
+        is_whole = mixture.share == 1 and m == len(made)
+        yield from _mixed(mixture.group, ceiling.order[: n_once if is_whole else None, :n], made, m, labels)
 
 
 def _mixed(
