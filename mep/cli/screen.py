@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mep.cli.console import err, out, safe, tell
+from mep.runner.callback import RunCallback
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -20,7 +21,7 @@ STEPS_WITHOUT_TERMINAL = 4
 """Lines that a long stage prints where there is no terminal to draw a bar on."""
 
 
-class Screen:
+class Screen(RunCallback):
     """Hears what the runner does and draws it: a bar on a terminal, plain lines elsewhere."""
 
     def __init__(self) -> None:

@@ -5,7 +5,7 @@ import secrets
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,23 +20,8 @@ from mep.store import ArtifactT, Store, now
 REAL, SYNTHETIC = "real", "synthetic"
 
 
-class KeyRow(TypedDict):
-    item: int
-    truth: str
-    arm: str
-    image: str
-    label: str | None
-
-
-class Key(TypedDict):
-    """Everything that the page must not hold."""
-
-    study: str
-    run_id: str
-    seed: int
-    size_px: int
-    made_at: str
-    items: list[KeyRow]
+Key = dict[str, Any]
+"""Everything that the page must not hold: study, run_id, seed, size_px, made_at, and a row for each of its items."""
 
 
 @dataclass(frozen=True)
@@ -78,17 +63,12 @@ class Study:
         return hashlib.sha256(b"".join(item.pixels.tobytes() for item in self.items)).hexdigest()[:10]
 
     def key(self) -> Key:
-        return {
-            "study": self.id,
-            "run_id": self.run_id,
-            "seed": self.seed,
-            "size_px": self.size_px,
-            "made_at": now(),
-            "items": [
-                {"item": number, "truth": item.truth, "arm": item.arm, "image": item.image, "label": item.label}
-                for number, item in enumerate(self.items, 1)
-            ],
-        }
+        origin = {"study": self.id, "run_id": self.run_id, "seed": self.seed, "size_px": self.size_px}
+        items = [
+            {"item": number, "truth": item.truth, "arm": item.arm, "image": item.image, "label": item.label}
+            for number, item in enumerate(self.items, 1)
+        ]
+        return origin | {"made_at": now(), "items": items}
 
 
 def page_path(store: Store, run_id: str, study_id: str) -> Path:

@@ -14,11 +14,10 @@ from rich.console import Group
 from rich.text import Text
 
 from mep.report.text import plain, rounded, seconds
-from mep.runner.status import StageStatus, status_of
+from mep.runner.status import status_of
 from mep.store import Store
 from mep.store.database import Row
-from mep.store.row_types import RunRow
-from mep.store.runs import find_run
+from mep.store.runs import RunRow, find_run
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 PROGRESS = re.compile(r"^(\S+) ([a-z-]+)\[(.*?)\] (\d+)/(\d+)")
@@ -50,7 +49,7 @@ class Snapshot:
     state: str
     error: str
     elapsed_s: float
-    stages: list[StageStatus]
+    stages: list[Row]
     now: list[Now]
     memory_mb: float | None
 

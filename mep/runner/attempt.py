@@ -45,8 +45,6 @@ def first_error_first(state: str) -> Iterator[None]:
 
 def drop_empty(folder: Path) -> None:
     """Remove folders in which a failed attempt left nothing to continue from."""
-    for path in sorted((path for path in folder.rglob("*") if path.is_dir()), reverse=True):
+    for path in sorted((path for path in (folder, *folder.rglob("*")) if path.is_dir()), reverse=True):
         if not any(path.iterdir()):
             path.rmdir()
-    if folder.exists() and not any(folder.iterdir()):
-        folder.rmdir()

@@ -38,11 +38,14 @@ def examine(runs: Path) -> Iterator[Check]:
     yield _packages()
     yield Check("processor", "ok", f"{cpu_name()}, {os.cpu_count()} cores, {memory_bytes() / 1e9:.0f} GB of memory")
     yield _device()
-    folder = _existing(runs)
+    folder = next(path for path in (runs.absolute(), *runs.absolute().parents) if path.exists())
     yield _disk(folder)
     yield _writable(folder)
     yield _locks(folder)
-    yield _sqlite()
+    if sqlite3.sqlite_version_info < (3, 37):
+        yield Check("SQLite", "bad", f"{sqlite3.sqlite_version}; mep needs 3.37", "use a newer Python")
+    else:
+        yield Check("SQLite", "ok", sqlite3.sqlite_version)
     yield _database(runs)
     yield _cache()
 
@@ -77,17 +80,17 @@ def _device() -> Check:
     if torch.backends.mps.is_available():
         return Check("device", "ok", "Apple GPU (mps)")
     if gpu_names():
-        found = f"{gpu_names()[0]} is there, but this torch ({torch.__version__}) does not see it"
-        return Check("device", "bad", found, "install a torch with CUDA: https://pytorch.org/get-started")
+        message = f"{gpu_names()[0]} is there, but this torch ({torch.__version__}) does not see it"
+        return Check("device", "bad", message, "install a torch with CUDA: https://pytorch.org/get-started")
     return Check("device", "warning", "no GPU: small models only", "recipes/quickstart.yaml is made for that")
 
 
 def _disk(folder: Path) -> Check:
     free_gb = shutil.disk_usage(folder).free / 1e9
-    state: Literal["ok", "warning"] = "ok" if free_gb >= ENOUGH_GB else "warning"
-    return Check(
-        "disk", state, f"{free_gb:.0f} GB free in {folder}", "" if state == "ok" else "mep gc lists what can go"
-    )
+    message = f"{free_gb:.0f} GB free in {folder}"
+    if free_gb < ENOUGH_GB:
+        return Check("disk", "warning", message, "mep gc lists what can go")
+    return Check("disk", "ok", message)
 
 
 def _writable(folder: Path) -> Check:
@@ -112,25 +115,18 @@ def _locks(folder: Path) -> Check:
     path = folder / f".mep-doctor-{os.getpid()}.lock"
     code = f"from pathlib import Path; from mep.store import locks; print(locks.is_held(Path({str(path)!r})))"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-c", code]
     try:
         with locks.hold(path, wait_s=0):
-            seen = subprocess.run(
-                [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=environment
-            )
+            seen = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
     except (OSError, MepError) as error:
         return Check("locks", "bad", f"{folder} cannot be locked: {error}", "put the runs on a local disk")
     finally:
         path.unlink(missing_ok=True)
     if seen.stdout.strip() != "True":
-        found = f"{folder}: a second process does not see a lock"
-        return Check("locks", "bad", found, "put the runs on a local disk, or on a network disk with flock")
+        message = f"{folder}: a second process does not see a lock"
+        return Check("locks", "bad", message, "put the runs on a local disk, or on a network disk with flock")
     return Check("locks", "ok", "seen by other processes of this machine")
-
-
-def _sqlite() -> Check:
-    if sqlite3.sqlite_version_info < (3, 37):
-        return Check("SQLite", "bad", f"{sqlite3.sqlite_version}; mep needs 3.37", "use a newer Python")
-    return Check("SQLite", "ok", sqlite3.sqlite_version)
 
 
 def _database(runs: Path) -> Check:
@@ -157,11 +153,3 @@ def _cache() -> Check:
     n_bytes = sum(path.stat().st_size for path in cache.rglob("*") if path.is_file() and not path.is_symlink())
     n_models = len(list(cache.glob("models--*")))
     return Check("model cache", "ok", f"{n_models} models, {n_bytes / 1e9:.1f} GB in {cache}")
-
-
-def _existing(folder: Path) -> Path:
-    """The folder, or the nearest one around it that exists already."""
-    folder = folder.absolute()
-    while not folder.exists():
-        folder = folder.parent
-    return folder

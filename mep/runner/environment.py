@@ -1,14 +1,13 @@
 """What a process runs on: packages, source, hardware, and the settings that change arithmetic."""
 
+import contextlib
 import functools
 import json
 import os
 import platform
-import socket
 import subprocess
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import mep
 from mep.config import digest, leaves
@@ -34,18 +33,17 @@ MAX_DIFF = 1_000_000
 """Characters of a git diff that are kept."""
 
 
-def summary() -> dict[str, Any]:
+def summary() -> dict[str, str]:
     """Versions of what a result may depend on."""
-    found = {"mep": mep.__version__, "python": platform.python_version(), "platform": platform.platform()}
+    versions = {"mep": mep.__version__, "python": platform.python_version(), "platform": platform.platform()}
     installed = _installed()
-    return found | {package: installed[package] for package in PACKAGES if package in installed}
+    return versions | {package: installed[package] for package in PACKAGES if package in installed}
 
 
 def rows() -> tuple[str, list[Entry]]:
     """The id of the present environment, and its rows."""
-    source = Path(mep.__file__).parent
-    commit, diff = git_state(source)
-    row: dict[str, Any] = {
+    commit, diff = git_state(Path(mep.__file__).parent)
+    row: dict[str, object] = {
         "mep": mep.__version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -66,7 +64,7 @@ def rows() -> tuple[str, list[Entry]]:
     return environment_id, [("environments", {"environment_id": environment_id} | row), *packages]
 
 
-def traits(machine: MachineConfig, device: str) -> dict[str, Any]:
+def traits(machine: MachineConfig, device: str) -> dict[str, object]:
     """What the bits of a result may depend on besides its fingerprint; a resume is exact where all is the same."""
     installed = _installed()
     settings = machine.model_dump(mode="json", exclude={"device": True, "checkpoint_every_s": True, "trackers": True})
@@ -100,8 +98,8 @@ def git_state(folder: Path) -> tuple[str, str]:
 
 @functools.cache
 def _installed() -> dict[str, str]:
-    found = {one.name: one.version for one in metadata.distributions()}
-    return dict(sorted(found.items(), key=lambda item: item[0].lower()))
+    versions = {package.name: package.version for package in metadata.distributions()}
+    return dict(sorted(versions.items(), key=lambda item: item[0].lower()))
 
 
 @functools.cache
@@ -125,13 +123,7 @@ def memory_bytes() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def host() -> str:
-    return socket.gethostname()
-
-
 def forget_peak_memory() -> None:
     """Start measuring the peak anew, where the system can (Linux)."""
-    try:
+    with contextlib.suppress(OSError):  # elsewhere the peak is that of the process so far
         Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        return  # elsewhere the peak is that of the process so far

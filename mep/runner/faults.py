@@ -27,10 +27,11 @@ def explain(error: BaseException, root: Path) -> MepError | None:
 
     root    the folder of all runs
     """
-    names = [kind.__name__ for kind in type(error).__mro__]
-    if any(name in OUT_OF_MEMORY for name in names) or KILLED_WORKER in str(error):
+    names = {kind.__name__ for kind in type(error).__mro__}
+    if names.intersection(OUT_OF_MEMORY) or KILLED_WORKER in str(error):
+        first_line = (str(error) or type(error).__name__).strip().splitlines()[0][:200]
         return EnvironmentLacks(
-            f"out of memory: {_first_line(error)} (this process held up to {peak_memory_mb() / 1000:.1f} GB;"
+            f"out of memory: {first_line} (this process held up to {peak_memory_mb() / 1000:.1f} GB;"
             f" the machine has {memory_bytes() / 1e9:.0f} GB)",
             hint="lower machine.batch_size or machine.engine.workers, or training.batch_size",
         )
@@ -57,11 +58,6 @@ def explained(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        known = explain(error, root)
-        if known is None:
+        if (explained_error := explain(error, root)) is None:
             raise
-        raise known from error
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).strip().splitlines()[0][:200]
+        raise explained_error from error

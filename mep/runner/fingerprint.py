@@ -61,10 +61,10 @@ def externals_of(config: Config, hash_file: HashFile) -> list[list[Any]]:
 def differences(old: Ingredients, new: Ingredients, section: str) -> list[str]:
     """What changed between two sets of ingredients, as the person who wrote the recipe would say it."""
     before, after = _flat(old, section), _flat(new, section)
+    names = [name for name in sorted(before | after) if before.get(name) != after.get(name)]
     return [
-        f"{name} {_shown(before.get(name))} -> {_shown(after.get(name))}" if not name.startswith("input ") else name
-        for name in sorted(before.keys() | after.keys())
-        if before.get(name) != after.get(name)
+        name if name.startswith("input ") else f"{name} {_shown(before.get(name))} -> {_shown(after.get(name))}"
+        for name in names
     ]
 
 

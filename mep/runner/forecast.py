@@ -6,18 +6,18 @@ Numbers of finished stages are exact. Those of others are told as far as the rec
 import json
 import re
 from collections import Counter
-from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from mep.artifacts import Artifact, Prompt
+from mep.artifacts import Prompt, Prompts, TrainingSet
 from mep.config import Download, parts
 from mep.errors import DataError
 from mep.imaging.pixels import SYMMETRIES
 from mep.recipe.model import Experiment, repeat_of
 from mep.runner.plan import Plan, Task
 from mep.stages.prompts.template import Record, Writer
-from mep.store import Store
+from mep.store import ArtifactT, Store
 
 PIECE = re.compile(r"[^\W\d_]+|\d|[^\s\w]+", re.UNICODE)
 """What CLIP's tokenizer never joins: words, single digits, runs of signs. Each is a token at least."""
@@ -65,52 +65,50 @@ class Forecast:
 
 def forecast(plan: Plan, store: Store) -> Forecast:
     """Look ahead; nothing is made or fetched, and the hub is asked only for sizes."""
-    found = Forecast([])
+    ahead = Forecast([])
+    captions, training_sets = _finished(plan, store, Prompts), _finished(plan, store, TrainingSet)
     listings: dict[str, tuple[int, list[str]] | None] = {}
-    load = _loader(store)
     disk: dict[str, int] = {}
     for arm, experiment in plan.recipe.arms.items():
         tasks = plan.of_arm(arm)
-        counts, prompts = _counts(arm, experiment, tasks, listings, load)
-        found.arms.append(counts)
+        key = experiment.dataset.model_dump_json()
+        if key not in listings:
+            listings[key] = _listing(experiment)
+        counts, prompts = _counts(arm, experiment, listings[key], captions.get(tasks["prompts"].artifact_id))
+        ahead.arms.append(counts)
+        training_set = training_sets.get(tasks["balancing"].artifact_id)
+        counts.training_images = len(training_set.ids) if training_set else None
         if repeat_of(arm)[1] == 1:
-            found.notes += _caption_notes(prompts, experiment.training.base.caption_tokens)
-            balanced = load(tasks["balancing"])
-            found.notes += balanced.shortage if balanced else []
+            ahead.notes += _caption_notes(prompts, experiment.training.base.caption_tokens)
+            ahead.notes += training_set.shortage if training_set else []
         disk |= _disk(experiment, tasks, counts)
-    found.notes = list(dict.fromkeys(found.notes))
-    found.disk_bytes = sum(disk.values())
-    found.downloads = _downloads(plan)
-    _cost(found, plan, store)
-    return found
+    ahead.notes = list(dict.fromkeys(ahead.notes))
+    ahead.disk_bytes = sum(disk.values())
+    ahead.downloads = _downloads(plan)
+    _add_cost(ahead, plan, store)
+    return ahead
+
+
+def _finished(plan: Plan, store: Store, kind: type[ArtifactT]) -> dict[str, ArtifactT]:
+    """The artifacts of a type that are there already, by id."""
+    tasks = [task for task in plan.tasks if task.status == "reuse" and task.stage.output is kind]
+    return {task.artifact_id: store.load(kind, task.artifact_id, task.config) for task in tasks}
 
 
 def _counts(
-    arm: str,
-    experiment: Experiment,
-    tasks: dict[str, Task],
-    listings: dict[str, tuple[int, list[str]] | None],
-    load: Callable[[Task], Any],
+    arm: str, experiment: Experiment, listing: tuple[int, list[str]] | None, captions: Prompts | None
 ) -> tuple[ArmForecast, list[Prompt]]:
     counts = ArmForecast(arm, steps=experiment.training.steps)
-    key = experiment.dataset.model_dump_json()
-    if key not in listings:
-        listings[key] = _listing(experiment)
-    labels: list[str] = []
-    if listing := listings[key]:
-        counts.images, labels = listing
-        counts.labels = len(labels)
-    prompts = _prompts(experiment, labels) if listing else []
-    if made := load(tasks["prompts"]):
-        prompts, counts.are_known = made.prompts, True
-    if balanced := load(tasks["balancing"]):
-        counts.training_images = len(balanced.ids)
+    prompts: list[Prompt] = []
+    if listing:
+        counts.images, counts.labels = listing[0], len(listing[1])
+        prompts = _prompts(experiment, listing[1])
+    if captions:
+        prompts, counts.are_known = captions.prompts, True
     counts.prompts = len(prompts) or None
     if prompts:
-        try:
+        with suppress(DataError):  # a table of prompts that are not known yet
             counts.samples = sum(experiment.generation.allocation.counts(prompts, [1] * len(prompts)))
-        except DataError:
-            counts.samples = None  # a table of prompts that are not known yet
     return counts, prompts
 
 
@@ -120,8 +118,8 @@ def _listing(experiment: Experiment) -> tuple[int, list[str]] | None:
         return None
     records = experiment.dataset.source.records()
     column = experiment.dataset.label
-    labels = {str(one.metadata[column]) for one in records if one.metadata.get(column) is not None} if column else set()
-    return len(records), sorted(labels)
+    values = [record.metadata.get(column) for record in records] if column else []
+    return len(records), sorted({str(value) for value in values if value is not None})
 
 
 def _prompts(experiment: Experiment, labels: list[str]) -> list[Prompt]:
@@ -129,12 +127,10 @@ def _prompts(experiment: Experiment, labels: list[str]) -> list[Prompt]:
     config, named = experiment.prompts, experiment.prompts.names
     writer = Writer((config.template,), config.label_names, config.cluster_names)
     most = _most_clusters(experiment.clustering.method)
-    if "cluster" in named and most is None:
-        return []
+    if named - {"label", "cluster"} or ("cluster" in named and most is None):
+        return []  # captions of other columns, and of clusters, are known once they have been made
     clusters: list[int | None] = list(range(most or 0)) if "cluster" in named else [None]
     shown: list[str | None] = [*labels] if "label" in named and labels else [None]
-    if named - {"label", "cluster"}:
-        return []  # captions of other columns are known once the dataset is read
     try:
         return [
             Prompt(f"{label}_{cluster}", writer.write(Record(label, cluster))[0], label, cluster, 1)
@@ -169,69 +165,54 @@ def _caption_notes(prompts: list[Prompt], longest: int) -> list[str]:
     return notes if len(notes) <= 5 else [*notes[:5], f"... and {len(notes) - 5} more of this kind"]
 
 
-def _loader(store: Store) -> Callable[[Task], Any]:
-    """The result of a finished stage, read once however many arms share it; None of one that is yet to be made."""
-    loaded: dict[str, Artifact] = {}
-
-    def load(task: Task) -> Any:
-        if task.status != "reuse":
-            return None
-        if task.artifact_id not in loaded:
-            loaded[task.artifact_id] = store.load(task.stage.output, task.artifact_id, task.config)
-        return loaded[task.artifact_id]
-
-    return load
-
-
 def _disk(experiment: Experiment, tasks: dict[str, Task], counts: ArmForecast) -> dict[str, int]:
     """Bytes of what is yet to be made, by artifact; arms that share one name it alike."""
     base = experiment.training.base
     side = base.resolution
-    found = {}
+    n_bytes = {}
     n_images = counts.training_images or counts.images
     if tasks["latents"].status != "reuse" and n_images:
         n_symmetries = len(SYMMETRIES[experiment.training.symmetries])
         numbers = 2 * base.latent_numbers  # mean and standard deviation
-        found[tasks["latents"].artifact_id] = 4 * n_images * n_symmetries * numbers
+        n_bytes[tasks["latents"].artifact_id] = 4 * n_images * n_symmetries * numbers
     if tasks["generation"].status != "reuse" and counts.samples:
-        found[tasks["generation"].artifact_id] = int(counts.samples * side * side * BYTES_PER_PIXEL)
-    return found
+        n_bytes[tasks["generation"].artifact_id] = int(counts.samples * side * side * BYTES_PER_PIXEL)
+    return n_bytes
 
 
 def _downloads(plan: Plan) -> dict[str, Download]:
-    found: dict[str, Download] = {}
+    downloads: dict[str, Download] = {}
     for task in plan.tasks:
-        if task.status != "reuse":
-            for part in parts(task.config):
-                missing = part.missing()
-                if missing and missing not in found.values():
-                    found[f"{task.stage.section}: {missing.id}"] = missing
-    return found
+        for part in parts(task.config) if task.status != "reuse" else ():
+            missing = part.missing()
+            if missing and missing not in downloads.values():
+                downloads[f"{task.stage.section}: {missing.id}"] = missing
+    return downloads
 
 
-def _cost(found: Forecast, plan: Plan, store: Store) -> None:
+def _add_cost(ahead: Forecast, plan: Plan, store: Store) -> None:
     """Time and memory as the stages took them before, training by its steps and generation by its images."""
-    before: dict[str, tuple[float, float, dict[str, Any]]] = {}
-    for row in store.db.query(
+    rows = store.db.query(
         "SELECT artifacts.stage, wall_s, peak_memory_mb, facts FROM attempts JOIN artifacts USING (artifact_id)"
         " WHERE state = 'done' AND wall_s IS NOT NULL ORDER BY attempt_id"
-    ):
-        before[row["stage"]] = (row["wall_s"], row["peak_memory_mb"] or 0.0, json.loads(row["facts"]))
-    samples = {arm.arm: arm.samples for arm in found.arms}
-    found.time_s, found.memory_mb = 0.0, 0.0
+    )
+    before = {row["stage"]: row for row in rows}
+    samples = {arm.arm: arm.samples for arm in ahead.arms}
+    ahead.time_s, ahead.memory_mb = 0.0, 0.0
     for task in plan.tasks:
         if task.status == "reuse":
             continue
         if task.stage.name not in before:
-            found.untimed.append(task.stage.name)
+            ahead.untimed.append(task.stage.name)
             continue
-        wall_s, memory_mb, facts = before[task.stage.name]
+        row = before[task.stage.name]
+        wall_s, facts = row["wall_s"], json.loads(row["facts"])
         if task.stage.name == "training":
             wall_s *= plan.recipe.arms[task.arms[0]].training.steps / max(facts.get("steps", 1), 1)
         elif task.stage.name == "generation":
             wall_s *= (samples[task.arms[0]] or facts.get("images", 1)) / max(facts.get("images", 1), 1)
-        found.time_s += wall_s
-        found.memory_mb = max(found.memory_mb, memory_mb)
-    found.untimed = list(dict.fromkeys(found.untimed))
-    if found.untimed:
-        found.time_s = None
+        ahead.time_s += wall_s
+        ahead.memory_mb = max(ahead.memory_mb, row["peak_memory_mb"] or 0.0)
+    ahead.untimed = list(dict.fromkeys(ahead.untimed))
+    if ahead.untimed:
+        ahead.time_s = None

@@ -60,11 +60,12 @@ def command_of(config: Path, folder: Path) -> list[str]:
         )
     # accelerate starts several CPU processes by MPI only; torchrun, which it uses for GPUs, does it without. A model in
     # parts needs nothing else of it either: the parts are cut in `mep.stages.training.processes`.
-    torchrun = kind == "FSDP" or (kind == "MULTI_CPU" and not settings.get("mpirun_config"))
-    by_torchrun = ["--multi_gpu"] if torchrun else []
-    port = [] if "main_process_port" in settings else ["--main_process_port", "0"]
-    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(config), *by_torchrun, *port]
-    return [*launcher, "-m", "mep.runner.process", str(folder)]
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(config)]
+    if kind == "FSDP" or (kind == "MULTI_CPU" and not settings.get("mpirun_config")):
+        command.append("--multi_gpu")
+    if "main_process_port" not in settings:
+        command += ["--main_process_port", "0"]
+    return [*command, "-m", "mep.runner.process", str(folder)]
 
 
 def _spec(task: Task, work: Work, store: Store) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -11,67 +12,63 @@ from mep.config import Config, HashFile, leaves
 from mep.errors import IntegrityError
 from mep.machine.files import write_text
 from mep.recipe import Recipe, lock_text
-from mep.recipe.model import Experiment, repeat_of
+from mep.recipe.model import repeat_of
 from mep.runner.plan import Plan
 from mep.store import Store
 
-PACKAGES = (
-    "torch",
-    "diffusers",
-    "transformers",
-    "accelerate",
-    "peft",
-    "timm",
-    "numpy",
-    "scipy",
-    "scikit-learn",
-    "hdbscan",
-)
+Locked = dict[str, Any]
+"""mep, python, packages and inputs, as the lock of a recipe names them."""
+TORCH_PACKAGES = ("torch", "diffusers", "transformers", "accelerate", "peft", "timm")
+PACKAGES = (*TORCH_PACKAGES, "numpy", "scipy", "scikit-learn", "hdbscan")
 """Packages that a result may depend on."""
 
 
-def write_lock(plan: Plan, store: Store, folder: Path, locked: dict[str, Any]) -> None:
+def write_lock(plan: Plan, store: Store, folder: Path, locked: Locked) -> None:
     """`recipe.lock.yaml`: every default, the commits of models, what the run is run with, and the counts of its data.
 
     locked      as `locked_of` gave it when the run began
     """
-    known = locked | {"dataset": _counts(plan, store)}
-    write_text(folder / "recipe.lock.yaml", lock_text(plan.recipe, folder, known))
+    text = lock_text(plan.recipe, folder, locked | {"dataset": _counts(plan, store)})
+    write_text(folder / "recipe.lock.yaml", text)
 
 
-def locked_of(recipe: Recipe, store: Store) -> dict[str, Any]:
+def locked_of(recipe: Recipe, store: Store) -> Locked:
     """Versions, and the content of everything that is read from outside.
 
     EnvironmentLacks    a model that cannot be resolved
     """
-    found = versions() | {"inputs": inputs_of(recipe, store.hashes.of)}
+    locked = versions() | {"inputs": inputs_of(recipe, store.hashes.of)}
     store.hashes.save()
-    return found
+    return locked
 
 
-def versions() -> dict[str, Any]:
+def versions() -> Locked:
     """Versions of mep, Python and the packages that a result may depend on."""
-    return {"mep": mep.__version__, "python": platform.python_version(), "packages": _packages()}
+    packages = {}
+    for package in PACKAGES:
+        with suppress(metadata.PackageNotFoundError):  # an extra that is not installed
+            packages[package] = metadata.version(package)
+    return {"mep": mep.__version__, "python": platform.python_version(), "packages": packages}
 
 
 def inputs_of(recipe: Recipe, hash_file: HashFile) -> dict[str, dict[str, str]]:
     """Field that names something outside the recipe -> its content: the sha256 of files, the commit of a model."""
-    found: dict[str, dict[str, str]] = {}
-    known: dict[tuple[type[Config], str], dict[str, str]] = {}  # most arms read the same
+    inputs: dict[str, dict[str, str]] = {}
+    contents: dict[tuple[type[Config], str], dict[str, str]] = {}  # most arms read the same
     for arm, experiment in recipe.arms.items():
         if repeat_of(arm)[1] > 1:
             continue
         for field, part in _parts(experiment):
             key = type(part), part.model_dump_json()
-            if key not in known:
-                known[key] = part.externals(hash_file)
-            content = known[key]
-            if content and found.setdefault(field, content) != content:
-                found[f"arms.{arm}.{field}"] = content
-    return found
+            if key not in contents:
+                contents[key] = part.externals(hash_file)
+            content = contents[key]
+            if content and inputs.setdefault(field, content) != content:
+                inputs[f"arms.{arm}.{field}"] = content
+    return inputs
 
 
-def unlike(recipe: Recipe, now: dict[str, Any]) -> list[tuple[str, str, str]]:
+def unlike(recipe: Recipe, now: Locked) -> list[tuple[str, str, str]]:
     """(what, as it was locked, as it is now) for everything that is not as a locked recipe has it."""
     if recipe.locked is None:
         return []
@@ -95,34 +92,20 @@ def refuse_unlike_inputs(plan: Plan, store: Store) -> None:
 
 def _counts(plan: Plan, store: Store) -> dict[str, dict[str, int]]:
     """Arms -> images, labels and splits of their dataset; empty until it is made."""
-    found = {}
+    counts = {}
     for task in plan.tasks:
         if task.stage.name == "dataset" and store.has(task.artifact_id):
             facts = store.load(task.stage.output, task.artifact_id, task.config).facts()
-            found[", ".join(task.arms)] = {name: n for name, n in facts.items() if isinstance(n, int)}
-    return found
+            counts[", ".join(task.arms)] = {name: n for name, n in facts.items() if isinstance(n, int)}
+    return counts
 
 
-def _packages() -> dict[str, str]:
-    installed = {}
-    for package in PACKAGES:
-        try:
-            installed[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue  # an extra that is not installed
-    return installed
-
-
-def _parts(experiment: Experiment) -> Iterator[tuple[str, Config]]:
+def _parts(value: object, field: str = "") -> Iterator[tuple[str, Config]]:
     """Every config within an experiment with its dotted field."""
-
-    def within(value: Any, field: str) -> Iterator[tuple[str, Config]]:
-        if isinstance(value, Config):
-            yield field, value
-            for name in type(value).model_fields:
-                yield from within(getattr(value, name), f"{field}.{name}" if field else name)
-        elif isinstance(value, tuple | list):
-            for place, item in enumerate(value):
-                yield from within(item, f"{field}.{place}")
-
-    yield from within(experiment, "")
+    if isinstance(value, Config):
+        yield field, value
+        for name in type(value).model_fields:
+            yield from _parts(getattr(value, name), f"{field}.{name}" if field else name)
+    elif isinstance(value, tuple | list):
+        for place, item in enumerate(value):
+            yield from _parts(item, f"{field}.{place}")

@@ -116,7 +116,12 @@ class _Planner:
 
     def _why(self, stage: Stage, ingredients: Ingredients, waits_for: list[str]) -> str:
         """The fewest differences to any earlier result of this stage."""
-        every = (differences(earlier, ingredients, stage.section) for earlier in self._earlier(stage))
+        if stage.name not in self.earlier:
+            rows = self.store.db.query(
+                "SELECT ingredients FROM artifacts WHERE stage = ? ORDER BY made_at DESC LIMIT 100", stage.name
+            )
+            self.earlier[stage.name] = [json.loads(row["ingredients"]) for row in rows]
+        every = (differences(earlier, ingredients, stage.section) for earlier in self.earlier[stage.name])
         fewest = min(every, key=len, default=None)
         if fewest is None:
             return "first time"
@@ -124,14 +129,6 @@ class _Planner:
         if changes:
             return "; ".join(changes[:3]) + ("; ..." if len(changes) > 3 else "")
         return f"after {', '.join(waits_for)}" if waits_for else "its artifact is missing or damaged"
-
-    def _earlier(self, stage: Stage) -> list[Ingredients]:
-        if stage.name not in self.earlier:
-            rows = self.store.db.query(
-                "SELECT ingredients FROM artifacts WHERE stage = ? ORDER BY made_at DESC LIMIT 100", stage.name
-            )
-            self.earlier[stage.name] = [json.loads(row["ingredients"]) for row in rows]
-        return self.earlier[stage.name]
 
 
 def lineage_of(task: Task) -> dict[str, dict[str, object]]:

@@ -42,9 +42,9 @@ def main(folder: Path) -> None:
     stage = stages()[spec["stage"]]
     work = _work(folder, spec, is_main)
     inputs = {}
-    for role, one in spec["inputs"].items():
-        maker = stages()[one["stage"]]
-        inputs[role] = maker.output.load(Path(one["folder"]), maker.config.model_validate(one["config"]))
+    for role, source in spec["inputs"].items():
+        maker = stages()[source["stage"]]
+        inputs[role] = maker.output.load(Path(source["folder"]), maker.config.model_validate(source["config"]))
     try:
         stage.function(stage.config.model_validate(spec["config"]), **inputs, work=work)
     except Interrupted:
@@ -54,7 +54,10 @@ def main(folder: Path) -> None:
             write_json(folder / FAILURE, failure_of(error))
         raise
     finally:
-        _leave()
+        from torch import distributed
+
+        if distributed.is_available() and distributed.is_initialized():
+            distributed.destroy_process_group()
 
 
 def _work(folder: Path, spec: dict[str, Any], is_main: bool) -> Work:
@@ -81,13 +84,6 @@ def _end_with(pid: int) -> None:
         except ProcessLookupError:
             os._exit(1)
         time.sleep(PARENT_S)
-
-
-def _leave() -> None:
-    from torch import distributed
-
-    if distributed.is_available() and distributed.is_initialized():
-        distributed.destroy_process_group()
 
 
 if __name__ == "__main__":

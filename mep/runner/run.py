@@ -4,23 +4,22 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
-from mep.config import leaves
+from mep.config import leaves, parts
 from mep.errors import DataError, Mistake, RecipeError, UsageError
 from mep.machine.files import write_text
 from mep.recipe import Recipe, load_recipe
 from mep.runner import environment
-from mep.runner.callback import NullCallback, RunCallback
+from mep.runner.callback import RunCallback
 from mep.runner.faults import explained
 from mep.runner.lockfile import locked_of, refuse_unlike_inputs, write_lock
-from mep.runner.plan import make_plan
-from mep.runner.preflight import check
+from mep.runner.plan import Plan, make_plan
 from mep.runner.session import Session
 from mep.store import Store, locks
-from mep.store.database import Entry
-from mep.store.row_types import NewRun, RunRow
+from mep.store.database import Entry, Row
+from mep.store.runs import RunRow
 
 
 def run(recipe: Recipe, store: Store, callback: RunCallback | None = None, *, wait_s: float = math.inf) -> str:
@@ -42,7 +41,7 @@ def run(recipe: Recipe, store: Store, callback: RunCallback | None = None, *, wa
         locked = locked_of(recipe, store)
         write_lock(plan, store, folder, locked)
         with locks.hold(folder / "lock", wait_s=0):
-            session = Session(run_id, store, recipe.machine, callback or NullCallback(), wait_s)
+            session = Session(run_id, store, recipe.machine, callback or RunCallback(), wait_s)
             session.begin(*_rows_of(run_id, recipe), _commit_of(recipe))
             session.carry_out(plan)
             write_lock(plan, store, folder, locked)  # now with the counts of the dataset
@@ -65,11 +64,27 @@ def resume(run_id: str, store: Store, callback: RunCallback | None = None, *, wa
         plan = make_plan(recipe, store)
         refuse_unlike_inputs(plan, store)
         stages_wait_s = math.inf if wait_s is None else wait_s
-        session = Session(run_id, store, recipe.machine, callback or NullCallback(), stages_wait_s)
-        session.begin(row, [], _commit_of(recipe), started_at=row["started_at"])
+        session = Session(run_id, store, recipe.machine, callback or RunCallback(), stages_wait_s)
+        session.begin(dict(row), [], _commit_of(recipe), started_at=row["started_at"])
         session.carry_out(plan)
         write_lock(plan, store, folder, recipe.locked or locked_of(recipe, store))
     return run_id
+
+
+def check(plan: Plan) -> None:
+    """What a run needs of the machine, asked before its first stage and not hours later.
+
+    EnvironmentLacks    a model that neither this machine nor the hub has, a package, or a kind of arithmetic
+    """
+    for lack in plan.lacks:
+        raise lack
+    missing = [task for task in plan.tasks if task.status != "reuse"]
+    if missing:
+        plan.recipe.machine.engine.require()
+    for task in missing:
+        for part in parts(task.config):
+            part.require()
+        task.config.check_machine(plan.recipe.machine)
 
 
 @contextmanager
@@ -79,9 +94,9 @@ def _using(store: Store) -> Iterator[None]:
         yield
 
 
-def _rows_of(run_id: str, recipe: Recipe) -> tuple[NewRun, list[Entry]]:
+def _rows_of(run_id: str, recipe: Recipe) -> tuple[Row, list[Entry]]:
     """The row of a new run, and those of its arms and their fields."""
-    row: NewRun = {
+    row = {
         "run_id": run_id,
         "name": recipe.name,
         "recipe_file": str(recipe.file),
@@ -108,13 +123,10 @@ def _commit_of(recipe: Recipe) -> str:
 def _new_id(recipe: Recipe, store: Store) -> str:
     """Time and name, so that runs sort and can be typed: 20261122-0745-quickstart."""
     stem = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{recipe.name}"
-    for number in range(1, 1000):
-        run_id = stem if number == 1 else f"{stem}-{number}"
-        try:
+    for run_id in (stem, *(f"{stem}-{number}" for number in range(2, 1000))):
+        with suppress(FileExistsError):
             store.run_folder(run_id).mkdir(parents=True)
-        except FileExistsError:
-            continue
-        return run_id
+            return run_id
     raise UsageError(f"there are a thousand runs called {stem}")
 
 

@@ -13,7 +13,7 @@ from mep.runner.plan import Task
 from mep.stages import stages
 from mep.store import Store, now
 from mep.store.crash_points import hit
-from mep.store.runs import is_running
+from mep.store.runs import RunRow, state_of
 
 NAME = "log.txt"
 PROGRESS_EVERY_S = 10.0
@@ -21,10 +21,11 @@ PROGRESS_EVERY_S = 10.0
 POLL_S = 0.5
 
 
-class RunLog:
+class RunLog(logging.Handler):
     """Each event is a line, `time stage[arms] text`; if the text has more lines, these begin with a space."""
 
     def __init__(self, folder: Path):
+        super().__init__(logging.WARNING)
         self.path = folder / NAME
 
     def write(self, text: str, task: Task | None = None) -> None:
@@ -35,21 +36,14 @@ class RunLog:
     @contextmanager
     def of_libraries(self) -> Iterator[None]:
         """Keep the warnings of libraries, too."""
-        handler = _WarningsToLog(self)
-        logging.getLogger().addHandler(handler)
+        logging.getLogger().addHandler(self)
         try:
             yield
         finally:
-            logging.getLogger().removeHandler(handler)
-
-
-class _WarningsToLog(logging.Handler):
-    def __init__(self, log: RunLog):
-        super().__init__(logging.WARNING)
-        self.log = log
+            logging.getLogger().removeHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.log.write(f"{record.levelname.lower()}: {record.name}: {record.getMessage()}")
+        self.write(f"{record.levelname.lower()}: {record.name}: {record.getMessage()}")
 
 
 class LoggedProgress:
@@ -83,12 +77,14 @@ def lines_of(store: Store, run_id: str, stage: str | None, *, follow: bool = Fal
     shown = False
     with path.open(encoding="utf-8") as file:
         while True:
-            going_on = follow and is_running(store, run_id)  # asked first, so that the last lines are read after it
+            # asked first, so that the last lines are read after it
+            rows = store.db.select(RunRow, "SELECT * FROM runs WHERE run_id = ?", run_id) if follow else []
+            is_running = any(state_of(row, store) == "running" for row in rows)
             for line in file:
                 if not line.startswith(" "):
                     shown = bool(wanted.match(line))
                 if shown:
                     yield line.rstrip("\n")
-            if not going_on:
+            if not is_running:
                 return
             time.sleep(POLL_S)

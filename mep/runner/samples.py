@@ -48,22 +48,17 @@ def arms_of(store: Store, run_id: str, wanted: Sequence[str], stage: str) -> lis
     for name in wanted:
         if name not in recipe.arms:
             raise UsageError(f"run {run_id} has no arm '{name}'", hint=f"known: {', '.join(recipe.arms)}")
-    rows = store.db.query("SELECT arm, stage, artifact_id FROM uses WHERE run_id = ?", run_id)
     folders: dict[str, dict[str, Path]] = {name: {} for name in recipe.arms}
-    for row in rows:
+    for row in store.db.query("SELECT arm, stage, artifact_id FROM uses WHERE run_id = ?", run_id):
         folders[row["arm"]][row["stage"]] = store.folder(row["artifact_id"])
-    found = [
-        Arm(name, recipe.arms[name], recipe.machine, folders[name])
-        for name in (wanted or recipe.arms)
-        if stage in folders[name] and folders[name][stage].is_dir()
-    ]
-    missing = [name for name in (wanted or recipe.arms) if name not in [arm.name for arm in found]]
-    if missing and (wanted or not found):
+    names = wanted or list(recipe.arms)
+    missing = [name for name in names if stage not in folders[name] or not folders[name][stage].is_dir()]
+    if missing and (wanted or len(missing) == len(names)):
         raise UsageError(
             f"{', '.join(missing)} of run {run_id} has no artifact of stage '{stage}'",
             hint=f"carry the run to its end: mep resume {run_id}",
         )
-    return found
+    return [Arm(name, recipe.arms[name], recipe.machine, folders[name]) for name in names if name not in missing]
 
 
 def draw(
@@ -77,11 +72,11 @@ def draw(
     """
     settled = {"guidance": Guidance.load(arm.folders["guidance"], Config()).scale}  # it may have been chosen
     config = GenerationConfig.model_validate(arm.experiment.generation.model_dump() | settled | changes)
-    machine = arm.machine
-    known = Prompts.load(arm.folders["prompts"], Config()).prompts
-    prompts = list({prompt.id: prompt for prompt in (_prompt(text, known, arm.name) for text in wanted)}.values())
-    own = seed_of((arm.experiment.seed, repeat_of(arm.name)[1]))
-    work = Work(folder=folder, seed=own if seed is None else seed, machine=machine)
+    drawn = Prompts.load(arm.folders["prompts"], Config()).prompts
+    prompts = list({prompt.id: prompt for prompt in (_prompt(text, drawn, arm.name) for text in wanted)}.values())
+    if seed is None:
+        seed = seed_of((arm.experiment.seed, repeat_of(arm.name)[1]))
+    work = Work(folder=folder, seed=seed, machine=arm.machine)
     plan = SamplePlan(prompts, [n] * len(prompts), work.seed_for, config.format)
     model = Model(arm.folders["training"])
     generated = arm.folders.get("generation", Path()) / "generation.json"
@@ -94,31 +89,31 @@ def draw(
         for drawing in drawings:
             sample = plan.sample(drawing.number)
             path = folder / sample.prompt.id / Path(sample.file_name).name
-            row: dict[str, Any] = {
-                "file": None,
+            if not drawing.refused:
+                write_bytes(path, drawing.content)
+            yield {
+                "file": None if drawing.refused else str(path),
                 "arm": arm.name,
                 "prompt_id": sample.prompt.id,
                 "text": sample.prompt.text,
+                "ordinal": sample.ordinal,
+                "seed": sample.seed,
+                "refused": drawing.refused,
             }
-            row |= {"ordinal": sample.ordinal, "seed": sample.seed, "refused": drawing.refused}
-            if not drawing.refused:
-                write_bytes(path, drawing.content)
-                row["file"] = str(path)
-            yield row
 
 
-def _prompt(text: str, known: Sequence[Prompt], arm: str) -> Prompt:
+def _prompt(text: str, prompts: Sequence[Prompt], arm: str) -> Prompt:
     """The prompt of the dataset with this id or text, or a new one.
 
     UsageError      no text, or an id that this arm does not have
     """
-    for prompt in known:
+    for prompt in prompts:
         if text in (prompt.id, prompt.text):
             return prompt
     if not text.strip():
         raise UsageError("a prompt is empty", hint="give the id of a prompt, or words")
     if re.fullmatch(r"\S*_c\d\d+|c\d\d+", text):  # as ids of prompts look, and words do not
-        hint = f"known: {', '.join(prompt.id for prompt in known[:20])}; of another arm: --arm NAME"
+        hint = f"known: {', '.join(prompt.id for prompt in prompts[:20])}; of another arm: --arm NAME"
         raise UsageError(f"arm {arm} has no prompt '{text}'", hint=hint)
     return Prompt(f"free-{hashlib.sha256(text.encode()).hexdigest()[:10]}", text, None, None, 0)
 
@@ -129,18 +124,16 @@ def sample_grid(arm: Arm, prompt_ids: Sequence[str], columns: int, cell_px: int)
     UsageError      no such prompt
     """
     samples = Samples(arm.folders["generation"])
-    known = [prompt.id for prompt in Prompts.load(arm.folders["prompts"], Config()).prompts]
+    all_ids = [prompt.id for prompt in Prompts.load(arm.folders["prompts"], Config()).prompts]
     for prompt_id in prompt_ids:
-        if prompt_id not in known:
-            raise UsageError(f"arm {arm.name} has no prompt '{prompt_id}'", hint=f"known: {', '.join(known[:20])}")
+        if prompt_id not in all_ids:
+            raise UsageError(f"arm {arm.name} has no prompt '{prompt_id}'", hint=f"known: {', '.join(all_ids[:20])}")
     form = read_json(samples.folder / "generation.json")["format"]
-    rows = {
-        prompt_id: [samples.folder / file_name(prompt_id, ordinal, form) for ordinal in range(columns)]
-        for prompt_id in prompt_ids or known
-    }
-    return labelled_grid(
-        {name: [path if path.is_file() else None for path in row] for name, row in rows.items()}, cell_px
-    )
+    cells: dict[str, list[Path | None]] = {}
+    for prompt_id in prompt_ids or all_ids:
+        paths = [samples.folder / file_name(prompt_id, ordinal, form) for ordinal in range(columns)]
+        cells[prompt_id] = [path if path.is_file() else None for path in paths]
+    return labelled_grid(cells, cell_px)
 
 
 def changed(arm: Arm, *, guidance: float | None, sampler: str | None, steps: int | None) -> dict[str, Any]:
@@ -152,7 +145,7 @@ def changed(arm: Arm, *, guidance: float | None, sampler: str | None, steps: int
     if sampler is not None and sampler not in members(Sampler):
         raise UsageError(f"'{sampler}' is not a sampler", hint=f"known: {', '.join(members(Sampler))}")
     if sampler is not None or steps is not None:
-        own = arm.experiment.generation.sampler
-        kept = own.model_dump() if sampler in (None, own.kind) else {"kind": sampler, "steps": own.steps}
+        before = arm.experiment.generation.sampler
+        kept = before.model_dump() if sampler in (None, before.kind) else {"kind": sampler, "steps": before.steps}
         changes["sampler"] = kept | ({} if steps is None else {"steps": steps})
     return changes

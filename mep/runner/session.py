@@ -3,9 +3,10 @@
 import json
 import math
 import os
+import socket
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -25,10 +26,10 @@ from mep.runner.run_log import LoggedProgress, RunLog
 from mep.runner.signals import Signals, listening
 from mep.store import Store, locks, now
 from mep.store.crash_points import hit
-from mep.store.database import Entry
+from mep.store.database import Entry, Row
 from mep.store.journal import Journal
 from mep.store.manifest import Origin
-from mep.store.row_types import AttemptRow, NewRun, RunRow, SessionRow, State, UseRow
+from mep.store.runs import State
 
 
 @dataclass
@@ -49,53 +50,44 @@ class Session:
         self.journal, self.log = Journal(self.store.db, folder), RunLog(folder)
         self.unwritten_uses: list[Entry] = []
 
-    def begin(self, run: NewRun, entries: list[Entry], recipe_commit: str, started_at: str = "") -> None:
+    def begin(self, run: Row, entries: list[Entry], recipe_commit: str, started_at: str = "") -> None:
         """Note in journal and database that this process works on the run.
 
         entries         rows that go with that of the run
+        recipe_commit   of the repository that the recipe lies in, with a plus if files there have changed since
         started_at      of a run that is resumed
         """
         environment_id, environment_rows = environment.rows()
-        number = self.journal.n_sessions() + 1
+        number = self.journal.n_sessions + 1
         at = self.journal.now()
-        host, pid = environment.host(), os.getpid()
-        self.run: RunRow = {
-            **run,
-            "state": "running",
-            "started_at": started_at or at,
-            "ended_at": None,
-            "error": "",
-            "host": host,
-            "pid": pid,
-        }
-        self.session: SessionRow = {
+        host, pid = socket.gethostname(), os.getpid()
+        present = {"state": "running", "ended_at": None, "error": "", "host": host, "pid": pid}
+        self.run = run | present | {"started_at": started_at or at}
+        self.session: Row = {
             "run_id": self.run_id,
             "session": number,
-            "state": "running",
             "started_at": at,
-            "ended_at": None,
-            "host": host,
-            "pid": pid,
             "environment_id": environment_id,
             "recipe_commit": recipe_commit,
-            "error": "",
+            **present,
         }
         events = [self.journal.event("started" if number == 1 else "resumed", f"on {host}")]
         if (clock := now()) < at:
             events.append(self.journal.event("clock", f"stands at {clock}, before the last run began"))
-        begun: list[Entry] = [*environment_rows, ("runs", self.run), *entries]
-        self.journal.write([*begun, *self._left_open(), ("sessions", self.session), *events])
+        self.journal.write(
+            [*environment_rows, ("runs", self.run), *entries, *self._left_open(), ("sessions", self.session), *events]
+        )
 
     def _left_open(self) -> list[Entry]:
         """Rows that a killed process could not close."""
         running = "WHERE run_id = ? AND state = 'running'"
         closed: list[Entry] = []
-        for attempt in self.store.db.select(AttemptRow, f"SELECT * FROM attempts {running}", self.run_id):
+        for attempt in self.store.db.query(f"SELECT * FROM attempts {running}", self.run_id):
             artifact = self.store.find(attempt["artifact_id"])
             made = artifact is not None and artifact["made_by"] == self.run_id
             attempt.pop("attempt_id")
             closed.append(("attempts", {**attempt, "state": "done" if made else "interrupted"}))
-        for session in self.store.db.select(SessionRow, f"SELECT * FROM sessions {running}", self.run_id):
+        for session in self.store.db.query(f"SELECT * FROM sessions {running}", self.run_id):
             closed.append(("sessions", {**session, "state": "interrupted"}))
         return closed
 
@@ -158,20 +150,13 @@ class Session:
 
     def _use(self, task: Task, how: Literal["made", "reused"]) -> None:
         """Note which arms an artifact serves. The rows wait for others: every transaction has its price."""
-        for arm in task.arms:
-            use: UseRow = {
-                "run_id": self.run_id,
-                "arm": arm,
-                "stage": task.stage.name,
-                "artifact_id": task.artifact_id,
-                "how": how,
-            }
-            self.unwritten_uses.append(("uses", use))
+        use = {"stage": task.stage.name, "artifact_id": task.artifact_id, "how": how}
+        self.unwritten_uses += [("uses", {"run_id": self.run_id, "arm": arm} | use) for arm in task.arms]
 
-    def _write(self, entries: list[Entry], beside: list[Entry] | None = None) -> None:
+    def _write(self, entries: list[Entry], beside: Iterable[Entry] = ()) -> None:
         """Write rows in one transaction, together with the uses that wait."""
         uses, self.unwritten_uses = self.unwritten_uses, []
-        self.journal.write([*uses, *entries], beside or [])
+        self.journal.write([*uses, *entries], beside)
 
     def _make(self, task: Task, signals: Signals) -> None:
         hit("before-intent", task.stage.name)
@@ -188,28 +173,22 @@ class Session:
                 self._use(task, "made")
                 self._write([("attempts", attempt)], artifact_rows)
 
-            self.store.publish(
-                task.ingredients, task.fingerprint, artifact, work.out, self._origin(attempt), commit=commit
-            )
+            origin: Origin = {
+                "made_by": self.run_id,
+                "resume": attempt["resume"],
+                "machine": json.loads(attempt["machine"]),
+                "environment": self.session["environment_id"],
+            }
+            self.store.publish(task.ingredients, task.fingerprint, artifact, work.out, origin, commit=commit)
         self.log.write(f"made in {time.monotonic() - started:.1f} s", task)
         self.callback.finished(task, time.monotonic() - started, facts)
 
     def _run_stage(self, task: Task, work: Work) -> Artifact:
-        inputs = {
-            role: self.store.load(source.stage.output, source.artifact_id, source.config)
-            for role, source in task.inputs.items()
-        }
         if self.machine.accelerate and task.stage.parallel:
             return launch(task, work, self.store)
+        sources = task.inputs.items()
+        inputs = {role: self.store.load(made.stage.output, made.artifact_id, made.config) for role, made in sources}
         return task.stage.function(task.config, **inputs, work=work)
-
-    def _origin(self, attempt: AttemptRow) -> Origin:
-        return {
-            "made_by": self.run_id,
-            "resume": attempt["resume"],
-            "machine": json.loads(attempt["machine"]),
-            "environment": self.session["environment_id"],
-        }
 
     def _work(self, task: Task, signals: Signals) -> Work:
         return Work(
@@ -224,7 +203,7 @@ class Session:
         )
 
     @contextmanager
-    def _attempt(self, task: Task, signals: Signals) -> Iterator[AttemptRow]:
+    def _attempt(self, task: Task, signals: Signals) -> Iterator[Row]:
         """The row of an attempt, from `running` to how it ended."""
         attempt = self._opened(task)
         started = time.monotonic()
@@ -257,28 +236,29 @@ class Session:
 
     def _explained(self, task: Task, problem: Exception) -> tuple[str, MepError]:
         """What the row says of an unexpected error, and the error that the person sees."""
-        known = explain(problem, self.store.root)
-        if known is not None:
-            return known.message, type(known)(f"stage {task.stage.name}: {known.message}", hint=known.hint)
+        if explained := explain(problem, self.store.root):
+            message = f"stage {task.stage.name}: {explained.message}"
+            return explained.message, type(explained)(message, hint=explained.hint)
         error = f"{type(problem).__name__}: {problem}"
         hint = f"the traceback is in {self.log.path}"
         return error, StageFailed(f"stage {task.stage.name} failed: {error}", hint=hint)
 
-    def _failed(self, task: Task, attempt: AttemptRow, state: State, error: str, wall_s: float) -> None:
+    def _failed(self, task: Task, attempt: Row, state: State, error: str, wall_s: float) -> None:
         self.log.write(f"{state}\n{traceback.format_exc()}" if state == "failed" else state, task)
         self._close(attempt, state, error, wall_s)
         self.journal.write([("attempts", attempt)])
         drop_empty(self.store.work_folder(task.artifact_id))
 
-    def _close(self, attempt: AttemptRow, state: State, error: str, wall_s: float) -> None:
+    def _close(self, attempt: Row, state: State, error: str, wall_s: float) -> None:
         attempt.update({"state": state, "error": error, "ended_at": self.journal.now()})
         attempt.update({"wall_s": wall_s, "peak_memory_mb": peak_memory_mb()})
 
-    def _opened(self, task: Task) -> AttemptRow:
+    def _opened(self, task: Task) -> Row:
+        self.journal.n_attempts += 1
         traits = environment.traits(self.machine, resolve_device(self.machine.device))
         return {
             "run_id": self.run_id,
-            "number": self.journal.next_attempt(),
+            "number": self.journal.n_attempts,
             "session": self.session["session"],
             "artifact_id": task.artifact_id,
             "arms": json.dumps(task.arms),

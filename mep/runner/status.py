@@ -1,87 +1,40 @@
 """What the provenance says about runs."""
 
 import json
-from typing import Any, Literal, NotRequired, TypedDict
 
 from mep.stages import stages
 from mep.store import Store
-from mep.store.row_types import AttemptRow, RunRow, State
-from mep.store.runs import find_run, state_of
-
-StageState = State | Literal["reused", "pending"]
+from mep.store.database import Row
+from mep.store.runs import State, find_run, state_of
 
 
-class RunSummary(TypedDict):
-    """A run in the list of all runs; `state` is derived."""
-
-    state: State
-    arms: list[str]
-    run_id: str
-    name: str
-    recipe_file: str
-    started_at: str
-    ended_at: str | None
-    error: str
-    sessions: int
-    pinned: bool
-
-
-class StageStatus(TypedDict):
-    """An artifact that a run used or tried to make, or a stage that it has not come to."""
-
-    stage: str
-    arms: list[str]
-    state: StageState
-    facts: dict[str, Any]
-    wall_s: NotRequired[float | None]
-    peak_memory_mb: NotRequired[float | None]
-    error: NotRequired[str]
-
-
-class RunStatus(TypedDict):
-    run_id: str
-    state: State
-    error: str
-    stages: list[StageStatus]
-
-
-def all_runs(store: Store) -> list[RunSummary]:
-    """Every run, oldest first."""
-    arms: dict[str, list[str]] = {}
-    for row in store.db.query("SELECT run_id, arm FROM arms ORDER BY run_id, position"):
-        arms.setdefault(row["run_id"], []).append(row["arm"])
-    counts = store.db.query("SELECT run_id, count(*) AS n FROM sessions GROUP BY run_id")
-    n_sessions = {row["run_id"]: row["n"] for row in counts}
-    pinned = {row["run_id"] for row in store.db.query("SELECT run_id FROM pins WHERE unpinned_at IS NULL")}
+def all_runs(store: Store) -> list[Row]:
+    """Every run, oldest first; `state` is derived."""
+    rows = store.db.query(
+        "SELECT state, (SELECT json_group_array(arm) FROM (SELECT arm FROM arms WHERE run_id = runs.run_id"
+        " ORDER BY position)) AS arms, run_id, name, recipe_file, started_at, ended_at, error,"
+        " (SELECT count(*) FROM sessions WHERE run_id = runs.run_id) AS sessions,"
+        " EXISTS (SELECT * FROM pins WHERE run_id = runs.run_id AND unpinned_at IS NULL) AS pinned"
+        " FROM runs ORDER BY started_at, run_id"
+    )
     return [
-        {
-            "state": state_of(run, store),
-            "arms": arms.get(run["run_id"], []),
-            "run_id": run["run_id"],
-            "name": run["name"],
-            "recipe_file": run["recipe_file"],
-            "started_at": run["started_at"],
-            "ended_at": run["ended_at"],
-            "error": run["error"],
-            "sessions": n_sessions.get(run["run_id"], 0),
-            "pinned": run["run_id"] in pinned,
-        }
-        for run in store.db.select(RunRow, "SELECT * FROM runs ORDER BY started_at, run_id")
+        row | {"state": state_of(row, store), "arms": json.loads(row["arms"]), "pinned": bool(row["pinned"])}
+        for row in rows
     ]
 
 
-def status_of(store: Store, name: str | None) -> RunStatus:
-    """State of a run, and of each of its stages."""
+def status_of(store: Store, name: str | None) -> Row:
+    """State of a run, its error, and the status of each of its stages."""
     run = find_run(store, name)
     run_id, state = run["run_id"], state_of(run, store)
     return {"run_id": run_id, "state": state, "error": run["error"], "stages": _stages(store, run_id, state)}
 
 
-def details_of(store: Store, name: str | None) -> dict[str, Any]:
+def details_of(store: Store, name: str | None) -> Row:
     """Everything that the provenance holds on a run."""
     run = find_run(store, name)
 
-    def rows(sql: str) -> list[dict[str, Any]]:
+    def rows(sql: str) -> list[Row]:
         return store.db.query(sql, run["run_id"])
 
     artifacts = rows("SELECT arm, stage, how, artifact_id FROM uses WHERE run_id = ? ORDER BY rowid")
@@ -99,45 +52,39 @@ def details_of(store: Store, name: str | None) -> dict[str, Any]:
     }
 
 
-def _stages(store: Store, run_id: str, state: State) -> list[StageStatus]:
+def _stages(store: Store, run_id: str, state: State) -> list[Row]:
     """One row for every artifact that the run used or tried to make, in the order of the pipeline."""
     uses = store.db.query(
         "SELECT stage, artifact_id, how, json_group_array(arm) AS arms, facts FROM uses LEFT JOIN artifacts"
         " USING (artifact_id, stage) WHERE run_id = ? GROUP BY artifact_id",
         run_id,
     )
-    rows = store.db.select(AttemptRow, "SELECT * FROM attempts WHERE run_id = ? ORDER BY attempt_id", run_id)
-    attempts = {row["artifact_id"]: row for row in rows}
-    statuses = [_used(use, attempts.pop(use["artifact_id"], None)) for use in uses]
-    statuses += [_unfinished(attempt, state) for attempt in attempts.values()]
-    seen = {status["stage"] for status in statuses}
-    if state != "done":
-        pending = [name for name in stages() if name not in seen]
-        statuses += [{"stage": name, "arms": [], "state": "pending", "facts": {}} for name in pending]
+    attempts = {
+        row["artifact_id"]: row
+        for row in store.db.query("SELECT * FROM attempts WHERE run_id = ? ORDER BY attempt_id", run_id)
+    }
+    statuses = [_used(use, attempts.pop(use["artifact_id"], {})) for use in uses]
+    for attempt in attempts.values():
+        left_open = attempt["state"] == "running" and state != "running"
+        unfinished = {"stage": attempt["artifact_id"].split("/")[0], "arms": json.loads(attempt["arms"])}
+        unfinished |= {"state": "interrupted" if left_open else attempt["state"], "facts": {}}
+        statuses.append(unfinished | {"error": attempt["error"]})
     order = list(stages())
+    if state != "done":
+        pending = [name for name in order if name not in {status["stage"] for status in statuses}]
+        statuses += [{"stage": name, "arms": [], "state": "pending", "facts": {}} for name in pending]
     return sorted(statuses, key=lambda status: order.index(status["stage"]))
 
 
-def _used(use: dict[str, Any], attempt: AttemptRow | None) -> StageStatus:
-    def rounded(value: float | None) -> float | None:
-        return round(value, 1) if value else None
+def _used(use: Row, attempt: Row) -> Row:
+    def rounded(column: str) -> float | None:
+        return round(attempt[column], 1) if attempt.get(column) else None
 
     return {
         "stage": use["stage"],
         "arms": json.loads(use["arms"]),
         "facts": json.loads(use["facts"] or "{}"),
         "state": "done" if use["how"] == "made" else "reused",
-        "wall_s": rounded(attempt["wall_s"]) if attempt else None,
-        "peak_memory_mb": rounded(attempt["peak_memory_mb"]) if attempt else None,
-    }
-
-
-def _unfinished(attempt: AttemptRow, run_state: State) -> StageStatus:
-    left_open = attempt["state"] == "running" and run_state != "running"
-    return {
-        "stage": attempt["artifact_id"].split("/")[0],
-        "arms": json.loads(attempt["arms"]),
-        "state": "interrupted" if left_open else attempt["state"],
-        "facts": {},
-        "error": attempt["error"],
+        "wall_s": rounded("wall_s"),
+        "peak_memory_mb": rounded("peak_memory_mb"),
     }

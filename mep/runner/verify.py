@@ -1,6 +1,7 @@
 """Is everything still as it was? Files against manifests, these against fingerprints, the database against both."""
 
-from collections.abc import Callable, Iterator
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mep.errors import MepError
@@ -10,11 +11,8 @@ from mep.runner.fingerprint import fingerprint_of
 from mep.runner.lockfile import inputs_of, unlike, versions
 from mep.store import Store, manifest, now
 from mep.store.artifact_rows import artifact_row
+from mep.store.database import Row
 from mep.store.manifest import FileEntry
-from mep.store.row_types import ArtifactRow
-
-OnArtifact = Callable[[int, int, str], None]
-"""Hears of progress: artifacts done, all artifacts, the present one."""
 
 
 @dataclass(frozen=True)
@@ -29,27 +27,16 @@ class Mismatch:
 REDO = "run the recipe again: what is bad is made anew"
 
 
-def check_artifacts(
-    store: Store, artifact_ids: list[str] | None = None, seen: OnArtifact = lambda done, total, name: None
-) -> list[Mismatch]:
+def check_artifacts(store: Store, artifact_ids: list[str] | None = None) -> list[Mismatch]:
     """Read every byte of some artifacts, or of all. Damaged ones are marked, so that a run makes them anew."""
-    rows = store.db.select(ArtifactRow, "SELECT * FROM artifacts")
-    recorded = {row["artifact_id"]: row for row in rows}
+    recorded = {row["artifact_id"]: row for row in store.db.query("SELECT * FROM artifacts")}
     names = sorted(set(store.committed()) | set(recorded)) if artifact_ids is None else sorted(set(artifact_ids))
     mismatches: list[Mismatch] = []
-    for done, name in enumerate(names):
-        seen(done, len(names), name)
-        damage = list(_damage(store, name))
-        if damage:
+    for name in names:
+        if damage := list(_damage(store, name)):
             _mark(store, name, damage)
         mismatches += damage or _against_row(store, name, recorded.get(name))
     return mismatches
-
-
-def artifacts_of(store: Store, run_id: str) -> list[str]:
-    """Every artifact that a run has used."""
-    rows = store.db.query("SELECT DISTINCT artifact_id FROM uses WHERE run_id = ? ORDER BY artifact_id", run_id)
-    return [row["artifact_id"] for row in rows]
 
 
 def check_lock(store: Store, run_id: str) -> list[Mismatch]:
@@ -111,12 +98,12 @@ def _damaged_files(store: Store, name: str, entries: dict[str, FileEntry]) -> It
         yield Mismatch(f"{name}/{extra}", "is not part of the artifact", "move it out of the store")
 
 
-def _against_row(store: Store, name: str, row: ArtifactRow | None) -> list[Mismatch]:
+def _against_row(store: Store, name: str, row: Row | None) -> list[Mismatch]:
     """The row of an artifact against its manifest."""
     if row is None:
         return [Mismatch(name, "is in the store but not in the database", "mep db rebuild")]
     expected = artifact_row(manifest.read(store.folder(name))).items()
-    columns = ", ".join(column for column, value in expected if dict(row)[column] != value)
+    columns = ", ".join(column for column, value in expected if row[column] != value)
     return [Mismatch(name, f"the database says otherwise about its {columns}", "mep db rebuild")] if columns else []
 
 
@@ -125,9 +112,6 @@ def _mark(store: Store, name: str, damage: list[Mismatch]) -> None:
     folder = store.folder(name)
     if not folder.is_dir() or all("is not part" in mismatch.problem for mismatch in damage):
         return
-    try:
-        write_json(
-            folder / manifest.DAMAGED, {"found_at": now(), "problems": [mismatch.problem for mismatch in damage]}
-        )
-    except OSError:
-        return  # a read-only store can be verified, too; nothing can run in it anyway
+    with contextlib.suppress(OSError):  # a read-only store can be verified, too; nothing can run in it anyway
+        problems = [mismatch.problem for mismatch in damage]
+        write_json(folder / manifest.DAMAGED, {"found_at": now(), "problems": problems})

@@ -2,20 +2,21 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mep.artifacts import Clusters, Prompts, Samples
-from mep.config import Config
+from mep.config import Config, leaves
 from mep.errors import UsageError
 from mep.machine.files import read_json_lines, sha256_of
 from mep.stages import stages
 from mep.store import ArtifactT, Store, manifest
+from mep.store.artifact_rows import kind_of
 from mep.store.manifest import Manifest
-from mep.store.row_types import AttemptRow, RunRow
+from mep.store.runs import RunRow
 
 MAX_VALUE = 160
-"""Characters of a setting that are shown."""
+"""Characters of a setting that is shown; longer ones are left to `mep show`."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,12 @@ def _of_artifact(store: Store, artifact_id: str, file: str) -> Iterator[Link]:
     chain = _ancestors(store, artifact)
     if file:
         yield Link("file", file, {"content": _content(store, artifact, file)})
-    if file and issubclass(_kind(artifact["stage"]), Samples):
+    if file and issubclass(kind_of(artifact["stage"]), Samples):
         yield from _of_sample(store, artifact, chain, file)
-    for ancestor in chain:
-        yield _stage_link(ancestor)
-    yield from _runs_of(store, artifact_id)
+    yield from map(_stage_link, chain)
+    sql = "SELECT run_id, json_group_array(arm) AS arms FROM uses WHERE artifact_id = ? GROUP BY run_id ORDER BY run_id"
+    for row in store.db.query(sql, artifact_id):
+        yield _with_arms(_run_link(store, row["run_id"]), row["arms"])
 
 
 def _content(store: Store, artifact: Manifest, file: str) -> str:
@@ -92,12 +94,10 @@ def _of_sample(store: Store, artifact: Manifest, chain: list[Manifest], file: st
 
 
 def _of_unfinished(store: Store, artifact_id: str) -> Iterator[Link]:
-    attempts = store.db.select(
-        AttemptRow, "SELECT * FROM attempts WHERE artifact_id = ? ORDER BY started_at DESC LIMIT 1", artifact_id
-    )
-    if not attempts:
+    sql = "SELECT * FROM attempts WHERE artifact_id = ? ORDER BY started_at DESC LIMIT 1"
+    row = next(iter(store.db.query(sql, artifact_id)), None)
+    if row is None:
         raise UsageError(f"no attempt at {artifact_id} is recorded")
-    [row] = attempts
     facts = {"arms": json.loads(row["arms"]), "why": row["why"], "started": row["started_at"]}
     yield Link("unfinished", artifact_id, facts)
     yield _run_link(store, row["run_id"])
@@ -106,12 +106,9 @@ def _of_unfinished(store: Store, artifact_id: str) -> Iterator[Link]:
 def _of_run(store: Store, run_id: str, file: str) -> Iterator[Link]:
     """A report or another file of a run: everything that the run used."""
     yield Link("file", file or run_id, {"content": "written by the run, not an artifact"})
-    uses = store.db.query(
-        "SELECT stage, artifact_id, json_group_array(arm) AS arms FROM uses WHERE run_id = ? GROUP BY artifact_id",
-        run_id,
-    )
+    sql = "SELECT stage, artifact_id, json_group_array(arm) AS arms FROM uses WHERE run_id = ? GROUP BY artifact_id"
     order = list(stages())
-    uses = [use for use in uses if use["stage"] in order]
+    uses = [use for use in store.db.query(sql, run_id) if use["stage"] in order]
     for use in sorted(uses, key=lambda use: order.index(use["stage"]), reverse=True):
         yield _with_arms(_stage_link(store.manifest(use["artifact_id"])), use["arms"])
     yield _run_link(store, run_id)
@@ -151,35 +148,20 @@ def _stage_link(artifact: Manifest) -> Link:
         facts["seed"] = ingredients["seed"]
     for kind, external in ingredients["externals"]:
         facts |= {f"{name} of {kind}": content[:12] for name, content in external.items()}
-    facts |= {name: value for name, value in _settings(ingredients["config"]).items() if value not in ([], "")}
-    if artifact.get("resume"):
-        facts["resume"] = artifact["resume"]
+    facts |= {
+        name: value
+        for name, value in leaves(ingredients["config"])
+        if value not in (None, [], {}, "") and len(str(value)) <= MAX_VALUE
+    }
+    if resume := artifact.get("resume"):
+        facts["resume"] = resume
     facts["made"] = f"{artifact['made_at']} by {artifact['made_by']}"
     return Link(artifact["stage"], artifact["fingerprint"], facts)
 
 
-def _settings(config: dict[str, object], prefix: str = "") -> dict[str, object]:
-    """The settings of a stage by dotted name; long ones are left to `mep show`."""
-    settings: dict[str, object] = {}
-    for name, value in config.items():
-        if isinstance(value, dict):
-            settings |= _settings(value, f"{prefix}{name}.")
-        elif value is not None and len(str(value)) <= MAX_VALUE:
-            settings[prefix + name] = value
-    return settings
-
-
-def _runs_of(store: Store, artifact_id: str) -> Iterator[Link]:
-    rows = store.db.query(
-        "SELECT run_id, json_group_array(arm) AS arms FROM uses WHERE artifact_id = ? GROUP BY run_id ORDER BY run_id",
-        artifact_id,
-    )
-    return (_with_arms(_run_link(store, row["run_id"]), row["arms"]) for row in rows)
-
-
 def _with_arms(link: Link, arms: str) -> Link:
     """The link with the names of its arms in front; `arms` is JSON."""
-    return Link(link.what, link.name, {"arms": ", ".join(json.loads(arms)), **link.facts})
+    return replace(link, facts={"arms": ", ".join(json.loads(arms)), **link.facts})
 
 
 def _run_link(store: Store, run_id: str) -> Link:
@@ -188,14 +170,10 @@ def _run_link(store: Store, run_id: str) -> Link:
     return Link("run", run_id, facts)
 
 
-def _kind(stage: str) -> type:
-    return stages()[stage].output if stage in stages() else object
-
-
 def _load(store: Store, chain: list[Manifest], kind: type[ArtifactT]) -> ArtifactT | None:
     """The artifact of a type in a chain; None if it is gone."""
     for ancestor in chain:
         artifact_id = manifest.artifact_id(ancestor)
-        if _kind(ancestor["stage"]) is kind and store.has(artifact_id):
+        if kind_of(ancestor["stage"]) is kind and store.has(artifact_id):
             return store.load(kind, artifact_id, Config())
     return None

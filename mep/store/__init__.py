@@ -15,20 +15,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
-from mep.artifacts import Artifact
+from mep.artifacts import Artifact, Scores
 from mep.config import Config
 from mep.errors import IntegrityError
 from mep.machine.files import fsync, fsync_tree
 from mep.stage import Stage
 from mep.store import locks, manifest
-from mep.store.artifact_rows import rows_of, scores_kind
+from mep.store.artifact_rows import kind_of, rows_of
 from mep.store.crash_points import hit
 from mep.store.database import Database, Entry
 from mep.store.hashes import FileHashes
 from mep.store.journal import JOURNAL, now
 from mep.store.manifest import FileEntry, Ingredients, Manifest, Origin
 
-__all__ = ["Store", "now"]
+__all__ = ["ArtifactT", "Store", "now"]
 
 ArtifactT = TypeVar("ArtifactT", bound=Artifact)
 
@@ -93,9 +93,8 @@ class Store:
 
     def _is_intact(self, path: Path, entry: FileEntry) -> bool:
         status = path.stat()
-        if status.st_size != entry["bytes"]:
-            return False
-        return status.st_mtime_ns == entry["mtime_ns"] or self.hashes.of(path) == entry["sha256"]
+        same_time = status.st_mtime_ns == entry["mtime_ns"]
+        return status.st_size == entry["bytes"] and (same_time or self.hashes.of(path) == entry["sha256"])
 
     def manifest(self, artifact_id: str) -> Manifest:
         """The manifest of an artifact, whether its files are still there or not.
@@ -189,8 +188,9 @@ class Store:
             content = manifest.read(folder)
         except (OSError, ValueError):
             return False  # `mep verify` tells
-        kind = scores_kind(content["stage"])
-        self.db.put(rows_of(content, kind.load(folder, Config()) if kind and self.has(artifact_id) else None))
+        kind = kind_of(content["stage"])
+        has_scores = issubclass(kind, Scores) and self.has(artifact_id)
+        self.db.put(rows_of(content, kind.load(folder, Config()) if has_scores else None))
         return True
 
     def committed(self) -> list[str]:

@@ -14,7 +14,10 @@ from mep.artifacts import BaseModel, Model, Prompts, Samples, Scores
 from mep.errors import DataError, UsageError
 from mep.machine.files import write_json
 from mep.store import Store, manifest, now
+from mep.store.artifact_rows import kind_of
 from mep.store.journal import JOURNAL, read_journal
+from mep.store.manifest import FileEntry
+from mep.store.runs import artifacts_of
 from mep.store.scrub import folders_in, scrub, scrub_html, scrub_json
 
 BRIEF = (Scores, Prompts)
@@ -32,9 +35,9 @@ def export_run(
     IntegrityError  an artifact of the run has no manifest any more
     """
     kinds = BRIEF + (Samples,) * samples + (Model, BaseModel) * weights
-    names = _artifacts_of(store, run_id)
+    names = artifacts_of(store, run_id)
     manifests = {name: store.manifest(name) for name in names}
-    whole = [name for name in names if issubclass(_kind(name), kinds)]
+    whole = [name for name in names if issubclass(kind_of(name.split("/")[0]), kinds)]
     for name in whole:
         if not store.has(name):
             raise UsageError(f"{name} is damaged or was collected", hint=f"make it again: mep resume {run_id}")
@@ -104,21 +107,23 @@ def _run_files(store: Store, run_id: str) -> Iterator[tuple[str, str]]:
 
 def _adopt(store: Store, folder: Path, name: str, *, whole: bool) -> None:
     """Give an artifact of a bundle its place in the store, unless it is here already."""
-    found = manifest.read(folder)
+    content = manifest.read(folder)
     target = store.folder(name)
-    if target.parent.parent != store.root / "store" or f"{found['stage']}/{found['fingerprint']}" != name:
+    if target.parent.parent != store.root / "store" or manifest.artifact_id(content) != name:
         raise DataError(f"the manifest of {name} is that of another artifact")
     if store.has(name) or (target.exists() and not whole):
         return
     if not whole:
         write_json(folder / manifest.COLLECTED, {"collected_at": now()})
-    elif {file: said["sha256"] for file, said in found["files"].items()} != {
-        file: said["sha256"] for file, said in manifest.list_files(folder).items()
-    }:
+    elif _hashes(content["files"]) != _hashes(manifest.list_files(folder)):
         raise DataError(f"{name} is not as its manifest says")
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(target, ignore_errors=True)
     os.rename(folder, target)
+
+
+def _hashes(files: dict[str, FileEntry]) -> dict[str, str]:
+    return {name: entry["sha256"] for name, entry in files.items()}
 
 
 def _unpack(bundle: Path, scratch: Path) -> None:
@@ -130,18 +135,6 @@ def _unpack(bundle: Path, scratch: Path) -> None:
             if not member.isfile() or number > MAX_FILES:
                 raise DataError(f"{bundle.name} holds {member.name!r}, which is not a plain file")
             archive.extract(member, scratch, filter="data")
-
-
-def _artifacts_of(store: Store, run_id: str) -> list[str]:
-    rows = store.db.query("SELECT DISTINCT artifact_id FROM uses WHERE run_id = ? ORDER BY artifact_id", run_id)
-    return [row["artifact_id"] for row in rows]
-
-
-def _kind(name: str) -> type:
-    from mep.stages import stages
-
-    known = stages().get(name.split("/")[0])
-    return known.output if known else object
 
 
 def _add(archive: tarfile.TarFile, name: str, text: str) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sqlite_utils import Database as SqliteUtils
 
 Row = dict[str, Any]
-"""A row of whatever columns a query asks for; whole tables have types in `rows.py`."""
+"""A row of whatever columns a query asks for."""
 
 Entry = tuple[str, Mapping[str, object]]
 """A table and one of its rows."""
@@ -58,10 +58,9 @@ class Database:
         self.path = path
         with self._explained():
             connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_S)
-            busy_ms = int(BUSY_S * 1000)
-            for pragma in ("synchronous = FULL", "foreign_keys = ON", f"busy_timeout = {busy_ms}"):
+            busy = f"busy_timeout = {int(BUSY_S * 1000)}"
+            for pragma in ("synchronous = FULL", "foreign_keys = ON", busy, "journal_mode = TRUNCATE"):
                 connection.execute(f"PRAGMA {pragma}")
-            connection.execute("PRAGMA journal_mode = TRUNCATE")
             self._db = SqliteUtils(connection)
             self._migrate()
 
@@ -106,17 +105,17 @@ class Database:
             raise EnvironmentLacks(
                 f"SQLite {sqlite3.sqlite_version} is too old; mep needs 3.37", hint="use a newer Python"
             )
-        scripts = migrations()
-        if self._version() > len(scripts):
+        scripts, version = migrations(), self._version()
+        if version > len(scripts):
             raise IntegrityError(
-                f"{self.path} was written by a newer mep (format {self._version()}, this one knows {len(scripts)})",
+                f"{self.path} was written by a newer mep (format {version}, this one knows {len(scripts)})",
                 hint="upgrade mep: pip install -U mep",
             )
-        if self._version() == len(scripts):
+        if version == len(scripts):
             return
         with self.write() as db:
             for number, script in enumerate(scripts, 1):
-                if number > self._version():
+                if number > self._version():  # asked again: another process may have been first
                     for statement in _statements(script):
                         db.conn.execute(statement)
                     db.conn.execute(f"PRAGMA user_version = {number}")
@@ -130,8 +129,7 @@ class Database:
         try:
             yield
         except sqlite3.DatabaseError as error:
-            explained = _explain(error, self.path)
-            if explained is None:
+            if (explained := _explain(error, self.path)) is None:
                 raise
             raise explained from error
 

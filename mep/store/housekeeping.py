@@ -2,16 +2,19 @@
 
 import os
 import shutil
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
+from mep.artifacts import Scores
 from mep.errors import UsageError
 from mep.machine.files import write_json
 from mep.store import Store, locks, manifest, now
-from mep.store.artifact_rows import scores_kind
+from mep.store.artifact_rows import kind_of
+from mep.store.database import Row
 from mep.store.journal import JOURNAL, append
+from mep.store.runs import is_held
 
 
 @dataclass(frozen=True)
@@ -37,20 +40,21 @@ def find_garbage(store: Store, *, keep_last: int | None = None, older_than_days:
     Where both rules are given, a run goes that both let go.
     """
     runs = store.db.query("SELECT * FROM runs ORDER BY started_at DESC, run_id DESC")
-    kept = {run["run_id"] for run in runs} - _let_go(store, runs, keep_last, older_than_days)
-    needed, listed = _needed_by(store, kept), _needed_by(store, {run["run_id"] for run in runs})
-    found = []
+    run_ids = {run["run_id"] for run in runs}
+    kept = run_ids - _let_go(store, runs, keep_last, older_than_days)
+    needed, listed = _needed_by(store, kept), _needed_by(store, run_ids)
+    garbage = []
     for name in store.committed():
-        folder = store.root / "store" / name
-        if name in listed and ((folder / manifest.COLLECTED).exists() or scores_kind(folder.parent.name)):
+        folder = store.folder(name)
+        has_scores = issubclass(kind_of(folder.parent.name), Scores)
+        if name in listed and (has_scores or (folder / manifest.COLLECTED).exists()):
             continue  # nothing but its manifest is there; scores are small, and what a run is remembered for
-        if name in needed:
-            if (folder / manifest.DAMAGED).exists():
-                found.append(Garbage(f"store/{name}", _size(folder), "damaged", keep_manifest=True))
-            continue
-        why = "only runs that are not kept use it" if name in listed else "no run uses it"
-        found.append(Garbage(f"store/{name}", _size(folder), why, keep_manifest=name in listed))
-    return found + _unfinished(store, kept) + _empty_runs(store, {run["run_id"] for run in runs})
+        if name not in needed:
+            why = "only runs that are not kept use it" if name in listed else "no run uses it"
+            garbage.append(Garbage(f"store/{name}", _size(folder), why, keep_manifest=name in listed))
+        elif (folder / manifest.DAMAGED).exists():
+            garbage.append(Garbage(f"store/{name}", _size(folder), "damaged", keep_manifest=True))
+    return garbage + _unfinished(store, kept) + _empty_runs(store, run_ids)
 
 
 def collect(store: Store, garbage: list[Garbage]) -> int:
@@ -59,16 +63,16 @@ def collect(store: Store, garbage: list[Garbage]) -> int:
     Locked      a run is going on
     """
     with store.in_use():
-        for one in garbage:
-            path = store.root / one.path
-            if one.keep_manifest:
+        for item in garbage:
+            path = store.root / item.path
+            if item.keep_manifest:
                 _keep_manifest_only(path)
                 continue
-            if one.path.startswith("store/"):
+            if item.path.startswith("store/"):
                 with store.db.write() as db:
-                    db.table("artifacts").delete_where("artifact_id = ?", [one.path.removeprefix("store/")])
+                    db.table("artifacts").delete_where("artifact_id = ?", [item.path.removeprefix("store/")])
             shutil.rmtree(path)
-    return sum(one.n_bytes for one in garbage)
+    return sum(item.n_bytes for item in garbage)
 
 
 def remove_run(store: Store, run_id: str) -> list[Garbage]:
@@ -77,11 +81,11 @@ def remove_run(store: Store, run_id: str) -> list[Garbage]:
     UsageError      it is pinned
     Locked          it is going on
     """
-    if is_pinned(store, run_id):
+    if run_id in [row["run_id"] for row in pinned(store)]:
         raise UsageError(f"{run_id} is pinned", hint=f"let it go first: mep pin --remove {run_id}")
     folder = store.run_folder(run_id)
     with store.in_use(shared=True):
-        before = {one.path for one in find_garbage(store)}
+        before = {item.path for item in find_garbage(store)}
         if folder.exists():
             with locks.hold(folder / "lock", wait_s=0):
                 # Out of the way in one step: half a run folder must not look like a run.
@@ -92,7 +96,7 @@ def remove_run(store: Store, run_id: str) -> list[Garbage]:
         with store.db.write() as db:
             db.table("runs").delete_where("run_id = ?", [run_id])
         shutil.rmtree(store.root / "work" / "removed", ignore_errors=True)
-        return [one for one in find_garbage(store) if one.path not in before]
+        return [item for item in find_garbage(store) if item.path not in before]
 
 
 def pin(store: Store, run_id: str, note: str = "") -> None:
@@ -107,35 +111,31 @@ def unpin(store: Store, run_id: str) -> None:
     _write_pin(store, run_id, rows[0] | {"unpinned_at": now()})
 
 
-def pinned(store: Store) -> list[dict[str, Any]]:
+def pinned(store: Store) -> list[Row]:
     return store.db.query("SELECT run_id, pinned_at, note FROM pins WHERE unpinned_at IS NULL ORDER BY pinned_at")
 
 
-def is_pinned(store: Store, run_id: str) -> bool:
-    return any(row["run_id"] == run_id for row in pinned(store))
-
-
-def _write_pin(store: Store, run_id: str, row: dict[str, Any]) -> None:
+def _write_pin(store: Store, run_id: str, row: Row) -> None:
     append(store.run_folder(run_id) / JOURNAL, [("pins", row)])
     store.db.put([("pins", row)])
 
 
-def _let_go(store: Store, runs: list[dict[str, Any]], keep_last: int | None, older_than_days: float | None) -> set[str]:
+def _let_go(store: Store, runs: list[Row], keep_last: int | None, older_than_days: float | None) -> set[str]:
     """Runs that every rule lets go, the newest first in `runs`."""
     rules = []
     if keep_last is not None:
-        seen: dict[str, int] = {}
+        n_seen: Counter[str] = Counter()
         old = set()
         for run in runs:
-            seen[run["name"]] = seen.get(run["name"], 0) + 1
-            if seen[run["name"]] > keep_last:
+            n_seen[run["name"]] += 1
+            if n_seen[run["name"]] > keep_last:
                 old.add(run["run_id"])
         rules.append(old)
     if older_than_days is not None:
         before = (datetime.now(UTC) - timedelta(days=older_than_days)).isoformat()
         rules.append({run["run_id"] for run in runs if (run["ended_at"] or run["started_at"]) < before})
     let_go = set.intersection(*rules) if rules else set()
-    running = {one for one in let_go if locks.is_held(store.run_folder(one) / "lock")}
+    running = {run_id for run_id in let_go if is_held(store, run_id)}
     return let_go - running - {row["run_id"] for row in pinned(store)}
 
 
@@ -153,22 +153,21 @@ def _unfinished(store: Store, kept: set[str]) -> list[Garbage]:
     """Work in progress that no kept run is going to continue."""
     rows = store.db.query("SELECT DISTINCT run_id, artifact_id FROM attempts WHERE state != 'done'")
     wanted = {row["artifact_id"] for row in rows if row["run_id"] in kept}
-    found = []
-    for folder in sorted((store.root / "work").glob("*/*")):
-        name = f"{folder.parent.name}/{folder.name}"
-        if name not in wanted and not locks.is_held(store.lock_path(name)):
-            found.append(Garbage(f"work/{name}", _size(folder), "unfinished, and no run will continue it"))
-    return found
-
-
-def _empty_runs(store: Store, known: set[str]) -> list[Garbage]:
-    """Folders of runs that were killed before anything of them was recorded."""
+    folders = {f"{path.parent.name}/{path.name}": path for path in sorted((store.root / "work").glob("*/*"))}
     return [
-        Garbage(path.parent.name, _size(path.parent), "a run that was killed before it began")
-        for path in sorted(store.root.glob("*/recipe.yaml"))
-        if path.parent.name not in known
-        and not (path.parent / JOURNAL).exists()
-        and not locks.is_held(path.parent / "lock")
+        Garbage(f"work/{name}", _size(folder), "unfinished, and no run will continue it")
+        for name, folder in folders.items()
+        if name not in wanted and not locks.is_held(store.lock_path(name))
+    ]
+
+
+def _empty_runs(store: Store, recorded: set[str]) -> list[Garbage]:
+    """Folders of runs that were killed before anything of them was recorded."""
+    folders = [path.parent for path in sorted(store.root.glob("*/recipe.yaml")) if path.parent.name not in recorded]
+    return [
+        Garbage(folder.name, _size(folder), "a run that was killed before it began")
+        for folder in folders
+        if not (folder / JOURNAL).exists() and not is_held(store, folder.name)
     ]
 
 
@@ -176,9 +175,10 @@ def _keep_manifest_only(folder: Path) -> None:
     write_json(folder / manifest.COLLECTED, {"collected_at": now()})  # first, so that half of it is not taken for whole
     (folder / manifest.DAMAGED).unlink(missing_ok=True)
     for path in folder.iterdir():
-        if path.name in (manifest.NAME, manifest.COLLECTED):
-            continue
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name not in (manifest.NAME, manifest.COLLECTED):
+            path.unlink()
 
 
 def _size(folder: Path) -> int:

@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mep.store.database import Database, Entry
-from mep.store.row_types import EventRow
 
 JOURNAL = "journal.jsonl"
 
@@ -26,11 +25,15 @@ class Journal:
     """Writes what happens to a run. Its times never run backwards, whatever the clock does."""
 
     def __init__(self, db: Database, folder: Path):
-        self.db, self.run_id, self.path = db, folder.name, folder / JOURNAL
-        _drop_torn_line(self.path)
+        self.db = db
+        self.run_id = folder.name
+        self.path = folder / JOURNAL
+        if self.path.exists():  # half a last line is dropped
+            os.truncate(self.path, self.path.read_bytes().rfind(b"\n") + 1)
         db.put(read_journal(self.path))  # a kill between the two had left the database behind
         self._events = self._count("events")
-        self._attempts = self._count("attempts")
+        self.n_attempts = self._count("attempts")
+        self.n_sessions = self._count("sessions")
         self._latest = str(db.query("SELECT max(started_at) AS at FROM runs")[0]["at"] or "")
 
     def now(self) -> str:
@@ -46,7 +49,7 @@ class Journal:
     def event(self, kind: str, message: str = "", artifact_id: str = "") -> Entry:
         """The row of something that happened, to be written with others."""
         self._events += 1
-        row: EventRow = {
+        return "events", {
             "run_id": self.run_id,
             "number": self._events,
             "at": self.now(),
@@ -54,17 +57,9 @@ class Journal:
             "artifact_id": artifact_id,
             "message": message,
         }
-        return "events", row
 
-    def next_attempt(self) -> int:
-        self._attempts += 1
-        return self._attempts
-
-    def n_sessions(self) -> int:
-        """How many processes have worked on the run."""
-        return self._count("sessions", "session")
-
-    def _count(self, table: str, column: str = "number") -> int:
+    def _count(self, table: str) -> int:
+        column = "session" if table == "sessions" else "number"
         [row] = self.db.query(f"SELECT max({column}) AS n FROM {table} WHERE run_id = ?", self.run_id)
         return int(row["n"] or 0)
 
@@ -84,11 +79,3 @@ def read_journal(path: Path) -> Iterator[Entry]:
         return
     for line in path.read_text(encoding="utf-8").split("\n")[:-1]:
         yield from json.loads(line).items()  # one table and its row
-
-
-def _drop_torn_line(path: Path) -> None:
-    if path.exists():
-        content = path.read_bytes()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            os.truncate(path, whole)

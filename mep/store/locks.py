@@ -1,5 +1,6 @@
 """Kernel locks: freed by the kernel when their holder dies, so no unlock command is ever needed."""
 
+import contextlib
 import errno
 import fcntl
 import json
@@ -8,7 +9,6 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from mep.errors import Locked
@@ -31,7 +31,7 @@ def _let_go() -> None:
 os.register_at_fork(after_in_child=_let_go)
 
 
-@contextmanager
+@contextlib.contextmanager
 def hold(
     path: Path,
     *,
@@ -52,8 +52,19 @@ def hold(
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     _held.add(descriptor)
     try:
-        if not _try(descriptor, shared):
-            _wait(descriptor, path, shared, wait_s, on_wait, while_waiting)
+        deadline = None
+        while not _try(descriptor, shared):
+            if deadline is None:
+                holder, deadline = holder_of(path), time.monotonic() + max(wait_s, GLANCE_S)
+                if wait_s > 0:
+                    on_wait(holder)
+            elif time.monotonic() >= deadline:
+                waited = f" after {wait_s:g} s of waiting" if wait_s else ""
+                message = f"{path.name} is held by {holder}{waited}"
+                raise Locked(message, hint="wait for it (--wait), or stop that process")
+            else:
+                while_waiting()
+                time.sleep(min(POLL_S, max(wait_s, GLANCE_S) / 4))
         if not shared:
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, json.dumps({"host": socket.gethostname(), "pid": os.getpid()}).encode(), 0)
@@ -62,25 +73,6 @@ def hold(
         if descriptor in _held:  # a forked child has closed it already
             _held.remove(descriptor)
             os.close(descriptor)
-
-
-def _wait(
-    descriptor: int,
-    path: Path,
-    shared: bool,
-    wait_s: float,
-    on_wait: Callable[[str], None],
-    while_waiting: Callable[[], None],
-) -> None:
-    holder, deadline = holder_of(path), time.monotonic() + max(wait_s, GLANCE_S)
-    if wait_s > 0:
-        on_wait(holder)
-    while not _try(descriptor, shared):
-        if time.monotonic() >= deadline:
-            waited = f" after {wait_s:g} s of waiting" if wait_s else ""
-            raise Locked(f"{path.name} is held by {holder}{waited}", hint="wait for it (--wait), or stop that process")
-        while_waiting()
-        time.sleep(min(POLL_S, max(wait_s, GLANCE_S) / 4))
 
 
 def is_held(path: Path) -> bool:
@@ -111,17 +103,13 @@ def holder_of(path: Path) -> str:
 
 def _keepers(path: Path) -> list[int]:
     """Processes of this machine that keep a lock on the file, as far as /proc tells."""
-    wanted = path.stat()
-    found = set()
+    pids = set()
     for info in Path("/proc").glob("[0-9]*/fdinfo/*"):
-        try:
-            opened = os.stat(info.parent.parent / "fd" / info.name)
-            same = (opened.st_dev, opened.st_ino) == (wanted.st_dev, wanted.st_ino)
-            if same and "FLOCK" in info.read_text():
-                found.add(int(info.parent.parent.name))
-        except OSError:
-            continue  # it has ended, or it is somebody else's
-    return sorted(found)
+        process = info.parent.parent
+        with contextlib.suppress(OSError):  # it has ended, or it is somebody else's
+            if path.samefile(process / "fd" / info.name) and "FLOCK" in info.read_text():
+                pids.add(int(process.name))
+    return sorted(pids)
 
 
 def _try(descriptor: int, shared: bool) -> bool:

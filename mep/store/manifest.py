@@ -101,7 +101,3 @@ def read(folder: Path) -> Manifest:
 
 def artifact_id(manifest: Manifest) -> str:
     return f"{manifest['stage']}/{manifest['fingerprint']}"
-
-
-def n_bytes(manifest: Manifest) -> int:
-    return sum(file["bytes"] for file in manifest["files"].values())

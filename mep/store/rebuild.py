@@ -11,7 +11,8 @@ from mep.store.journal import JOURNAL, read_journal
 
 @dataclass(frozen=True)
 class Rebuilt:
-    """
+    """What the new database holds, and what it could not take in.
+
     without_journal     run folders that tell nothing
     unreadable          artifacts whose manifest cannot be trusted
     kept_as             where the database that was there lies now, empty if there was none

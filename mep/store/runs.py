@@ -1,8 +1,28 @@
 """Runs in the provenance: find one, and tell its state."""
 
+from typing import Literal, TypedDict, cast
+
 from mep.errors import UsageError
 from mep.store import Store, locks
-from mep.store.row_types import RunRow, State
+from mep.store.database import Row
+
+State = Literal["running", "done", "failed", "interrupted"]
+
+
+class RunRow(TypedDict):
+    """environment     JSON: versions of what a result may depend on"""
+
+    run_id: str
+    name: str
+    recipe_file: str
+    recipe_sha256: str
+    environment: str
+    state: State
+    started_at: str
+    ended_at: str | None
+    error: str
+    host: str
+    pid: int
 
 
 def is_held(store: Store, run_id: str) -> bool:
@@ -10,15 +30,16 @@ def is_held(store: Store, run_id: str) -> bool:
     return locks.is_held(store.run_folder(run_id) / "lock")
 
 
-def is_running(store: Store, run_id: str) -> bool:
-    rows = store.db.select(RunRow, "SELECT * FROM runs WHERE run_id = ?", run_id)
-    return bool(rows) and state_of(rows[0], store) == "running"
-
-
-def state_of(row: RunRow, store: Store) -> State:
+def state_of(row: RunRow | Row, store: Store) -> State:
     """State of a run. If its row says `running` but nobody holds its lock, the run was interrupted."""
     running = row["state"] == "running"
-    return "interrupted" if running and not is_held(store, row["run_id"]) else row["state"]
+    return "interrupted" if running and not is_held(store, row["run_id"]) else cast(State, row["state"])
+
+
+def artifacts_of(store: Store, run_id: str) -> list[str]:
+    """The id of every artifact that a run has used."""
+    rows = store.db.query("SELECT DISTINCT artifact_id FROM uses WHERE run_id = ? ORDER BY artifact_id", run_id)
+    return [row["artifact_id"] for row in rows]
 
 
 def find_run(store: Store, name: str | None) -> RunRow:

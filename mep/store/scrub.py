@@ -3,7 +3,6 @@
 import json
 import os
 import re
-from typing import Any
 
 REMOVED = "REMOVED"
 
@@ -27,13 +26,10 @@ SECRET_NAME = re.compile(r"(?i)token|secret|password|api_?key")
 
 def scrub(text: str) -> str:
     """The text without secrets and with paths cut down to their last part."""
-    for value in _secret_values():
-        text = text.replace(value, REMOVED)
-    text = NAMED.sub(rf"\1{REMOVED}", SECRETS.sub(REMOVED, text))
-    return FOLDERS.sub("", text)
+    return FOLDERS.sub("", NAMED.sub(rf"\1{REMOVED}", _without_secrets(text)))
 
 
-def scrub_json(value: Any) -> Any:
+def scrub_json(value: object) -> object:
     """The same for every text in a JSON value, and for JSON inside a text."""
     if isinstance(value, dict):
         return {scrub(key): scrub_json(item) for key, item in value.items()}
@@ -51,23 +47,21 @@ def scrub_json(value: Any) -> Any:
 def scrub_html(text: str, folders: set[str]) -> str:
     """A page without secrets and without the given folders; pictures inside it stay as they are."""
     pieces = re.split(r"(data:[\w/+.-]+;base64,[A-Za-z0-9+/=]+)", text)
-    return "".join(piece if place % 2 else _without(piece, folders) for place, piece in enumerate(pieces))
+    for place in range(0, len(pieces), 2):
+        pieces[place] = _without_secrets(pieces[place])
+        for folder in sorted(folders, key=len, reverse=True):
+            pieces[place] = pieces[place].replace(folder, "")
+    return "".join(pieces)
 
 
 def folders_in(text: str) -> set[str]:
     """The absolute folders that a text names."""
-    return {found for found in FOLDERS.findall(text) if found.startswith(("/", "~/")) and len(found) > 1}
+    return {folder for folder in FOLDERS.findall(text) if folder.startswith(("/", "~/")) and len(folder) > 1}
 
 
-def _without(text: str, folders: set[str]) -> str:
-    for value in _secret_values():
-        text = text.replace(value, REMOVED)
-    text = SECRETS.sub(REMOVED, text)
-    for folder in sorted(folders, key=len, reverse=True):
-        text = text.replace(folder, "")
-    return text
-
-
-def _secret_values() -> list[str]:
-    """What this process's environment calls secret."""
-    return [value for name, value in os.environ.items() if SECRET_NAME.search(name) and len(value) >= 8]
+def _without_secrets(text: str) -> str:
+    """Without what looks like a token, and what this process's environment calls secret."""
+    for name, value in os.environ.items():
+        if SECRET_NAME.search(name) and len(value) >= 8:
+            text = text.replace(value, REMOVED)
+    return SECRETS.sub(REMOVED, text)

@@ -18,7 +18,7 @@ from mep.config import Config
 from mep.machine.files import read_json, write_json, write_text
 from mep.machine.settings import MachineConfig
 from mep.machine.work import Work
-from mep.runner.callback import NullCallback
+from mep.runner.callback import RunCallback
 from mep.runner.faults import explained
 from mep.runner.plan import make_plan
 from mep.runner.session import Session
@@ -143,7 +143,7 @@ def run_trivial(root, arms, *, name="trivial", **options):
 
 
 def _carry_out(store, plan, name):
-    session = Session(name, store, plan.recipe.machine, NullCallback())
+    session = Session(name, store, plan.recipe.machine, RunCallback())
     row = {"run_id": name, "name": "trivial", "recipe_file": "", "recipe_sha256": "", "environment": "{}"}
     entries = [("arms", {"run_id": name, "arm": arm, "position": place}) for place, arm in enumerate(plan.recipe.arms)]
     session.begin(row, entries, "")

@@ -16,7 +16,7 @@ from mep.errors import DataError, StageFailed, UsageError
 from mep.machine.files import read_json_lines
 from mep.machine.work import NullProgress
 from mep.recipe import load_recipe
-from mep.runner.callback import NullCallback
+from mep.runner.callback import RunCallback
 from mep.runner.plan import make_plan
 from mep.runner.run import resume, run
 from mep.store import Store
@@ -29,7 +29,7 @@ STEPS = 250
 """Training steps of a run that is to be stopped on its way."""
 
 
-class Notes(NullCallback):
+class Notes(RunCallback):
     """A callback that writes down what it hears."""
 
     def __init__(self):

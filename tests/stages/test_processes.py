@@ -14,11 +14,10 @@ from mep.errors import DataError, EnvironmentLacks, Interrupted
 from mep.machine.files import read_json_lines, write_json
 from mep.machine.work import NullProgress, Work
 from mep.recipe import load_recipe
-from mep.runner.callback import NullCallback
+from mep.runner.callback import RunCallback
 from mep.runner.launch import FAILURE, LOG, command_of, failure_of, raise_failure
 from mep.runner.plan import make_plan
-from mep.runner.preflight import check
-from mep.runner.run import run
+from mep.runner.run import check, run
 from mep.store import Store
 
 
@@ -51,7 +50,7 @@ def test_two_processes_take_the_steps_of_one(scene):
     shutil.rmtree(folder)
     heard = []
 
-    class Listening(NullCallback):
+    class Listening(RunCallback):
         def started(self, task):
             return Heard() if task.stage.name == "training" else NullProgress()
 
@@ -68,7 +67,7 @@ def test_two_processes_take_the_steps_of_one(scene):
     assert (folder / "pipeline" / "unet" / "diffusion_pytorch_model.safetensors").exists()
 
 
-class Stopping(NullCallback):
+class Stopping(RunCallback):
     """Asks for a stop as soon as training starts."""
 
     def started(self, task):

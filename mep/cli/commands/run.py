@@ -62,8 +62,7 @@ def resume_command(runs: Path, run_id: str | None, wait_s: float | None) -> None
     """Go on with a run that was stopped; without RUN, the last one that did not finish."""
     from mep.recipe import load_recipe
     from mep.runner.run import resume
-    from mep.store.row_types import RunRow
-    from mep.store.runs import find_run, state_of
+    from mep.store.runs import RunRow, find_run, state_of
 
     store = open_store(runs, must_exist=False)
     if run_id is None:

@@ -20,7 +20,8 @@ def verify_command(ctx: click.Context, runs: Path, run_id: str | None, as_json: 
     With RUN also what the run was locked with and is otherwise now: data, models, versions of packages.
     Ends with 5 where something is not. What is damaged is made anew by the next run.
     """
-    from mep.runner.verify import artifacts_of, check_artifacts, check_database, check_lock
+    from mep.runner.verify import check_artifacts, check_database, check_lock
+    from mep.store.runs import artifacts_of
 
     store = open_store(runs)
     problems = check_database(store)

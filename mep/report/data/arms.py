@@ -12,8 +12,7 @@ from mep.recipe.model import repeat_of
 from mep.report.data.scores import Key, StoredScore
 from mep.stages import stages
 from mep.store import Store
-from mep.store.row_types import RunRow
-from mep.store.runs import find_run, state_of
+from mep.store.runs import RunRow, find_run, state_of
 
 FieldValues = dict[str, dict[str, JsonValue]]
 """Recipe field -> label of an arm or a row -> value."""

@@ -11,7 +11,7 @@ from mep.errors import DataError, EnvironmentLacks
 from mep.machine.hub import ModelReference
 from mep.methods.bases.pretrained import Pretrained, check_folder, license_of
 from mep.runner.plan import make_plan
-from mep.runner.preflight import check
+from mep.runner.run import check
 from mep.store import Store
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
