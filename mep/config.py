@@ -44,16 +44,11 @@ class Machine(Protocol):
     def device(self) -> str: ...
 
     @property
-    def sharded(self) -> bool:
-        """Whether each process holds a part of the model (FSDP) and not the whole."""
-        ...
+    def sharded(self) -> bool: ...  # whether each process holds a part of the model (FSDP) and not the whole
 
 
 class Config(BaseModel):
-    """A frozen piece of a recipe. The docstring under a field is its description in the schema.
-
-    Descriptions are read from the source when the schema is written, not at every start: that would cost 0.1 s.
-    """
+    """A frozen piece of a recipe. The docstring under a field is its description in the schema."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -93,7 +88,7 @@ class Config(BaseModel):
 
 
 def field_descriptions(config: type[Config]) -> dict[str, str]:
-    """Field -> the docstring under it, inherited ones included."""
+    """Field -> the docstring under it, inherited ones included; read from the source, which takes 0.1 s."""
     descriptions: dict[str, str] = {}
     for cls in reversed(config.__mro__):
         if cls is Config or not issubclass(cls, Config):
@@ -107,10 +102,7 @@ def field_descriptions(config: type[Config]) -> dict[str, str]:
 
 
 def by_shape(value: object) -> str:
-    """Tag of a value that may be plain or a section, as in `k: 33` and `k: {choose: [10, 33]}`.
-
-    Annotated[Annotated[int, Tag("plain")] | Annotated[Choose, Tag("section")], Discriminator(by_shape)]
-    """
+    """Tag of a value that may be plain or a section, as in `k: 33` and `k: {choose: [10, 33]}`."""
     return "section" if isinstance(value, dict | Config) else "plain"
 
 

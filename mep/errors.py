@@ -49,12 +49,9 @@ class Mistake:
     hint: str = ""
 
     def __str__(self) -> str:
-        where = f"{self.place}  " if self.place else ""
-        field = f"{self.field}: " if self.field else ""
-        lines = [f"{where}{field}{self.message}"]
+        lines = [(f"{self.place}  " if self.place else "") + (f"{self.field}: " if self.field else "") + self.message]
         if self.source_line and self.place:
-            lines.append(f"    {self.source_line}")
-            lines.append("    " + " " * (self.place.column - 1) + "^")
+            lines += [f"    {self.source_line}", "    " + " " * (self.place.column - 1) + "^"]
         if self.hint:
             lines.append(f"    {self.hint}")
         return "\n".join(lines)

@@ -23,10 +23,8 @@ class Method(Config):
 
     noun: ClassVar[str] = "method"
     """What error messages call a member: "'hdbscna' is not a clusterer"."""
-
     usual: ClassVar[str] = ""
     """The kind of a family that is meant where none is given."""
-
     file_names: ClassVar[dict[str, str]] = {}
     """Kinds of a family that cannot be the name of a module, and the file that each has instead."""
 
@@ -93,7 +91,6 @@ class _OneOf:
 
 
 def _method_of(family: type[Method], value: object, info: ValidationInfo) -> Method:
-    """The method that a value of a recipe stands for."""
     if isinstance(value, family):
         return value
     if isinstance(value, str):  # a bare word is short for a method that needs no other field: `kid` for `{kind: kid}`
@@ -115,9 +112,6 @@ OneOf = Annotated[MethodT, _OneOf()]
 
 
 def choose(family: type[MethodT], value: object, context: dict[str, object]) -> MethodT:
-    """The method that a value stands for, as in a recipe but outside of one.
-
-    ValidationError     it is no method of the family
-    """
+    """The method that a value stands for outside of a recipe; ValidationError where it is none of the family."""
     annotation = cast(type[MethodT], Annotated[family, _OneOf()])
     return TypeAdapter(annotation).validate_python(value, context=context)

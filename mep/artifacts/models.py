@@ -18,8 +18,7 @@ Facts: TypeAlias = dict[str, str | int]
 class InPipeline(InFolder):
     """A StableDiffusionPipeline in `pipeline/`, and the losses of what was trained."""
 
-    about: ClassVar[str]
-    """The JSON file that says how it was made."""
+    about: ClassVar[str]  # the JSON file that says how it was made
 
     @property
     def resolution(self) -> int:
@@ -43,8 +42,7 @@ class BaseModel(InPipeline):
     @property
     def origin(self) -> dict[str, str]:
         """Where it comes from: kind, and of a pretrained one id, revision and license where they are known."""
-        facts = read_json(self.folder / self.about)
-        return {name: value for name, value in facts.items() if name != "resolution"}
+        return {name: value for name, value in read_json(self.folder / self.about).items() if name != "resolution"}
 
     def facts(self) -> Facts:
         return {"kind": self.origin["kind"], "side": f"{self.resolution} px"}
@@ -68,8 +66,7 @@ class Latents(InFolder):
         return load_table(self.folder / "index.parquet")
 
     def shard(self, name: str) -> NDArray[np.float32]:
-        path = self.folder / "shards" / f"{name}.npy"
-        return cast(NDArray[np.float32], np.load(path, mmap_mode="r", allow_pickle=False))
+        return cast(NDArray[np.float32], np.load(self.folder / "shards" / f"{name}.npy", mmap_mode="r"))
 
     def facts(self) -> Facts:
         facts = read_json(self.folder / "latents.json")

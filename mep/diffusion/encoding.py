@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,8 +35,7 @@ class LatentEncoder:
     @cached_property
     def vae(self) -> AutoencoderKL:
         """Loaded when the first image needs it: a full cache needs none."""
-        vae: AutoencoderKL = load_part(self.base.pipeline, "vae", self.device)
-        return vae
+        return cast("AutoencoderKL", load_part(self.base.pipeline, "vae", self.device))
 
     def posterior(self, pixels: NDArray[np.uint8], turns: Sequence[int]) -> NDArray[np.float32]:
         """Mean and standard deviation, float32 (s, 2, c, h, w), of an image (h, w, 3) under s symmetries."""
@@ -45,8 +44,7 @@ class LatentEncoder:
         views = np.stack([symmetry(pixels, turn) for turn in turns])
         with torch.inference_mode():
             posterior = self.vae.encode(to_tensor(views, self.device)).latent_dist
-            values: NDArray[np.float32] = torch.stack([posterior.mean, posterior.std], 1).float().cpu().numpy()
-        return values
+            return cast(NDArray[np.float32], torch.stack([posterior.mean, posterior.std], 1).float().cpu().numpy())
 
 
 @dataclass(frozen=True)
@@ -83,8 +81,8 @@ def tokenize(tokenizer: CLIPTokenizer, texts: Sequence[str]) -> Tensor:
                 hint="shorten the template or the names in it; the rest would be cut off without a word",
                 field="prompts.template",
             )
-    numbers: Tensor = tokenizer(list(texts), padding="max_length", max_length=longest, return_tensors="pt").input_ids
-    return numbers
+    tokens = tokenizer(list(texts), padding="max_length", max_length=longest, return_tensors="pt")
+    return cast("Tensor", tokens.input_ids)
 
 
 class Captions:
@@ -100,8 +98,7 @@ class Captions:
 
         @cache
         def text_encoder() -> CLIPTextModel:
-            model: CLIPTextModel = load_part(base.pipeline, "text_encoder", work.device)
-            return model
+            return cast("CLIPTextModel", load_part(base.pipeline, "text_encoder", work.device))
 
         @torch.inference_mode()
         def compute(rows: Sequence[int]) -> NDArray[np.float32]:

@@ -50,7 +50,6 @@ class Callback:
         """Forget everything after so many steps."""
 
     def is_due(self, done: int) -> bool:
-        """Whether to evaluate the model after so many steps."""
         return False
 
     def evaluate(self, done: int) -> None:
@@ -115,7 +114,6 @@ def _urgency(work: Work, checkpoints: Checkpoints) -> int:
 
 
 def _show(work: Work, settings: LoopSettings, done: int, loss: float, steps_per_s: float) -> None:
-    """Show loss, speed and memory in the progress line."""
     rate = steps_per_s * (settings.n_images or 1)
     unit = "images" if settings.n_images else "steps"
     work.progress.update(done, settings.steps, f"loss {loss:.4f}, {rate:.3g} {unit}/s, {memory_note(work.device)}")
@@ -134,7 +132,7 @@ class LossLog:
     lowest: float = float("inf")
 
     def rewind(self, first: int) -> None:
-        """Cut the log back to the steps before one; a kill may have left half a last line."""
+        """Cut the log back to the steps before one."""
         keep_lines(self.path, lambda row: row["step"] < first)
         for row in read_json_lines(self.path):
             self._check_rise(row)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,8 +102,7 @@ def to_pixels(tensor: Tensor) -> NDArray[np.uint8]:
 def decode_latents(vae: AutoencoderKL, latents: Tensor) -> Tensor:
     """Latents as the UNet sees them -> float (n, 3, h, w) in about [-1, 1]."""
     unscaled = latents / vae.config["scaling_factor"] + (vae.config["shift_factor"] or 0.0)
-    decoded: Tensor = vae.decode(unscaled).sample
-    return decoded
+    return cast("Tensor", vae.decode(unscaled).sample)
 
 
 def encode_prompts(pipeline: StableDiffusionPipeline, texts: list[str]) -> Tensor:
@@ -113,5 +112,4 @@ def encode_prompts(pipeline: StableDiffusionPipeline, texts: list[str]) -> Tenso
     length = pipeline.tokenizer.model_max_length
     tokens = pipeline.tokenizer(texts, padding="max_length", truncation=True, max_length=length, return_tensors="pt")
     with torch.inference_mode():
-        states: Tensor = pipeline.text_encoder(tokens.input_ids.to(pipeline.text_encoder.device))[0].float()
-    return states
+        return cast("Tensor", pipeline.text_encoder(tokens.input_ids.to(pipeline.text_encoder.device))[0].float())

@@ -73,7 +73,6 @@ class ArmLayers(MistakeLog):
 
 
 def _problem_of_name(name: str) -> str:
-    """What the name of an arm has to be, where this is none."""
     if re.fullmatch(NAME.rstrip("$"), name):
         return ""
     return "up to 64 letters, digits, dots, dashes and underscores, the first a letter or a digit"
@@ -101,14 +100,12 @@ class Matrix(MistakeLog):
                 self.arms["_".join(layers)] = list(layers.values())
 
     def _combine(self, excluded: list[dict[str, str]]) -> None:
-        """An arm for every combination but those that agree with an excluded one."""
         for labels in itertools.product(*self.axes.values()):
             combination = dict(zip(self.axes, labels, strict=True))
             if not any(point.items() <= combination.items() for point in excluded):
                 self.arms["_".join(labels)] = [self.axes[axis][label] for axis, label in combination.items()]
 
     def _layers(self, name: str, axis: Node) -> Layers:
-        """The layers that an axis can put on: its variants, or one for each of its values."""
         field, values, variants = axis.child("field"), axis.child("values"), axis.child("variants")
         if variants and isinstance(variants.value, dict):
             return {label: node for label, node in variants.value.items() if isinstance(node.value, dict)}
@@ -166,7 +163,6 @@ class Matrix(MistakeLog):
 
 
 def _points(combinations: Node | None) -> list[Node]:
-    """The combinations of `exclude` or `include`."""
     return [point for point in combinations.items if isinstance(point.value, dict)] if combinations else []
 
 

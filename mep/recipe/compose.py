@@ -27,10 +27,8 @@ from mep.registry import member
 
 MAX_FILES = 32
 """Files that a recipe and those that it extends may be, each counted as often as it is named."""
-
 SHAPING = ("arms", "matrix", "vars")
 """Keys that tell what the arms are; an override of one applies before the arms are made."""
-
 MAIN = "main"
 """Name of the only arm of a recipe that names none."""
 
@@ -51,10 +49,7 @@ class Composition:
 
 
 def compose(file: Path, overrides: Sequence[str]) -> Composition:
-    """All layers of a recipe merged, arm by arm.
-
-    RecipeError     a file is no YAML mapping, or of another format
-    """
+    """All layers of a recipe merged, arm by arm; RecipeError where a file is no YAML mapping, or of another format."""
     files = _Files(file.parent)
     recipe = files.read(file, ())
     source = replace(files.texts[0], beside=tuple(files.texts[1:]))
@@ -81,7 +76,6 @@ def compose(file: Path, overrides: Sequence[str]) -> Composition:
 
 
 def _read_overrides(recipe: Node, overrides: Sequence[str]) -> tuple[list[Node], list[Mistake]]:
-    """A layer for every override, and what is wrong with the others."""
     layers: list[Node] = []
     mistakes: list[Mistake] = []
     for override in overrides:
@@ -93,15 +87,11 @@ def _read_overrides(recipe: Node, overrides: Sequence[str]) -> tuple[list[Node],
 
 
 def _shapes_arms(layer: Node) -> bool:
-    """Does an override change what the arms are?"""
     return any(layer.child(key) for key in SHAPING)
 
 
 def _override_layer(recipe: Node, override: str) -> Node:
-    """`a.b=v` as {a: {b: v}}.
-
-    RecipeError     it is no field=value, or sets what cannot be set
-    """
+    """`a.b=v` as {a: {b: v}}; RecipeError where it is no field=value, or sets what cannot be set."""
     origin = Place(f"--set {printable(override)}")
     field, sign, value = override.partition("=")
     keys = _keys(recipe, field.strip())
@@ -176,7 +166,6 @@ class _Files:
 
 
 def _anchored(node: Node, folder: Path) -> Node:
-    """Text bound to the folder it was written in, should it turn out to be a path."""
     return replace(node, value=Anchored.at(node.value, folder)) if isinstance(node.value, str) else node
 
 
@@ -198,12 +187,10 @@ def merge(below: Node, above: Node, annotation: object = RecipeFile) -> Node:
 
 
 def _spell_out(node: Node) -> Node:
-    """`hsv` as `{kind: hsv}`."""
     return Node({"kind": node}, node.place, node.key) if isinstance(node.value, str) else node
 
 
 def _annotation_under(annotation: object, key: str) -> object:
-    """What the schema wants under a key; None where it knows no such key."""
     if key == "arms" and annotation is RecipeFile:
         return dict[str, Experiment]
     if get_origin(annotation) is dict:

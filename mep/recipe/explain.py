@@ -45,17 +45,14 @@ class Spot:
 
     @property
     def written(self) -> Node:
-        """What is written there or above."""
         return self.node or self.above
 
     @property
     def wanted(self) -> str:
-        """What a value has to be there."""
         return wanted(self.annotation, self.field)
 
     @property
     def description(self) -> str:
-        """What the field is for."""
         return field_descriptions(self.owner).get(str(self.path[-1]), "")
 
     def step(self, step: str | int) -> "Spot":
@@ -139,7 +136,6 @@ class Explainer:
         return self._mistake(spot, f"found {show(spot.written.value)}, wanted {spot.wanted}", _remedy(spot))
 
     def _not_a_kind(self, spot: Spot, family: type[Method]) -> Mistake:
-        """A method that is named wrongly, or not at all."""
         kind = spot if spot.path[-1] == "kind" else spot.step("kind")
         if kind.node is None and isinstance(kind.above.value, str):  # the short form: the method is its kind
             kind = replace(kind, path=kind.path[:-1], node=kind.above)
@@ -163,7 +159,6 @@ class Explainer:
 
 
 def _value_at(path: Steps, recipe: RecipeFile) -> object:
-    """The value of a loaded recipe under a path."""
     value: object = recipe
     for step in path:
         if isinstance(value, Config):
@@ -174,7 +169,6 @@ def _value_at(path: Steps, recipe: RecipeFile) -> object:
 
 
 def _remedy(spot: Spot) -> str:
-    """What to do about a value that cannot be read, where that can be told."""
     value = spot.written.value
     if isinstance(value, str) and (near := find_near(value, choices(spot.annotation))).startswith("did"):
         return near.partition("  ")[0]

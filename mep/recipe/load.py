@@ -1,8 +1,4 @@
-"""Load a recipe: compose its layers, check every arm once, and report all mistakes together.
-
-`compose` gives one tree of values for every arm; pydantic makes an `Experiment` of it, and `explain` says of what it
-refuses where that was written. The runner plans from the sections of the experiments.
-"""
+"""Load a recipe: compose its layers, check every arm once, and report all mistakes together."""
 
 import os
 from collections.abc import Sequence
@@ -56,11 +52,9 @@ class Recipe:
 
 
 def load_recipe(path: str | Path, overrides: Sequence[str] = (), *, paths_must_exist: bool = True) -> Recipe:
-    """The recipe in a file, with `field=value` overrides on top.
+    """The recipe in a file, with `field=value` overrides on top; RecipeError with everything that is wrong with it.
 
     paths_must_exist    refuse a recipe that names a file or a folder which is not there
-
-    RecipeError     everything that is wrong with it
     """
     file = Path(path)
     composition = compose(file, overrides)
@@ -80,7 +74,6 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = (), *, paths_must_e
 
 
 def _loaded(file: Path, composition: Composition, recipes: dict[str, RecipeFile]) -> Recipe:
-    """The recipe whose arms are valid."""
     first = next(iter(recipes.values()))
     arms = {
         arm: Experiment.model_construct(**{name: getattr(recipe, name) for name in Experiment.model_fields})
@@ -128,7 +121,6 @@ def _reading_order(mistake: Mistake) -> tuple[bool, str, int, int]:
 
 
 def _origins(root: Node) -> dict[str, Place]:
-    """Dotted field -> where its value was written; all overrides are one origin."""
     return {
         dotted(path): Place("--set") if node.place.file.startswith("--set ") else node.place
         for path, node in root.walk()

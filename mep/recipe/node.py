@@ -27,12 +27,10 @@ class Node:
 
     @property
     def entries(self) -> "dict[str, Node]":
-        """What a mapping holds; nothing where it is none."""
         return self.value if isinstance(self.value, dict) else {}
 
     @property
     def items(self) -> "list[Node]":
-        """What a list holds; nothing where it is none."""
         return self.value if isinstance(self.value, list) else []
 
     def child(self, step: str | int) -> "Node | None":
@@ -44,13 +42,11 @@ class Node:
     @property
     def kind(self) -> Plain:
         """The method that it chooses, by `kind` or by its bare name."""
-        chosen = self.child("kind")
-        if chosen:
+        if chosen := self.child("kind"):
             return chosen.plain()
         return self.value if isinstance(self.value, str) else None
 
     def plain(self) -> Plain:
-        """The bare values, without places."""
         if isinstance(self.value, dict):
             return {key: node.plain() for key, node in self.value.items()}
         return [node.plain() for node in self.value] if isinstance(self.value, list) else self.value

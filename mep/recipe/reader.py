@@ -22,19 +22,15 @@ from mep.recipe.wording import show
 
 FORMAT = 2
 """The recipe format that this version of mep reads and writes. Format n came with mep 0.n."""
-
 MAX_NESTING = 64
 MAX_VALUES = 10_000  # about a second of reading
 MAX_DIGITS = 400  # characters of a number; Python does not print integers of more than 4300 digits
-
 SURROGATE = re.compile("[\ud800-\udfff]")
-
 WORDS: dict[str, bool | None] = {"": None, "~": None, "null": None, "Null": None, "NULL": None}
 WORDS |= {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
-
 HINTS = {
     "that cannot start any token": "put a value that begins with this character in quotes",
     "mapping values are not allowed here": "put text that holds ': ' in quotes, or check the indentation",
@@ -48,10 +44,7 @@ HINTS = {
 
 
 def parse_recipe(source: RecipeText) -> Node:
-    """The top level of a recipe, a mapping.
-
-    RecipeError     as `parse`; something other than a mapping; another recipe format
-    """
+    """The top level of a recipe; RecipeError as `parse`, and where it is no mapping or of another format."""
     root = parse(source)
     if not isinstance(root.value, dict):
         message = "the recipe is empty" if root.value is None else "the recipe is not a mapping"
@@ -67,10 +60,7 @@ def parse_recipe(source: RecipeText) -> Node:
 
 
 def parse(source: RecipeText) -> Node:
-    """One YAML document as a tree.
-
-    RecipeError     not YAML, or YAML that a recipe may not use: tags, duplicate keys, several documents, past a cap
-    """
+    """One YAML document as a tree; RecipeError where a recipe may not use it: tags, duplicate keys, past a cap ..."""
     builder = _Builder(source)
     try:
         root = builder.document()
@@ -89,10 +79,7 @@ def parse(source: RecipeText) -> Node:
 
 
 def scalar(text: str) -> str | bool | int | float | None:
-    """A plain scalar by the YAML 1.2 core schema: null, true, false, a number, or text.
-
-    ValueError  a number of more than 400 characters
-    """
+    """A plain scalar by the YAML 1.2 core schema; ValueError for a number of more than 400 characters."""
     if text in WORDS:
         return WORDS[text]
     if NOT_FINITE.fullmatch(text):
@@ -135,8 +122,7 @@ class _Builder(MistakeLog):
         place = self.source.place(mark.line, mark.column) if mark else Place(self.source.name)
         if r"'\t'" in str(error.problem):
             self.refuse("a tab stands where YAML wants spaces", place, hint="indent with spaces")
-        begun = error.context_mark
-        context = f" {error.context}" if error.context else ""
+        begun, context = error.context_mark, f" {error.context}" if error.context else ""
         if context and begun and mark and begun.line != mark.line and self.source.is_file:
             context += f" begun on line {begun.line + 1}"
         hint = next((hint for words, hint in HINTS.items() if words in str(error.problem)), "")
@@ -181,7 +167,6 @@ class _Builder(MistakeLog):
         return node
 
     def _until(self, end: type[yaml.Event]) -> Iterator[yaml.Event]:
-        """The first event of every item, up to the end of what holds them."""
         return itertools.takewhile(lambda event: not isinstance(event, end), self.events)
 
     def _mapping(self, depth: int) -> dict[str, Node]:
@@ -191,8 +176,7 @@ class _Builder(MistakeLog):
             if not isinstance(event, yaml.ScalarEvent):
                 self.refuse("a key is text, not a list, a mapping or an alias", place, hint="put braces in quotes")
             key_node = self._node(event, depth + 1)
-            key = event.value
-            node = self._node(next(self.events), depth + 1)
+            key, node = event.value, self._node(next(self.events), depth + 1)
             if key == "<<":
                 self.note("merge keys (<<) are not read", place, hint="write the fields out; arms share what they can")
             elif key in entries:

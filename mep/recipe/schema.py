@@ -1,7 +1,6 @@
 """The JSON Schema of a recipe, for editors. It is generous where `load_recipe` is exact.
 
-What a modality supplies may be left out, and an arm holds only what it changes. For these the schema has every
-definition a second time, as `NAME-partial`, without required keys.
+For arms, and for what a modality supplies, every definition is there again as `NAME-partial`, without required keys.
 """
 
 import json
@@ -76,13 +75,11 @@ class _NoTitles(GenerateJsonSchema):
 
 
 def _finish_fields(config: type[Config], schema: Schema, definitions: dict[str, Schema]) -> None:
-    """Give every method its short form, and sections and methods their descriptions, all the way down."""
     for name, field in config.model_fields.items():
         _finish(field.annotation, schema["properties"][name], definitions)
 
 
 def _finish(annotation: object, schema: Schema, definitions: dict[str, Schema]) -> None:
-    """Finish what the schema says of a value, and go on with what is inside."""
     inner = inside(annotation, items=False)
     either = plain_or_section(inner)
     if inner is not annotation and "anyOf" in schema:  # `... | None`
@@ -146,7 +143,6 @@ def _shared(layer: Schema, other: Schema) -> Schema:
 
 
 def _supply(values: Schema, schema: Schema, definitions: dict[str, Schema]) -> None:
-    """Let a recipe leave out what a base layer gives."""
     optional = {key for key, value in values.items() if _is_supplied(key, value, schema, definitions)}
     schema["required"] = [key for key in schema.get("required", []) if key not in optional]
 

@@ -12,7 +12,6 @@ from mep.recipe.text import read_file
 from mep.recipe.wording import find_near
 
 SCHEMA = "recipe.schema.json"
-"""The schema beside a recipe that was begun from a template."""
 SCHEMA_LINE = "# yaml-language-server: $schema="
 
 
@@ -31,16 +30,12 @@ def question_of(path: Path) -> str:
 
 
 def start(name: str, target: Path) -> list[Path]:
-    """Copy a template, with those that it extends and the schema for editors; what was written.
-
-    UsageError      no such recipe, or a file is there already
-    """
+    """Copy a template, what it extends and the schema; what was written. UsageError where a file is there already."""
     paths = templates()
     if name not in paths:
         raise UsageError(f"there is no template '{name}'", hint=find_near(name, list(paths)))
     files = {target: paths[name]}
-    extends = parse_recipe(read_file(paths[name])).child("extends")
-    if extends:
+    if extends := parse_recipe(read_file(paths[name])).child("extends"):
         for base in extends.items or [extends]:
             files[target.parent / str(base.value)] = paths[name].parent / str(base.value)
     for path, source in files.items():
@@ -55,7 +50,6 @@ def start(name: str, target: Path) -> list[Path]:
 
 
 def _copied(source: Path) -> str:
-    """The text of a recipe with the schema line of its new place."""
     text = source.read_text(encoding="utf-8")
     first, rest = text.split("\n", 1)
     return f"{SCHEMA_LINE}{SCHEMA}\n{rest if first.startswith(SCHEMA_LINE) else text}"

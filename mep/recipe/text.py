@@ -10,7 +10,6 @@ from mep.errors import Mistake, Place, RecipeError, printable
 
 MAX_BYTES = 1 << 20
 MAX_LINE = 160  # characters of a line that a message shows
-
 LINE_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")  # what PyYAML counts as one
 
 
@@ -64,10 +63,7 @@ class MistakeLog:
 
 
 def read_file(path: Path) -> RecipeText:
-    """The text of a recipe.
-
-    RecipeError     it is not there, too large, not UTF-8, or begins with a byte order mark
-    """
+    """The text of a recipe; RecipeError where it is not there, too large, not UTF-8, or begins with a BOM."""
     name = str(path)
 
     def refuse(message: str, hint: str) -> NoReturn:

@@ -28,10 +28,7 @@ class Variables(MistakeLog):
                 self.note("a variable cannot hold another", node.place, field=dotted(("vars", *path)))
 
     def fill(self, layer: Node) -> Node:
-        """A layer with every variable filled in, but for `vars` itself.
-
-        A text that is one slot takes the value with its type; inside other text the value is written out.
-        """
+        """A layer without slots, but for `vars` itself; a text that is one slot takes the value with its type."""
         filled = {key: node if key == "vars" else node.map(self._filled) for key, node in layer.entries.items()}
         return replace(layer, value=filled)
 

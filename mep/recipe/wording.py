@@ -12,14 +12,7 @@ from mep.recipe.node import Steps
 
 MAX_SHOWN = 60
 """Characters of a value that a message repeats."""
-
-NAMES: dict[object, str] = {
-    int: "an integer",
-    float: "a number",
-    str: "text",
-    bool: "true or false",
-    Path: "a path",
-}
+NAMES: dict[object, str] = {int: "an integer", float: "a number", str: "text", bool: "true or false", Path: "a path"}
 SIGNS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
 
 
@@ -86,7 +79,6 @@ def _bounds(field: FieldInfo) -> dict[str, float]:
 
 
 def _lengths(bounds: dict[str, float], unit: str) -> str:
-    """` of 1 to 1000 characters`."""
     least, most = bounds.get("min_length", 0), bounds.get("max_length")
     if most is not None:
         return f" of {least} to {most} {unit}s"

@@ -1,7 +1,4 @@
-"""A loaded recipe -> YAML with every default filled in, which loads to the same experiments.
-
-`lock_text` is the lock file beside a run; `resolved_text` also says where each value comes from.
-"""
+"""A loaded recipe -> YAML with every default filled in, which loads to the same experiments."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,10 +18,7 @@ COLUMN = 72
 
 
 def lock_text(recipe: Recipe, folder: Path, locked: Mapping[str, object] | None = None) -> str:
-    """YAML of the recipe for a file in `folder`: the experiment of the first arm, and what the other arms change.
-
-    locked  what the recipe is run with; models of the hub are then named by their commits
-    """
+    """YAML of the recipe for a file in `folder`; with what it is run with, models are named by their commits."""
     pin = locked is not None
     top, arms = _top_and_arms(recipe, folder, pin=pin)
     data: dict[str, object] = dict(top)

@@ -27,7 +27,6 @@ from mep.stages.generation.worker_job import DrawJob
 
 FEWEST = 3
 """Validation images without which there is no distance."""
-
 Scale = Annotated[float, Field(ge=0, le=50)]
 
 
@@ -110,7 +109,7 @@ def shares(prompts: Prompts, ids: Sequence[str], n: int) -> list[int]:
     exact = np.array([n_images[row] for row in range(len(prompts.prompts))]) * n / len(ids)
     counts = np.floor(exact).astype(int)
     counts[np.argsort(counts - exact, kind="stable")[: n - counts.sum()]] += 1
-    return [int(count) for count in counts]
+    return list(map(int, counts))
 
 
 def guided_job(config: GuidanceConfig, scale: float, model: Model, work: Work, n: int) -> DrawJob:

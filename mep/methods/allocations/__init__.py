@@ -29,10 +29,7 @@ def weights_of(share: Share, prompts: Sequence[Prompt], real: Sequence[int] = ()
 
 
 def apportion(total: int, weights: Sequence[int]) -> list[int]:
-    """Whole numbers that add up to the total, in proportion to the weights by Hamilton's method.
-
-    Everyone gets the whole part of the quota, remainders go to the largest fractions; among equal ones to the first.
-    """
+    """Whole numbers that add up to the total, in proportion to the weights by Hamilton's method: largest fractions."""
     whole = sum(weights)
     if whole == 0:
         return [0] * len(weights)

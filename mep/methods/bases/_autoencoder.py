@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 MAX_IMAGES, MAX_BYTES = 20_000, 1_000_000_000
 """Images that the autoencoder sees, and their pixels in memory; a seeded subset of larger datasets."""
-
 CROPS_UNTIL = 0.8
 """Share of the steps on crops; the rest see half as many whole images, whose statistics group norms meet later."""
 
@@ -111,8 +110,7 @@ def _losses(
         rebuilt = vae.decode(posterior.mean + posterior.std * noise).sample.float()
     pixel_error = (rebuilt - real).abs().mean()
     across, down = ((rebuilt.diff(dim=dim) - real.diff(dim=dim)).abs().mean() for dim in (-1, -2))
-    loss = pixel_error + config.edges * (across + down) + config.kl * posterior.kl().float().mean()
-    return loss, pixel_error
+    return pixel_error + config.edges * (across + down) + config.kl * posterior.kl().float().mean(), pixel_error
 
 
 def normalise_latents(vae: AutoencoderKL, images: Tensor) -> None:

@@ -33,8 +33,7 @@ class AutoencoderSizes(AutoencoderTraining):
     """Channels of the latent; Stable Diffusion has 4 at an eighth of the side."""
 
     @property
-    def factor(self) -> int:
-        """Pixels of a side that become one latent element."""
+    def factor(self) -> int:  # pixels of a side that become one latent element
         return 1 << (len(self.channels) - 1)
 
 
@@ -178,8 +177,7 @@ class Scratch(Base):
         return {}
 
     def _vae_settings(self) -> Settings:
-        sizes = self.autoencoder
-        n = len(sizes.channels)
+        sizes, n = self.autoencoder, len(self.autoencoder.channels)
         return {
             "in_channels": 3,
             "out_channels": 3,
@@ -188,7 +186,7 @@ class Scratch(Base):
             "block_out_channels": sizes.channels,
             "layers_per_block": sizes.layers,
             "latent_channels": sizes.latent_channels,
-            "norm_num_groups": _groups(sizes.channels),
+            "norm_num_groups": math.gcd(8, *sizes.channels),
             "sample_size": self.resolution,
             "mid_block_add_attention": False,
             "scaling_factor": 1.0,  # training ends by giving every latent channel mean 0 and variance 1
@@ -207,7 +205,7 @@ class Scratch(Base):
             "cross_attention_dim": self.text.width,
             # diffusers calls the number of heads of each level attention_head_dim
             "attention_head_dim": tuple(max(1, width // sizes.head_channels) for width in sizes.channels),
-            "norm_num_groups": _groups(sizes.channels),
+            "norm_num_groups": math.gcd(8, *sizes.channels),
         }
 
     def _text_settings(self, tokenizer: CLIPTokenizer) -> Settings:
@@ -226,8 +224,3 @@ class Scratch(Base):
             # captions, at ten times that scale 40 %, and a short training learns to tell them apart.
             "initializer_factor": 10.0,
         }
-
-
-def _groups(channels: tuple[int, ...]) -> int:
-    """Groups of the group norms: at most 8, and a divisor of every level's channels."""
-    return math.gcd(8, *channels)

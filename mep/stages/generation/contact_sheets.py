@@ -16,8 +16,7 @@ FOLDER = "__sheets__"
 """`datasets` passes over folders whose names begin with two underscores."""
 COLUMNS, ROWS = 4, 4
 CELL_PX, GAP_PX = 128, 2
-EVERY_S = 5.0
-"""Seconds between two updates of the sheets."""
+EVERY_S = 5.0  # between two updates of the sheets
 
 
 class Sheets:

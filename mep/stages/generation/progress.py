@@ -165,7 +165,6 @@ class GenerationProgress:
 
 
 def _lines(path: Path) -> Iterator[JournalRow]:
-    """Rows of a JSONL file one by one; none where it does not exist."""
     if path.exists():
         with path.open("rb") as file:
             yield from map(json.loads, file)

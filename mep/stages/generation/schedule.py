@@ -12,18 +12,13 @@ from mep.artifacts import Prompt
 
 PER_FOLDER = 1000
 """Images in a folder; listing, copying and archiving stay quick with a million of them."""
-
 SPLIT_WORDS = re.compile(r"(?<![a-z])(train|training|test|testing|eval|evaluation|val|valid|validation|dev)(?![a-z])")
 """`datasets` takes a folder with such a word in its name for a split, and leaves the other folders out."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One image to draw.
-
-    number      place in the dataset: prompt by prompt, by ordinal within a prompt
-    seed        of its noise; depends on the recipe's seed, the prompt's id and the ordinal alone
-    """
+    """One image to draw: its place in the dataset, prompt by prompt, and the seed of its noise."""
 
     number: int
     prompt: Prompt

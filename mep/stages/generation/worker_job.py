@@ -25,7 +25,6 @@ BLACK = 8
 """An image whose brightest value is at most this (of 255) is black."""
 CONSTANT = 2
 """An image whose channels each span at most this many grey levels shows nothing."""
-
 Form = Literal["png", "jpeg", "webp"]
 DrawnBatch: TypeAlias = tuple[Sequence[Sample], NDArray[np.uint8], NDArray[np.bool_]]
 """Samples, their pixels (b, h, w, 3), and whether all values of each were finite."""
@@ -45,7 +44,6 @@ class DrawnSample:
 class DrawJob(Job[Sequence[Sample], list[DrawnSample]]):
     """Draws batches of samples with a pipeline that lies in a folder.
 
-    side            pixels of a side at which the model draws
     saved_side      pixels of a side of the files; images are resized to it, bicubic with anti-aliasing
     batch_size      every batch is filled up to this many, so that an image never depends on how many were left
     decode_at_once  latents that the autoencoder decodes together
@@ -108,8 +106,7 @@ class DrawJob(Job[Sequence[Sample], list[DrawnSample]]):
         return [self._save(*image) for image in zip(*computed, strict=True)]
 
     def _save(self, sample: Sample, pixels: NDArray[np.uint8], finite: bool) -> DrawnSample:
-        refused = "not finite" if not finite else fault_of(pixels)
-        if refused:
+        if refused := fault_of(pixels) if finite else "not finite":
             return DrawnSample(sample.number, b"", "", refused)
         content = encode(square(pixels, self.saved_side), self.form, self.quality)
         return DrawnSample(sample.number, content, hashlib.sha256(content).hexdigest())

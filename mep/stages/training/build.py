@@ -18,7 +18,7 @@ from mep.stages.training.validation import Validation
 
 @dataclass(frozen=True)
 class TrainingSetup:
-    """What a training is made of."""
+    """What a training is made of; `state` determines what the next step does."""
 
     encoded: EncodedInputs
     model: TrainedModel
@@ -26,7 +26,6 @@ class TrainingSetup:
     validation: Validation
     loop: LoopSettings
     state: dict[str, Stateful]
-    """All that determines what the next step does."""
 
 
 def assemble(config: TrainingConfig, inputs: TrainingInputs, work: Work) -> TrainingSetup:
@@ -43,7 +42,6 @@ def assemble(config: TrainingConfig, inputs: TrainingInputs, work: Work) -> Trai
 
 
 def _trackers_of(work: Work) -> list[Tracker]:
-    """The writers that the machine asks for; EnvironmentLacks where a package is missing."""
     makers = {"tensorboard": _tensorboard, "trackio": _trackio}
     trackers = []
     for name in work.machine.trackers:
@@ -73,7 +71,6 @@ def _tensorboard(work: Work) -> Tracker:
 
 
 def _trackio(work: Work) -> Tracker:
-    """A local trackio project `mep`, one run for every training."""
     import trackio
 
     run = trackio.init(project="mep", name=work.folder.name, resume="allow")

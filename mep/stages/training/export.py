@@ -13,7 +13,6 @@ from mep.stages.training.batches import TrainingInputs
 from mep.stages.training.build import TrainingSetup
 
 SHOWN_PROMPTS = 12
-
 CARD = """\
 ---
 {front}

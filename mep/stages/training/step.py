@@ -20,10 +20,7 @@ LOG = logging.getLogger(__name__)
 
 @dataclass
 class Step:
-    """Does the step of a number; gives loss, gradient norm and learning rate.
-
-    The gradients of all parts and processes add up to that of the mean over the global batch, however it is cut.
-    """
+    """Does the step of a number: gradients of all parts and processes add up to that of the mean over the batch."""
 
     model: TrainedModel
     batches: Batches
@@ -68,7 +65,6 @@ class Step:
         return {"loss": loss, "gradient_norm": norm, "learning_rate": learning_rate}
 
     def _backward(self, batch: Batch) -> Tensor:
-        """Sum up the gradients of the global batch; its loss."""
         while True:  # when memory runs out, the micro-batch is halved and the step starts over: nothing is drawn here
             try:
                 return self._accumulate(batch)
@@ -76,8 +72,7 @@ class Step:
                 self._make_smaller(error)
 
     def _accumulate(self, batch: Batch) -> Tensor:
-        total = torch.zeros((), device=self.work.device)
-        passes = self._passes(len(batch))
+        total, passes = torch.zeros((), device=self.work.device), self._passes(len(batch))
         for number, (images, weight) in enumerate(passes, 1):
             part = batch.part(images, self.work.device)
             with self._gradient_exchange(number == len(passes)):
@@ -85,9 +80,7 @@ class Step:
                 scaled = self.scaler.scale(errors * self.group.n)  # processes average their gradients
                 self.group.accelerator.backward(scaled)
             total += errors.detach()
-        if self.group.n > 1:
-            total = self.group.accelerator.reduce(total, "sum")
-        return total
+        return self.group.accelerator.reduce(total, "sum") if self.group.n > 1 else total
 
     def _passes(self, n: int) -> list[tuple[slice, float]]:
         """The images of each pass over a batch of n, and their weight."""
@@ -99,7 +92,6 @@ class Step:
         return [(cut, 1.0) if cut.stop > cut.start else (slice(0, 1), 0.0) for cut in cuts]
 
     def _gradient_exchange(self, is_last: bool) -> contextlib.AbstractContextManager[None]:
-        """Let processes exchange gradients once a step, in the last pass."""
         if self.group.sharded:
             cast(FSDPModule, self.module).set_requires_gradient_sync(is_last)
         elif self.group.n > 1 and not is_last:

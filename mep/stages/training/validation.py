@@ -41,8 +41,7 @@ class Validation(Callback):
         self.members = self.encoded.inputs.training_set.validation
         self.rows = sorted(self.work.rng("validation images").permutation(len(self.members))[: self.watch.images])
         n_prompts = len(self.encoded.inputs.prompts.prompts)
-        count = min(self.watch.prompts, n_prompts)
-        self.shown = [round(place) for place in np.linspace(0, n_prompts - 1, count)]
+        self.shown = [round(row) for row in np.linspace(0, n_prompts - 1, min(self.watch.prompts, n_prompts))]
 
     def rewind(self, done: int) -> None:
         keep_lines(self.log, lambda row: row["step"] <= done)
@@ -70,7 +69,6 @@ class Validation(Callback):
             write_atomically(self.folder / f"{done:09d}.png", lambda file: strip.save(file, format="png"))
 
     def _write_losses(self, done: int, losses: list[float]) -> None:
-        """Log the mean of all losses, by label and by cluster."""
         labels = (self.members.labels[row] for row in self.rows)
         clusters = (str(int(self.members.clusters[row])) for row in self.rows)
         loss = float(np.mean(losses))
@@ -99,8 +97,7 @@ class Validation(Callback):
         level = (torch.arange(LEVELS) + torch.rand(LEVELS, generator=generator)) / LEVELS
         timesteps = (level * scheduler.config["num_train_timesteps"]).long()
         captions = encoded.captions(np.full(LEVELS, encoded.inputs.prompts.of_image[image_id]))
-        tensors = (clean, noise, timesteps, captions)
-        clean, noise, timesteps, captions = (tensor.to(self.work.device) for tensor in tensors)
+        clean, noise, timesteps, captions = (t.to(self.work.device) for t in (clean, noise, timesteps, captions))
         noisy = scheduler.add_noise(clean, noise, timesteps)  # type: ignore[arg-type]  # any integers will do
         predicted = denoiser(noisy, timesteps, captions)
         return float(denoising_errors(predicted, target_of(scheduler, clean, noise, timesteps)).mean())
@@ -115,16 +112,13 @@ class Validation(Callback):
         shape, generator = encoded.scaling.shape, torch.Generator()
         noise = torch.stack([torch.randn(shape, generator=generator.manual_seed(seed)) for seed in seeds]).to(device)
         vae = load_part(encoded.inputs.base.pipeline, "vae", device)  # not kept: it would be idle while training
-        empty = [len(encoded.inputs.prompts.prompts)]
-        captions, empty_caption = (
-            denoiser.encode(encoded.captions(np.array(rows)).to(device)) for rows in (self.shown, empty)
-        )
-        unet = GuidedUnet(denoiser.unet, captions, empty_caption, self.watch.guidance)
+        rows = self.shown, [len(encoded.inputs.prompts.prompts)]
+        captions, empty = (denoiser.encode(encoded.captions(np.array(numbers)).to(device)) for numbers in rows)
+        unet = GuidedUnet(denoiser.unet, captions, empty, self.watch.guidance)
         return draw_previews(unet, vae, scheduler, noise, steps=self.watch.steps)
 
 
 def _means(names: Iterable[str | None], losses: list[float]) -> dict[str, float]:
-    """Name -> mean of its losses, sorted; losses without a name are left out."""
     groups: dict[str, list[float]] = defaultdict(list)
     for name, loss in zip(names, losses, strict=True):
         if name is not None:
