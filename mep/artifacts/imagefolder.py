@@ -39,33 +39,27 @@ def write_imagefolder(images: Images, training_set: TrainingSet, prompts: Prompt
             record |= {"cluster": cluster, "weight": weight}
             others = {column: values[row] for column, values in images.metadata.items() if column not in record}
             tables.setdefault(split, []).append(record | others)
-    _write_metadata(tables, folder)
-    return how
-
-
-def _write_metadata(tables: dict[str, list[dict[str, object]]], folder: Path) -> None:
     empty = {name for rows in tables.values() for name in rows[0] if all(row[name] is None for row in rows)}
     for split, rows in tables.items():
         lines = [{name: value for name, value in row.items() if name not in empty} for row in rows]
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
         write_text(folder / split / "metadata.jsonl", text)
+    return how
 
 
 def _place(images: Images, row: int, folder: Path, how: Counter[str]) -> str:
     """Put an image under a folder; its path there."""
     image_id = images.ids[row]
     path = images.source.path_of(image_id)
-    if path is not None and _is_plain(path):
-        how[link_or_copy(path.resolve(), folder / image_id)] += 1
-        return image_id
+    if path is not None:
+        with Image.open(path) as image:
+            plain = image.mode in PLAIN and "transparency" not in image.info
+            plain = plain and image.getexif().get(ORIENTATION, 1) == 1
+        if plain:
+            how[link_or_copy(path.resolve(), folder / image_id)] += 1
+            return image_id
     target = folder / f"{image_id}.png"
     target.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(images.read(row)).save(target)
     how["converted"] += 1
     return f"{image_id}.png"
-
-
-def _is_plain(path: Path) -> bool:
-    with Image.open(path) as image:
-        plain = image.mode in PLAIN and "transparency" not in image.info
-        return plain and image.getexif().get(ORIENTATION, 1) == 1

@@ -28,10 +28,7 @@ class Opener(Protocol):
 
 @dataclass(frozen=True)
 class Reader:
-    """RGB pixels (h, w, 3) of an image by its id.
-
-    window      values of deep grey that become black and white
-    """
+    """RGB pixels (h, w, 3) of an image by its id; the window is what becomes black and white of deep grey."""
 
     source: Opener
     window: tuple[float, float] | None = None
@@ -113,7 +110,7 @@ class Images(Artifact):
 
     @property
     def seen(self) -> "Images":
-        """Training and validation images: all that stages before the metrics may look at."""
+        """All that stages before the metrics may look at."""
         return self.take(np.flatnonzero(~self.heldout))
 
     def take(self, rows: NDArray[np.int64]) -> "Images":
@@ -137,8 +134,7 @@ class Images(Artifact):
         return np.array([row_of[image_id] for image_id in ids], dtype=np.int64)
 
     @property
-    def reader(self) -> "Reader":
-        """Reads images by id, wherever a worker runs."""
+    def reader(self) -> Reader:
         return Reader(self.source, self.window)
 
     @property
@@ -151,7 +147,6 @@ class Images(Artifact):
         return self.label_names[self.labels[row]] if self.labels[row] >= 0 else None
 
     def read(self, row: int) -> NDArray[np.uint8]:
-        """RGB pixels (h, w, 3) of an image."""
         return self.reader(self.ids[row])
 
     def read_square(self, row: int, size_px: int) -> NDArray[np.uint8]:

@@ -17,13 +17,10 @@ from mep.machine.files import read_json, write_json
 
 @dataclass(frozen=True, eq=False)
 class Embeddings(Artifact):
-    """One vector for every training and validation image.
-
-    vectors     float32 (n, d)
-    """
+    """One vector for every training and validation image."""
 
     ids: list[str]
-    vectors: NDArray[np.float32]
+    vectors: NDArray[np.float32]  # (n, d)
     about: Preprocessing = field(default_factory=Preprocessing)
 
     def save(self, folder: Path) -> None:
@@ -80,8 +77,8 @@ class Inliers(Artifact):
     @property
     def rules(self) -> dict[str, int]:
         """How many images each rule removed, by the feature it looks at, most first; an image may break several."""
-        broken = Counter(part.split(" ")[0] for text in self.reasons if text for part in text.split(", "))
-        return dict(broken.most_common())
+        parts = (part for text in self.reasons if text for part in text.split(", "))
+        return dict(Counter(part.split(" ")[0] for part in parts).most_common())
 
     def save(self, folder: Path) -> None:
         columns = {"id": self.ids, "keep": self.mask.tolist(), "reason": self.reasons}
@@ -127,8 +124,6 @@ class ClusterSummary(TypedDict):
 
 
 class TriedK(TypedDict):
-    """A number of clusters that was tried, and what the index says of it."""
-
     k: int
     index: str
     value: float

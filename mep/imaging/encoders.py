@@ -1,7 +1,5 @@
 """Pretrained vision models in two steps, for embedders and extractors alike: prepare images, then run the network."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,7 +19,6 @@ TRANSFORMERS_FILES = ["config.json", "preprocessor_config.json", "*.safetensors"
 TIMM_FILES = ["config.json", "*.safetensors"]
 """What is fetched of a hub model: no pickles, no code."""
 
-Pooling = Literal["cls", "mean", "cls+mean"]
 Dtype = Literal["float32", "bfloat16"]
 Prepared: TypeAlias = Any
 """What a network takes: a tensor, or an array where the work is done when it is prepared."""
@@ -127,21 +124,16 @@ def _processing(settings: dict[str, Any]) -> Preprocessing:
     """What an image processor of transformers does."""
     from PIL import Image
 
-    mean, std = (
-        None if settings.get(name) is None else [float(value) for value in np.atleast_1d(settings[name])]
-        for name in ("image_mean", "image_std")
-    )
+    given = (settings.get(name) for name in ("image_mean", "image_std"))
+    mean, std = (None if values is None else [float(value) for value in np.atleast_1d(values)] for values in given)
     size = settings.get("crop_size") if settings.get("do_center_crop") else settings.get("size")
     resample = settings.get("resample")
     way = None if resample is None else Image.Resampling(resample).name.lower()
     return {"mean": mean, "std": std, "size": _short(size), "interpolation": way}
 
 
-def _pool(hidden: torch.Tensor, pooling: str, n_prefix: int) -> NDArray[np.float32]:
-    """(b, tokens, d) -> (b, d) or (b, 2 d); the class token and the registers (Darcet et al. 2024) are no patches.
-
-    DataError   the model gives no sequence of tokens
-    """
+def _pool(hidden: "torch.Tensor", pooling: str, n_prefix: int) -> NDArray[np.float32]:
+    """(b, tokens, d) -> (b, d) or (b, 2 d); the class token and the registers (Darcet et al. 2024) are no patches."""
     import torch
 
     if hidden.ndim != 3:
@@ -205,8 +197,7 @@ def load_timm(folder: Path, device: str, pooling: str = "model", dtype: Dtype = 
 
 
 def _unloadable(library: str, folder: Path, error: Exception, *more: str) -> DataError:
-    why = next(iter(str(error).splitlines()), "")[:200]
-    files = ", ".join(["config.json", *more])
+    why, files = next(iter(str(error).splitlines()), "")[:200], ", ".join(["config.json", *more])
     return DataError(
         f"{library} cannot load {folder}: {type(error).__name__}: {why}",
         hint=f"name a whole folder of one model: {files} and model.safetensors",

@@ -1,9 +1,5 @@
-"""One documented way from any image file to uint8 RGB.
-
-EXIF rotation is applied. Grey of more than 8 bits is scaled by the dataset's window (never clipped unless the recipe
-asks for a narrower one), grey is repeated into three channels, transparency is laid over white, palettes and CMYK go
-through Pillow's conversion, RGB of 16 bits a channel keeps its upper 8.
-"""
+"""One way from any image file to uint8 RGB: EXIF rotation is applied, deep grey scaled by the dataset's window,
+grey repeated, transparency laid over white; palettes and CMYK go through Pillow, RGB of 16 bits keeps its upper 8."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +10,6 @@ from mep.errors import DataError
 Window = tuple[float, float]
 """The values of deep grey that become black and white."""
 
-FULL_16_BIT: Window = (0, 65535)
 DEPTHS = (255, 1023, 4095, 16383, 65535)
 """White of 8, 10, 12, 14 and 16 bits: what scanners, detectors and DICOM exports use."""
 ORIENTED = {"exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif", "Raw profile type xmp"}
@@ -33,7 +28,7 @@ def to_rgb(image: Image.Image, window: Window | None = None) -> NDArray[np.uint8
     refuse_bomb(image)
     image = upright(image)
     if is_deep(image.mode):
-        low, high = window or FULL_16_BIT
+        low, high = window or (0, 65535)
         share = (np.asarray(image).astype(np.float64) - low) / max(high - low, 1e-12)
         image = Image.fromarray(np.round(share.clip(0, 1) * 255).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:

@@ -1,8 +1,6 @@
-"""Arrays kept by content: the same input under the same settings is computed once, whoever asks.
+"""Rows kept by content, in shards `<digest>.npy`; `<digest>.json`, with the keys, is written last and makes one count.
 
-A cache is a folder of shards. A shard is written once and never changed: `<digest>.npy`, memory-mapped when read, and
-`<digest>.json` with the keys of its rows, which is written last and makes it count. What a row depends on besides its
-key belongs into the name of the folder, so that nothing in it can be out of date. Any of it may be deleted at any time.
+What a row depends on besides its key belongs into the name of the folder. Any of it may be deleted at any time.
 """
 
 from collections.abc import Callable, Sequence
@@ -42,12 +40,10 @@ class ArrayCache:
         for listing in sorted(self.folder.glob("*.json")):
             content, path = read_json(listing), self.path(listing.stem)
             matches = {key: ShardRow(listing.stem, row) for row, key in enumerate(content["keys"]) if key in missing}
-            if not matches:
-                continue
-            if path.exists() and sha256_of(path) == content["sha256"]:
+            if matches and path.exists() and sha256_of(path) == content["sha256"]:
                 rows |= matches
                 missing -= rows.keys()
-            else:
+            elif matches:
                 path.unlink(missing_ok=True)
                 listing.unlink(missing_ok=True)
         return rows

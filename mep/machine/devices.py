@@ -5,7 +5,6 @@ import sys
 
 
 def resolve_device(device: str) -> str:
-    """The device that `auto` stands for here."""
     if device != "auto":
         return device
     import torch

@@ -1,8 +1,4 @@
-"""Work on many items: a job says what is done with each of them, on a worker or in this process.
-
-A job names files and settings; every worker loads the weights itself, so that a job stays a few kilobytes however
-large its model is.
-"""
+"""Work on many items: a job names files and settings, a few kilobytes; every worker loads the weights itself."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator

@@ -1,9 +1,5 @@
-"""Libraries that need torchvision, beside a CPU build of torch.
-
-The wheel of torchvision on PyPI is built against CUDA. Beside a CPU build of torch its C extension cannot load, and
-`import torchvision` ends with "operator torchvision::nms does not exist", although clean-fid, timm and diffusers need
-no such operator. Declaring the two that are missing is enough.
-"""
+"""Libraries that need torchvision. PyPI's wheel is built against CUDA: beside a CPU build of torch its C extension
+cannot load, and the import ends with "operator torchvision::nms does not exist" until the missing ones are declared."""
 
 import importlib.util
 

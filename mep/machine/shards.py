@@ -41,15 +41,11 @@ class Shards(Generic[ItemT]):
         return self._complete(lambda shards: self.work.map_unordered(job, shards))
 
     def map_cpu(self, job: Job[Sequence[ItemT], RowsT]) -> RowsT:
-        """Compute the missing shards on CPU processes, which take a few items of a shard at once.
-
-        A kill or a signal loses the rows of shards that are not complete.
-        """
+        """Compute the missing shards on CPU processes; a kill or a signal loses those that are not complete."""
 
         def compute(shards: Iterator[Sequence[ItemT]]) -> Iterator[tuple[int, RowsT]]:
-            pieces = [
-                (n, shard[at : at + PIECE]) for n, shard in enumerate(shards) for at in range(0, len(shard), PIECE)
-            ]
+            numbered = enumerate(shards)
+            pieces = [(n, shard[at : at + PIECE]) for n, shard in numbered for at in range(0, len(shard), PIECE)]
             missing = Counter(number for number, _ in pieces)
             computed: dict[int, dict[int, RowsT]] = defaultdict(dict)
             for position, rows in self.work.map_cpu(job, [piece for _, piece in pieces]):

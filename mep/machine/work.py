@@ -25,8 +25,6 @@ class Progress(Protocol):
 
 
 class NullProgress:
-    """Progress that nobody watches."""
-
     def update(self, done: int, total: int, note: str = "") -> None:
         """Draw nothing."""
 
@@ -62,7 +60,6 @@ class Work:
 
     @cached_property
     def device(self) -> str:
-        """The device of this process."""
         return resolve_device(self.machine.device)
 
     def cache_for(self, name: str) -> Path:
@@ -75,26 +72,21 @@ class Work:
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
     def rng(self, *names: str | int) -> np.random.Generator:
-        """A generator of random numbers that is seeded by `seed_for`."""
         return np.random.default_rng(self.seed_for(*names))
 
     def map(self, function: Callable[[ItemT], ResultT], items: Iterable[ItemT]) -> Iterator[ResultT]:
-        """Results in the order of the items, computed on threads of this process."""
+        """`Engine.map`, on threads of this process."""
         return self.machine.engine.map(function, items)
 
     def map_unordered(self, job: Job[ItemT, ResultT], items: Iterable[ItemT]) -> Iterator[tuple[int, ResultT]]:
-        """(position, result) of every item exactly once, as the workers of the engine finish; each loads the model.
-
-        Interrupted     a signal asked for a stop; what was yielded before must be on disk by then
-        """
+        """`Engine.map_unordered`, until a signal asks for a stop; what was yielded before must be on disk by then."""
         return self.machine.engine.map_unordered(job, items, device=self.machine.device, stop=self.stop_if_asked)
 
     def map_cpu(self, job: Job[ItemT, ResultT], items: Sequence[ItemT]) -> Iterator[tuple[int, ResultT]]:
-        """Like `map_unordered`, for a job that reads and measures images on CPU processes and needs no device."""
+        """`Engine.map_cpu`, until a signal asks for a stop."""
         return self.machine.engine.map_cpu(job, items, stop=self.stop_if_asked)
 
     def stop_if_asked(self) -> None:
         """Raise Interrupted when a signal asked for a stop; call it where everything worth keeping is on disk."""
-        signal_number = self.stop_signal()
-        if signal_number is not None:
+        if (signal_number := self.stop_signal()) is not None:
             raise Interrupted(signal_number)

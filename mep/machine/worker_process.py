@@ -20,14 +20,10 @@ from mep.machine.workers import versions
 
 
 class Ready(NamedTuple):
-    """The worker has loaded its model."""
-
     versions: dict[str, str]
 
 
 class Done(NamedTuple):
-    """An item is done."""
-
     number: int
     result: Any
 
@@ -87,10 +83,6 @@ def _work(pipe: Connection, job: Job[Any, object], device: str, send: Callable[[
     threading.Thread(target=listen, daemon=True).start()
     compute = job.prepare(device)
     send(Ready(versions()))
-
-    def finish(number: int, computed: object) -> None:
-        send(Done(number, job.finish(computed)))
-
     with ThreadPoolExecutor(1) as finisher:
         finishing = None
         while True:
@@ -98,7 +90,9 @@ def _work(pipe: Connection, job: Job[Any, object], device: str, send: Callable[[
             computed = compute(item)
             if finishing is not None:
                 finishing.result()  # raises what finishing the last item raised, and keeps at most two in memory
-            finishing = finisher.submit(finish, number, computed)
+            finishing = finisher.submit(
+                lambda number, computed: send(Done(number, job.finish(computed))), number, computed
+            )
 
 
 if __name__ == "__main__":

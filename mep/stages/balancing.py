@@ -45,11 +45,9 @@ def balancing(config: BalancingConfig, images: Images, clusters: Clusters, *, wo
     pairs = np.where(clusters.labels >= 0, (images.labels[rows] + 1) * 2**32 + clusters.labels, -1)
     picked = train[choice.rows]
     validation = validation[np.isin(pairs[validation], pairs[picked])]
-    members, aside = _members(images, clusters, rows, picked), _members(images, clusters, rows, validation)
-    table = _table(groups, choice)
-    return TrainingSet(
-        members.ids, members.labels, members.clusters, choice.weights, choice.shortage, aside, groups=table
-    )
+    aside, table = _members(images, clusters, rows, validation), _table(groups, choice)
+    members = vars(_members(images, clusters, rows, picked))
+    return TrainingSet(**members, weights=choice.weights, shortage=choice.shortage, validation=aside, groups=table)
 
 
 def _groups(by: tuple[str, ...], images: Images, rows: NDArray[np.int64], clusters: NDArray[np.int64]) -> Groups:
@@ -67,10 +65,7 @@ def _groups(by: tuple[str, ...], images: Images, rows: NDArray[np.int64], cluste
 
 
 def _level(key: str, images: Images, rows: NDArray[np.int64], clusters: NDArray[np.int64]) -> Level:
-    """The value that each image has for a key.
-
-    DataError   the dataset has no such column
-    """
+    """The value that each image has for a key."""
     if key == "label":
         return images.labels[rows], images.label_names
     if key == "cluster":

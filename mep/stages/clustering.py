@@ -140,13 +140,7 @@ def _numbers(labels: Labels, ids: list[str], config: ClusteringConfig) -> NDArra
 
 
 def _matched(labels: Labels, before: Labels, rank: NDArray[np.int64]) -> NDArray[np.int64]:
-    """int64 (k,) number for each cluster: that of the earlier cluster with which it shares most images, over all pairs.
-
-    labels, before   clusters of the same images now and earlier
-    rank             int64 (k,)   order in which clusters without a partner get the free numbers
-
-    Source           Kuhn 1955, The Hungarian method for the assignment problem
-    """
+    """int64 (k,) number of the earlier cluster that shares most images, over all pairs (Kuhn 1955); others by rank."""
     from scipy.optimize import linear_sum_assignment
 
     shared = np.zeros((len(rank), int(before.max()) + 1))

@@ -1,7 +1,5 @@
 """Embedding: one vector for every training and validation image."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -61,7 +59,7 @@ def embedding(config: EmbeddingConfig, images: Images, *, work: Work) -> Embeddi
     return Embeddings(seen.ids, embedded("vectors", job, seen.ids, work), about)
 
 
-def embedded(name: str, job: Embed[ItemT], items: Sequence[ItemT], work: Work) -> NDArray[np.float32]:
+def embedded(name: str, job: "Embed[ItemT]", items: Sequence[ItemT], work: Work) -> NDArray[np.float32]:
     """float32 (n, d): vectors of the images that items stand for, in resumable shards.
 
     DataError   some are not finite

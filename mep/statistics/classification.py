@@ -2,8 +2,6 @@
 
 Every metric takes weights, float64 (s, n): a row of ones for the metric itself, a row of counts for a resample of the
 test images. With more than two classes, each is held against the others and the mean is taken (macro one-vs-rest).
-A bootstrap is valid here, unlike for distances between sets of features: the probe stays as it is, and a metric only
-averages over test images. Images of one slide or patient are drawn together.
 """
 
 from collections.abc import Iterable, Iterator

@@ -20,9 +20,6 @@ BRIGHT = 150
 """Luma above which a pixel belongs to a bright region, whose outlines are counted."""
 NAMES = ("mean_v", "median_v", "std_v", "mean_s", "median_s", "std_s", "std_h", "var_l", "n_contour")
 VALUES = np.arange(256)
-SQUARES = VALUES**2
-EIGHT_NEIGHBOURS = np.ones((3, 3))
-"""Pixels are neighbours where they share a side or a corner."""
 
 
 class Hsv(Detector):
@@ -53,7 +50,7 @@ class Hsv(Detector):
 
 
 def measure_features(images: Images, work: Work) -> dict[str, NDArray[np.float64]]:
-    """The nine features of n images, float64 (n,) each; an interrupted measurement is continued."""
+    """The nine features of n images, float64 (n,) each."""
     rows = Shards(work, "features", images.ids, CPU_SHARD).map_cpu(MeasureFeatures(images.reader))
     return dict(zip(NAMES, rows.T, strict=True))
 
@@ -84,7 +81,7 @@ def _moments(counts: NDArray[np.int64]) -> tuple[float, float, float]:
     cumulative = counts.cumsum()
     n, total = int(cumulative[-1]), int(counts @ VALUES)
     median = (cumulative.searchsorted((n - 1) // 2 + 1) + cumulative.searchsorted(n // 2 + 1)) / 2
-    variance = int(counts @ SQUARES) / n - (total / n) ** 2
+    variance = int(counts @ VALUES**2) / n - (total / n) ** 2
     return total / n, float(median), math.sqrt(max(variance, 0.0))
 
 
@@ -104,13 +101,10 @@ def _variance_of_laplacian(luma: NDArray[np.uint8]) -> float:
 
 
 def _n_outlines(bright: NDArray[np.bool_]) -> int:
-    """Outer outlines (8-connected regions) plus holes (background inside a region).
-
-    Holes follow from the regions by Euler's formula: regions - holes is a sum over 2 x 2 windows (Gray 1971).
-    """
+    """Outer outlines (8-connected regions) plus holes, by Euler's formula from sums over 2 x 2 windows (Gray 1971)."""
     from scipy import ndimage
 
-    regions = ndimage.label(bright, structure=EIGHT_NEIGHBOURS)[1]
+    regions = ndimage.label(bright, structure=np.ones((3, 3)))[1]
     padded = np.zeros((bright.shape[0] + 2, bright.shape[1] + 2), dtype=np.uint8)
     padded[1:-1, 1:-1] = bright
     rows = padded[:-1] + (padded[1:] << 2)  # two pixels above each other

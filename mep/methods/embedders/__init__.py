@@ -6,7 +6,6 @@ from mep.imaging.encoders import Encoder
 from mep.registry import Method
 
 Embed = Encoder
-"""b images, each uint8 RGB (h, w, 3) of any size -> float32 (b, d), in two steps: prepare and forward."""
 
 
 class Embedder(Method):

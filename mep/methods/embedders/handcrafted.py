@@ -1,16 +1,12 @@
 """Colour and texture statistics; needs no download."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mep.imaging.pixels import square
 from mep.methods.embedders import Embed, Embedder
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 SIZE_PX = 64
 

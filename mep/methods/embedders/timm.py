@@ -8,8 +8,6 @@ from mep.imaging.encoders import TIMM_FILES, Dtype, load_timm
 from mep.machine.hub import ModelReference
 from mep.methods.embedders import Embed, Embedder
 
-HUB = "hf-hub:"
-
 
 class Timm(ModelReference, Embedder):
     """Any vision model of timm, pathology encoders such as UNI, Phikon or H-optimus among them.
@@ -36,5 +34,5 @@ def hub_id(name: str | None) -> str | None:
     """Id on the hub of a model as timm names it."""
     if name is None:
         return None
-    name = name.removeprefix(HUB)
+    name = name.removeprefix("hf-hub:")
     return name if "/" in name else f"timm/{name}"

@@ -34,8 +34,7 @@ class Manifest(Source):
                 raise DataError(f"{where}: {image_id} is named twice", hint="keep one row an image")
             split = self._taken(row, self.split, "split") if self.split else None
             records[image_id] = Record(image_id, "" if split is None else str(split), row)
-        missing = [image_id for image_id in records if not (self._root / image_id).is_file()]
-        if missing:
+        if missing := [image_id for image_id in records if not (self._root / image_id).is_file()]:
             raise DataError(
                 f"{len(missing)} images of {self.path} are not there, the first is {self._root / missing[0]}",
                 hint="root is the folder that the paths start from",

@@ -1,23 +1,18 @@
 """What is wrong with a dataset before anything is computed from it."""
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mep.artifacts import HELDOUT, TRAIN, VALIDATION
+from mep.machine.work import Work
+from mep.methods.sources import Record
 from mep.stages.dataset.columns import label_text, label_texts
 from mep.stages.dataset.scan import Scanned, near_duplicates, scan
 from mep.stages.dataset.split import straddling
 from mep.stages.dataset.stage import DatasetConfig, list_records
-
-if TYPE_CHECKING:
-    from mep.machine.work import Work
-    from mep.methods.sources import Record
 
 CHECKS = {
     "unreadable": "a file that does not decode",
@@ -107,15 +102,12 @@ class _Dataset:
             groups = np.unique(values, return_inverse=True)[1]
             for row in np.flatnonzero(straddling(groups, self.splits)):
                 text = f"{group} {values[row]} has images in several splits"
-                yield self._straddler("straddling_group", row, text)
+                yield Finding("straddling_group", self.records[row].id, text, bool(self.splits[row] == TRAIN))
         if self.config.near_duplicate_bits is not None:
             twins = near_duplicates(self.scanned["phash"][self.readable], self.config.near_duplicate_bits)
             for row in self.readable[straddling(twins, self.splits[self.readable])]:
                 text = f"in {self.records[row].split or 'no split'}, nearly the same as one elsewhere"
-                yield self._straddler("straddling_twin", row, text)
-
-    def _straddler(self, check: str, row: int, text: str) -> Finding:
-        return Finding(check, self.records[row].id, text, bool(self.splits[row] == TRAIN))
+                yield Finding("straddling_twin", self.records[row].id, text, bool(self.splits[row] == TRAIN))
 
     def resolution(self) -> Iterator[Finding]:
         if not len(self.readable):

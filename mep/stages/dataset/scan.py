@@ -1,13 +1,10 @@
 """Every image read once: does it decode, what is it, and which others is it like?"""
 
-from __future__ import annotations
-
 import hashlib
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +14,8 @@ from mep.errors import DataError
 from mep.imaging.pixels import DEPTHS, Window, is_deep, refuse_bomb, to_rgb, upright
 from mep.machine.jobs import Job
 from mep.machine.shards import CPU_SHARD, Shards
-
-if TYPE_CHECKING:
-    from mep.machine.work import Work
-    from mep.methods.sources import Record, Source
+from mep.machine.work import Work
+from mep.methods.sources import Record, Source
 
 SIDE = 32
 """Of the grey image that a perceptual hash is made of."""
@@ -115,18 +110,12 @@ def perceptual_hashes(small: NDArray[np.uint8]) -> NDArray[np.uint64]:
 
     returns     uint64 (n,): the 8 x 8 lowest frequencies of the cosine transform, each against their median
     """
-    basis = _cosines()
+    from scipy.fft import dct
+
+    basis = np.asarray(dct(np.eye(SIDE), axis=0, norm="ortho")[:8], dtype=np.float32)  # rows 0 to 7
     lowest = (basis @ small.astype(np.float32) @ basis.T).reshape(len(small), 64)
     bits = lowest > np.sort(lowest, axis=1)[:, 31:33].mean(axis=1, keepdims=True)  # the median
     return np.packbits(bits, axis=1).view(">u8")[:, 0].astype(np.uint64)
-
-
-@cache
-def _cosines() -> NDArray[np.float32]:
-    """float32 (8, 32), rows 0 to 7 of the orthogonal cosine transform of 32 values."""
-    from scipy.fft import dct
-
-    return np.asarray(dct(np.eye(SIDE), axis=0, norm="ortho")[:8], dtype=np.float32)
 
 
 def full_window(scanned: Scanned) -> Window | None:

@@ -10,18 +10,16 @@ from numpy.typing import NDArray
 
 from mep.artifacts import HELDOUT, TRAIN, VALIDATION
 from mep.errors import DataError
+from mep.machine.work import Work
+from mep.methods.sources import Record
 from mep.stages.dataset.columns import group_numbers
 from mep.stages.dataset.scan import Int64, connected
 
 if TYPE_CHECKING:
-    from mep.machine.work import Work
-    from mep.methods.sources import Record
     from mep.stages.dataset.stage import DatasetConfig
 
 Splits: TypeAlias = NDArray[np.int8]
 """(n,) TRAIN, HELDOUT or VALIDATION of every image."""
-USUAL_FRACTION = 0.2
-"""Share of the images that is held out where the recipe names neither splits nor a fraction."""
 
 
 def split_images(records: Sequence[Record], labels: Int64, twins: Int64, config: DatasetConfig, work: Work) -> Splits:
@@ -67,7 +65,7 @@ def _choose_heldout(
             hint="look at the images; near_duplicate_bits: null ignores how like they are",
             field="dataset.near_duplicate_bits",
         )
-    return draw_groups(labels, groups, config.holdout.fraction or USUAL_FRACTION, work.rng("holdout"))
+    return draw_groups(labels, groups, config.holdout.fraction or 0.2, work.rng("holdout"))
 
 
 def _in_splits(records: Sequence[Record], names: tuple[str, ...], field: str) -> NDArray[np.bool_]:

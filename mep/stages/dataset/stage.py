@@ -1,9 +1,6 @@
-"""Dataset: list the images, decode each once, read the labels, set the held-out part aside.
+"""Dataset: list the images, decode each once, read the labels, set the held-out part aside."""
 
-The way of an image: a Record of the source -> a row of the scan -> a split -> a row of `Images`.
-"""
-
-from __future__ import annotations
+from typing import Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -21,7 +18,18 @@ from mep.stages.dataset.scan import full_window, near_duplicates, refuse_unreada
 from mep.stages.dataset.split import split_images, straddling
 
 
-class HoldoutConfig(Config):
+class _SideConfig(Config):
+    splits: tuple[str, ...] = ()
+    fraction: float | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.splits and self.fraction:
+            raise ValueError("name splits or a fraction, not both")
+        return self
+
+
+class HoldoutConfig(_SideConfig):
     """Which images only metrics may see: those of given splits, or a fraction of all."""
 
     splits: tuple[str, ...] = ()
@@ -29,26 +37,14 @@ class HoldoutConfig(Config):
     fraction: float | None = Field(None, gt=0, lt=1)
     """Share of the images of every label, drawn by the recipe's seed. Default 0.2 where no split is named."""
 
-    @model_validator(mode="after")
-    def _one_way(self) -> HoldoutConfig:
-        if self.splits and self.fraction is not None:
-            raise ValueError("name splits or a fraction, not both")
-        return self
 
-
-class ValidationConfig(Config):
+class ValidationConfig(_SideConfig):
     """Which images are never fitted on, but embedded, assigned to clusters and watched while training."""
 
     splits: tuple[str, ...] = ()
     """Splits of the source that are for validation."""
     fraction: float = Field(0.0, ge=0, lt=1)
     """Share of the images of every label that are not held out, drawn by the recipe's seed. 0: none."""
-
-    @model_validator(mode="after")
-    def _one_way(self) -> ValidationConfig:
-        if self.splits and self.fraction:
-            raise ValueError("name splits or a fraction, not both")
-        return self
 
 
 class DatasetConfig(Config):

@@ -91,10 +91,7 @@ def prompts(
 def _records(
     names: set[str], images: Images, rows: NDArray[np.int64], clusters: NDArray[np.int64]
 ) -> tuple[list[Record], NDArray[np.int64]]:
-    """The distinct records of the images in `rows`, by what templates name, and the place of each image's among them.
-
-    DataError   the dataset has no labels or no such column, or an image has nothing in it
-    """
+    """The distinct records of the images in `rows`, by what templates name, and the place of each image among them."""
     if "label" in names and not images.label_names:
         raise DataError(
             "the template names {label}, but the dataset has no labels",
@@ -130,10 +127,7 @@ def _combined(parts: list[NDArray[np.int64]], n: int) -> NDArray[np.int64]:
 
 
 def _column(images: Images, name: str, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], list[str]]:
-    """For each image the number of its value in a metadata column, and the text of each number.
-
-    DataError   there is no such column, or an image has nothing in it
-    """
+    """For each image the number of its value in a metadata column, and the text of each number."""
     if name not in images.metadata:
         raise DataError(
             f"the template names {{{name}}}, but the dataset has no such column",

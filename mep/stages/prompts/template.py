@@ -58,11 +58,9 @@ class Writer:
 
     def _fill(self, template: str, record: Record) -> str:
         parts = string.Formatter().parse(template)
-        return "".join(text + self._value(slot, form or "", record) for text, slot, form, _ in parts)
+        return "".join(text + (self._value(slot, form or "", record) if slot else "") for text, slot, form, _ in parts)
 
-    def _value(self, slot: str | None, form: str, record: Record) -> str:
-        if slot is None:
-            return ""
+    def _value(self, slot: str, form: str, record: Record) -> str:
         if form == "name":
             return self._given_name(slot, record)
         if slot == "cluster":
