@@ -15,11 +15,7 @@ from mep.machine.files import read_json, write_json
 
 @dataclass(frozen=True, eq=False)
 class Members:
-    """Images and the record of each.
-
-    labels      label name of each image, None where the dataset has none
-    clusters    int64 (n,)
-    """
+    """Images and the record of each; label names are None where the dataset has none."""
 
     ids: list[str] = field(default_factory=list)
     labels: list[str | None] = field(default_factory=list)
@@ -89,11 +85,7 @@ class TrainingSet(Artifact):
 
 @dataclass(frozen=True)
 class Prompt:
-    """A caption and the record that it was built from; parts that the template does not name are None.
-
-    columns     metadata columns that the template names, and their values
-    variants    further captions of the same record, for training
-    """
+    """A caption and the record that it was built from, with the parts that the template names, and its variants."""
 
     id: str
     text: str

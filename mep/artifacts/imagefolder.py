@@ -11,8 +11,7 @@ from mep.machine.files import link_or_copy, write_text
 
 PLAIN = ("RGB", "L")
 """Modes that every program reads as mep does; a file of another mode, or one to be rotated, is written anew as PNG."""
-ORIENTATION = 0x0112
-"""EXIF tag; 1 is upright."""
+ORIENTATION = 0x0112  # EXIF tag; 1 is upright
 
 
 def write_imagefolder(images: Images, training_set: TrainingSet, prompts: Prompts, folder: Path) -> Counter[str]:

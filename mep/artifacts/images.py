@@ -40,18 +40,12 @@ class Reader:
 
 
 class PixelFacts(TypedDict, total=False):
-    """How the pixels were read, and what they showed.
+    """How the pixels were read, and what they showed."""
 
-    window              black and white of grey with more than 8 bits; None where there is none
-    modes               Pillow mode -> images
-    near_duplicates     images that have one
-    straddling          near duplicates with one on the other side of given splits
-    """
-
-    window: list[float] | None
-    modes: dict[str, int]
-    near_duplicates: int
-    straddling: int
+    window: list[float] | None  # black and white of grey with more than 8 bits
+    modes: dict[str, int]  # Pillow mode -> images
+    near_duplicates: int  # images that have one
+    straddling: int  # near duplicates with one on the other side of given splits
     excluded: int
 
 

@@ -62,17 +62,12 @@ class HeldOutEmbeddings(Artifact):
 
 @dataclass(frozen=True, eq=False)
 class Inliers(Artifact):
-    """Which training and validation images stay.
-
-    mask        bool (n,)    True stays
-    reasons     n texts, empty for those that stay
-    features    what the detector measured, n values each
-    """
+    """Which training and validation images stay."""
 
     ids: list[str]
-    mask: NDArray[np.bool_]
-    reasons: list[str]
-    features: Table
+    mask: NDArray[np.bool_]  # (n,), True stays
+    reasons: list[str]  # n texts, empty for those that stay
+    features: Table  # what the detector measured, n values each
 
     @property
     def rules(self) -> dict[str, int]:

@@ -27,12 +27,9 @@ def canny(grey: NDArray[np.uint8], aperture: int) -> NDArray[np.bool_]:
     """
     from scipy import ndimage
 
-    smooth, slope, scale = {
-        3: ([1, 2, 1], [-1, 0, 1], 1),
-        7: ([1, 6, 15, 20, 15, 6, 1], [-1, -4, -5, 0, 5, 4, 1], 16),
-    }[aperture]
+    large = ([1, 6, 15, 20, 15, 6, 1], [-1, -4, -5, 0, 5, 4, 1], 16)
+    smooth, slope, scale = {3: ([1, 2, 1], [-1, 0, 1], 1), 7: large}[aperture]
     wide = grey.astype(np.float64)
-
     sloped = [ndimage.correlate1d(wide, slope, axis=axis, mode="nearest") for axis in (1, 0)]
     smoothed = [ndimage.correlate1d(values, smooth, axis=axis, mode="nearest") for axis, values in enumerate(sloped)]
     dx, dy = (np.rint(values / scale).astype(np.int64) for values in smoothed)

@@ -14,8 +14,7 @@ DEPTHS = (255, 1023, 4095, 16383, 65535)
 """White of 8, 10, 12, 14 and 16 bits: what scanners, detectors and DICOM exports use."""
 ORIENTED = {"exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif", "Raw profile type xmp"}
 """Where a JPEG or a PNG may say how it is oriented."""
-MOST_PIXELS = 89_478_485
-"""A larger image is taken for a decompression bomb; Pillow's own bound, 0.27 GB as RGB."""
+MOST_PIXELS = 89_478_485  # a larger image is taken for a decompression bomb; Pillow's own bound, 0.27 GB as RGB
 
 
 def to_rgb(image: Image.Image, window: Window | None = None) -> NDArray[np.uint8]:

@@ -44,10 +44,7 @@ class ModelReference(Config):
 
     @property
     def commit(self) -> str:
-        """The commit that the revision stands for: the hash itself, the cached reference, or the hub's answer.
-
-        EnvironmentLacks    neither this machine nor the hub knows it
-        """
+        """The commit of the revision; EnvironmentLacks where neither this machine nor the hub knows it."""
         if COMMIT.fullmatch(self.revision):
             return self.revision
         return self._cached_commit or self._ask_hub().commit
@@ -84,9 +81,7 @@ class ModelReference(Config):
             self._ask_hub()
 
     def folder(self, patterns: list[str], but: list[str] | None = None) -> Path:
-        """The model's files on this machine, fetched from the hub where they are missing.
-
-        but     patterns of files that are left where they are
+        """The model's files on this machine, fetched from the hub where they are missing, `but` for some patterns.
 
         EnvironmentLacks    the hub cannot be reached, or has no such model
         """

@@ -3,10 +3,6 @@ cannot load, and the import ends with "operator torchvision::nms does not exist"
 
 import importlib.util
 
-SCHEMAS = (
-    "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-    "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-)
 _declared: list[object] = []
 
 
@@ -30,8 +26,8 @@ def declare_missing_operators() -> bool:
     if hasattr(torch.ops.torchvision, "nms") or _extension_loads():
         return False
     library = torch.library.Library("torchvision", "FRAGMENT")
-    for schema in SCHEMAS:
-        library.define(schema)
+    for name in ("nms", "qnms"):
+        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     _declared.append(library)  # the declaration lives as long as the object
     return True
 

@@ -55,10 +55,7 @@ ONE_PROCESS = MachineConfig(device="cpu", engine=Local(kind="local", workers=1, 
 
 
 def accelerate_settings(path: Path) -> dict[str, Any]:
-    """What a configuration file of accelerate says.
-
-    EnvironmentLacks    it is none
-    """
+    """What a configuration file of accelerate says; EnvironmentLacks where it is none."""
     import yaml
 
     try:

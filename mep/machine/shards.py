@@ -17,10 +17,8 @@ ItemT = TypeVar("ItemT")
 RowsT = TypeVar("RowsT", bound=NDArray[np.generic])
 """An array whose first axis counts the items."""
 
-CPU_SHARD = 2048
-"""Items of a shard where each of them is fast."""
-PIECE = 32
-"""Items of a shard that a CPU worker computes before it sends its rows."""
+CPU_SHARD = 2048  # items of a shard where each of them is fast
+PIECE = 32  # items of a shard that a CPU worker computes before it sends its rows
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,8 @@ from mep.errors import EnvironmentLacks
 ItemT = TypeVar("ItemT")
 WorkerT = TypeVar("WorkerT", bound=Hashable)
 
-ITEMS_PER_WORKER = 2
-"""Items that a worker has at once: the second waits, so that it is never idle."""
-MAX_DEATHS = 3
-"""Workers that may die on an item before the work is given up."""
+ITEMS_PER_WORKER = 2  # items that a worker has at once: the second waits, so that it is never idle
+MAX_DEATHS = 3  # workers that may die on an item before the work is given up
 
 
 @dataclass(frozen=True)
@@ -83,10 +81,7 @@ class Leases(Generic[WorkerT, ItemT]):
         del self._items[number]
 
     def lost(self, worker: WorkerT, reason: str) -> None:
-        """Take back the items of a dead worker.
-
-        EnvironmentLacks    too many workers died on the same item
-        """
+        """Take back the items of a dead worker; EnvironmentLacks where too many died on the same item."""
         leased = self._leased.pop(worker, [])
         self._returned.extend(leased)
         if leased:

@@ -38,10 +38,7 @@ class ClusteringConfig(Config):
         return {} if self.ids_from is None else {"ids_from": folder_digest(self.ids_from, hash_file)}
 
     def learn(self, vectors: Vectors, *, seed: int) -> State:
-        """What `reduce` needs, learned from the vectors that are clustered.
-
-        DataError   `pca` is larger than their number or their width
-        """
+        """What `reduce` needs, learned from the vectors; DataError where `pca` exceeds their number or width."""
         state: State = {}
         if self.scale == "standard":
             std = vectors.std(0)

@@ -23,15 +23,11 @@ from mep.registry import OneOf
 from mep.stage import stage
 
 ItemT = TypeVar("ItemT")
-SHARD = 1024
-"""Images of a shard: what a kill loses at most."""
-N_TESTED = 16
-"""Images of the self-test."""
+SHARD = 1024  # images of a shard: what a kill loses at most
+N_TESTED = 16  # images of the self-test
 CONTRAST = (0.05, 20.0)
-"""What a preprocessing may do to the contrast of images. Scaling by 1/255 twice, or not at all, is far outside;
-resizing a noisy image is not."""
-SPREAD = 1e-5
-"""Embeddings that differ by less than this share of their length do not depend on the image."""
+"""What a preprocessing may do to the contrast of images: scaling by 1/255 twice, or not at all, is far outside."""
+SPREAD = 1e-5  # embeddings that differ by less than this share of their length do not depend on the image
 
 
 class EmbeddingConfig(Config):
@@ -60,10 +56,7 @@ def embedding(config: EmbeddingConfig, images: Images, *, work: Work) -> Embeddi
 
 
 def embedded(name: str, job: "Embed[ItemT]", items: Sequence[ItemT], work: Work) -> NDArray[np.float32]:
-    """float32 (n, d): vectors of the images that items stand for, in resumable shards.
-
-    DataError   some are not finite
-    """
+    """float32 (n, d): vectors of the images that items stand for, in resumable shards; DataError: not finite."""
     vectors = Shards(work, name, items, SHARD).map_unordered(job)
     if not np.isfinite(vectors).all():
         raise DataError(
@@ -109,8 +102,7 @@ class Embed(Job[Sequence[ItemT], NDArray[np.float32]], Generic[ItemT]):
 def self_test(encoder: Encoder, images: Sequence[NDArray[np.uint8]], view: str = "rgb") -> Preprocessing:
     """What the preprocessing does to a sample of images, and how far their vectors differ; kept with the vectors.
 
-    DataError   the model would see images that are nearly black, or scaled twice or not at all, or its vectors hardly
-                depend on the image
+    DataError   the contrast is lost or not scaled, or the vectors hardly depend on the image
     """
     prepared = encoder.prepare(images)
     about = Preprocessing(**encoder.about, view=view)

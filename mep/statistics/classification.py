@@ -14,12 +14,9 @@ Bools: TypeAlias = NDArray[np.bool_]
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
 
-SPECIFICITY = 0.95
-"""Share of negatives that the operating point of `sensitivity` is to call negative."""
-N_BINS = 15
-"""Of the calibration error, as in Guo et al. 2017."""
-CHUNK = 256
-"""Resamples that are held in memory at once."""
+SPECIFICITY = 0.95  # share of negatives that the operating point of `sensitivity` is to call negative
+N_BINS = 15  # of the calibration error, as in Guo et al. 2017
+CHUNK = 256  # resamples that are held in memory at once
 
 
 def auroc(probabilities: Floats, labels: Ints, weights: Floats) -> Floats:
@@ -34,10 +31,7 @@ def auroc(probabilities: Floats, labels: Ints, weights: Floats) -> Floats:
 
 
 def auprc(probabilities: Floats, labels: Ints, weights: Floats) -> Floats:
-    """Average precision, macro one-vs-rest: float64 (s,), chance is the share of the class, higher is better.
-
-    Source  precision at each threshold, weighted by the rise in recall, without interpolation (as scikit-learn)
-    """
+    """Average precision without interpolation, macro one-vs-rest: float64 (s,), chance is the share of the class."""
     classes = range(probabilities.shape[1])
     return _macro(_average_precision(probabilities[:, c], labels == c, weights) for c in classes)
 
@@ -49,10 +43,7 @@ def balanced_accuracy(probabilities: Floats, labels: Ints, weights: Floats) -> F
 
 
 def sensitivity(probabilities: Floats, labels: Ints, weights: Floats, cuts: Floats) -> Floats:
-    """Share of each class above its cut, macro: float64 (s,), higher is better.
-
-    cuts    float64 (k,)    from `cuts_at`, on other images than these
-    """
+    """Share of each class above its cut, macro: float64 (s,); cuts float64 (k,) from `cuts_at`, on other images."""
     above = probabilities > cuts
     return _macro(_share(above[:, c] & (labels == c), labels == c, weights) for c in range(probabilities.shape[1]))
 
@@ -64,10 +55,7 @@ def specificity(probabilities: Floats, labels: Ints, weights: Floats, cuts: Floa
 
 
 def calibration_error(probabilities: Floats, labels: Ints, weights: Floats) -> Floats:
-    """Expected calibration error of the predicted class: float64 (s,), 0 is calibrated, lower is better.
-
-    Source  Guo et al. 2017, arXiv:1706.04599, 15 bins of equal width (lower end open, upper end closed)
-    """
+    """Expected calibration error of the predicted class: float64 (s,), 0 is calibrated (arXiv:1706.04599, 15 bins)."""
     confidence = probabilities.max(axis=1)
     surplus = (probabilities.argmax(axis=1) == labels) - confidence
     bins = np.clip(np.ceil(confidence * N_BINS).astype(np.int64) - 1, 0, N_BINS - 1)

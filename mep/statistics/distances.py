@@ -14,12 +14,9 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-BLOCK = 2048
-"""Rows and columns of a block: 16 MB in float32."""
-CHUNK = 2**21
-"""Numbers that are subtracted at once when a distance is computed again in float64."""
-SPARE = 3
-"""Neighbours kept beyond the last that is asked for, so that float32 may confuse their order."""
+BLOCK = 2048  # rows and columns of a block: 16 MB in float32
+CHUNK = 2**21  # numbers that are subtracted at once when a distance is computed again in float64
+SPARE = 3  # neighbours kept beyond the last that is asked for, so that float32 may confuse their order
 Dtype = Literal["float32", "float64"]
 
 
@@ -169,10 +166,7 @@ class NearestRows:
     def exact(
         self, left: FeatureSet, right: FeatureSet, ks: list[int]
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Rows and squared distances, the nearest first, exact at the ranks `ks`.
-
-        What lies within round-off of such a rank is computed again.
-        """
+        """Rows and squared distances, the nearest first; what lies within round-off of ranks `ks` is exact."""
         values, rows = np.asarray(self.values.cpu()) * left.unit**2, np.asarray(self.rows.cpu())
         slack = left.slack[:, None] + right.slack[rows]
         doubtful = np.zeros(values.shape, dtype=bool)
@@ -188,8 +182,7 @@ class NearestRows:
 def smallest(table: Tensor, k: int, n_parts: int = 16) -> tuple[Tensor, Tensor]:
     """The k smallest values of every row and their columns, in any order.
 
-    The row is seen as n_parts stripes; the k smallest stand in those k places whose smallest value over the stripes is
-    smallest. Finding these takes one pass, a fifth of the time of a selection over the whole row.
+    They stand in those k places whose smallest value over n_parts stripes is smallest: a fifth of the time of a topk.
     """
     import torch
 

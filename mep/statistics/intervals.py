@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 LEVEL = 0.95
-Z_95 = 1.959963984540054
-"""Standard normal quantile of 0.975."""
+Z_95 = 1.959963984540054  # standard normal quantile of 0.975
 
 
 def standard_error(values: NDArray[np.float64]) -> float:
@@ -28,10 +27,7 @@ class Proportion:
 
 
 def clopper_pearson(successes: int, n: int) -> Proportion:
-    """Exact interval of a binomial proportion; never narrower than it says.
-
-    Source  Clopper & Pearson 1934, Biometrika 26:404
-    """
+    """Exact interval of a binomial proportion; never narrower than it says (Clopper & Pearson 1934)."""
     from scipy.stats import beta
 
     if n == 0:

@@ -12,8 +12,7 @@ from mep.registry import Method
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
-MIN_PIECES = 4
-"""Pieces of CPU work that are worth a worker of their own, which takes 0.2 s to begin."""
+MIN_PIECES = 4  # pieces of CPU work that are worth a worker of their own, which takes 0.2 s to begin
 
 
 class Engine(Method):
@@ -29,10 +28,7 @@ class Engine(Method):
         """EnvironmentLacks: what it needs is not there; asked before the first stage."""
 
     def map(self, function: Callable[[ItemT], ResultT], items: Iterable[ItemT]) -> Iterator[ResultT]:
-        """Results in the order of the items, computed by threads of this process, only a few of them in advance.
-
-        Decoding, resizing and most array work release the interpreter lock.
-        """
+        """Results in the order of the items, computed by threads of this process, only a few of them in advance."""
         if self.workers == 1:
             yield from map(function, items)
             return
@@ -53,7 +49,4 @@ class Engine(Method):
 
     @abstractmethod
     def map_cpu(self, job: Job[ItemT, ResultT], items: Sequence[ItemT], *, stop: Stop) -> Iterator[tuple[int, ResultT]]:
-        """Like `map_unordered`, for a job that needs no device and comes in small pieces: one process for each core.
-
-        Measuring an image takes many small steps in Python, so that threads would wait for each other.
-        """
+        """Like `map_unordered`, for a job that needs no device and comes in small pieces: one process for each core."""

@@ -51,10 +51,7 @@ class Balancer(Method):
     noun: ClassVar[str] = "balancer"
 
     def pick(self, groups: Groups, *, seed: int) -> Choice:
-        """A choice among the images of the groups.
-
-        DataError   no group is large enough
-        """
+        """A choice among the images of the groups; DataError where no group is large enough."""
         raise NotImplementedError
 
 

@@ -35,10 +35,7 @@ class Clusterer(Method):
     noun: ClassVar[str] = "clusterer"
 
     def fit(self, vectors: Vectors, *, seed: int) -> Partition:
-        """A cluster for each of the vectors.
-
-        DataError   there are fewer vectors than the method needs, or they have no clusters
-        """
+        """A cluster for each of the vectors; DataError where they are too few, or have no clusters."""
         raise NotImplementedError
 
     def assign(self, state: State, vectors: Vectors) -> Labels:
@@ -75,10 +72,7 @@ class KClusterer(VectorClusterer):
     """Number of clusters, or {choose: [5, 10, 20, 33, 50], by: silhouette}."""
 
     def n_clusters(self, n: int) -> int:
-        """k, checked against the number of images.
-
-        DataError   it is larger than n
-        """
+        """k; DataError where it is larger than the number of images."""
         assert isinstance(self.k, int), "`settle_k` has to come first"
         if self.k > n:
             raise DataError(

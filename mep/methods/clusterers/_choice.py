@@ -12,17 +12,12 @@ from mep.artifacts.vectors import TriedK
 from mep.errors import DataError
 from mep.methods.clusterers import ChooseK, Clusterer, KClusterer, Labels, Vectors
 
-LOWER_IS_BETTER = ("s_dbw", "sd", "davies_bouldin")
-"""Of the indices that `ChooseK.by` names."""
-N_RESAMPLES = 10
-"""Bootstrap resamples behind the index `stability`."""
+LOWER_IS_BETTER = ("s_dbw", "sd", "davies_bouldin")  # of the indices that `ChooseK.by` names
+N_RESAMPLES = 10  # bootstrap resamples behind the index `stability`
 
 
 def settle_k(method: Clusterer, vectors: Vectors, *, seed: int) -> tuple[Clusterer, list[TriedK]]:
-    """The method with a number for its k, and the curve that k was chosen from; empty where the recipe names k.
-
-    DataError   fewer than two of the numbers are below the number of images
-    """
+    """The method with a number for its k, and the curve that k was chosen from; empty where the recipe names k."""
     like = getattr(method, "like", None)
     if isinstance(like, Clusterer):
         settled, curve = settle_k(like, vectors, seed=seed)
@@ -64,10 +59,7 @@ def _values(candidates: list[KClusterer], by: str, sample: Vectors, seed: int) -
 
 
 def scatter(vectors: NDArray[np.floating], labels: Labels) -> float:
-    """Mean norm of the clusters' variances over the norm of the variance of all; lower is more compact.
-
-    Scat of Halkidi, Batistakis & Vazirgiannis 2001.
-    """
+    """Mean norm of the clusters' variances over that of all; lower is more compact (Scat of Halkidi et al. 2001)."""
     return float(np.mean([_norm_of_variance(group) for group in _groups(vectors, labels)]) / _norm_of_variance(vectors))
 
 

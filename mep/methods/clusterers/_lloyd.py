@@ -14,10 +14,7 @@ MAX_ITERATIONS = 300
 
 
 def lloyd(vectors: Vectors, centers: Vectors, *, spherical: bool = False) -> Vectors:
-    """Centres float32 (k, d) refined on all vectors, float32 (n, d), until they hardly move.
-
-    spherical   only the directions of vectors and centres count (Dhillon & Modha 2001)
-    """
+    """Centres float32 (k, d) refined on vectors float32 (n, d) until they hardly move; spherical: by direction."""
     from scipy.sparse import csr_array
 
     k, d = centers.shape

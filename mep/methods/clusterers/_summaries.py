@@ -13,8 +13,7 @@ from mep.methods.clusterers._choice import resampled
 N_MEDOIDS = 12
 MOST_COMPARED = 500
 """From this many clusters on, no nearest cluster is given: the differences of all centres would fill the memory."""
-STABILITY_ROWS = 5000
-"""Images on which the stability of clusters is measured, drawn by the seed."""
+STABILITY_ROWS = 5000  # images on which the stability of clusters is measured, drawn by the seed
 
 
 def summaries(

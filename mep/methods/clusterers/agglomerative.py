@@ -5,8 +5,7 @@ import numpy as np
 from mep.errors import DataError
 from mep.methods.clusterers import KClusterer, Labels, Partition, State, Vectors, distances_to_mean, nearest
 
-MOST = 20_000
-"""Exact; 20,000 images need 1.6 GB for their float64 distances."""
+MOST = 20_000  # exact; 20,000 images need 1.6 GB for their float64 distances
 
 
 class Agglomerative(KClusterer):

@@ -16,8 +16,7 @@ from mep.machine.shards import CPU_SHARD, Shards
 from mep.machine.work import Work
 from mep.methods.detectors import Detector, Verdict, judge
 
-BRIGHT = 150
-"""Luma above which a pixel belongs to a bright region, whose outlines are counted."""
+BRIGHT = 150  # luma above which a pixel belongs to a bright region, whose outlines are counted
 NAMES = ("mean_v", "median_v", "std_v", "mean_s", "median_s", "std_s", "std_h", "var_l", "n_contour")
 VALUES = np.arange(256)
 

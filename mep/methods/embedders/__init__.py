@@ -14,8 +14,5 @@ class Embedder(Method):
     noun: ClassVar[str] = "embedder"
 
     def load(self, device: str) -> Embed:
-        """The function itself, its weights on the device.
-
-        EnvironmentLacks    the model is neither on this machine nor can it be fetched
-        """
+        """The function itself, its weights on the device; EnvironmentLacks where the model cannot be had."""
         raise NotImplementedError

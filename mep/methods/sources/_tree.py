@@ -13,8 +13,7 @@ from mep.methods.sources import Record, Row
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
 METADATA = ("metadata.jsonl", "metadata.csv")
 SPLITS = {"train": "train", "test": "test", "validation": "validation", "valid": "validation", "val": "validation"}
-LABEL = "label"
-"""Column that holds the class folder where there is no metadata file."""
+LABEL = "label"  # column that holds the class folder where there is no metadata file
 
 
 def is_image(name: str) -> bool:
@@ -78,10 +77,7 @@ def class_of(name: str) -> str | None:
 
 
 def inside(path: str, where: str) -> str:
-    """A relative path in its normal form.
-
-    DataError   it leaves the folder
-    """
+    """A relative path in its normal form; DataError where it leaves the folder."""
     relative = PurePosixPath(path)
     if relative.is_absolute() or ".." in relative.parts:
         raise DataError(f"{where}: {path} lies outside the folder", hint="images are named relative to the folder")
@@ -100,10 +96,7 @@ def _named(row: Row, table: str, where: str, images: set[str]) -> str:
 
 
 def csv_rows(file: IO[str], name: str) -> Iterator[tuple[str, Row]]:
-    """(file and line, row) of a CSV file.
-
-    DataError   a row that is longer than the first
-    """
+    """(file and line, row) of a CSV file; DataError where a row is longer than the first."""
     for number, row in enumerate(csv.DictReader(file), 2):
         if None in row:
             raise DataError(f"{name}:{number}: more values than columns", hint="quote values with commas")

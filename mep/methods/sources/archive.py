@@ -16,8 +16,7 @@ from mep.errors import DataError
 from mep.methods.sources import Record, Source
 from mep.methods.sources._tree import is_image, is_metadata, records_of
 
-MOST_BYTES = 2**31
-"""A member that claims to be larger than 2 GiB is not read into memory."""
+MOST_BYTES = 2**31  # a member that claims to be larger than 2 GiB is not read into memory
 
 
 class Archive(Source):

@@ -11,10 +11,7 @@ from mep.methods.sources import Record
 
 
 def require_column(records: Sequence[Record], column: str, field: str, if_none: str = "none") -> None:
-    """DataError: no record has the column.
-
-    if_none     what the hint says when there is no column at all
-    """
+    """DataError: no record has the column; `if_none` is what the hint says when there is no column at all."""
     columns = sorted({name for record in records for name in record.metadata})
     if column not in columns:
         raise DataError(
@@ -32,10 +29,7 @@ def label_text(value: object) -> str | None:
 
 
 def label_texts(records: Sequence[Record], column: str) -> list[str | None]:
-    """The label of every record; None where it has none.
-
-    DataError   a record has several
-    """
+    """The label of every record, None where it has none; DataError where it has several."""
     values = [record.metadata.get(column) for record in records]
     if several := [value for value in values if isinstance(value, list | dict)]:
         raise DataError(
@@ -47,10 +41,7 @@ def label_texts(records: Sequence[Record], column: str) -> list[str | None]:
 
 
 def label_numbers(records: Sequence[Record], column: str | None) -> tuple[NDArray[np.int64], list[str]]:
-    """int64 (n,) number of the label of every record, and the names of the labels; -1 without a column.
-
-    DataError   a record has no label
-    """
+    """int64 (n,) number of every record's label, -1 without a column, and the names; DataError where one has none."""
     if column is None:
         return np.full(len(records), -1, dtype=np.int64), []
     require_column(records, column, "dataset.label", if_none="none; add a metadata.jsonl beside the images")
@@ -70,10 +61,7 @@ def label_numbers(records: Sequence[Record], column: str | None) -> tuple[NDArra
 
 
 def group_numbers(records: Sequence[Record], column: str | None) -> NDArray[np.int64]:
-    """int64 (n,) number of each image's group; without a column every image is its own group.
-
-    DataError   an image has no group
-    """
+    """int64 (n,) number of each image's group, its own without a column; DataError where one has none."""
     if column is None:
         return np.arange(len(records))
     names = [label_text(record.metadata.get(column)) for record in records]

@@ -17,8 +17,7 @@ from mep.machine.shards import CPU_SHARD, Shards
 from mep.machine.work import Work
 from mep.methods.sources import Record, Source
 
-SIDE = 32
-"""Of the grey image that a perceptual hash is made of."""
+SIDE = 32  # of the grey image that a perceptual hash is made of
 
 SCANNED = np.dtype("S64, <u8, <i4, <i4, S8, <f8, <f8, S160")
 SCANNED.names = ("sha256", "phash", "width", "height", "mode", "low", "high", "error")

@@ -161,10 +161,7 @@ def _unseen(shown: list[Prompt], writer: Writer) -> list[Prompt]:
 
 
 def check(prompts: list[Prompt], base: BaseModel) -> None:
-    """Refuse captions that the text encoder cannot hold or tell apart.
-
-    DataError   an empty caption, one that is too long for the tokenizer, or two that are the same to it
-    """
+    """DataError: an empty caption, one that is too long for the tokenizer, or two that are the same to it."""
     from mep.diffusion.pipelines import load_part
 
     tokenizer = load_part(base.pipeline, "tokenizer", "cpu")

@@ -50,10 +50,7 @@ class Writer:
     cluster_names: Mapping[int, str]
 
     def write(self, record: Record) -> list[str]:
-        """The text of every template for a record.
-
-        DataError   the recipe does not give a name that a template asks for
-        """
+        """The text of every template for a record; DataError where the recipe lacks a name that a template asks for."""
         return [self._fill(template, record) for template in self.templates]
 
     def _fill(self, template: str, record: Record) -> str:
