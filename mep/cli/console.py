@@ -37,7 +37,7 @@ def err() -> Console:
 
 
 def listing() -> Console:
-    """A console for tables of rows: as wide as the terminal, or as wide as the rows where there is none."""
+    """As wide as the terminal, or as wide as its rows where there is none."""
     return out() if sys.stdout.isatty() else _console(file=sys.stdout, width=10_000)
 
 
@@ -47,20 +47,16 @@ def report_width() -> int:
 
 
 def plain_text(picture: RenderableType) -> str:
-    """A table as it looks where there is no terminal."""
     text = io.StringIO()
     _console(file=text, width=80).print(picture)
     return text.getvalue()
 
 
 def show_error(error: MepError) -> None:
-    console = err()
-    if isinstance(error, Interrupted):
-        console.print(f"[yellow]{safe(error.message)}[/]")
-    else:
-        console.print(f"[bold red]error:[/] {safe(error.message)}")
+    message = safe(error.message)
+    err().print(f"[yellow]{message}[/]" if isinstance(error, Interrupted) else f"[bold red]error:[/] {message}")
     if error.hint:
-        console.print(f"  [dim]hint:[/] {safe(error.hint)}")
+        err().print(f"  [dim]hint:[/] {safe(error.hint)}")
 
 
 def plain_table(*columns: str) -> Table:
@@ -99,7 +95,6 @@ def listing_or_json(rows: Sequence[Mapping[str, object]], columns: list[str], as
 
 
 def show_json(data: object) -> None:
-    """Data for another program."""
     show(json.dumps(data, indent=1, ensure_ascii=False))
 
 

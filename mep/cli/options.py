@@ -1,15 +1,4 @@
-"""Many options of a command as one dataclass: each field is an option, called like it unless another name is given.
-
-@dataclass(frozen=True)
-class Drawing:
-    n: int = option("Images of each prompt.", "-n", type=click.IntRange(1), default=4)
-    arms: tuple[str, ...] = option("Only this arm; repeatable.", "--arm")
-
-@click.command()
-@collected(Drawing)
-@click.pass_obj
-def draw_command(runs: Path, drawing: Drawing) -> None: ...
-"""
+"""Many options of a command as one dataclass: each field is an option, called like it unless another name is given."""
 
 import dataclasses
 import functools

@@ -41,10 +41,9 @@ class Screen(RunCallback):
 
     def planned(self, run_id: str, plan: Plan) -> None:
         self.run_id = run_id
+        self.n_arms = n = len(plan.recipe.arms)
         counts = ", ".join(f"{plan.count(s)} to {s}" for s in ("run", "continue", "reuse") if plan.count(s))
-        n = len(plan.recipe.arms)
         self.console.print(f"[bold]{safe(run_id)}[/]  {n} arm{'s' * (n > 1)}, {len(plan.tasks)} stages: {counts}")
-        self.n_arms = n
 
     def started(self, task: Task) -> StageProgress:
         return StageProgress(self, task)
@@ -57,10 +56,8 @@ class Screen(RunCallback):
 
     def finished(self, task: Task, seconds: float, facts: Mapping[str, object]) -> None:
         self.close()
-        shown = ", ".join(
-            f"{value} {name}" if isinstance(value, int) else f"{name} {value}" for name, value in facts.items()
-        )
-        self.console.print(f"  [green]+[/] {self._name(task)}  {seconds:6.1f} s  {safe(shown)}")
+        shown = (f"{value} {name}" if isinstance(value, int) else f"{name} {value}" for name, value in facts.items())
+        self.console.print(f"  [green]+[/] {self._name(task)}  {seconds:6.1f} s  {safe(', '.join(shown))}")
 
     def signalled(self, number: int, again: bool) -> None:
         show_cursor = "\x1b[?25h" if self.console.is_terminal else ""
@@ -70,7 +67,6 @@ class Screen(RunCallback):
         os.write(2, f"{show_cursor}\n{text}\n".encode())
 
     def close(self) -> None:
-        """Take the bar off the screen."""
         self.bar.stop()
         for task_id in list(self.bar.task_ids):
             self.bar.remove_task(task_id)
@@ -81,8 +77,6 @@ class Screen(RunCallback):
 
 
 class StageProgress:
-    """The progress of one stage."""
-
     def __init__(self, screen: Screen, task: Task):
         self.screen, self.task = screen, task
         self.row: TaskID | None = None
@@ -100,9 +94,8 @@ class StageProgress:
             bar.update(self.row, completed=done, total=total, note=note)
         elif note and done / total >= self.next_line:
             self.next_line = done / total + 1 / STEPS_WITHOUT_TERMINAL
-            self.screen.console.print(
-                f"    {self.screen._name(self.task)}  {done}/{total}  {safe(note)}{self._left(done, total)}"
-            )
+            text = f"{done}/{total}  {safe(note)}{self._left(done, total)}"
+            self.screen.console.print(f"    {self.screen._name(self.task)}  {text}")
 
     def _left(self, done: int, total: int) -> str:
         """How long the rest takes at the pace since the first look; a bar tells it by itself."""

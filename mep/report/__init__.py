@@ -1,16 +1,4 @@
-"""The report: the arms of a run side by side, as a table, as Markdown, as JSON and as one HTML page.
-
-    find_runs(store, names)        -> run ids           data/arms.py          by name, beginning or pattern
-    comparison(store, run_ids)     -> Comparison        tables/compare.py     numbers, differences, notes
-    select(comparison, View(...))  -> Comparison        tables/view.py        rows and columns to show
-    verdict(comparison)            -> sentences         tables/verdict.py
-    as_rich, as_markdown, as_latex, as_csv, as_json     tables/terminal.py, formats.py
-    gather(store, run_ids)         -> Report            data/runs.py          what the page shows, from the artifacts
-    write_figures(report, folder)                       figures/paper.py      SVG, PDF, PNG and CSV for papers
-    write_html(report, path)                            page/html.py
-
-Nothing heavy is imported until one of these is asked for.
-"""
+"""The report: the arms of a run side by side, in many forms; a module is imported when a name of it is asked for."""
 
 import importlib
 from typing import TYPE_CHECKING, Any

@@ -76,17 +76,13 @@ def snapshot(store: Store, name: str | None) -> Snapshot:
 
 def _at_work(store: Store, run_id: str) -> list[Now]:
     """The stage of the last attempt: a run works on one, an earlier row was left by a kill."""
-    attempts = store.db.query(
-        "SELECT * FROM attempts WHERE run_id = ? AND state = 'running' ORDER BY attempt_id DESC LIMIT 1", run_id
-    )
-    if not attempts:
+    last = "SELECT * FROM attempts WHERE run_id = ? AND state = 'running' ORDER BY attempt_id DESC LIMIT 1"
+    if not (attempts := store.db.query(last, run_id)):
         return []
     attempt = attempts[0]
     stage, began = attempt["artifact_id"].split("/")[0], datetime.fromisoformat(attempt["started_at"])
     matches = filter(None, map(PROGRESS.match, _tail(store.run_folder(run_id) / "log.txt")))
-    lines = (
-        Reached(datetime.fromisoformat(line[1]), int(line[4]), int(line[5])) for line in matches if line[2] == stage
-    )
+    lines = (Reached(datetime.fromisoformat(m[1]), int(m[4]), int(m[5])) for m in matches if m[2] == stage)
     reached = [line for line in lines if line.at >= began]
     return [
         Now(
@@ -175,7 +171,6 @@ SIGNS = {"done": "+", "reused": "=", "running": ">", "pending": ".", "failed": "
 
 
 def as_lines(snapshot: Snapshot) -> list[str]:
-    """The moment in plain lines."""
     memory = f", {snapshot.memory_mb / 1000:.2f} GB" if snapshot.memory_mb is not None else ""
     lines = [f"{plain(snapshot.run_id)}  {snapshot.state}, {seconds(snapshot.elapsed_s)}{memory}"]
     if snapshot.error:

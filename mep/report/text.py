@@ -1,30 +1,19 @@
 """Numbers and names as a reader wants them: rounded to what is certain, and never taken for markup."""
 
-from __future__ import annotations
-
 import math
 import re
 import unicodedata
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from mep.config import canonical_json
-
-if TYPE_CHECKING:
-    from mep.evaluation.uncertainty import Difference
-
+from mep.evaluation.uncertainty import Difference
 
 MINUS = "\u2212"
 """The sign that is as wide as a digit, so that columns align."""
-
-DIGITS = 2
-"""Digits of an uncertainty; a value ends where its uncertainty does."""
-
-DIGITS_WITHOUT_ERROR = 3
-
+DIGITS, DIGITS_WITHOUT_ERROR = 2, 3
+"""Digits of an uncertainty, and of a value without one; a value ends where its uncertainty does."""
 LONGEST = 60
 """Characters of a recipe value or a name in a table."""
-
 MARKDOWN = re.compile(r"([\\`*\[\]<>|~&#$]|(?<!\w)_|_(?!\w))")
 """What Markdown could take for markup; an underscore inside a word never is."""
 

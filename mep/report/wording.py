@@ -45,7 +45,6 @@ SHORT = {"cluster_adherence": "cluster adh.", "label_adherence": "label adh."}
 """Metric -> what its heading says, where the name is wide."""
 
 ARROWS = {"lower": "↓", "higher": "↑"}
-
 MEASURED = "samples"
 REFERENCES = {
     "train": "real training images",

@@ -16,7 +16,6 @@ from mep.cli.options import collected, option
 from mep.errors import NotComparable, UsageError
 
 if TYPE_CHECKING:
-    from mep.evaluation.folder import FeatureCache
     from mep.registry import Method
 
     MethodT = TypeVar("MethodT", bound=Method)
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EvaluateOptions:
-    """What is measured of which folders, and where."""
-
     real: Path = option("Folder of real images, best held out from all training.", type=FOLDER, required=True)
     synthetic: tuple[Path, ...] = option("Folder to score; several are compared.", type=FOLDER, required=True)
     train: Path | None = option("Folder of training images, to look for copies.", type=FOLDER)
@@ -58,9 +55,12 @@ def evaluate_command(runs: Path, options: EvaluateOptions, as_json: bool) -> Non
 
     Features are kept in the folder `features` under --runs.
     """
-    from mep.evaluation.folder import open_folder
+    from mep.cli.screen import StepLines
+    from mep.evaluation.folder import FeatureCache, open_folder
     from mep.evaluation.folders import FolderSets, evaluate_folders
     from mep.evaluation.uncertainty import EvaluationSettings
+    from mep.machine.engines.local import Local
+    from mep.machine.settings import DEVICES
     from mep.methods.extractors import Extractor
     from mep.methods.scores import Score
     from mep.report.tables.folders import as_table, notes
@@ -70,7 +70,10 @@ def evaluate_command(runs: Path, options: EvaluateOptions, as_json: bool) -> Non
     scores = _methods(Score, options.scores or default, "--score")
     folders = [open_folder(path) for path in (options.real, *dict.fromkeys(options.synthetic))]
     training = open_folder(options.train) if options.train else None
-    cache = _feature_cache(runs, options)
+    if not re.fullmatch(DEVICES, options.device):
+        raise UsageError(f"there is no device '{options.device}'", hint="auto, cpu, cuda, cuda:N or mps")
+    device = Local(kind="local", processes=1).slots(options.device)[0].device
+    cache = FeatureCache(runs / "features", device, options.batch_size, StepLines)
     settings = EvaluationSettings(options.seed, options.halves, cache.device)
     sets = FolderSets(folders[0], folders[1:], training, options.by, options.group, options.resolution)
     evaluation = evaluate_folders(sets, extractors, scores, settings, cache)
@@ -85,18 +88,6 @@ def evaluate_command(runs: Path, options: EvaluateOptions, as_json: bool) -> Non
         unlike = sorted({reason for comparison in evaluation.comparisons for reason in comparison.unlike})
         if unlike:
             raise NotComparable(f"these folders cannot be compared: they differ in {', '.join(unlike)}")
-
-
-def _feature_cache(runs: Path, options: EvaluateOptions) -> FeatureCache:
-    from mep.cli.screen import StepLines
-    from mep.evaluation.folder import FeatureCache
-    from mep.machine.engines.local import Local
-    from mep.machine.settings import DEVICES
-
-    if not re.fullmatch(DEVICES, options.device):
-        raise UsageError(f"there is no device '{options.device}'", hint="auto, cpu, cuda, cuda:N or mps")
-    device = Local(kind="local", processes=1).slots(options.device)[0].device
-    return FeatureCache(runs / "features", device, options.batch_size, StepLines)
 
 
 def _methods(family: type[MethodT], texts: Sequence[str], flag: str) -> list[MethodT]:

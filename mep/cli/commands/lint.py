@@ -38,6 +38,7 @@ def lint_command(
     as_json: bool,
 ) -> None:
     """Look for what is wrong with a recipe's dataset: exit code 1 where there is something."""
+    from mep.machine.files import write_text
     from mep.recipe import load_recipe
     from mep.stages.dataset.lint import CHECKS
 
@@ -50,7 +51,9 @@ def lint_command(
     elif findings:
         _show(findings, counts)
     if fix is not None:
-        _write_excluded(findings, fix)
+        ids = sorted({finding.image for finding in findings if finding.excluded})
+        write_text(fix, "".join(f"{image_id}\n" for image_id in ids))
+        tell(f"{len(ids)} images to leave out are in {fix}; name it in the recipe: dataset: {{exclude: {fix}}}")
     text = ", ".join(f"{n} {check}{' (allowed)' * (check in allow)}" for check, n in counts.items())
     tell(f"{n_images} images: {text or 'nothing to complain about'}")
     ctx.exit(1 if counts.keys() - set(allow) else 0)
@@ -75,18 +78,9 @@ def _lint(recipe: Recipe) -> tuple[int, list[Finding]]:
 
 
 def _show(findings: list[Finding], counts: Counter[str]) -> None:
-    """The first findings of every check, and how many more there are."""
     first = {check: [each for each in findings if each.check == check][:SHOWN] for check in counts}
     rows = [asdict(finding) for finding in findings if finding in first[finding.check]]
     for check, n in counts.items():
         if n > SHOWN:
             rows.append({"check": check, "detail": f"... and {n - SHOWN} more (--json shows all)"})
     show_rows(rows, ["check", "image", "detail"])
-
-
-def _write_excluded(findings: list[Finding], file: Path) -> None:
-    from mep.machine.files import write_text
-
-    ids = sorted({finding.image for finding in findings if finding.excluded})
-    write_text(file, "".join(f"{image_id}\n" for image_id in ids))
-    tell(f"{len(ids)} images to leave out are in {file}; name it in the recipe: dataset: {{exclude: {file}}}")

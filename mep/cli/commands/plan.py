@@ -59,7 +59,6 @@ def _show_plan(plan: Plan) -> None:
 
 
 def _show_forecast(forecast: Forecast) -> None:
-    """What a run asks for, below its plan."""
     console = listing()
     rows = [_row(arm) for arm in forecast.arms]
     console.print()

@@ -14,8 +14,6 @@ from mep.errors import UsageError
 
 @dataclass(frozen=True)
 class StudyOptions:
-    """Which images the readers are shown."""
-
     arms: tuple[str, ...] = option("Arm whose images are shown; repeatable. Default: all share evenly.", "--arm")
     n_images: int = option("Half of them real.", "--images", type=click.IntRange(2), default=100)
     size_px: int | None = option(

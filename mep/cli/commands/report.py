@@ -23,8 +23,6 @@ FORMATS = ("table", "md", "csv", "json", "html", "latex")
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """What is compared, what of it is shown, and in which form."""
-
     form: str = option(None, "--format", type=click.Choice(FORMATS), default="table")
     output: Path | None = option("Write to this file. html: report.html of the run.")
     figures: Path | None = option("Also write figures for print to this folder.")
@@ -41,7 +39,6 @@ class ReportOptions:
 
     @property
     def view(self) -> View:
-        """The rows and columns to show."""
         from mep.report import View
 
         return View(self.columns, self.drop, self.where, self.sort, self.as_long or self.form in ("csv", "json"))
@@ -87,7 +84,6 @@ def report_command(root: Path, options: ReportOptions, runs: tuple[str, ...]) ->
 
 
 def _deliver(shown: Comparison, options: ReportOptions) -> None:
-    """To the screen, or to a file."""
     from mep import report as reports
     from mep.machine.files import write_text
 
@@ -108,10 +104,8 @@ def _text(shown: Comparison, options: ReportOptions) -> str:
             raise click.UsageError("--long comes as csv or json")
         rows = reports.long_rows(shown)
         return json.dumps(rows, indent=1, ensure_ascii=False) if options.form == "json" else reports.long_csv(rows)
-    if options.form == "json":
-        return reports.as_json(shown)
-    if options.form == "csv":
-        return reports.as_csv(shown)
+    if options.form in ("json", "csv"):
+        return (reports.as_json if options.form == "json" else reports.as_csv)(shown)
     if options.form == "table":
         return plain_text(reports.as_rich(shown, transpose=options.transpose))
     return (reports.as_markdown if options.form == "md" else reports.as_latex)(shown, transpose=options.transpose)

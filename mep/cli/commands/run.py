@@ -67,8 +67,7 @@ def resume_command(runs: Path, run_id: str | None, wait_s: float | None) -> None
     store = open_store(runs, must_exist=False)
     if run_id is None:
         last = "SELECT * FROM runs WHERE state != 'done' ORDER BY started_at DESC, run_id DESC LIMIT 1"
-        rows = store.db.select(RunRow, last)
-        if not rows:
+        if not (rows := store.db.select(RunRow, last)):
             raise UsageError("every run is done", hint="see them: mep ls")
         row = rows[0]
     else:

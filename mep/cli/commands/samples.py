@@ -17,8 +17,6 @@ SETTING_TEXT = "Instead of the recipe's."
 
 @dataclass(frozen=True)
 class Drawing:
-    """What is drawn, and how."""
-
     prompts: tuple[str, ...] = option("Caption or prompt id.", "--prompt", required=True, metavar="TEXT")
     n: int = option("Images of each prompt.", "-n", type=click.IntRange(1, 1_000_000), default=4)
     arms: tuple[str, ...] = option(ARM_TEXT, "--arm", metavar="ARM")
@@ -56,8 +54,6 @@ def generate_command(runs: Path, drawing: Drawing, run_id: str | None, as_json: 
 
 @dataclass(frozen=True)
 class Grid:
-    """Which samples, and how large."""
-
     arms: tuple[str, ...] = option(ARM_TEXT, "--arm", metavar="ARM")
     prompts: tuple[str, ...] = option("Only this prompt; repeatable. Default: all.", "--prompt", metavar="ID")
     columns: int = option("Images of each prompt.", type=click.IntRange(1, 100), default=8)

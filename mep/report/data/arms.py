@@ -8,7 +8,6 @@ from fnmatch import fnmatchcase
 from pydantic import JsonValue
 
 from mep.errors import UsageError
-from mep.recipe.model import repeat_of
 from mep.report.data.scores import Key, StoredScore
 from mep.stages import stages
 from mep.store import Store
@@ -34,16 +33,6 @@ class Arm:
     state: str
     used: dict[str, str]
     scores: dict[tuple[str, Key], StoredScore] = field(default_factory=dict)
-
-    @property
-    def stem(self) -> str:
-        """The arm that this one repeats, or its own name."""
-        return repeat_of(self.name)[0]
-
-    @property
-    def repeat(self) -> int:
-        """1 for the first training of an arm."""
-        return repeat_of(self.name)[1]
 
     @property
     def artifact_ids(self) -> dict[str, str]:

@@ -3,20 +3,8 @@
 from dataclasses import dataclass
 from typing import TypeVar
 
-from mep.artifacts import (
-    Artifact,
-    Assignment,
-    BaseModel,
-    Clusters,
-    Images,
-    Inliers,
-    Model,
-    Prompts,
-    Samples,
-    Scores,
-    TrainingSet,
-    Utility,
-)
+from mep import artifacts
+from mep.artifacts import Artifact
 from mep.recipe.model import Experiment
 from mep.report.data.arms import Arm
 from mep.stages import maker_of
@@ -25,8 +13,9 @@ from mep.store import Store
 ArtifactT = TypeVar("ArtifactT", bound=Artifact)
 
 LOADED = (
-    *(Images, Inliers, Clusters, TrainingSet, Prompts, BaseModel, Model),
-    *(Samples, Assignment, Scores, Utility),
+    *(artifacts.Images, artifacts.Inliers, artifacts.Clusters, artifacts.TrainingSet, artifacts.Prompts),
+    *(artifacts.BaseModel, artifacts.Model, artifacts.Samples, artifacts.Assignment, artifacts.Scores),
+    artifacts.Utility,
 )
 """What a report reads at once. Embeddings and features are read when the maps are drawn."""
 
@@ -75,8 +64,7 @@ def open_arm(store: Store, arm: Arm, experiment: Experiment, loaded: dict[str, A
     readable = {stage: artifact_id for stage, artifact_id in arm.used.items() if store.has(artifact_id)}
     opened = OpenArm(**vars(arm), store=store, experiment=experiment, readable=readable, loaded={})
     for kind in LOADED:
-        artifact_id = opened.id_of(kind)
-        if artifact_id is None:
+        if (artifact_id := opened.id_of(kind)) is None:
             continue
         if artifact_id not in loaded:
             loaded[artifact_id] = opened.load(kind)

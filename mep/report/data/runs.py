@@ -38,9 +38,8 @@ class RunReport:
     @property
     def duration_s(self) -> float | None:
         started_at, ended_at = self.provenance["started_at"], self.provenance["ended_at"]
-        if ended_at is None:
-            return None
-        return (datetime.fromisoformat(ended_at) - datetime.fromisoformat(started_at)).total_seconds()
+        ended = datetime.fromisoformat(ended_at) if ended_at else None
+        return (ended - datetime.fromisoformat(started_at)).total_seconds() if ended else None
 
     def seconds_of(self, *, reused: bool) -> float:
         """Work on what this run reused, or on what it made itself: all attempts."""
@@ -59,10 +58,6 @@ class Shared(Generic[ArtifactT]):
 
     arms: list[OpenArm]
     artifact: ArtifactT
-
-    @property
-    def first(self) -> OpenArm:
-        return self.arms[0]
 
     @property
     def labels(self) -> list[str]:

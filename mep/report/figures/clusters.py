@@ -69,7 +69,7 @@ def cluster_tiles(report: Report, sets: Sequence[SampleSet]) -> list[ClusterTile
     clusterings = report.shared(Clusters)
     tiles = []
     for shared in clusterings:
-        images, clusters = shared.first.get(Images), shared.artifact
+        images, clusters = shared.arms[0].get(Images), shared.artifact
         if images is not None:
             made = [samples for samples in sets if samples.arms[0] in shared.labels]
             pictures = Pictures(CLUSTER_BUDGET / len(clusterings), 64)
@@ -114,7 +114,7 @@ def outlier_tiles(report: Report) -> list[OutlierTiles]:
     detections = report.shared(Inliers)
     tiles = []
     for shared in detections:
-        inliers, images = shared.artifact, shared.first.get(Images)
+        inliers, images = shared.artifact, shared.arms[0].get(Images)
         removed = np.flatnonzero(~inliers.mask)
         rules = Counter(rule for row in removed for rule in rules_of(inliers.reasons[row]))
         pictures: list[tuple[Picture, str]] = []

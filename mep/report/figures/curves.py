@@ -59,7 +59,7 @@ def _name(arms: Sequence[OpenArm], report: Report) -> str:
 def validation_curves(report: Report) -> list[CurveSet]:
     """The denoising loss on validation images, which arms of the same base can be compared by."""
     curves = [
-        Curve(listed(shared.labels), *_columns(rows), report.arms.index(shared.first))
+        Curve(listed(shared.labels), *_columns(rows), report.arms.index(shared.arms[0]))
         for shared in report.shared(Model)
         if len(rows := shared.artifact.validation) > 1
     ]

@@ -70,4 +70,4 @@ class SampleSet:
 def sample_sets(report: Report) -> list[SampleSet]:
     """Every distinct set of samples, with its rows read once."""
     shared_sets = report.shared(Samples)
-    return [SampleSet(shared.labels, shared.first, shared.artifact, shared.artifact.rows) for shared in shared_sets]
+    return [SampleSet(shared.labels, shared.arms[0], shared.artifact, shared.artifact.rows) for shared in shared_sets]

@@ -13,6 +13,7 @@ from markupsafe import Markup
 import mep
 from mep.artifacts import Images, TrainingSet
 from mep.machine.files import write_text
+from mep.report import text
 from mep.report.data.runs import Report
 from mep.report.figures.charts import N_COLOURS
 from mep.report.figures.clusters import cluster_tiles, outlier_tiles
@@ -25,18 +26,6 @@ from mep.report.tables.comparison import Comparison, Delta, Metric
 from mep.report.tables.grid import footnotes, grid
 from mep.report.tables.verdict import is_better, is_clear, verdict
 from mep.report.tables.view import View, select
-from mep.report.text import (
-    clipped,
-    difference_text,
-    fact,
-    interval_text,
-    listed,
-    memory,
-    p_text,
-    plain,
-    rounded,
-    seconds,
-)
 from mep.statistics.intervals import Z_95
 
 VIEW = View()
@@ -138,9 +127,10 @@ SECTIONS = {
 
 def environment() -> Environment:
     jinja = Environment(loader=PackageLoader("mep.report.page"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    jinja.filters |= {"plain": plain, "clipped": lambda text, n: clipped(plain(text), n), "listed": listed}
-    jinja.filters |= {"seconds": seconds, "memory": memory, "lines": _lines, "fact": fact, "rounded": rounded}
-    jinja.filters |= {"difference": difference_text, "interval": interval_text, "p": p_text, "meaning": _meaning}
+    jinja.filters |= {name: getattr(text, name) for name in ("plain", "listed", "seconds", "memory", "fact", "rounded")}
+    jinja.filters |= {"difference": text.difference_text, "interval": text.interval_text, "p": text.p_text}
+    jinja.filters |= {"clipped": lambda value, n: text.clipped(text.plain(value), n), "meaning": _meaning}
+    jinja.filters |= {"lines": lambda value: Markup("\n").join(map(text.plain, value.splitlines()))}
     jinja.filters |= {"heading": lambda metric: replace(metric, group="all").title}
     return jinja
 
@@ -167,8 +157,3 @@ def _groups(comparison: Comparison) -> list[list[Metric]]:
         if metric.group != "all" and any(number.value is not None for number in metric.arms.values()):
             tables.setdefault((metric.extractor, metric.metric, metric.reference), []).append(metric)
     return list(tables.values())
-
-
-def _lines(text: str) -> Markup:
-    """A text of several lines, each of them plain."""
-    return Markup("\n").join(plain(line) for line in text.splitlines())

@@ -165,7 +165,7 @@ def usefulness(report: Report) -> Usefulness | None:
         if any(row.estimate.value is not None for row in shared.artifact.rows)
     ]
     lines = [
-        _curve(f"{listed(shared.labels)} beside real", [shared.artifact], "samples", report.arms.index(shared.first))
+        _curve(f"{listed(shared.labels)} beside real", [shared.artifact], "samples", report.arms.index(shared.arms[0]))
         for shared in probes
     ]
     lines.append(_curve("real alone", [shared.artifact for shared in probes], "train", 7))

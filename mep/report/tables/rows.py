@@ -7,6 +7,7 @@ from pydantic import JsonValue
 
 from mep.config import canonical_json
 from mep.errors import UsageError
+from mep.recipe.model import repeat_of
 from mep.report.data.arms import Arm, FieldValues
 from mep.report.data.scores import Key, StoredScore
 from mep.report.tables.comparison import MISSING
@@ -21,10 +22,6 @@ class TableRow:
     label: str
     arms: list[Arm]
 
-    @property
-    def names(self) -> list[str]:
-        return [arm.name for arm in self.arms]
-
     def distinct(self, value_of: Mapping[str, JsonValue]) -> list[JsonValue]:
         """The values that its arms have of a field."""
         values = [value_of[arm.label] for arm in self.arms if arm.label in value_of]
@@ -32,7 +29,7 @@ class TableRow:
 
     def scores(self, key: Key) -> dict[int, StoredScore]:
         """The scores of its arms by repeat, or by position where arms of several runs share a number."""
-        repeats = [arm.repeat for arm in self.arms]
+        repeats = [repeat_of(arm.name)[1] for arm in self.arms]
         numbers = repeats if len(set(repeats)) == len(repeats) else range(1, len(repeats) + 1)
         return {
             number: arm.scores[MEASURED, key]
@@ -51,9 +48,10 @@ def grouped(arms: Sequence[Arm], fields: FieldValues, by: str) -> list[TableRow]
     def label(arm: Arm) -> str:
         if by == "none":
             return arm.label
-        if by == "repeats":
-            return f"{arm.run_id}/{arm.stem}" if several else arm.stem
-        return arm.stem if by == "arm" else f"{by}={plain(fields[by].get(arm.label, MISSING))}"
+        if by in ("repeats", "arm"):
+            stem = repeat_of(arm.name)[0]
+            return f"{arm.run_id}/{stem}" if several and by == "repeats" else stem
+        return f"{by}={plain(fields[by].get(arm.label, MISSING))}"
 
     members: dict[str, list[Arm]] = {}
     for arm in arms:
@@ -68,7 +66,7 @@ def baseline_of(rows: list[TableRow], wanted: str | None, *, single: bool) -> Ta
     if wanted == "none":
         return None
     matches = [row for row in rows if row.label == wanted]
-    matches = matches or [row for row in rows if row.label.startswith(wanted) or wanted in row.names]
+    matches = matches or [row for row in rows if row.label.startswith(wanted) or wanted in {a.name for a in row.arms}]
     if len(matches) == 1:
         return matches[0]
     problem, choices = ("ambiguous", "candidates") if matches else ("no arm", "arms")
