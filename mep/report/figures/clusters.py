@@ -9,16 +9,12 @@ import numpy as np
 
 from mep.artifacts import Clusters, Images, Inliers
 from mep.report.data.runs import Report
-from mep.report.figures.pictures import Picture, Pictures, spread
-from mep.report.figures.strips import RealImages, SampleSet, Strip
+from mep.report.figures.pictures import Picture, Pictures, RealImages, SampleSet, Strip, spread
 from mep.report.text import rounded
 
 CLUSTER_BUDGET, OUTLIER_BUDGET = 2_500_000, 500_000
 """Bytes of the pictures of a section."""
-
-N_PER_CLUSTER, N_MADE_PER_CLUSTER = 12, 8
-N_OUTLIERS = 12
-
+N_PER_CLUSTER, N_MADE_PER_CLUSTER, N_OUTLIERS = 12, 8, 12
 MEASURED = re.compile(r"^(.*?) -?[0-9.]+(?:e[+-]?[0-9]+)? ([<>]=?) ")
 """What was measured within a reason such as `std_v 3.2 < 4`; the rule is the reason without it."""
 
@@ -42,8 +38,6 @@ class ClusterCard:
 
 @dataclass(frozen=True)
 class ClusterTiles:
-    """A clustering and the arms that share it."""
-
     arms: list[str]
     cards: list[ClusterCard]
     n_clusters: int

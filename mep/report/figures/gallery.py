@@ -10,18 +10,14 @@ import numpy as np
 from mep.artifacts import HELDOUT, TRAIN, VALIDATION, Images, Prompts, TrainingSet
 from mep.report.data.artifacts import OpenArm
 from mep.report.data.runs import Report
-from mep.report.figures.pictures import Pictures, affordable_px
-from mep.report.figures.strips import NO_LABEL, RealImages, SampleSet, Strip
+from mep.report.figures.pictures import NO_LABEL, Pictures, RealImages, SampleSet, Strip, affordable_px
 from mep.store.database import Row
 
 REAL_BUDGET, PROMPT_BUDGET = 2_000_000, 7_000_000
 """Bytes of the pictures by label and by prompt; with those of clusters and outliers 12 MB in all: the page then stays
 below 15 MB."""
 
-N_PER_LABEL = 12
-N_MADE_PER_PROMPT = 16
-N_REAL_PER_PROMPT = 8
-
+N_PER_LABEL, N_MADE_PER_PROMPT, N_REAL_PER_PROMPT = 12, 16, 8
 SPLITS = {"real, held out": HELDOUT, "real, validation": VALIDATION, "real, training": TRAIN}
 """Held-out first: they are what samples are compared with."""
 
@@ -96,7 +92,6 @@ def prompt_blocks(sets: Sequence[SampleSet]) -> Blocks:
 
 
 def _same_noise(groups: Sequence[Sequence[Row]]) -> bool:
-    """Whether the samples of several arms began with the same noise, column by column."""
     seeds = [[row.get("seed") for row in rows[:N_MADE_PER_PROMPT]] for rows in groups]
     return len(groups) > 1 and all(of_arm == seeds[0] for of_arm in seeds)
 

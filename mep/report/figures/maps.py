@@ -13,8 +13,7 @@ from mep.artifacts import Clusters, Embeddings, Images, References, Scores
 from mep.imaging.pixels import square
 from mep.report.data.artifacts import OpenArm
 from mep.report.data.runs import Report
-from mep.report.figures.pictures import UNREADABLE, Read, data_uri, spread
-from mep.report.figures.strips import NO_LABEL, SampleSet
+from mep.report.figures.pictures import NO_LABEL, UNREADABLE, Read, SampleSet, data_uri, spread
 
 Floats: TypeAlias = NDArray[np.floating]
 
@@ -61,10 +60,7 @@ class Map:
 
 @dataclass(frozen=True, eq=False)
 class _Embedded:
-    """Embedded images of one origin, thinned to what the map shows; `n_all` before that.
-
-    images      name, label, cluster and reader of each
-    """
+    """Images of one origin, `n_all` before thinning: name, label, cluster and reader of those on the map."""
 
     of: str
     vectors: Floats
@@ -132,7 +128,6 @@ def _samples(samples: SampleSet, extractor: str) -> _Embedded | None:
 
 
 def _map(title: str, arms: list[str], fitted: Floats, sets: Sequence[_Embedded], thumbnails: bool) -> Map:
-    """Projections are fitted on real images."""
     projections = _projections(fitted, np.concatenate([embedded.vectors for embedded in sets]).astype(np.float64))
     positions = {name: _in_unit_square(projected).tolist() for name, (_, projected) in projections.items()}
     shown = [(embedded.of, *image) for embedded in sets for image in embedded.images]

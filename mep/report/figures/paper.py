@@ -18,11 +18,10 @@ from matplotlib.typing import RcKeyType
 
 from mep.machine.files import write_atomically, write_text
 from mep.report.data.runs import Report
-from mep.report.figures.curves import CurveSet, loss_curves
+from mep.report.figures.charts import CurveSet, loss_curves
 from mep.report.figures.gallery import Block, label_blocks
 from mep.report.figures.maps import REAL, Map, embedding_maps
-from mep.report.figures.pictures import pixels_of
-from mep.report.figures.strips import sample_sets
+from mep.report.figures.pictures import pixels_of, sample_sets
 from mep.report.tables.comparison import Comparison, Metric
 from mep.report.tables.formats import csv_cell, csv_text
 from mep.report.tables.verdict import is_clear
@@ -206,7 +205,6 @@ def _losses(curve_set: CurveSet) -> Figure:
 
 
 def _samples(blocks: Sequence[Block]) -> Figure:
-    """Real and generated images of every label, a row each."""
     strips = [(block, strip) for block in blocks for strip in block.strips if strip.what != "real, training"]
     drawing, panels = _new(0.1 + len(strips) * WIDTH_IN / (MOST_COLUMNS + 1.6), len(strips), MOST_COLUMNS)
     rows: list[list[Cell]] = [["row", "column", "label", "set", "image"]]

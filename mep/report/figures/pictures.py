@@ -1,15 +1,21 @@
-"""Thumbnails as data URIs, so that the page needs no other file."""
+"""Thumbnails as data URIs, so that the page needs no other file, and rows of them: real images, samples of arms."""
 
 import base64
 import io
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from mep.artifacts import Images, Samples
 from mep.imaging.pixels import square
+from mep.report.data.artifacts import OpenArm
+from mep.report.data.runs import Report
+from mep.report.text import clipped, plain
+from mep.store.database import Row
 
 LARGEST_PX = 128
 """Side of a thumbnail; smaller images keep their own."""
@@ -20,6 +26,7 @@ SMALLEST_SHOWN_PX = 64
 QUALITY = 90
 """Of WebP: texture of tissue survives, and 64 px take 2 to 4 kB."""
 
+NO_LABEL = "no label"
 PREFIX = "data:image/webp;base64,"
 
 Read = Callable[[], NDArray[np.uint8]]
@@ -83,10 +90,8 @@ def affordable_px(examples: Sequence[Read], n: int, budget_bytes: float) -> int:
     """The largest side at which n pictures like the examples fit a budget: 128, 96, 64 or 48 px."""
     readable = []
     for read in examples:
-        try:
+        with suppress(*UNREADABLE):  # the page says so where the picture would stand
             readable.append(read())
-        except UNREADABLE:
-            continue  # the page says so where the picture would stand
     for side in SIDES:
         sizes = [len(data_uri(square(pixels, min(side, *pixels.shape[:2])))) - len(PREFIX) for pixels in readable]
         if not sizes or n * sum(sizes) / len(sizes) < 0.9 * budget_bytes:
@@ -108,6 +113,64 @@ def data_uri(pixels: NDArray[np.uint8], quality: int = QUALITY) -> str:
 
 def spread(n: int, wanted: int) -> list[int]:
     """At most `wanted` of n positions, evenly spaced: the same at every call."""
-    if n <= wanted:
-        return list(range(n))
-    return [int(position) for position in np.linspace(0, n - 1, wanted).round()]
+    return list(range(n)) if n <= wanted else [int(at) for at in np.linspace(0, n - 1, wanted).round()]
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Pictures in a row and what they are: samples of arms, or real images where `arms` is empty.
+
+    arms    labels of the arms that share the samples
+    n       images that there are, shown or not
+    """
+
+    arms: list[str]
+    what: str
+    n: int
+    pictures: list[Picture]
+
+
+class RealImages:
+    """Pictures of the dataset by image id."""
+
+    def __init__(self, images: Images):
+        self.images = images
+        self.row_of = {image_id: row for row, image_id in enumerate(images.ids)}
+
+    def label_of(self, image_id: str) -> str:
+        return self.images.label_of(self.row_of[image_id]) or NO_LABEL
+
+    def picture(self, image_id: str, pictures: Pictures) -> Picture:
+        row = self.row_of[image_id]
+        alt = f"real image {clipped(plain(image_id))}, {clipped(plain(self.label_of(image_id)))}"
+        return pictures.of(lambda: self.images.read(row), alt, int(self.images.sizes[row].min()))
+
+    def strip(self, what: str, image_ids: Sequence[str], n_shown: int, pictures: Pictures) -> Strip:
+        """Evenly spread over the images."""
+        shown = [self.picture(image_ids[number], pictures) for number in spread(len(image_ids), n_shown)]
+        return Strip([], what, len(image_ids), shown)
+
+
+@dataclass(frozen=True, eq=False)
+class SampleSet:
+    """The samples that some arms share, with what the first of them knows about them."""
+
+    arms: list[str]
+    arm: OpenArm
+    samples: Samples
+    rows: list[Row]
+
+    def strip(self, rows: Sequence[Row], n_shown: int, pictures: Pictures, *, spread_out: bool) -> Strip:
+        """Evenly spread over the rows, or the first of them."""
+        numbers = spread(len(rows), n_shown) if spread_out else range(min(len(rows), n_shown))
+        return Strip(self.arms, "generated", len(rows), [self.picture(rows[number], pictures) for number in numbers])
+
+    def picture(self, row: Row, pictures: Pictures) -> Picture:
+        alt = f"generated image {row['ordinal']} of {clipped(plain(row['text']))}"
+        return pictures.of(lambda: self.samples.read(row), alt)
+
+
+def sample_sets(report: Report) -> list[SampleSet]:
+    """Every distinct set of samples, with its rows read once."""
+    shared_sets = report.shared(Samples)
+    return [SampleSet(shared.labels, shared.arms[0], shared.artifact, shared.artifact.rows) for shared in shared_sets]

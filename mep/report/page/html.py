@@ -19,7 +19,7 @@ from mep.report.figures.charts import N_COLOURS
 from mep.report.figures.clusters import cluster_tiles, outlier_tiles
 from mep.report.figures.gallery import label_blocks, prompt_blocks
 from mep.report.figures.maps import TILE_PX, TILES_ACROSS, embedding_maps
-from mep.report.figures.strips import NO_LABEL, sample_sets
+from mep.report.figures.pictures import NO_LABEL, sample_sets
 from mep.report.page import sections
 from mep.report.tables import compare
 from mep.report.tables.comparison import Comparison, Delta, Metric
@@ -30,10 +30,8 @@ from mep.statistics.intervals import Z_95
 
 VIEW = View()
 """What a page shows where nothing else is asked for."""
-
 SMALLEST_REACH = 3.0
 """Standard errors that the marks of differences reach at least, so that small ones look small."""
-
 MANY_BLOCKS = 8
 """Prompts that are shown open; of more, the others are folded."""
 
@@ -86,7 +84,6 @@ def page(report: Report, comparison: Comparison, view: View = VIEW) -> str:
 
 
 def _parts(report: Report) -> dict[str, object]:
-    """What the sections after the comparison show."""
     sets = sample_sets(report)
     return {
         "labels": label_blocks(report, sets),

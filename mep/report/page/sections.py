@@ -12,10 +12,8 @@ from PIL import Image
 from mep.artifacts import Assignment, Clusters, Images, Model, Scores, Utility
 from mep.artifacts.vectors import TriedK
 from mep.report.data.runs import Report
-from mep.report.figures.charts import line_chart
-from mep.report.figures.curves import Curve, CurveSet, loss_curves, validation_curves
-from mep.report.figures.pictures import Picture, Pictures, data_uri, spread
-from mep.report.figures.strips import RealImages, SampleSet
+from mep.report.figures.charts import Curve, CurveSet, line_chart, loss_curves, validation_curves
+from mep.report.figures.pictures import Picture, Pictures, RealImages, SampleSet, data_uri, spread
 from mep.report.text import clipped, listed, plain
 from mep.store.database import Row
 

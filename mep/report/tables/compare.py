@@ -4,13 +4,11 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from mep.report.data.arms import Arm, differing_fields, read_arms
-from mep.report.data.scores import Halves, Key, StoredScore, read_scores
+from mep.report.data.arms import Arm, Halves, Key, StoredScore, differing_fields, read_arms, read_scores
 from mep.report.tables.comparison import MISSING, Comparison, Delta, Metric, Number, id_of, in_overview
-from mep.report.tables.differences import Repeats, difference_of, unlike_of
 from mep.report.tables.notes import notes_of
 from mep.report.tables.rows import TableRow, baseline_of, fields_of_rows, grouped, references_of, state_of
-from mep.report.tables.significance import MOST_ARMS, adjusted, permutation_p
+from mep.report.tables.significance import MOST_ARMS, Repeats, adjusted, difference_of, permutation_p, unlike_of
 from mep.report.text import listed, plain, value_and_error
 from mep.report.wording import MEASURED, SCALES
 from mep.store import Store
@@ -42,6 +40,7 @@ def comparison(
     fields = differing_fields(store, arms)
     rows = grouped(arms, fields, group_by)
     runs = {arm.run_id: arm.state for arm in arms}
+    names = store.db.query("SELECT name FROM runs WHERE run_id = ?", next(iter(runs), ""))
     base = baseline_of(rows, baseline, single=len(runs) == 1)
     references = references_of(arms)
     comparer = _Comparer(rows, base, references, Footnotes(), Halves(store), precision)
@@ -49,7 +48,7 @@ def comparison(
     kept = {key: keep is None or keep(id_of(key), in_overview(key)) for key in keys}
     metrics = adjusted([comparer.metric(key) for key in keys if kept[key]])
     result = Comparison(
-        name=_name(store, runs),
+        name=f"{len(runs)} runs" if len(runs) > 1 else names[0]["name"] if names else "",
         runs=runs,
         arms=[row.label for row in rows],
         baseline=base.label if base else "",
@@ -64,12 +63,6 @@ def comparison(
         notes=[],
     )
     return replace(result, notes=list(notes_of(result)))
-
-
-def _name(store: Store, runs: dict[str, str]) -> str:
-    if len(runs) > 1:
-        return f"{len(runs)} runs"
-    return str(store.db.query("SELECT name FROM runs WHERE run_id = ?", next(iter(runs)))[0]["name"]) if runs else ""
 
 
 class Footnotes:

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from mep.evaluation.uncertainty import Difference
-from mep.report.data.arms import FieldValues
-from mep.report.data.scores import Key, StoredScore
+from mep.report.data.arms import FieldValues, Key, StoredScore
 from mep.report.text import plain
 from mep.report.wording import ARROWS, NAMES, OVERVIEW, SILENT_FLAGS
 
@@ -111,16 +110,14 @@ class Metric:
 
     @property
     def in_overview(self) -> bool:
-        """Whether it is shown where nobody chose columns."""
         return in_overview(self.key)
 
     def concerns(self, flag: str) -> bool:
-        """Whether a flag of its numbers says something about this metric."""
+        """Whether a flag says something about this metric."""
         return flag not in SILENT_FLAGS and (flag != "rank_deficient" or self.metric.startswith("fd"))
 
     @property
     def flagged(self) -> bool:
-        """Whether a number of the metric carries a flag that concerns it."""
         return any(self.concerns(flag) for number in self.arms.values() for flag in number.score.kind.flags)
 
     @cached_property

@@ -9,7 +9,7 @@ from rich.table import Table
 from mep.artifacts.score_row import ScoreRow
 from mep.evaluation.folder import Folder
 from mep.evaluation.folders import Evaluation, FolderComparison
-from mep.report.data.scores import Key
+from mep.report.data.arms import Key
 from mep.report.text import difference_text, interval_text, plain, rounded, value_and_error
 from mep.report.wording import ARROWS, MEASURED, SCALES
 
@@ -60,7 +60,6 @@ def _number(row: ScoreRow, scale: float) -> str:
 
 
 def _difference(comparison: FolderComparison | None, scale: float) -> list[str]:
-    """The difference with its interval, and its p."""
     if comparison is None or comparison.difference is None:
         return ["", ""]
     delta = comparison.difference
@@ -107,7 +106,6 @@ def _flag_notes(rows: Sequence[ScoreRow], folders: Sequence[Folder]) -> Iterator
 
 
 def _copy_notes(folders: Sequence[Folder], train: Folder | None) -> Iterator[str]:
-    """Files that are in two sets."""
     real, *synthetic = folders
     of_train = set(train.sha256 if train else ())
     of_real = set(real.sha256) | of_train

@@ -187,7 +187,6 @@ def as_latex(comparison: Comparison, *, transpose: bool = False) -> str:
 
 
 def _latex_rows(line: Line) -> list[str]:
-    """A row, and one for each line of text below its cells."""
     depth = max((len(cell.below) for cell in line.cells), default=0)
     rows = [[_tex(line.heading.full), *map(_latex_cell, line.cells)]]
     for number in range(depth):

@@ -48,14 +48,11 @@ class Heading:
         return f"{self.above}: {self.text}" if self.above else self.text
 
 
-Kind = Literal["arm", "difference", "reference"]
-
-
 @dataclass(frozen=True)
 class Line:
     heading: Heading
     cells: list[Cell]
-    kind: Kind = "arm"
+    kind: Literal["arm", "difference", "reference"] = "arm"
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,7 @@ class Grid:
     lines: list[Line]
 
     def transposed(self) -> "Grid":
-        """Rows as columns; every column then keeps its kind in its heading."""
+        """Rows as columns."""
         lines = [
             Line(heading, [line.cells[column] for line in self.lines]) for column, heading in enumerate(self.headings)
         ]

@@ -9,8 +9,6 @@ from mep.report.wording import ARROWS, EXTRACTORS, FLAGS, REFERENCES
 
 MOST_LISTED = 6
 """Names in a sentence; more are counted."""
-
-
 ABOUT = {
     REFERENCES["train"]: "Real training images: what real images reach against the held-out ones, at the same number "
     "of images. A perfect model would come out about there, and not at zero.",
@@ -47,7 +45,6 @@ def _gap_notes(comparison: Comparison) -> Iterator[str]:
 
 
 def _reading_notes(metrics: Sequence[Metric]) -> Iterator[str]:
-    """How to read bold type, arrows and factors."""
     if any(metric.better in ARROWS for metric in metrics):
         bold = "Bold: the best arm. " if any(metric.best for metric in metrics) else ""
         yield f"{bold}↓ lower is better, ↑ higher is better."
@@ -56,7 +53,6 @@ def _reading_notes(metrics: Sequence[Metric]) -> Iterator[str]:
 
 
 def _size_notes(metrics: Sequence[Metric]) -> Iterator[str]:
-    """How many images were compared."""
     labels_of: dict[tuple[int, int], dict[str, None]] = {}
     for metric in metrics:
         for label, number in metric.arms.items():
@@ -90,7 +86,6 @@ def _extractor_notes(metrics: Sequence[Metric]) -> Iterator[str]:
 
 
 def _error_notes(numbers: Sequence[Number]) -> Iterator[str]:
-    """What stands behind ±."""
     most = max((len(number.repeats) for number in numbers), default=0)
     if most:
         yield f"± of repeated arms is the standard deviation over up to {most} trainings, beside their mean."

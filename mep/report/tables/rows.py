@@ -8,8 +8,7 @@ from pydantic import JsonValue
 from mep.config import canonical_json
 from mep.errors import UsageError
 from mep.recipe.model import repeat_of
-from mep.report.data.arms import Arm, FieldValues
-from mep.report.data.scores import Key, StoredScore
+from mep.report.data.arms import Arm, FieldValues, Key, StoredScore
 from mep.report.tables.comparison import MISSING
 from mep.report.text import plain
 from mep.report.wording import MEASURED, REFERENCES

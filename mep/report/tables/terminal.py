@@ -41,8 +41,6 @@ Piece = tuple[str, str]
 
 @dataclass(frozen=True)
 class _Column:
-    """Lines of text with their styles; of the heading, and of every cell."""
-
     head: list[Piece]
     cells: list[list[Piece]]
     numeric: bool
@@ -53,7 +51,6 @@ class _Column:
 
 
 def _blocks(layout: Grid, width: int) -> Iterator[Segments]:
-    """As many columns a block as fit beside the names of the rows."""
     name_width = min(NAME_WIDTH, max(2, width // 3))
     names = [
         _folded(f"  {line.heading.short}" if line.heading.short else line.heading.text, name_width, _style(line))
@@ -111,7 +108,6 @@ def _drawn(layout: Grid, block: list[_Column]) -> Segments:
 
 
 def _row(block: list[_Column], cells: Sequence[list[Piece]]) -> list[Segment]:
-    """The lines that a row of cells takes."""
     segments = []
     for number in range(max(map(len, cells))):
         line = ""  # neighbours without a style become a single segment

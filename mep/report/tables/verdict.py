@@ -43,7 +43,6 @@ def _usefulness(comparison: Comparison, most: int = 3) -> list[str]:
 
 
 def _about_single(metric: Metric) -> list[str]:
-    """A single arm has only real images and reconstructions to be held against."""
     label, number = next(iter(metric.arms.items()))
     sentence = f"{plain(label)} has a {metric.name} to held-out images of {number.text}{_unit(metric)}."
     return [sentence, *_for_scale(metric)]
@@ -72,7 +71,6 @@ def _about_several(metric: Metric, comparison: Comparison) -> list[str]:
 
 
 def _listing(metric: Metric, most: int = 5) -> str:
-    """Every arm with its number; of many arms the best."""
     numbers = metric.arms
     if len(numbers) <= most:
         return f"{_heading(metric)}: {listed([f'{plain(label)} {number.text}' for label, number in numbers.items()])}."
@@ -133,7 +131,6 @@ def _other_numbers(comparison: Comparison, headline: Metric, label: str) -> list
 
 
 def _about_seeds(comparison: Comparison, delta: Delta | None) -> str:
-    """What trainings with a single seed can and cannot show."""
     if delta is not None and delta.n_pairs:
         return f"{delta.sentence[0].upper()}{delta.sentence[1:]}."
     if "seed" in comparison.fields:
@@ -142,7 +139,6 @@ def _about_seeds(comparison: Comparison, delta: Delta | None) -> str:
 
 
 def _for_scale(metric: Metric) -> list[str]:
-    """What real images and the autoencoder reach."""
     parts = [
         f"{title} reach {number.text}" if title.startswith(REFERENCES["train"]) else f"the {title} is {number.text}"
         for title, number in metric.references.items()

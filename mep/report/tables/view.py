@@ -16,14 +16,8 @@ from mep.report.text import plain
 CONDITION = re.compile(r"^(?P<name>.+?)\s*(?P<sign>!=|<=|>=|=|<|>|~)\s*(?P<value>.*)$", re.DOTALL)
 T = TypeVar("T")
 
-SIGNS: dict[str, Callable[[Any, Any], bool]] = {
-    "=": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
+SIGNS: dict[str, Callable[[Any, Any], bool]] = {"=": operator.eq, "!=": operator.ne}
+SIGNS |= {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
 
 @dataclass(frozen=True)
@@ -170,7 +164,4 @@ def _sorted(comparison: Comparison, labels: list[str], column: str) -> list[str]
 
 
 def _order(value: JsonValue) -> tuple[int, float, str]:
-    """Numbers before texts."""
-    if isinstance(value, int | float):
-        return 0, float(value), ""
-    return 1, 0.0, plain(value)
+    return (0, float(value), "") if isinstance(value, int | float) else (1, 0.0, plain(value))

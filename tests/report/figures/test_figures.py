@@ -10,10 +10,9 @@ from shown_report import comparison
 from mep.report import (
     write_figures,
 )
-from mep.report.figures import clusters, gallery, strips
-from mep.report.figures.charts import line_chart, thinned
+from mep.report.figures import clusters, gallery, pictures
+from mep.report.figures.charts import line_chart, running_mean, smoothed, thinned
 from mep.report.figures.clusters import rules_of
-from mep.report.figures.curves import running_mean, smoothed
 from mep.report.figures.pictures import Pictures, spread
 
 
@@ -65,13 +64,13 @@ def test_a_falling_loss_is_drawn_from_the_upper_left_to_the_lower_right():
 
 
 def test_a_cluster_card_shows_the_images_nearest_its_centre_first(report):
-    card = clusters.cluster_tiles(report, strips.sample_sets(report))[0].cards[0]
+    card = clusters.cluster_tiles(report, pictures.sample_sets(report))[0].cards[0]
     assert [picture.alt.split()[2] for picture in card.nearest] == ["01.png,", "03.png,", "00.png,", "02.png,"]
     assert card.mix == [("benign", 0.5), ("tumour", 0.5)]
 
 
 def test_samples_of_all_arms_stand_under_training_images_of_their_own_prompt(report):
-    block = gallery.prompt_blocks(strips.sample_sets(report))[0][1]
+    block = gallery.prompt_blocks(pictures.sample_sets(report))[0][1]
     assert (block.id, block.title) == ("p1", "Image of tumour")
     assert [(strip.arms, strip.n) for strip in block.strips] == [([], 3), (["label-only"], 2), (["mep"], 2)]
     assert [picture.alt.split()[2] for picture in block.strips[0].pictures] == ["01.png,", "03.png,", "05.png,"]
@@ -79,7 +78,7 @@ def test_samples_of_all_arms_stand_under_training_images_of_their_own_prompt(rep
 
 
 def test_a_label_shows_held_out_images_above_those_of_every_arm(report):
-    blocks = gallery.label_blocks(report, strips.sample_sets(report))[0]
+    blocks = gallery.label_blocks(report, pictures.sample_sets(report))[0]
     assert [block.title for block in blocks] == ["benign", "tumour"]
     told = [(strip.what, strip.arms) for strip in blocks[0].strips]
     real = [("real, held out", []), ("real, training", [])]

@@ -6,7 +6,7 @@ import pytest
 from mep.artifacts.score_row import ScoreProtocol, ScoreRow
 from mep.evaluation.space import drawn
 from mep.methods.scores.kid import permutation_p as by_hand
-from mep.report.data.scores import StoredScore
+from mep.report.data.arms import StoredScore
 from mep.report.tables.comparison import Delta, Metric
 from mep.report.tables.significance import adjusted, holm_note, permutation_p
 from mep.store import Store
