@@ -1,8 +1,4 @@
-"""A score: one number with its uncertainty, what real images reach, and everything that the number depends on.
-
-`ScoreRow` is the one place that lists the columns of a score. A row of scores.json, a row of the table `scores` and the
-header of a CSV file are derived from it. The parts of a row lie flat and in this order in the JSON.
-"""
+"""A score, as one typed row, from which scores.json, the table `scores` and CSV files get their columns."""
 
 import json
 from collections.abc import Mapping
@@ -43,7 +39,7 @@ class Column(NamedTuple):
 
 @dataclass(frozen=True)
 class Part:
-    """A row of a score, or some of its columns."""
+    """A row of a score, or some of its columns. Parts lie flat and in order in the JSON."""
 
     @classmethod
     @cache
@@ -83,11 +79,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Estimate(Part):
-    """A number with its standard error and 95 % interval.
-
-    value       None where there is none; `reason` of the row then says why
-    method      how the error and the interval were found
-    """
+    """A number with its standard error, its 95 % interval and how these were found; None where there is none."""
 
     value: float | None = field(default=None, metadata=IN_SQL)
     se: float | None = field(default=None, metadata=IN_SQL)
@@ -102,6 +94,10 @@ class Null(Part):
 
     value: float | None = field(default=None, metadata={"column": "null"})
     reason: str | None = field(default=None, metadata={"column": "null_reason"})
+
+    @classmethod
+    def of(cls, reached: float | Missing | None) -> Self:
+        return cls(None, reached.text) if isinstance(reached, Missing) else cls(reached)
 
 
 @dataclass(frozen=True)
@@ -122,13 +118,7 @@ class Counts(Part):
 
 @dataclass(frozen=True)
 class ScoreProtocol(Part):
-    """How the number was made.
-
-    extractor to dtype          the feature space, and how images reached it
-    settings, k, kernel         of the score
-    seed                        of draws and halves
-    sampler, guidance, steps    of the generated images; None where they are not known
-    """
+    """How the number was made: feature space (extractor to dtype), score (settings, k, kernel), seed, generation."""
 
     extractor: str | None = field(default=None, metadata=IN_SQL)
     digest: str | None = None
@@ -150,12 +140,7 @@ class ScoreProtocol(Part):
 
 @dataclass(frozen=True)
 class ProbeProtocol(Part):
-    """What the rows of the stage `utility` say beside the rest.
-
-    grouped_by          column of the slides or patients; None where images are independent
-    labels              of the dataset, in their order
-    validation_from     where validation images came from
-    """
+    """What the rows of the stage `utility` say beside the rest; `grouped_by` is None where images are independent."""
 
     grouped_by: str | None = None
     labels: list[str] = field(default_factory=list)
@@ -164,11 +149,7 @@ class ProbeProtocol(Part):
 
 @dataclass(frozen=True)
 class ProbeTraining(Part):
-    """The trainings of a probe that a number is the mean of.
-
-    n_train_real    real images that each was trained on
-    chosen          what validation images chose for each
-    """
+    """The trainings of a probe that a number is the mean of, and what validation images chose for each."""
 
     n_train_real: int = 0
     trainings: int = 0

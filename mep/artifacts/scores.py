@@ -76,16 +76,13 @@ class Assignment(Artifact):
     def load(cls, folder: Path, config: Config) -> Self:
         kinds = read_json(folder / "kinds.json")
         tables = {path.stem: load_table(path) for path in sorted(folder.glob("*.parquet"))}
-        return cls(
-            ids={part: tables[part]["id"] for part in ("heldout", "samples")},
-            parts={
-                part: np.array([values for name, values in table.items() if name != "id"], dtype=np.int64).T
-                for part, table in tables.items()
-            },
-            n_clusters=kinds["clusters"],
-            label_names=kinds["labels"],
-            protocol=kinds.get("protocol", {}),  # mep 0.2.0 kept less
-        )
+        ids = {part: tables[part]["id"] for part in ("heldout", "samples")}
+        parts = {
+            part: np.array([values for name, values in table.items() if name != "id"], dtype=np.int64).T
+            for part, table in tables.items()
+        }
+        # mep 0.2.0 kept no protocol
+        return cls(ids, parts, kinds["clusters"], kinds["labels"], kinds.get("protocol", {}))
 
     def facts(self) -> Mapping[str, object]:
         return {part: len(array) for part, array in self.parts.items() if part != "floor"}
@@ -114,12 +111,9 @@ class Scores(Artifact):
 
     @classmethod
     def load(cls, folder: Path, config: Config) -> Self:
-        return cls(
-            rows=[ScoreRow.from_json(row) for row in read_json(folder / "scores.json")],
-            halves=load_arrays(folder)["halves"],
-            features=load_arrays(folder / "features", "r"),
-            closest=read_json(folder / "closest.json"),
-        )
+        rows = [ScoreRow.from_json(row) for row in read_json(folder / "scores.json")]
+        halves, features = load_arrays(folder)["halves"], load_arrays(folder / "features", "r")
+        return cls(rows, halves, features, read_json(folder / "closest.json"))
 
     def facts(self) -> Mapping[str, object]:
         return {"numbers": len(self.rows)}
@@ -155,15 +149,11 @@ class RealBaseline(Artifact):
     @classmethod
     def load(cls, folder: Path, config: Config) -> Self:
         content, arrays = read_json(folder / "about.json"), load_arrays(folder)
-        return cls(
-            reason=content["reason"],
-            features=arrays["features"],
-            order=arrays["order"],
-            validation=arrays["validation"],
-            probabilities={share: arrays[f"probabilities-{share}"] for share in content["shares"]},
-            cuts={share: arrays[f"cuts-{share}"] for share in content["shares"]},
-            about=content["about"],
+        probabilities, cuts = (
+            {share: arrays[f"{name}-{share}"] for share in content["shares"]} for name in ("probabilities", "cuts")
         )
+        images = (arrays[name] for name in ("features", "order", "validation"))
+        return cls(content["reason"], *images, probabilities, cuts, content["about"])
 
     def facts(self) -> Mapping[str, object]:
         if self.reason:
@@ -172,7 +162,4 @@ class RealBaseline(Artifact):
 
 
 class Utility(Scores):
-    """What probes trained on synthetic images know about real ones, as rows of scores.
-
-    halves      the statistic on resamples of the held-out images, not on halves
-    """
+    """What probes trained on synthetic images know about real ones; `halves` are resamples of the held-out images."""

@@ -7,15 +7,7 @@ import numpy as np
 
 from mep.artifacts.score_row import Estimate, Missing, Null, Reason
 from mep.errors import DataError
-from mep.evaluation.measurement import (
-    Measurement,
-    Scored,
-    jackknife_error,
-    measure,
-    no_measurement,
-    normal_estimate,
-    null_of,
-)
+from mep.evaluation.measurement import Measurement, Scored, jackknife_error, measure, normal_estimate
 from mep.evaluation.space import EqualSizeSets, Space
 from mep.evaluation.uncertainty import EvaluationSettings
 from mep.methods.scores import Score, missing_of
@@ -80,7 +72,7 @@ def _heldout_rows(sets: EqualSizeSets, result: _Result) -> Iterator[Scored]:
     for subject, measurements in result.subjects.items():
         comparison = sets.comparison(subject)
         for metric, measurement in measurements.items():
-            yield comparison.scored(result.score, metric, measurement, null_of(result.nulls[metric]))
+            yield comparison.scored(result.score, metric, measurement, Null.of(result.nulls[metric]))
             if metric in result.score.excess:
                 yield from _excess_rows(sets, result, metric, subject)
 
@@ -90,17 +82,16 @@ def _excess_rows(sets: EqualSizeSets, result: _Result, metric: str, subject: str
     measurement, null = result.subjects[subject][metric], result.nulls[metric]
     comparison, estimate = sets.comparison(subject), measurement.estimate
     if isinstance(null, Missing):
-        no_null = no_measurement(null, len(measurement.halves))
+        no_null = Measurement.absent(null, len(measurement.halves))
         excess = replace(no_null, estimate=Estimate(method=estimate.method))
     else:
         no_null = Measurement(Estimate(null), np.full(len(measurement.halves), np.nan))
         value = None if estimate.value is None else estimate.value - null
         se = None if value is None else estimate.se
-        excess = Measurement(
-            normal_estimate(value, se, estimate.method), measurement.halves - null, measurement.missing
-        )
+        estimate = normal_estimate(value, se, estimate.method)
+        excess = Measurement(estimate, measurement.halves - null, measurement.missing)
     if subject == "samples":
-        yield comparison.scored(result.score, metric, no_null, null_of(null), suffix="_null")
+        yield comparison.scored(result.score, metric, no_null, Null.of(null), suffix="_null")
     yield comparison.scored(result.score, metric, excess, Null(0.0), suffix="_excess")
 
 
@@ -112,7 +103,7 @@ def _gap_rows(sets: EqualSizeSets, results: Sequence[_Result], settings: Evaluat
     scores = [result.score for result in results]
     for result, measurements in zip(results, measure(scores, train, sets.fakes["samples"], settings), strict=True):
         for metric, to_train in measurements.items():
-            null = null_of(result.nulls[metric])
+            null = Null.of(result.nulls[metric])
             yield sets.comparison("samples", "train").scored(result.score, metric, to_train, null)
             gap = _gap(result.subjects["samples"][metric], to_train)
             yield sets.comparison("samples").scored(result.score, metric, gap, Null(0.0), suffix="_gap")
@@ -137,8 +128,8 @@ def _train_rows(sets: EqualSizeSets, score: Score, settings: EvaluationSettings)
         measurements = measure([score], real, fake, settings, sets.groups)[0]
     except DataError as error:
         reached = {}
-        measurements = dict.fromkeys(score.better, no_measurement(missing_of(error), settings.n_halves))
+        measurements = dict.fromkeys(score.better, Measurement.absent(missing_of(error), settings.n_halves))
     for metric, measurement in measurements.items():
         unknown = measurement.missing or Missing(Reason.NO_VALUE, "held-out images have no such value")
-        null = null_of(reached.get(metric, unknown))
+        null = Null.of(reached.get(metric, unknown))
         yield sets.comparison("samples", "train").scored(score, metric, measurement, null)

@@ -1,8 +1,4 @@
-"""A plain folder of images, and its features.
-
-Features are kept by content: sha256 of the files in order, of the extractor, and of how images reach it. Features of
-images that were seen before are not computed again.
-"""
+"""A plain folder of images, and its features, kept by content: files in order, extractor, how images reach it."""
 
 import shutil
 from collections import Counter

@@ -121,8 +121,8 @@ def evaluate_folders(
                 rows[str(folder.path)] += evaluate_groups(space, scores, column, keys, settings)
             samples.append(space.fakes["samples"][drawn(len(folder), most, settings.seed, 1)])
         for folder, others in zip(folders.synthetic[1:], samples[1:], strict=True):
-            p = permutation_p(space.real, samples[0], others, seed=settings.seed)
-            permutation_ps[extractor.name, str(folder.path)] = p
+            key = extractor.name, str(folder.path)
+            permutation_ps[key] = permutation_p(space.real, samples[0], others, seed=settings.seed)
     return Evaluation(rows, list(_comparisons(rows, permutation_ps)))
 
 
@@ -137,16 +137,18 @@ def _spaces(
         groups = np.unique(folders.real.column(folders.group), return_inverse=True)[1]
     protocol = ScoreProtocol.from_json({"dtype": "float32"} | protocol_of(extractor, real.shape[1], size))
     for folder in folders.synthetic:
-        space = Space(
-            protocol=replace(protocol, image_format={"real": folders.real.format, "fake": folder.format}),
-            real=real,
-            fakes={"samples": cache.features(folder, extractor, size)},
-            train=train,
-            groups=groups,
-            flags=("unlike_channels",) if set(folders.real.modes) != set(folder.modes) else (),
-            metric_name=extractor.metric_name,
+        yield (
+            folder,
+            Space(
+                protocol=replace(protocol, image_format={"real": folders.real.format, "fake": folder.format}),
+                real=real,
+                fakes={"samples": cache.features(folder, extractor, size)},
+                train=train,
+                groups=groups,
+                flags=("unlike_channels",) if set(folders.real.modes) != set(folder.modes) else (),
+                metric_name=extractor.metric_name,
+            ),
         )
-        yield folder, space
 
 
 def _comparisons(

@@ -1,8 +1,4 @@
-"""Scores label by label, cluster by cluster, prompt by prompt, and what they come to.
-
-A set can be right as a whole and wrong in each part: cancer drawn as healthy and healthy as cancer. Groups are small,
-so each is scored by what small sets allow, and a group that is too small says so and has no number.
-"""
+"""Scores label by label, cluster by cluster, prompt by prompt: a set can be right as a whole and wrong in each part."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,23 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mep.artifacts.score_row import Counts, Missing, Null, Reason
-from mep.evaluation.measurement import (
-    Comparison,
-    Measurement,
-    Scored,
-    jackknife_error,
-    measure,
-    no_measurement,
-    normal_estimate,
-    null_of,
-)
+from mep.evaluation.measurement import Comparison, Measurement, Scored, jackknife_error, measure, normal_estimate
 from mep.evaluation.space import Space, drawn, n_groups
 from mep.evaluation.uncertainty import EvaluationSettings
 from mep.methods.scores import Score
 
 PLANE = 64
 """Components in which groups are compared by their Fréchet distance: the whole space would need thousands of images."""
-
 AGGREGATES = ("macro", "weighted", "worst")
 """The mean over groups, that by their shares of the held-out images, and the worst group."""
 
@@ -83,11 +69,8 @@ def evaluate_groups(
 
 def _plane(space: Space) -> Space:
     """The space in its largest components, fitted on real images once for all groups, where it is wider than that."""
-    d = space.real.shape[1]
-    if d <= PLANE:
-        return space
     pool = space.real if space.train is None else np.concatenate([space.real, space.train])
-    if len(pool) < PLANE:
+    if space.real.shape[1] <= PLANE or len(pool) < PLANE:
         return space
     from sklearn.decomposition import PCA
 
@@ -119,13 +102,13 @@ def _group_rows(
     if n < (needed := score.group_minimum(space.real.shape[1])):
         sizes = f"{len(group.real)} held-out and {len(group.fake)} generated images"
         no_null = Missing(Reason.TOO_FEW, f"{sizes}, at least {needed} of each are needed")
-        measurements = dict.fromkeys(score.better, no_measurement(no_null, settings.n_halves))
+        measurements = dict.fromkeys(score.better, Measurement.absent(no_null, settings.n_halves))
     else:
         real, fake = space.real[rows_real], space.fakes["samples"][rows_fake]
         measurements = measure([score], real, fake, settings, slides)[0]
         nulls = {} if score.excess else score.null(real, fake, None, seed=seed)
     for metric, measurement in measurements.items():
-        null = null_of(nulls.get(metric, no_null))
+        null = Null.of(nulls.get(metric, no_null))
         yield metric, comparison.scored(score, metric, measurement, null, suffix=space.suffix)
 
 
@@ -140,7 +123,7 @@ def _aggregates(score: Score, metric: str, kind: str, members: Sequence[_Member]
             measurement, null = _weighted(measured, _weights(aggregate, measured, score.better[metric]))
         else:
             missing = Missing(Reason.TOO_FEW, f"all {len(members)} groups are too small")
-            measurement, null = no_measurement(missing, len(members[0].scored.halves)), null_of(missing)
+            measurement, null = Measurement.absent(missing, len(members[0].scored.halves)), Null.of(missing)
         if n_missing := len(members) - len(measured):
             text = f"{n_missing} of {len(members)} groups are too small and left out"
             missing = measurement.missing or Missing(Reason.TOO_FEW, text)
@@ -149,12 +132,8 @@ def _aggregates(score: Score, metric: str, kind: str, members: Sequence[_Member]
 
 
 def _total(counts: Sequence[Counts]) -> Counts:
-    return Counts(
-        n_real=sum(group.n_real for group in counts),
-        n_fake=sum(group.n_fake for group in counts),
-        n_real_of=sum(group.n_real_of or 0 for group in counts),
-        n_fake_of=sum(group.n_fake_of or 0 for group in counts),
-    )
+    names = "n_real", "n_fake", "n_real_of", "n_fake_of"
+    return Counts(*(sum(getattr(group, name) or 0 for group in counts) for name in names))
 
 
 def _weighted(members: Sequence[_Member], weights: NDArray[np.float64]) -> tuple[Measurement, Null]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 
@@ -26,6 +27,10 @@ class Measurement:
     halves: Halves
     missing: Missing | None = None
     flags: tuple[str, ...] = ()
+
+    @classmethod
+    def absent(cls, missing: Missing, n_halves: int) -> Self:
+        return cls(Estimate(), np.full(n_halves, np.nan), missing)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,21 +89,11 @@ def few_groups(counts: Counts) -> bool:
     return counts.n_groups is not None and counts.n_groups < FEWEST_GROUPS
 
 
-def null_of(reached: float | Missing | None) -> Null:
-    """The two columns of what real images reach, or of why it is unknown."""
-    return Null(None, reached.text) if isinstance(reached, Missing) else Null(reached)
-
-
 def normal_estimate(value: float | None, se: float | None, method: str | None) -> Estimate:
     """A number with its normal 95 % interval, where it has an error."""
     if value is None or se is None:
         return Estimate(value, se, method=method)
     return Estimate(value, se, value - Z_95 * se, value + Z_95 * se, method)
-
-
-def no_measurement(missing: Missing, n_halves: int) -> Measurement:
-    """In the place of a number that there is not."""
-    return Measurement(Estimate(), np.full(n_halves, np.nan), missing)
 
 
 def measure(
@@ -128,8 +123,8 @@ def _measurement(metric: str, measured: Measured, halves: Halves, independent: b
         unfit = Missing(Reason.NO_VALUE, "it does not apply to these images")
         return Measurement(Estimate(), halves, measured.missing or unfit)
     if metric in measured.errors and independent:
-        method = "jackknife, one image at a time"
-        return Measurement(normal_estimate(value, measured.errors[metric], method), halves)
+        estimate = normal_estimate(value, measured.errors[metric], "jackknife, one image at a time")
+        return Measurement(estimate, halves)
     se = jackknife_error(halves)
     if se is None:
         return Measurement(Estimate(value), halves)

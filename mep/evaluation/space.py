@@ -75,7 +75,6 @@ class EqualSizeSets:
 
 
 def n_groups(groups: Groups | None) -> int | None:
-    """Slides or patients; None where they are not known."""
     return None if groups is None else len(np.unique(groups))
 
 

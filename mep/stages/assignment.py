@@ -36,19 +36,15 @@ def assignment(
     listed = samples.rows
     made = embedded("samples", Embed(config, partial(map, samples.read), work.machine.batch_size), listed, work)
 
-    def shown(vectors: NDArray[np.float32]) -> NDArray[np.int64]:
-        return np.column_stack([clusters.assign(vectors), probe(vectors)])
+    def beside_shown(wanted: NDArray[np.int64], vectors: NDArray[np.float32]) -> NDArray[np.int64]:
+        return np.column_stack([wanted[:, 0], clusters.assign(vectors), wanted[:, 1], probe(vectors)])
 
     wanted = np.column_stack([clusters.assign(real.vectors["original"]), images.held_out.labels])
-    asked = wanted_of(listed, images.label_names)
-    return Assignment(
-        ids={"heldout": real.ids, "samples": [row["file_name"] for row in listed]},
-        parts={part: _side_by_side(wanted, shown(real.vectors[part])) for part in ("heldout", "floor")}
-        | {"samples": _side_by_side(asked, shown(made))},
-        n_clusters=clusters.n_clusters,
-        label_names=images.label_names,
-        protocol=_protocol(config, embeddings, clusters, base.resolution),
-    )
+    parts = {part: beside_shown(wanted, real.vectors[part]) for part in ("heldout", "floor")}
+    parts["samples"] = beside_shown(wanted_of(listed, images.label_names), made)
+    ids = {"heldout": real.ids, "samples": [row["file_name"] for row in listed]}
+    protocol = _protocol(config, embeddings, clusters, base.resolution)
+    return Assignment(ids, parts, clusters.n_clusters, images.label_names, protocol)
 
 
 def _protocol(config: EmbeddingConfig, embeddings: Embeddings, clusters: Clusters, side: int) -> JsonObject:
@@ -88,8 +84,3 @@ def label_probe(images: Images, embeddings: Embeddings) -> Callable[[NDArray[np.
     probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000, class_weight="balanced"))
     probe.fit(embeddings.vectors[rows], seen.labels[rows])
     return lambda vectors: probe.predict(vectors).astype(np.int64)
-
-
-def _side_by_side(wanted: NDArray[np.int64], found: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Columns as `mep.methods.scores.adherence` reads them: wanted and found cluster, wanted and found label."""
-    return np.column_stack([wanted[:, 0], found[:, 0], wanted[:, 1], found[:, 1]])

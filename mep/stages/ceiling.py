@@ -57,7 +57,7 @@ def ceiling(config: CeilingConfig, images: Images, base: BaseModel, *, work: Wor
         rows = np.zeros(0, np.int64)
         return RealBaseline(reason, np.zeros((0, 0), np.float32), rows[None], rows, {}, {}, about)
     features, protocol = real_features(config, images, size, work)
-    read = inputs(config.probe, features, images, size)
+    read = _inputs(config.probe, features, images, size)
     labels, groups = images.labels[train], images.groups[train]
     order = np.stack([train[nested_order(labels, groups, work.rng("order", r))] for r in range(config.repeats)])
     watched = Examples(read, validation, images.labels[validation])
@@ -71,15 +71,9 @@ def ceiling(config: CeilingConfig, images: Images, base: BaseModel, *, work: Wor
         work.progress.update(number + 1, len(config.fractions))
     about |= {"protocol": protocol, "validation_from": source}
     about["chosen"] = {str(share): of_share.chosen for share, of_share in predictions.items()}
-    return RealBaseline(
-        reason="",
-        features=features,
-        order=order,
-        validation=validation,
-        probabilities={share: of_share.probabilities for share, of_share in predictions.items()},
-        cuts={share: of_share.cuts for share, of_share in predictions.items()},
-        about=about,
-    )
+    probabilities = {share: of_share.probabilities for share, of_share in predictions.items()}
+    cuts = {share: of_share.cuts for share, of_share in predictions.items()}
+    return RealBaseline("", features, order, validation, probabilities, cuts, about)
 
 
 def real_subsets(probe: Probe, order: NDArray[np.int64], share: float, labels: NDArray[np.int64]) -> Iterator[Subset]:
@@ -99,8 +93,7 @@ def real_features(
     return features, {"dtype": "float32"} | protocol_of(config.extractor, features.shape[1], size)
 
 
-def inputs(probe: Probe, features: NDArray[np.float32], images: Images, size: int) -> Inputs:
-    """What the probe sees of rows of the dataset."""
+def _inputs(probe: Probe, features: NDArray[np.float32], images: Images, size: int) -> Inputs:
     if probe.sees == "features":
         return lambda rows: features[rows]
     return lambda rows: np.stack([images.read_square(int(row), size) for row in rows])
@@ -112,8 +105,7 @@ def _parts(images: Images, rng: np.random.Generator) -> tuple[NDArray[np.int64],
     if len(validation) or not images.label_names:
         return train, validation, "the dataset"
     labels, groups = images.labels[train], images.groups[train]
-    order = nested_order(labels, groups, rng)
-    aside = order[: max(len(order) // CARVED, 1)]
+    aside = nested_order(labels, groups, rng)[: max(len(train) // CARVED, 1)]
     carved, source = np.isin(groups, groups[aside]), "training images, whole groups"
     if carved.all():
         carved, source = np.isin(np.arange(len(train)), aside), "training images of the same groups"

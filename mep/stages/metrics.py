@@ -2,23 +2,24 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Self
+from typing import Literal, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from mep.artifacts import Assignment, References, Samples, Scores
-from mep.artifacts.score_row import Counts, JsonObject, Missing, Reason, ScoreProtocol
+from mep.artifacts.score_row import Counts, JsonObject, Missing, Null, Reason, ScoreProtocol
 from mep.evaluation.evaluate import evaluate
 from mep.evaluation.features import features_of, file_formats
 from mep.evaluation.groups import GroupKeys, evaluate_groups
-from mep.evaluation.measurement import Comparison, Scored, measure, null_of
+from mep.evaluation.measurement import Comparison, Scored, measure
 from mep.evaluation.space import Space, drawn
 from mep.evaluation.uncertainty import N_HALVES, EvaluationSettings
 from mep.imaging.pixels import square
 from mep.machine.files import read_json
 from mep.machine.work import Work
+from mep.methods.extractors import Extractor
 from mep.methods.scores import Score
 from mep.methods.scores.adherence import Adherence
 from mep.methods.scores.frechet import Frechet
@@ -30,6 +31,7 @@ from mep.stage import stage
 from mep.stages.references import ReferencesConfig
 
 GroupKind = Literal["label", "cluster", "prompt"]
+Flags: TypeAlias = tuple[str, ...]
 
 
 class MetricsConfig(ReferencesConfig):
@@ -79,12 +81,7 @@ def metrics(
         protocol = references.protocol[extractor.name]
         read = SampleSquares.of(samples, protocol["eval_resolution"])
         fake = features_of(f"{extractor.name}-samples", read, len(samples.rows), extractor, work)
-        space = replace(
-            _space(references, extractor.name, fake),
-            protocol=ScoreProtocol.from_json({"dtype": "float32"} | protocol | samples_protocol),
-            flags=flags,
-            metric_name=extractor.metric_name,
-        )
+        space = _space(references, extractor, fake, {"dtype": "float32"} | protocol | samples_protocol, flags)
         rows += evaluate(space, config.scores, settings)
         work.stop_if_asked()
         for kind in config.groups:
@@ -96,15 +93,19 @@ def metrics(
     return Scores([scored.row for scored in rows], np.stack([scored.halves for scored in rows]), features, closest)
 
 
-def _space(references: References, extractor: str, fake: NDArray[np.float32]) -> Space:
-    sets, groups = references.features[extractor], references.tables["heldout"]["group"]
+def _space(
+    references: References, extractor: Extractor, fake: NDArray[np.float32], protocol: JsonObject, flags: Flags
+) -> Space:
+    sets, groups = references.features[extractor.name], references.tables["heldout"]["group"]
     return Space(
-        protocol=ScoreProtocol(),
+        protocol=ScoreProtocol.from_json(protocol),
         real=sets["heldout"],
         fakes={"samples": fake, "floor": sets["floor"]},
         train=sets["train"],
         groups=None if None in groups else np.array(groups),
         paired=frozenset({"floor"}),
+        flags=flags,
+        metric_name=extractor.metric_name,
     )
 
 
@@ -124,14 +125,11 @@ class SampleSquares:
         return np.stack([square(self.samples.read({"file_name": self.names[row]}), self.size_px) for row in rows])
 
 
-def protocol_of_samples(samples: Samples, real_names: Iterable[str]) -> tuple[JsonObject, tuple[str, ...]]:
+def protocol_of_samples(samples: Samples, real_names: Iterable[str]) -> tuple[JsonObject, Flags]:
     """The part of a protocol that says how the samples were drawn and what files they are, and flags of every row."""
     path = samples.folder / "generation.json"
     generation = read_json(path) if path.exists() else {}
-    image_format = {
-        "real": file_formats(real_names),
-        "fake": file_formats(row["file_name"] for row in samples.rows),
-    }
+    image_format = {"real": file_formats(real_names), "fake": file_formats(row["file_name"] for row in samples.rows)}
     drawing = {name: generation.get(name) for name in ("sampler", "guidance", "steps")}
     refused = sum(generation.get("refused", {}).values())
     return {"image_format": image_format} | drawing, ("some_refused",) if refused else ()
@@ -172,7 +170,7 @@ def _closest(config: MetricsConfig, space: Space, train_ids: list[str], listed: 
 
 
 def _adherence_rows(
-    config: MetricsConfig, assignment: Assignment, protocol: ScoreProtocol, flags: tuple[str, ...]
+    config: MetricsConfig, assignment: Assignment, protocol: ScoreProtocol, flags: Flags
 ) -> Iterator[Scored]:
     """Adherence of the samples, of real images at the model's resolution, and of these after the autoencoder."""
     score = next((score for score in config.scores if isinstance(score, Adherence)), None)
@@ -188,7 +186,5 @@ def _adherence_rows(
             if measurement.missing:
                 wanted = "cluster" if metric.startswith("cluster") else "label"
                 whose = "captions of these samples name" if subject == "samples" else "real images have"
-                missing = Missing(Reason.NO_VALUE, f"the {whose} no {wanted}")
-                measurement = replace(measurement, missing=missing)
-            null = null_of(chance.get(metric, measurement.missing))
-            yield comparison.scored(score, metric, measurement, null)
+                measurement = replace(measurement, missing=Missing(Reason.NO_VALUE, f"the {whose} no {wanted}"))
+            yield comparison.scored(score, metric, measurement, Null.of(chance.get(metric, measurement.missing)))

@@ -69,10 +69,8 @@ def references(config: ReferencesConfig, images: Images, base: BaseModel, *, wor
             name: features_of(f"{extractor.name}-{name}", read, n, extract if name == "floor" else extractor, work)
             for name, (n, read) in sets.items()
         }
-        d = features[extractor.name]["heldout"].shape[1]
-        protocol[extractor.name] = protocol_of(extractor, d, size)
-    tables = {"heldout": _table(held_out), "train": _table(train)}
-    return References(features, protocol, tables)
+        protocol[extractor.name] = protocol_of(extractor, features[extractor.name]["heldout"].shape[1], size)
+    return References(features, protocol, {"heldout": _table(held_out), "train": _table(train)})
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ class Extractor(Method):
     @property
     def name(self) -> str:
         """What tables call it; unique in a recipe."""
-        raise NotImplementedError
+        return self.kind
 
     def load(self, device: str) -> Features:
         """The function itself, its weights on the device."""

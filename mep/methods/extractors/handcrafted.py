@@ -2,9 +2,6 @@
 
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from mep.artifacts.score_row import JsonObject
 from mep.config import digest
 from mep.methods.embedders.handcrafted import SIZE_PX
@@ -24,17 +21,9 @@ class Handcrafted(Extractor):
 
     kind: Literal["handcrafted"]
 
-    @property
-    def name(self) -> str:
-        return "handcrafted"
-
     def load(self, device: str) -> Features:
         describe = HandcraftedEmbedder(kind="handcrafted").load(device)
-
-        def features(batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-            return describe(list(batch))
-
-        return features
+        return lambda batch: describe(list(batch))
 
     def digest(self) -> str:
         return digest({"kind": self.kind, "size_px": SIZE_PX, "description": DESCRIPTION})

@@ -20,7 +20,6 @@ FILE = "inception-2015-12-05.pt"
 URL = f"https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/metrics/{FILE}"
 
 SIDE_PX = 299
-
 FEWEST_FOR_FID = 500
 """Images below which a Fréchet distance in 2,048 dimensions says so little that it keeps its plain name."""
 
@@ -40,10 +39,6 @@ class Inception(Extractor):
     SHA256: ClassVar[str] = "f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4"
     BYTES: ClassVar[int] = 95_607_719
     """Of the file that NVIDIA publishes."""
-
-    @property
-    def name(self) -> str:
-        return "inception"
 
     def externals(self, hash_file: HashFile) -> dict[str, str]:
         path = self._known()
@@ -69,11 +64,7 @@ class Inception(Extractor):
         return "fid" if metric == "fd" and n >= FEWEST_FOR_FID else metric
 
     def load(self, device: str) -> Network:
-        """The network in float32, TF32 and autocast off.
-
-        DataError           the file is cut short, or another one
-        EnvironmentLacks    there is no file, and none can be fetched
-        """
+        """The network in float32, TF32 and autocast off; DataError or EnvironmentLacks without the right file."""
         import torch
         from cleanfid.resize import build_resizer
 

@@ -17,12 +17,10 @@ if TYPE_CHECKING:
 
 ARCHITECTURE = 1
 """Raise by one when the same seed and width should now give other features; it enters the digest."""
-
 DEPTHS = 4
 """Levels, each at half the resolution of the one before: a unit of the last one sees 38 pixels."""
 
 SMALLEST_PX = 2 ** (DEPTHS - 1)
-
 N_CALIBRATION = 64
 CALIBRATION_PX = 64
 
@@ -47,10 +45,6 @@ class RandomConv(Extractor):
     width: int = Field(default=64, ge=8, le=1024, multiple_of=4)
     """Number of features, a quarter from each level. A covariance has full rank from width + 1 images on, so that
     64 allow a Fréchet distance between sets of a few hundred."""
-
-    @property
-    def name(self) -> str:
-        return "random_conv"
 
     def load(self, device: str) -> Features:
         import torch
@@ -101,10 +95,9 @@ def _weights(seed: int, width: int) -> list[tuple[NDArray[np.float32], NDArray[n
 
 
 def _calibration_images(seed: int) -> NDArray[np.uint8]:
-    """Clouds and grains in random colours, (n, h, w, 3): what the features are standardised on.
+    """Clouds and grains in random colours, (n, h, w, 3): what the features of every dataset are standardised on.
 
-    Their amplitudes fall as 1/f to the power of 0 to 2, which spans white noise and photographs. Using images of no
-    dataset keeps the features of one experiment comparable with those of the next.
+    Their amplitudes fall as 1/f to the power of 0 to 2, which spans white noise and photographs.
     """
     rng = np.random.Generator(np.random.PCG64([seed, ARCHITECTURE, 1]))
     frequency = np.hypot(np.fft.fftfreq(CALIBRATION_PX)[:, None], np.fft.fftfreq(CALIBRATION_PX)[None, :])

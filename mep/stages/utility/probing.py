@@ -12,30 +12,12 @@ from mep.config import digest
 from mep.machine.files import read_json, write_json
 from mep.machine.work import Work
 from mep.methods.probes import Examples, Probe
-from mep.statistics.classification import (
-    auprc,
-    auroc,
-    balanced_accuracy,
-    calibration_error,
-    cuts_at,
-    delong_variance,
-    influence,
-    logit_interval,
-    resamples,
-    score_interval,
-    sensitivity,
-    specificity,
-)
+from mep.statistics import classification
+from mep.statistics.classification import delong_variance
 from mep.statistics.intervals import Z_95
 
-BETTER = {
-    "auroc": "higher",
-    "auprc": "higher",
-    "balanced_accuracy": "higher",
-    "sensitivity": "higher",
-    "specificity": "higher",
-    "ece": "lower",
-}
+SHARES = "auroc", "auprc", "balanced_accuracy", "sensitivity", "specificity"
+BETTER = dict.fromkeys(SHARES, "higher") | {"ece": "lower"}
 """Metrics of a probe. Sensitivity and the specificity that came with it are at a cut fixed on validation images."""
 
 FEWEST_PER_LABEL = 2
@@ -44,11 +26,7 @@ FEWEST_PER_LABEL = 2
 
 @dataclass(frozen=True, eq=False)
 class Subset:
-    """Images to train on, n_real of them real and n_fake synthetic.
-
-    rows    int64 (n_real + n_fake,)
-    labels  int64 (n_real + n_fake,)
-    """
+    """Images to train on: rows and labels, int64 (n_real + n_fake,)."""
 
     rows: NDArray[np.int64]
     labels: NDArray[np.int64]
@@ -62,8 +40,6 @@ class Predictions:
 
     probabilities   float64 (r, n, k)   of r trainings on other subsets
     cuts            float64 (r, k)      operating points, fixed on validation images
-    n_real, n_fake  images that each was trained on
-    chosen          what was chosen on validation images, of each training
     """
 
     probabilities: NDArray[np.float64]
@@ -75,10 +51,8 @@ class Predictions:
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
-    """A metric with its 95 % interval.
+    """A metric with its 95 % interval; None where no resample differs, as for a probe that is always right.
 
-    se, low, high   None where no resample differs, as for a probe that is always right
-    method          of the interval
     resampled       float64 (s,)    the metric on resamples of the held-out images, shared by all that is compared
     """
 
@@ -125,8 +99,9 @@ def train_and_predict(
             seed = work.seed_for("probe", name, number)
             train = Examples(validation.read, subset.rows, subset.labels)
             fitted = probe.fit(train, validation, n_classes, seed=seed, work=work)
-            result = {"cuts": cuts_at(fitted.predict(validation), validation.labels).tolist(), "chosen": fitted.chosen}
-            write_json(kept, result | {"probabilities": fitted.predict(heldout).tolist()})
+            cut = classification.cuts_at(fitted.predict(validation), validation.labels).tolist()
+            probability = fitted.predict(heldout).tolist()
+            write_json(kept, {"cuts": cut, "chosen": fitted.chosen, "probabilities": probability})
         result = read_json(kept)
         cuts.append(result["cuts"])
         probabilities.append(result["probabilities"])
@@ -168,7 +143,7 @@ def measure(
     """
     ones, labels = np.ones((1, len(heldout.labels))), heldout.labels
     drawn: dict[str, list[NDArray[np.float64]]] = {name: [] for name in trained}
-    for weights in resamples(heldout.groups, labels, n_resamples, seed):
+    for weights in classification.resamples(heldout.groups, labels, n_resamples, seed):
         for name, predictions in trained.items():
             drawn[name].append(_metrics(predictions, labels, weights))
     estimates: dict[str, dict[str, Estimate]] = {}
@@ -208,7 +183,7 @@ def difference(
 
 def mean_influence(predictions: Predictions, labels: NDArray[np.int64]) -> NDArray[np.float64]:
     """float64 (n,), of the mean area over all trainings."""
-    influences = [influence(probabilities, labels) for probabilities in predictions.probabilities]
+    influences = [classification.influence(probabilities, labels) for probabilities in predictions.probabilities]
     return np.asarray(np.mean(influences, axis=0))
 
 
@@ -216,8 +191,9 @@ def _metrics(predictions: Predictions, labels: NDArray[np.int64], weights: NDArr
     """float64 (metrics, s), the mean over trainings."""
     rows = []
     for probabilities, cuts in zip(predictions.probabilities, predictions.cuts, strict=True):
-        at_cuts = partial(sensitivity, cuts=cuts), partial(specificity, cuts=cuts)
-        functions = auroc, auprc, balanced_accuracy, *at_cuts, calibration_error
+        at_cuts = partial(classification.sensitivity, cuts=cuts), partial(classification.specificity, cuts=cuts)
+        free_of_cuts = classification.auroc, classification.auprc, classification.balanced_accuracy
+        functions = *free_of_cuts, *at_cuts, classification.calibration_error
         rows.append([function(probabilities, labels, weights) for function in functions])
     return np.asarray(np.mean(rows, axis=0))
 
@@ -242,7 +218,8 @@ def _area(predictions: Predictions, drawn: Estimate, heldout: HeldOut) -> Estima
         se = float(np.sqrt(delong_variance(mean_influence(predictions, heldout.labels), heldout.labels)))
         method = "DeLong, logit"
         if se > 1e-12 and 0 < value < 1:
-            low, high = logit_interval(value, se, Z_95)
+            low, high = classification.logit_interval(value, se, Z_95)
     if not se or se <= 1e-12 or not 0 < value < 1:
-        (low, high), se, method = score_interval(value, *heldout.rarest(), Z_95), None, "Newcombe 2006, method 5"
+        low, high = classification.score_interval(value, *heldout.rarest(), Z_95)
+        se, method = None, "Newcombe 2006, method 5"
     return Estimate(value, se, low, high, method, drawn.resampled)

@@ -6,6 +6,7 @@ n_real counts held-out images and n_fake synthetic training images.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import product
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,16 +19,14 @@ from mep.stages.utility.probing import BETTER, Estimate, HeldOut, Predictions, d
 ALONE = "all"
 """Group of the rows that tell of synthetic images alone; the other groups are mixtures with real ones."""
 
-SUBJECTS = ("samples", "train", "matched")
+Trained: TypeAlias = Mapping[str, Predictions]
+Estimates: TypeAlias = Mapping[str, dict[str, Estimate]]
+"""subject/group -> metric -> estimate."""
 
 
 @dataclass(eq=False)
 class Rows:
-    """Rows and, for each, the number on every resample.
-
-    template    a row with what all of them share
-    margin      of non-inferiority
-    """
+    """Rows, made from one template, and for each the number on every resample; `margin` is of non-inferiority."""
 
     template: ScoreRow
     n_resamples: int
@@ -43,27 +42,17 @@ class Rows:
 
     def add(self, row: ScoreRow, estimate: Estimate, predictions: Predictions, null: Null) -> None:
         """A number of probes that were trained in one way."""
-        self.rows.append(
-            replace(
-                row,
-                estimate=score_row.Estimate(estimate.value, estimate.se, estimate.low, estimate.high, estimate.method),
-                null=null,
-                counts=replace(row.counts, n_fake=predictions.n_fake),
-                training=ProbeTraining(predictions.n_real, len(predictions.probabilities), predictions.chosen),
-            )
-        )
+        number = score_row.Estimate(estimate.value, estimate.se, estimate.low, estimate.high, estimate.method)
+        counts = replace(row.counts, n_fake=predictions.n_fake)
+        training = ProbeTraining(predictions.n_real, len(predictions.probabilities), predictions.chosen)
+        self.rows.append(replace(row, estimate=number, null=null, counts=counts, training=training))
         self.resampled.append(estimate.resampled)
 
     def add_group(
-        self,
-        group: str,
-        predictions: Mapping[str, Predictions],
-        estimates: Mapping[str, dict[str, Estimate]],
-        refusals: Mapping[str, str],
-        heldout: HeldOut,
+        self, group: str, predictions: Trained, estimates: Estimates, refusals: Mapping[str, str], heldout: HeldOut
     ) -> None:
         """All metrics of synthetic images alone, or of a mixture; of a mixture that is refused, one gap."""
-        for metric, subject in product(BETTER, SUBJECTS):
+        for metric, subject in product(BETTER, ("samples", "train", "matched")):
             name = f"{subject}/{group}"
             if name in predictions:
                 estimate = estimates[name][metric]
@@ -73,13 +62,7 @@ class Rows:
                 self.refuse(subject, group, refusals[name], metric)
         self._compare(group, predictions, estimates, heldout)
 
-    def _compare(
-        self,
-        group: str,
-        predictions: Mapping[str, Predictions],
-        estimates: Mapping[str, dict[str, Estimate]],
-        heldout: HeldOut,
-    ) -> None:
+    def _compare(self, group: str, predictions: Trained, estimates: Estimates, heldout: HeldOut) -> None:
         """Synthetic images alone against real ones; a mixture against as many real images."""
         metric, other = ("auroc_gap", "train") if group == ALONE else ("auroc_gain", "matched")
         names = f"samples/{group}", f"{other}/{group}"
@@ -131,12 +114,10 @@ def statement(synthetic: Estimate, real: Estimate, delta: Estimate, margin: floa
             "there are too few images, to say what synthetic images are worth."
         )
     sentence = f"{areas}: a difference of {delta.value:+.3f} (95 % interval {delta.low:+.3f} to {delta.high:+.3f})."
-    return (
-        sentence
-        + {
-            "superior": " The synthetic images are worth more.",
-            "non-inferior": f" They are non-inferior: a loss of {margin:g} or more is excluded.",
-            "inferior": f" They are inferior: the loss is larger than the margin of {margin:g}.",
-            "undecided": f" Non-inferiority is not shown: a loss of {margin:g} is neither excluded nor certain.",
-        }[verdict(delta, margin)]
-    )
+    conclusions = {
+        "superior": "The synthetic images are worth more.",
+        "non-inferior": f"They are non-inferior: a loss of {margin:g} or more is excluded.",
+        "inferior": f"They are inferior: the loss is larger than the margin of {margin:g}.",
+        "undecided": f"Non-inferiority is not shown: a loss of {margin:g} is neither excluded nor certain.",
+    }
+    return f"{sentence} {conclusions[verdict(delta, margin)]}"

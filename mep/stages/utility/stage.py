@@ -11,6 +11,7 @@ import mep
 from mep.artifacts import Images, RealBaseline, Samples, Utility
 from mep.artifacts.score_row import Counts, ProbeProtocol, ScoreProtocol, ScoreRow
 from mep.evaluation.features import features_of
+from mep.evaluation.space import n_groups
 from mep.machine.work import Work
 from mep.methods.probes import Examples, Inputs
 from mep.stage import stage
@@ -86,12 +87,7 @@ def _template(config: UtilityConfig, images: Images, ceiling: RealBaseline, samp
     return ScoreRow(
         metric="",
         subject="",
-        counts=Counts(
-            n_real=len(held),
-            n_real_of=len(held),
-            n_fake_of=len(samples),
-            n_groups=None if images.group is None else len(np.unique(held.groups)),
-        ),
+        counts=Counts(len(held), 0, len(held), len(samples), n_groups(None if images.group is None else held.groups)),
         protocol=ScoreProtocol.from_json(columns),
         version=mep.__version__,
         flags=list(flags),
@@ -128,11 +124,9 @@ def _pool(
     labels = np.r_[images.labels, [number.get(row["label"], -1) for row in listed]].astype(np.int64)
     made = np.flatnonzero(labels[n:] >= 0) + n
     rng = np.random.default_rng([ceiling.about["seed"], len(made)])
-
-    pixels = SampleSquares(samples, [row["file_name"] for row in listed], size)
+    pixels = SampleSquares.of(samples, size)
     if config.probe.sees == "features" and listed:
-        drawn = features_of("features", pixels, len(listed), config.extractor, work)
-        table = np.concatenate([ceiling.features, drawn])
+        table = np.r_[ceiling.features, features_of("features", pixels, len(listed), config.extractor, work)]
         return lambda rows: table[rows], labels, rng.permutation(made)
 
     def read(rows: NDArray[np.int64]) -> NDArray[np.uint8]:
