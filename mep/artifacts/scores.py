@@ -152,8 +152,8 @@ class RealBaseline(Artifact):
         probabilities, cuts = (
             {share: arrays[f"{name}-{share}"] for share in content["shares"]} for name in ("probabilities", "cuts")
         )
-        images = (arrays[name] for name in ("features", "order", "validation"))
-        return cls(content["reason"], *images, probabilities, cuts, content["about"])
+        features, order, validation = arrays["features"], arrays["order"], arrays["validation"]
+        return cls(content["reason"], features, order, validation, probabilities, cuts, content["about"])
 
     def facts(self) -> Mapping[str, object]:
         if self.reason:

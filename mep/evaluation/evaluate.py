@@ -18,8 +18,7 @@ def evaluate(
 ) -> list[Scored]:
     """Every score of every subject against held-out images, and of the samples against training images.
 
-    All sets are first brought to the size of the smallest, and of `most`, by a draw that depends on the seed and their
-    sizes only.
+    All sets are first drawn down to the size of the smallest, and to `most`.
     """
     sets = EqualSizeSets.draw(space, settings.seed, most)
     scores = [score for score in scores if score.reads == "features"]
@@ -33,11 +32,7 @@ def evaluate(
 
 @dataclass(frozen=True, eq=False)
 class _Result:
-    """One score against held-out images.
-
-    subjects    subject -> metric -> measurement
-    nulls       metric -> what real images reach, or why it is unknown
-    """
+    """One score against held-out images: subject -> metric -> measurement, and what real images reach by metric."""
 
     score: Score
     subjects: dict[str, dict[str, Measurement]]

@@ -23,10 +23,8 @@ from mep.methods.sources.imagefolder import ImageFolder
 
 @dataclass(frozen=True, eq=False)
 class Folder:
-    """The images of a folder.
+    """The images of a folder, by name.
 
-    ids         names, sorted
-    sha256      of every file
     sizes       int64 (n, 2) width, height
     modes       Pillow's names of the kinds of pixels, RGB, L and so on -> how many images
     columns     metadata by name, n values each; the folders that images lie in are `label`

@@ -53,9 +53,7 @@ class FolderComparison:
     """A score of a folder minus that of the first, or why no difference is given.
 
     row             of the first folder
-    value           the difference; None where there is none
-    difference      it with its error; None where nobody knows how certain it is
-    unlike          what differs in how the two were made
+    difference      value with its error; None where nobody knows how certain it is
     p_holm          p adjusted among all but the first metric
     p_permutation   of kid
     """

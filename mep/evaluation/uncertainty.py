@@ -71,12 +71,7 @@ Sampler, guidance, steps and training are what an experiment varies: they are re
 
 @dataclass(frozen=True)
 class EvaluationSettings:
-    """How every number is measured.
-
-    seed        of draws and halves
-    n_halves    0 leaves the uncertainty out
-    device      where distances of all pairs are computed
-    """
+    """How every number is measured; 0 halves leave the uncertainty out."""
 
     seed: int
     n_halves: int = N_HALVES
@@ -96,14 +91,10 @@ class Difference:
 
 @dataclass(frozen=True)
 class SeedDifference:
-    """One arm minus another over several trainings, paired by seed.
+    """One arm minus another over several trainings, paired by seed: mean, 95 % t-interval, p of the paired t-test.
 
-    value       mean of the differences
-    low, high   95 % t-interval of it; None with fewer than two pairs
-    p           of the paired t-test; None with fewer than two pairs
-    values      the difference of every pair, by seed
+    values      the difference of every pair, by seed; with fewer than two there is no interval and no p
     supported   whether there are trainings enough (three) to speak of the method at all
-    sentence    what may be said, in plain words
     """
 
     value: float
@@ -172,14 +163,8 @@ def difference(halves_a: Halves, halves_b: Halves, value_a: float, value_b: floa
             hint="measure both arms with the same recipe",
         )
     value, se = value_a - value_b, standard_error(halves_a - halves_b)
-    return Difference(value, se, value - Z_95 * se, value + Z_95 * se, _two_sided(value, se))
-
-
-def _two_sided(value: float, se: float) -> float:
-    """Chance of a value this far from 0 when 0 is true and the error normal."""
-    if se == 0:
-        return 1.0 if value == 0 else 0.0
-    return math.erfc(abs(value) / se / math.sqrt(2))
+    p = math.erfc(abs(value) / se / math.sqrt(2)) if se else float(value == 0)
+    return Difference(value, se, value - Z_95 * se, value + Z_95 * se, p)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -36,11 +36,7 @@ class Examples:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained probe.
-
-    predict     examples -> probabilities of every class, float64 (n, k)
-    chosen      what the validation images decided, for the protocol
-    """
+    """A trained probe: predict gives probabilities, float64 (n, k); chosen is what the validation images decided."""
 
     predict: Callable[[Examples], NDArray[np.float64]]
     chosen: JsonObject = field(default_factory=dict)
@@ -57,8 +53,5 @@ class Probe(Method):
     """Whether two trainings on the same images differ, and several are worth their time."""
 
     def fit(self, train: Examples, validation: Examples, n_classes: int, *, seed: int, work: Work) -> Fitted:
-        """Train on `train`; whatever has to be chosen is chosen on `validation`, real images of every class.
-
-        train       images of every class
-        """
+        """Train on images of every class; whatever has to be chosen is chosen on `validation`, real ones of each."""
         raise NotImplementedError

@@ -69,10 +69,7 @@ class Score(Method):
         return real, fake
 
     def measure(self, real: Rows, fake: Rows) -> dict[str, float]:
-        """Metric -> value.
-
-        real    (n, d)  feature units, or what `describe` made of them
-        fake    (m, d)
+        """Metric -> value, from (n, d) and (m, d) in feature units, or what `describe` made of them.
 
         DataError   unlike widths, non-finite features, fewer rows than `minimum`
         """
@@ -80,9 +77,6 @@ class Score(Method):
 
     def null(self, real: Rows, fake: Rows, train: Rows | None, *, seed: int) -> dict[str, float]:
         """What real images would reach in the place of the fakes; metrics without such a value are absent.
-
-        real, fake  what `describe` made of them
-        train       features of training images, other real ones
 
         DataError   there are too few real images to know
         """
@@ -117,11 +111,7 @@ class PairScore(Score):
 
 @dataclass(frozen=True)
 class Measured:
-    """What one score says of two sets.
-
-    errors      standard errors in closed form, where there are some
-    missing     why there are no values; None where there are
-    """
+    """What one score says of two sets; errors in closed form, where there are some."""
 
     values: dict[str, float]
     errors: dict[str, float] = field(default_factory=dict)
@@ -129,10 +119,7 @@ class Measured:
 
 
 def measure_all(scores: Sequence[Score], real: Rows, fake: Rows, *, device: str = "cpu") -> list[Measured]:
-    """All scores of two sets of features, in the order of the scores; what needs pairs shares one pass.
-
-    A score that refuses these sets has no values, and says why.
-    """
+    """All scores of two sets of features, in the order of the scores; what needs pairs shares one pass."""
     refusals = [_refusal(score, real, fake) for score in scores]
     able = [score for score, why in zip(scores, refusals, strict=True) if isinstance(score, PairScore) and not why]
     ks = sorted({k for score in able for k in score.neighbourhoods()})

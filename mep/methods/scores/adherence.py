@@ -62,10 +62,7 @@ def chance(assigned: Rows, wanted: int) -> float | None:
 
 
 def confusion(assigned: NDArray[np.int64], wanted: int, n_kinds: int) -> NDArray[np.int64]:
-    """Images by what was wanted (rows) and what is shown (columns), int64 (n_kinds, n_kinds + 1).
-
-    The last column holds those that are shown as nothing known, such as noise.
-    """
+    """Images by what was wanted (rows) and is shown (columns; the last: noise), int64 (n_kinds, n_kinds + 1)."""
     table = np.zeros((n_kinds, n_kinds + 1), dtype=np.int64)
     asked = assigned[assigned[:, wanted] >= 0]
     np.add.at(table, (asked[:, wanted], np.where(asked[:, wanted + 1] < 0, n_kinds, asked[:, wanted + 1])), 1)

@@ -15,7 +15,6 @@ from mep.methods.scores import Better, Rows, Score, check_sets
 from mep.statistics.distances import blocks
 
 Floats = NDArray[np.float64]
-
 ROUND_OFF = 1e-6
 """What may be missing to 0, as a share of the two traces; float64 leaves about 1e-8, so more is a wrong input."""
 
@@ -57,7 +56,6 @@ def frechet_distance(real: Rows, fake: Rows) -> float:
 
     real    float (n, d)   n >= 2, feature units
     fake    float (m, d)   m >= 2
-
     returns float          feature units squared; computed in float64, covariances divide by n - 1
 
     Source  Dowson & Landau 1982; as an image metric Heusel et al. 2017, arXiv:1706.08500
@@ -107,9 +105,7 @@ def frechet(mean_a: Floats, cov_a: Floats, mean_b: Floats, cov_b: Floats) -> flo
 
     mean_a, mean_b   float64 (d,)     feature units
     cov_a, cov_b     float64 (d, d)   symmetric, positive semi-definite
-
     returns          float            feature units squared
-
     DataError        the two widths d differ, or a covariance has a negative eigenvalue
     Source           Dowson & Landau 1982; as an image metric Heusel et al. 2017, arXiv:1706.08500
     """

@@ -59,9 +59,6 @@ def kernel_distance_error(real: Rows, fake: Rows) -> float:
 
     returns     95 % intervals built with it hold the truth in 90 to 94 % of simulations (n of 300, 1000)
 
-    Leaving out row i takes its own row sum out of the sums of all pairs, so no pair is computed twice: the cost is
-    that of the distance itself.
-
     DataError   fewer than 3 rows: with one left out, a set of 2 has no pair
     Source  Efron & Stein 1981, for a statistic of two samples
     """

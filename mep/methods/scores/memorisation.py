@@ -100,10 +100,7 @@ def nearest_in_cell(images: Rows, cells: Cells, train: Rows, of_train: Cells) ->
 
 
 def closest_pairs(described: Rows, n: int = 20) -> list[tuple[int, int, float, float]]:
-    """The n generated images that come nearest to a training image, relative to its second-nearest, nearest first.
-
-    returns     row of the image, row of the training image, distance, ratio
-    """
+    """(row, row of the training image, distance, ratio to its second-nearest) of the n nearest, nearest first."""
     distance, ratio = described[:, FIRST], _ratio(described)
     rows = np.lexsort([distance, ratio])[:n]
     return [(int(row), int(described[row, NEAREST]), float(distance[row]), float(ratio[row])) for row in rows]

@@ -1,7 +1,4 @@
-"""Precision, recall, density, coverage: whose neighbourhoods the other set's images fall into.
-
-The neighbourhood of an image is the ball that reaches to its k-th neighbour in its own set.
-"""
+"""Precision, recall, density, coverage: whose balls, up to the k-th neighbour, the other set's images fall into."""
 
 from typing import ClassVar, Literal
 
@@ -30,12 +27,7 @@ class Prdc(PairScore):
     k_dc: int = Field(default=5, ge=1)
     """Neighbours that span a ball for density and coverage."""
 
-    better: ClassVar[Better] = {
-        "precision": "higher",
-        "recall": "higher",
-        "density": "higher",
-        "coverage": "higher",
-    }
+    better: ClassVar[Better] = dict.fromkeys(("precision", "recall", "density", "coverage"), "higher")
     grouped: ClassVar[bool] = True
 
     def minimum(self) -> int:
