@@ -53,8 +53,7 @@ class Latents(InFolder):
     """The autoencoder's posterior for every training and validation image under every symmetry, memory-mapped.
 
     `index.parquet` says in which shard and row an image lies; a shard is float32 (n, s, 2, c, h, w): mean and standard
-    deviation, unscaled, under s symmetries, the first of which is the image as it is. Without shards the training
-    encodes from pixels.
+    deviation, unscaled, under s symmetries. Without shards the training encodes from pixels.
     """
 
     @property

@@ -97,11 +97,11 @@ def check_room(folder: Path, parameters: Sequence[nn.Parameter], optimizer: str,
     n = sum(parameter.numel() for parameter in parameters)
     weights = sum(parameter.numel() * parameter.element_size() for parameter in parameters)
     checkpoint = weights + n * STATE_BYTES[optimizer] + 4 * n * averaged
-    result = weights * (2 if averaged else 1)
-    needed = (KEPT + 1) * checkpoint + result  # a new checkpoint is whole before an old one goes
+    needed = (KEPT + 1) * checkpoint + weights * (
+        2 if averaged else 1
+    )  # a new checkpoint is whole before an old one goes
     folder.mkdir(parents=True, exist_ok=True)
-    already = sum(path.stat().st_size for path in folder.rglob("*.pt"))
-    free = shutil.disk_usage(folder).free + already
+    free = shutil.disk_usage(folder).free + sum(path.stat().st_size for path in folder.rglob("*.pt"))
     if needed > free:
         raise EnvironmentLacks(
             f"training needs {needed / 1e9:.3g} GB of disk for checkpoints and weights, {folder} has {free / 1e9:.3g}",

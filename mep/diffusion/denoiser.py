@@ -20,10 +20,8 @@ class Denoiser(nn.Module):
         self.text_encoder = text_encoder
 
     def forward(self, noisy: Tensor, timesteps: Tensor, captions: Tensor) -> Tensor:
-        """What the UNet predicts, float (b, c, h, w).
+        """What the UNet predicts for noisy latents, float (b, c, h, w) both, at int64 (b,) timesteps.
 
-        noisy       float32 (b, c, h, w)
-        timesteps   int64 (b,)
         captions    float32 (b, tokens, d), or token numbers int64 (b, tokens) where the text encoder is trained
         """
         captions, dtype = self.encode(captions), self.unet.dtype
@@ -71,8 +69,7 @@ class EMA:
 
     @torch.no_grad()
     def step(self) -> None:
-        t = self.steps
-        self.steps += 1
+        t, self.steps = self.steps, self.steps + 1
         if not self.shadow:
             return
         decay = min(self.decay, (1 + t) / (10 + t)) if t > 0 else 0.0

@@ -34,7 +34,6 @@ class LatentEncoder:
 
     @cached_property
     def vae(self) -> AutoencoderKL:
-        """Loaded when the first image needs it: a full cache needs none."""
         return cast("AutoencoderKL", load_part(self.base.pipeline, "vae", self.device))
 
     def posterior(self, pixels: NDArray[np.uint8], turns: Sequence[int]) -> NDArray[np.float32]:

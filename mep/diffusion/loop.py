@@ -39,7 +39,6 @@ class ProcessGroup:
     """Whether each process holds a part of the state, and all of them have to put it together."""
 
     def agree(self, number: int) -> int:
-        """The number that the main process has."""
         return number
 
 

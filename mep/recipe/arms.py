@@ -13,7 +13,6 @@ from mep.recipe.wording import find_near, show, spell
 
 MAX_ARMS = 256
 """Arms of a recipe, whether written or made by its matrix."""
-
 Layers: TypeAlias = dict[str, Node]
 """What an arm is called after a value of an axis -> the layer that this value puts on."""
 

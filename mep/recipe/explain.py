@@ -96,7 +96,6 @@ class Explainer:
         self.source = source
 
     def explain(self, error: ValidationError) -> list[Mistake]:
-        """Every mistake as the person who wrote the recipe sees it."""
         details = error.errors(include_url=False)
         # A list whose items are all wrong counts as too short, too: that only follows from its items.
         is_full = [d["type"] == "too_short" and len(d["input"]) >= d["ctx"]["min_length"] for d in details]

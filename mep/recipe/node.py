@@ -34,7 +34,6 @@ class Node:
         return self.value if isinstance(self.value, list) else []
 
     def child(self, step: str | int) -> "Node | None":
-        """The value under a key, or the item at an index."""
         if isinstance(step, int):
             return self.items[step] if step < len(self.items) else None
         return self.entries.get(step)

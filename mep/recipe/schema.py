@@ -38,7 +38,6 @@ PARTIAL = "-partial"
 
 
 def schema_text() -> str:
-    """The schema as `schemas/recipe.schema.json` holds it."""
     return json.dumps(recipe_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
@@ -68,8 +67,6 @@ def recipe_schema() -> Schema:
 
 
 class _NoTitles(GenerateJsonSchema):
-    """Leaves out the titles that repeat the field's name."""
-
     def field_title_should_be_set(self, schema: object) -> bool:
         return False
 

@@ -27,7 +27,6 @@ class RecipeText:
 
     @cached_property
     def lines(self) -> list[str]:
-        """Line by line, as YAML counts them."""
         return LINE_BREAK.split(self.text)
 
     def place(self, line: int, column: int) -> Place:
@@ -35,7 +34,6 @@ class RecipeText:
         return Place(self.name, line + 1, column + 1) if self.is_file else Place(self.name)
 
     def place_at(self, index: int) -> Place:
-        """Place of a character."""
         breaks = [match.end() for match in LINE_BREAK.finditer(self.text, 0, index)]
         return self.place(len(breaks), index - (breaks[-1] if breaks else 0))
 

@@ -34,12 +34,10 @@ def spell(value: object) -> str:
 
 
 def dotted(path: Steps) -> str:
-    """The name of a field: `metrics.scores.0.kind`."""
     return ".".join(str(step) for step in path)
 
 
 def a(noun: str) -> str:
-    """The noun with its article."""
     return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 

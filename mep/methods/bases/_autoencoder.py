@@ -75,10 +75,9 @@ def train_autoencoder(
     def step(number: int) -> Scalars:
         rng = work.rng("autoencoder step", number)
         rows = batch_rows(work, number, config.batch_size, weights)
+        batch = pixels[rows[: max(1, len(rows) // 2)]]
         if number < CROPS_UNTIL * config.steps:
             batch = _crops(pixels[rows], min(config.crop_px, resolution), rng)
-        else:
-            batch = pixels[rows[: max(1, len(rows) // 2)]]
         real = to_tensor(symmetry(batch, int(rng.choice(turns))), work.device)
         generator = torch.Generator().manual_seed(work.seed_for("autoencoder noise", number))
         loss, pixel_error = _losses(vae, config, real, generator)

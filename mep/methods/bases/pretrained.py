@@ -23,10 +23,8 @@ PATTERNS = ["model_index.json", "README.md", "LICENSE*"] + [
 VARIANTS = ["*.fp16.safetensors", "*.fp16-*.safetensors", "*.non_ema.safetensors", "*.non_ema-*.safetensors"]
 """Second copies of the weights that many repositories hold; they are not fetched."""
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
-CONVERT = (
-    "where you trust it, convert it once: StableDiffusionPipeline.from_pretrained(old)"
-    ".save_pretrained(new, safe_serialization=True)"
-)
+CONVERT = "where you trust it, convert it once: StableDiffusionPipeline.from_pretrained(old)"
+CONVERT += ".save_pretrained(new, safe_serialization=True)"
 FACTOR = 8
 """Pixels of a side that become one latent element in every published Stable Diffusion."""
 

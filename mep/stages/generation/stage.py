@@ -101,7 +101,6 @@ def saving_files(job: DrawJob, config: GenerationConfig, native_px: int) -> Draw
 
 
 def _draw_missing(job: DrawJob, progress: GenerationProgress, work: Work) -> None:
-    """Draw what is missing on the workers of the engine, and commit it here as it comes."""
     plan, sheets, numbers = progress.plan, Sheets(progress), progress.missing()
     # batches mix prompts; only the very last is shorter, and the job fills it up
     batches = iter(lambda: [plan.sample(number) for number in itertools.islice(numbers, job.batch_size)], [])

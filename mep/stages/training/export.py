@@ -83,7 +83,6 @@ def publish(setup: TrainingSetup, denoiser: Denoiser, ema: EMA, log: Path) -> No
 
 
 def _write_scheduler(config: Mapping[str, object], folder: Path) -> None:
-    """Store with the pipeline what its UNet predicts now, and on which schedule."""
     from diffusers import DDIMScheduler
 
     shutil.rmtree(folder / "scheduler")  # links into the base, which stays as it is
@@ -95,7 +94,6 @@ def _write_scheduler(config: Mapping[str, object], folder: Path) -> None:
 
 
 def _model_card(inputs: TrainingInputs, facts: dict[str, str | int], lineage: Mapping[str, object]) -> str:
-    """Markdown with a front matter as model hubs read it: what the model is, how it was made, under which licence."""
     origin, prompts = inputs.base.origin, inputs.prompts.prompts
     front = {"library_name": "diffusers", "pipeline_tag": "text-to-image", "tags": ["mep", "medical"]}
     front |= {"license": origin["license"]} if origin.get("license") else {}

@@ -78,9 +78,8 @@ def _build_denoiser(config: TrainingConfig, base: BaseModel, work: Work, device:
     """The module that is trained, in training mode, with the machine's ways to save memory and time."""
     dtype = {"fp32": "float32", "bf16": "bfloat16"}[config.weights]
     unet = load_part(base.pipeline, "unet", device, dtype=dtype)
-    text_encoder = None
-    if config.text_encoder == "train":
-        text_encoder = load_part(base.pipeline, "text_encoder", device, dtype=dtype)
+    is_encoder_trained = config.text_encoder == "train"
+    text_encoder = load_part(base.pipeline, "text_encoder", device, dtype=dtype) if is_encoder_trained else None
     torch.manual_seed(work.seed_for("new weights"))
     config.method.prepare(unet, text_encoder)
     if work.machine.gradient_checkpointing:
