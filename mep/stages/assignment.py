@@ -16,7 +16,7 @@ from mep.stages.embedding import Embed, EmbeddingConfig, embedded
 
 
 @stage(version=3, section="embedding")
-def assignment(
+def assignment(  # noqa: PLR0913  (the parameters of a stage declare what it reads)
     config: EmbeddingConfig,
     images: Images,
     embeddings: Embeddings,

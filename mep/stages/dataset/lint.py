@@ -43,8 +43,8 @@ def lint(config: DatasetConfig, work: Work) -> tuple[int, list[Finding]]:
     """Number of images, and all that is wrong with them, check by check."""
     records, _ = list_records(config)
     dataset = _Dataset(config, records, scan(config.source, records, work))
-    checks = (dataset.unreadable, dataset.missing, dataset.duplicates, dataset.same_names)
-    checks += (dataset.straddling, dataset.resolution, dataset.small_classes)
+    checks = [dataset.unreadable, dataset.missing, dataset.duplicates, dataset.same_names]
+    checks += [dataset.straddling, dataset.resolution, dataset.small_classes]
     return len(records), [finding for check in checks for finding in check()]
 
 

@@ -42,7 +42,7 @@ class GenerationConfig(GuidanceConfig):
 
 
 @stage(version=2, draws=True, repeats=True, extendable_fields=("allocation", "unseen_images"))
-def generation(
+def generation(  # noqa: PLR0913  (the parameters of a stage declare what it reads)
     config: GenerationConfig,
     images: Images,
     clusters: Clusters,

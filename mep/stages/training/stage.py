@@ -10,7 +10,7 @@ from mep.stages.training.config import TrainingConfig
 
 
 @stage(version=2, draws=True, repeats=True, parallel=True)
-def training(
+def training(  # noqa: PLR0913  (the parameters of a stage declare what it reads)
     config: TrainingConfig,
     images: Images,
     training_set: TrainingSet,
