@@ -295,13 +295,25 @@ def test_a_resume_says_whether_it_was_exact_and_if_not_what_was_different(tmp_pa
     assert made["resume"] == "not exact: machine.batch_size 64 -> 32"
 
 
+def terminate_while_a_stage_runs(root):
+    """Send this process SIGTERM as soon as the log of a run says that a stage began."""
+
+    def wait_and_terminate():
+        deadline = time.monotonic() + 60
+        while not any("starts" in log.read_text() for log in root.glob("*/log.txt")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait_and_terminate, daemon=True).start()
+
+
 def test_a_stage_that_does_not_look_is_left_after_a_while_and_the_run_goes_on_later(tmp_path, monkeypatch):
     monkeypatch.setattr("mep.runner.signals.GRACE_S", 0.3)
-    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    terminate_while_a_stage_runs(tmp_path)
     started = time.monotonic()
     with pytest.raises(Interrupted) as caught:
         run_trivial(tmp_path, [1], sleep_s=30)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20  # the stage would sleep for 30 s
     assert caught.value.exit_code == 143
     store = Store(tmp_path)
     assert store.db.query("SELECT state FROM attempts") == [{"state": "interrupted"}]
@@ -312,7 +324,7 @@ def test_a_stage_that_does_not_look_is_left_after_a_while_and_the_run_goes_on_la
 def test_a_stage_that_wraps_the_interruption_was_interrupted_all_the_same(tmp_path, monkeypatch):
     monkeypatch.setattr("mep.runner.signals.GRACE_S", 0.3)
     monkeypatch.setenv(FAILS, "wrap")
-    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    terminate_while_a_stage_runs(tmp_path)
     with pytest.raises(Interrupted):
         run_trivial(tmp_path, [1])
     assert Store(tmp_path).db.query("SELECT state, error FROM attempts") == [{"state": "interrupted", "error": ""}]
