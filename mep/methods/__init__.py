@@ -13,5 +13,5 @@ def families() -> dict[str, type[Method]]:
     """Every family by the name of its folder; engines stand with the machine."""
     for module in pkgutil.iter_modules(__path__):
         importlib.import_module(f"{__name__}.{module.name}")
-    found = {family.__module__.rpartition(".")[2]: family for family in Method.__subclasses__()}
-    return {name: found[name] for name in sorted(found)}
+    by_folder = {family.__module__.rpartition(".")[2]: family for family in Method.__subclasses__()}
+    return {name: by_folder[name] for name in sorted(by_folder)}

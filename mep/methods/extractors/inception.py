@@ -106,8 +106,8 @@ class Inception(Extractor):
         """The file, where it is on this machine."""
         if self.weights is not None:
             return self.weights
-        own = cache_folder() / FILE, Path(tempfile.gettempdir()) / FILE  # the second is where clean-fid keeps it
-        return next((path for path in own if path.exists()), None)
+        places = cache_folder() / FILE, Path(tempfile.gettempdir()) / FILE  # the second is where clean-fid keeps it
+        return next((path for path in places if path.exists()), None)
 
     def _file(self) -> Path:
         return self._known() or self._download(cache_folder() / FILE)

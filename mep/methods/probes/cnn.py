@@ -54,7 +54,7 @@ class Cnn(Probe):
     def fit(self, train: Examples, validation: Examples, n_classes: int, *, seed: int, work: Work) -> Fitted:
         import torch
 
-        own = replace(work, seed=seed)
+        seeded = replace(work, seed=seed)
         network = _Network(self, n_classes, seed, work)
         optimizer = torch.optim.AdamW(network.model.parameters(), self.learning_rate, weight_decay=self.weight_decay)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate)
@@ -63,8 +63,8 @@ class Cnn(Probe):
         looks = {round(self.steps * look / LOOKS) for look in range(1, LOOKS + 1)}
 
         def step(number: int) -> JsonObject:
-            rows = batch_rows(own, number, self.batch_size, weights)
-            pixels = self._augmented(train.read(train.rows[rows]), own.rng("symmetry", number))
+            rows = batch_rows(seeded, number, self.batch_size, weights)
+            pixels = self._augmented(train.read(train.rows[rows]), seeded.rng("symmetry", number))
             logits = network.logits(pixels, training=True)
             target = torch.from_numpy(train.labels[rows]).to(work.device)
             loss = torch.nn.functional.cross_entropy(logits, target)
@@ -83,7 +83,7 @@ class Cnn(Probe):
 
         name = f"probe-{digest([seed, len(train)])[:16]}"
         state = {"model": network.model, "adam": optimizer, "rate": schedule, "best": best}
-        optimise(own, LoopSettings(name, self.steps), step, state)
+        optimise(seeded, LoopSettings(name, self.steps), step, state)
         network.model.load_state_dict(best.weights)
         return Fitted(network.probabilities, {"step": best.step, "validation_auroc": best.area})
 
