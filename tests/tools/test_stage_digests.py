@@ -42,7 +42,7 @@ def test_the_committed_digests_are_those_of_the_source():
     ("module", "old", "new", "stages"),
     [
         ("mep.methods.clusterers.kmeans", "n_init", "n_init  ", set()),  # only layout
-        ("mep.methods.detectors.hsv", '"""Luma above', '"""Brightness above', set()),  # only a docstring
+        ("mep.methods.detectors.hsv", '"""Removes dark', '"""Takes out dark', set()),  # only a docstring
         (
             "mep.methods.detectors.hsv",
             "def inspect",
