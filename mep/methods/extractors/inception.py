@@ -3,7 +3,6 @@
 import os
 import tempfile
 import urllib.request
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -14,7 +13,7 @@ from mep.artifacts.score_row import JsonObject
 from mep.config import Download, HashFile, LocalPath
 from mep.errors import DataError, EnvironmentLacks
 from mep.machine.files import sha256_of
-from mep.methods.extractors import Extractor, Network, exact_arithmetic
+from mep.methods.extractors import Extractor, Network, clean_resize, clean_resizer, exact_arithmetic
 
 FILE = "inception-2015-12-05.pt"
 URL = f"https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/metrics/{FILE}"
@@ -57,7 +56,7 @@ class Inception(Extractor):
         return {
             "layer": "pool_3",
             "preprocessing": "(x - 128) / 128",
-            "resize": f"pillow bicubic, anti-aliased, float, clipped @{SIDE_PX}",
+            "resize": clean_resize(SIDE_PX),
         }
 
     def metric_name(self, metric: str, n: int, settings: JsonObject) -> str:
@@ -66,23 +65,17 @@ class Inception(Extractor):
     def load(self, device: str) -> Network:
         """The network in float32, TF32 and autocast off; DataError or EnvironmentLacks without the right file."""
         import torch
-        from cleanfid.resize import build_resizer
 
         path = self._file()
         self._checked(path, sha256_of)
         layers = torch.jit.load(str(path), map_location=device).eval().layers
-        resize = build_resizer("clean")
-        threads = ThreadPoolExecutor(max(1, len(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else 4)
-
-        def prepare(batch: NDArray[np.uint8]) -> Any:
-            resized = np.stack(list(threads.map(resize, batch)))
-            return torch.from_numpy(resized).permute(0, 3, 1, 2).sub_(128).div_(128)
+        resized = clean_resizer(SIDE_PX)
 
         def forward(images: Any) -> NDArray[np.float32]:
             with exact_arithmetic(device):
                 return np.asarray(layers(images.to(device)).flatten(1).cpu())
 
-        return Network(prepare, forward)
+        return Network(lambda batch: resized(batch).sub_(128).div_(128), forward)
 
     def _checked(self, path: Path, hash_file: HashFile) -> str:
         """sha256 of the file; DataError where it is not that of the published one."""

@@ -5,6 +5,7 @@ import pytest
 import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline
 from pydantic import ValidationError
+from small_data import TINY_BASE
 
 from mep.diffusion.pipelines import encode_prompts, load_pipeline
 from mep.errors import DataError
@@ -16,14 +17,6 @@ from mep.methods.bases.scratch import Scratch
 from mep.methods.sources.imagefolder import ImageFolder
 from mep.stages.dataset.stage import DatasetConfig, dataset
 
-SMALL = {
-    "kind": "scratch",
-    "resolution": 16,
-    "autoencoder": {"channels": [8, 8], "latent_channels": 2, "steps": 3, "batch_size": 2, "crop_px": 16},
-    "unet": {"channels": [8, 8], "attention": [False, True], "head_channels": 8},
-    "text": {"width": 16, "layers": 1, "tokens": 20},
-}
-
 
 @pytest.fixture
 def images(imagefolder, tmp_path):
@@ -32,7 +25,7 @@ def images(imagefolder, tmp_path):
 
 
 def test_the_folder_loads_as_a_pipeline_and_draws(images, tmp_path):
-    Scratch.model_validate(SMALL).build(images, Work(folder=tmp_path / "base"))
+    Scratch.model_validate(TINY_BASE).build(images, Work(folder=tmp_path / "base"))
     pipeline = StableDiffusionPipeline.from_pretrained(tmp_path / "base" / "out" / "pipeline")
     drawn = pipeline("Histology image", num_inference_steps=2, height=16, width=16, output_type="np").images
     assert drawn.shape == (1, 16, 16, 3)
@@ -41,7 +34,7 @@ def test_the_folder_loads_as_a_pipeline_and_draws(images, tmp_path):
 def test_the_same_seed_builds_the_same_weights_and_another_seed_others(images, tmp_path):
     def weights(name, seed):
         work = Work(folder=tmp_path / name, seed=seed)
-        Scratch.model_validate(SMALL).build(images, work)
+        Scratch.model_validate(TINY_BASE).build(images, work)
         parts = ("unet/diffusion_pytorch_model", "vae/diffusion_pytorch_model", "text_encoder/model")
         return [(work.out / "pipeline" / f"{part}.safetensors").read_bytes() for part in parts]
 
@@ -51,7 +44,7 @@ def test_the_same_seed_builds_the_same_weights_and_another_seed_others(images, t
 
 
 def test_a_local_pipeline_folder_is_a_base(images, tmp_path):
-    Scratch.model_validate(SMALL).build(images, Work(folder=tmp_path / "made"))
+    Scratch.model_validate(TINY_BASE).build(images, Work(folder=tmp_path / "made"))
     source = tmp_path / "made" / "out" / "pipeline"
     Pretrained(kind="pretrained", path=source, resolution=16).build(images, Work(folder=tmp_path / "taken"))
     for part in ("unet", "vae"):
@@ -88,7 +81,7 @@ def test_normalised_latents_have_mean_0_and_variance_1_and_decode_to_the_same_im
 
 def test_captions_that_differ_in_a_word_get_codes_that_differ(images, tmp_path):
     # a UNet ignored captions whose codes shared 96 % of their variance
-    base = Scratch.model_validate(SMALL | {"text": {"tokens": 16}})
+    base = Scratch.model_validate(TINY_BASE | {"text": {"tokens": 16}})
     base.build(images, Work(folder=tmp_path))
     pipeline = load_pipeline(tmp_path / "out" / "pipeline", "cpu")
     words = ("stained", "unstained")
@@ -106,7 +99,7 @@ def test_captions_that_differ_in_a_word_get_codes_that_differ(images, tmp_path):
 )
 def test_sizes_that_do_not_fit_are_refused(change, message):
     with pytest.raises(ValidationError, match=message):
-        Scratch.model_validate(SMALL | change)
+        Scratch.model_validate(TINY_BASE | change)
 
 
 def test_the_tokenizer_knows_the_words_of_the_templates_and_spells_the_rest():
