@@ -33,6 +33,7 @@ FLOORS = [
 ]
 """The rooms of the package from the roof to the ground: each imports only what stands below it."""
 HEAVY = [
+    "PIL",
     "torch",
     "diffusers",
     "transformers",

@@ -3,15 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol, Self, TypedDict
+from typing import TYPE_CHECKING, Protocol, Self, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from mep.artifacts.base import Artifact, Table, load_table, save_table
 from mep.config import Config
 from mep.machine.files import read_json, write_json
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 SPLITS = ("train", "heldout", "validation")
 """Names of the splits by their number in `Images.splits`."""
@@ -21,7 +23,7 @@ TRAIN, HELDOUT, VALIDATION = range(3)
 class Opener(Protocol):
     """What gives the pixels of an image; every dataset source does."""
 
-    def open(self, image_id: str) -> Image.Image: ...
+    def open(self, image_id: str) -> "Image": ...
 
     def path_of(self, image_id: str) -> Path | None: ...
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 LOW, HIGH = 100, 200
 """Gradient magnitudes between which an edge must hang on a stronger one, and above which it stands alone."""
@@ -15,6 +14,8 @@ def edges(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
     Luma is taken first; gradients are Sobel's, in the Euclidean norm, with thresholds 100 and 200.
     """
+    from PIL import Image
+
     grey = np.asarray(Image.fromarray(pixels).convert("L"))
     views = [grey > _otsu(grey), canny(grey, 3), canny(grey, 7)]
     return np.stack(views, 2).astype(np.uint8) * 255

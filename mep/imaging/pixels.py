@@ -1,11 +1,15 @@
 """One way from any image file to uint8 RGB: EXIF rotation is applied, deep grey scaled by the dataset's window,
 grey repeated, transparency laid over white; palettes and CMYK go through Pillow, RGB of 16 bits keeps its upper 8."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
 
 from mep.errors import DataError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 Window = tuple[float, float]
 """The values of deep grey that become black and white."""
@@ -17,13 +21,15 @@ ORIENTED = {"exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif", "Raw pr
 MOST_PIXELS = 89_478_485  # a larger image is taken for a decompression bomb; Pillow's own bound, 0.27 GB as RGB
 
 
-def to_rgb(image: Image.Image, window: Window | None = None) -> NDArray[np.uint8]:
+def to_rgb(image: "Image", window: Window | None = None) -> NDArray[np.uint8]:
     """Pixels (h, w, 3) of a Pillow image.
 
     window      of deep grey; by default the full range of 16 bits
 
     DataError   more pixels than any tile or radiograph has
     """
+    from PIL import Image
+
     refuse_bomb(image)
     image = upright(image)
     if is_deep(image.mode):
@@ -36,14 +42,16 @@ def to_rgb(image: Image.Image, window: Window | None = None) -> NDArray[np.uint8
     return np.array(image.convert("RGB"), dtype=np.uint8)
 
 
-def upright(image: Image.Image) -> Image.Image:
+def upright(image: "Image") -> "Image":
     """The image as its EXIF or XMP orientation says that it is to be seen."""
     if image.format in ("JPEG", "PNG") and not image.info.keys() & ORIENTED:
         return image  # parsing what is not there takes a fifth of the time of decoding a tile
+    from PIL import ImageOps
+
     return ImageOps.exif_transpose(image)
 
 
-def refuse_bomb(image: Image.Image) -> None:
+def refuse_bomb(image: "Image") -> None:
     """Before anything is decoded: the size that the header claims."""
     width, height = image.size
     if width * height > MOST_PIXELS:
@@ -63,6 +71,8 @@ def square(pixels: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
     height, width = pixels.shape[:2]
     if (height, width) == (size_px, size_px):
         return pixels
+    from PIL import Image
+
     scale = size_px / min(height, width)
     target = (max(size_px, round(width * scale)), max(size_px, round(height * scale)))
     resized = np.asarray(Image.fromarray(pixels).resize(target, Image.Resampling.BICUBIC))

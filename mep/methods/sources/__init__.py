@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, TypeAlias
-
-from PIL import Image
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from mep.registry import Method
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 Row: TypeAlias = dict[str, object]
 """Values of an image by column."""
@@ -38,7 +39,7 @@ class Source(Method):
         """
         raise NotImplementedError
 
-    def open(self, image_id: str) -> Image.Image:
+    def open(self, image_id: str) -> "Image":
         """The image of a record, not yet converted."""
         raise NotImplementedError
 

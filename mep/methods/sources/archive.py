@@ -7,14 +7,15 @@ import threading
 import zipfile
 from functools import cache
 from pathlib import Path
-from typing import Literal
-
-from PIL import Image
+from typing import TYPE_CHECKING, Literal
 
 from mep.config import HashFile, LocalPath
 from mep.errors import DataError
 from mep.methods.sources import Record, Source
 from mep.methods.sources._tree import is_image, is_metadata, records_of
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 MOST_BYTES = 2**31  # a member that claims to be larger than 2 GiB is not read into memory
 
@@ -33,7 +34,9 @@ class Archive(Source):
             pack.names, str(self.path), lambda name: io.TextIOWrapper(io.BytesIO(pack.read(name)), encoding="utf-8-sig")
         )
 
-    def open(self, image_id: str) -> Image.Image:
+    def open(self, image_id: str) -> "Image":
+        from PIL import Image
+
         return Image.open(io.BytesIO(_opened(self.path).read(image_id)))
 
     def externals(self, hash_file: HashFile) -> dict[str, str]:

@@ -6,8 +6,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from PIL import Image
-
 from mep.config import HashFile
 from mep.errors import DataError
 from mep.machine.hub import ModelReference
@@ -15,6 +13,7 @@ from mep.methods.sources import Record, Source
 
 if TYPE_CHECKING:
     from datasets import Dataset
+    from PIL.Image import Image
 
 
 class Datasets(ModelReference, Source):
@@ -42,7 +41,9 @@ class Datasets(ModelReference, Source):
             ]
         return sorted(records, key=lambda record: record.id)
 
-    def open(self, image_id: str) -> Image.Image:
+    def open(self, image_id: str) -> "Image":
+        from PIL import Image
+
         split, row = image_id.split("/")
         stored = self._splits()[split][int(row)][self.image]
         return Image.open(io.BytesIO(stored["bytes"]) if stored["bytes"] is not None else stored["path"])

@@ -3,14 +3,15 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
-
-from PIL import Image
+from typing import TYPE_CHECKING, Literal
 
 from mep.config import HashFile, LocalPath, fold
 from mep.errors import DataError
 from mep.methods.sources import Record, Source
 from mep.methods.sources._tree import LABEL, class_of, is_image, is_metadata, records_of
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 class ImageFolder(Source):
@@ -28,7 +29,9 @@ class ImageFolder(Source):
             raise DataError(f"{self.path} is not a folder", hint="give the folder that holds the images")
         return records_of(self._names(), str(self.path), lambda name: (self.path / name).open(encoding="utf-8-sig"))
 
-    def open(self, image_id: str) -> Image.Image:
+    def open(self, image_id: str) -> "Image":
+        from PIL import Image
+
         return Image.open(os.path.join(self.path, image_id))  # in a third of the time of Path
 
     def path_of(self, image_id: str) -> Path:

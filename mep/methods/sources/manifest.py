@@ -2,15 +2,16 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
-
-from PIL import Image
+from typing import TYPE_CHECKING, Literal
 
 from mep.config import HashFile, LocalPath, fold
 from mep.errors import DataError
 from mep.machine.files import reading_utf8
 from mep.methods.sources import Record, Row, Source
 from mep.methods.sources._tree import csv_rows, inside
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 class Manifest(Source):
@@ -52,7 +53,9 @@ class Manifest(Source):
             )
         return row.pop(column)
 
-    def open(self, image_id: str) -> Image.Image:
+    def open(self, image_id: str) -> "Image":
+        from PIL import Image
+
         return Image.open(self._root / image_id)
 
     def path_of(self, image_id: str) -> Path:

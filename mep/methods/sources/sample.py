@@ -2,16 +2,18 @@
 
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from pydantic import Field
 
 from mep.config import HashFile
 from mep.errors import DataError
 from mep.methods.sources import Record, Source
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 class Sample(Source):
@@ -57,7 +59,9 @@ class Sample(Source):
         ]
         return sorted(records, key=lambda record: record.id)
 
-    def open(self, image_id: str) -> Image.Image:
+    def open(self, image_id: str) -> "Image":
+        from PIL import Image
+
         y, x = int(image_id[-7:-4]), int(image_id[-3:])
         return Image.fromarray(_slide()[y : y + self.tile_px, x : x + self.tile_px])
 

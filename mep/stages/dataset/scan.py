@@ -4,11 +4,10 @@ import hashlib
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from mep.errors import DataError
 from mep.imaging.pixels import DEPTHS, Window, is_deep, refuse_bomb, to_rgb, upright
@@ -16,6 +15,9 @@ from mep.machine.jobs import Job
 from mep.machine.shards import CPU_SHARD, Shards
 from mep.machine.work import Work
 from mep.methods.sources import Record, Source
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 SIDE = 32  # of the grey image that a perceptual hash is made of
 
@@ -70,8 +72,10 @@ class Scan(Job[Sequence[str], Scanned]):
         return scanned
 
 
-def _examine(image: Image.Image) -> tuple[tuple[object, ...], NDArray[np.uint8]]:
+def _examine(image: "Image") -> tuple[tuple[object, ...], NDArray[np.uint8]]:
     """A row of SCANNED, of which the perceptual hash is yet to be made, and what it is made of."""
+    from PIL import Image
+
     refuse_bomb(image)
     low = high = 0.0
     mode = image.mode
@@ -92,8 +96,10 @@ def _examine(image: Image.Image) -> tuple[tuple[object, ...], NDArray[np.uint8]]
     return (digest.hexdigest(), 0, width, height, mode.encode(), low, high, b""), shrunk(rgb)
 
 
-def shrunk(image: Image.Image) -> NDArray[np.uint8]:
+def shrunk(image: "Image") -> NDArray[np.uint8]:
     """Grey means of 32 x 32 boxes."""
+    from PIL import Image
+
     grey, (width, height) = image.convert("L"), image.size
     if width % SIDE or height % SIDE:
         grey = grey.resize((SIDE, SIDE), Image.Resampling.BOX)
