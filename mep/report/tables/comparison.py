@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from mep.evaluation.uncertainty import Difference
+from mep.recipe.controls import is_control
 from mep.report.data.arms import FieldValues, Key, StoredScore
 from mep.report.text import plain
 from mep.report.wording import ARROWS, NAMES, OVERVIEW, SILENT_FLAGS
+from mep.statistics.power import detectable
 
 MISSING, FAILED = "-", "!"
 """What stands in place of a number: there is none; the run failed before there was one."""
@@ -61,6 +63,11 @@ class Delta(Difference):
     sentence: str = ""
     p_holm: float | None = None
     p_permutation: float | None = None
+
+    @property
+    def detectable(self) -> float:
+        """The smallest true difference that four of five such experiments would have found, at 5 % two-sided."""
+        return detectable(self.se, self.n_pairs - 1 if self.n_pairs > 1 else None)
 
 
 @dataclass(frozen=True)
@@ -122,9 +129,11 @@ class Metric:
 
     @cached_property
     def best(self) -> frozenset[str]:
-        """Labels with the best value of those that were made alike; none where fewer than two were, or all tie."""
+        """Labels with the best value of the arms made alike, controls aside; none where fewer than two, or all tie."""
         alike = {
-            label: number.value for label, number in self.arms.items() if number.value is not None and not number.mark
+            label: number.value
+            for label, number in self.arms.items()
+            if number.value is not None and not number.mark and not is_control(label)
         }
         if len(alike) < 2 or self.better not in ARROWS:
             return frozenset()
