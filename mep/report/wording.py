@@ -55,7 +55,10 @@ REFERENCES = {
 """Subjects that are no arm's images -> what tables call them."""
 
 EXTRACTORS = {
-    "random_conv": "a network with seeded random weights, after Naeem et al. 2020 (arXiv:2002.09797). Its distances "
+    "efficientnet_lite0": "a network trained on photographs (EfficientNet-lite0, ImageNet). It sees sharpness and "
+    "morphology; its distances are not comparable with published FID values, which is why the metric is called fd",
+    "random_conv": "a network with seeded random weights, after Naeem et al. 2020 (arXiv:2002.09797): a cheap second "
+    "opinion, which hardly notices where blocks of an image have changed places. Its distances "
     "are not comparable with published FID values, which is why the metric is called fd and not fid",
     "assignment": "the recipe's own embedder and clusters. It says whether images show what captions asked for, not "
     "how good they are",

@@ -12,7 +12,7 @@ from mep.config import Config
 from mep.evaluation.features import SQUARE, features_of, protocol_of
 from mep.machine.work import Work
 from mep.methods.extractors import Extractor
-from mep.methods.extractors.random_conv import RandomConv
+from mep.methods.extractors.efficientnet_lite0 import EfficientNetLite0
 from mep.methods.probes import Examples, Inputs, Probe
 from mep.methods.probes.linear import Linear
 from mep.registry import OneOf
@@ -29,7 +29,7 @@ class CeilingConfig(Config):
 
     probe: OneOf[Probe] = Linear(kind="linear")
     """The classifier that is trained on real, on synthetic and on both kinds of images."""
-    extractor: OneOf[Extractor] = RandomConv(kind="random_conv")
+    extractor: OneOf[Extractor] = EfficientNetLite0(kind="efficientnet_lite0")
     """What turns images into the features that the probe sees, where it does not see pixels."""
     eval_resolution: int | None = Field(None, ge=8, le=1024)
     """Side in pixels to which all images are brought first. Default: the resolution of the base."""

@@ -16,7 +16,7 @@ from mep.errors import DataError
 from mep.machine.shards import Shards
 from mep.machine.work import Work
 from mep.methods.extractors import Extractor, Features
-from mep.methods.extractors.random_conv import RandomConv
+from mep.methods.extractors.efficientnet_lite0 import EfficientNetLite0
 from mep.methods.samplers import Sampler
 from mep.methods.scores.frechet import frechet_distance
 from mep.methods.scores.kid import kernel_distance, kernel_distance_error
@@ -39,7 +39,7 @@ class GuidanceChoice(Config):
     """The distance; the least wins. kid is unbiased for few images."""
     images: int = Field(256, ge=8)
     """Images drawn at each scale, from the same noise, with prompts as frequent as among the validation images."""
-    extractor: OneOf[Extractor] = RandomConv(kind="random_conv")
+    extractor: OneOf[Extractor] = EfficientNetLite0(kind="efficientnet_lite0")
     """Features in which the sets are compared."""
 
 

@@ -17,6 +17,7 @@ from mep.evaluation.space import drawn
 from mep.imaging.pixels import square
 from mep.machine.work import Work
 from mep.methods.extractors import Extractor
+from mep.methods.extractors.efficientnet_lite0 import EfficientNetLite0
 from mep.methods.extractors.random_conv import RandomConv
 from mep.registry import OneOf
 from mep.stage import stage
@@ -25,8 +26,11 @@ from mep.stage import stage
 class ReferencesConfig(Config):
     """The part of the section `metrics` that this stage reads."""
 
-    extractors: tuple[OneOf[Extractor], ...] = Field((RandomConv(kind="random_conv"),), min_length=1)
-    """Feature spaces in which real and generated images are compared; none may be the clustering's embedder."""
+    extractors: tuple[OneOf[Extractor], ...] = Field(
+        (EfficientNetLite0(kind="efficientnet_lite0"), RandomConv(kind="random_conv")), min_length=1
+    )
+    """Feature spaces in which real and generated images are compared; the first is the headline, and none may be the
+    clustering's embedder."""
     eval_resolution: int | None = Field(None, ge=8, le=1024)
     """Side in pixels to which both sets are brought first. Default: the resolution of the base."""
     train_images: int | None = Field(None, ge=3)

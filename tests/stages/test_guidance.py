@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from machines import machine
-from small_data import tiny_settings, write_recipe
+from small_data import QUICK_FEATURES, tiny_settings, write_recipe
 from training_parts import Inputs
 
 from mep.artifacts import Guidance, Members
@@ -28,7 +28,7 @@ def inputs(tmp_path_factory):
 
 
 def choose(inputs, folder, *, work=None, scales=(1, 2.5, 20), **settings):
-    choice = GuidanceChoice(choose=scales, images=8, **settings)
+    choice = GuidanceChoice(choose=scales, images=8, extractor=QUICK_FEATURES, **settings)
     config = GuidanceConfig.model_validate({"sampler": SAMPLER, "guidance": choice})
     work = work or Work(folder=folder, seed=5, machine=machine(batch_size=4))
     return guidance.function(config, inputs.images, inputs.training_set, inputs.prompts, inputs.model, work=work)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from machines import machine
 from PIL import Image
-from small_data import draw
+from small_data import QUICK_FEATURES, draw
 
 from mep.artifacts import HELDOUT, TRAIN, Assignment, Clusters, Embeddings, Images, References, Samples
 from mep.artifacts.score_row import COLUMNS, ScoreProtocol
@@ -303,7 +303,11 @@ def score(world, assigned, tmp_path, **config):
     protocol = {"extractor": "random_conv", "digest": "d", "d": 64, "preprocessing": "none", "eval_resolution": 32}
     references = References({"random_conv": sets | {"floor": sets["heldout"]}}, {"random_conv": protocol}, tables)
     return metrics_stage.function(
-        MetricsConfig(**({"halves": 4} | config)), references, assigned, world.samples, work=Work(tmp_path / "metrics")
+        MetricsConfig(**({"halves": 4, "extractors": [QUICK_FEATURES]} | config)),
+        references,
+        assigned,
+        world.samples,
+        work=Work(tmp_path / "metrics"),
     )
 
 

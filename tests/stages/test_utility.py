@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from sklearn.metrics import roc_auc_score
-from small_data import draw, draw_imagefolder
+from small_data import QUICK_FEATURES, draw, draw_imagefolder
 
 from mep.artifacts import BaseModel, Samples
 from mep.artifacts.score_row import COLUMNS
@@ -51,7 +51,7 @@ class Lab:
 
     def measure(self, samples, name="u", **settings):
         """Rows by (metric, subject, group)."""
-        config = UtilityConfig(**{"resamples": 200, "repeats": 2} | settings)
+        config = UtilityConfig(**{"resamples": 200, "repeats": 2, "extractor": QUICK_FEATURES} | settings)
         real = CeilingConfig(**{field: getattr(config, field) for field in CeilingConfig.model_fields})
         base = BaseModel(self.folder / "base")
         self.top = ceiling.function(real, self.images, base, work=self.work(f"{name}-ceiling"))

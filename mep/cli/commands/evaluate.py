@@ -27,7 +27,7 @@ class EvaluateOptions:
     synthetic: tuple[Path, ...] = option("Folder to score; several are compared.", type=FOLDER, required=True)
     train: Path | None = option("Folder of training images, to look for copies.", type=FOLDER)
     extractors: tuple[str, ...] = option(
-        "As in a recipe: random_conv, or '{kind: inception, weights: FILE}'. Default: inception.",
+        "As in a recipe: random_conv, or '{kind: inception, weights: FILE}'. Default: efficientnet_lite0.",
         "--extractor",
         metavar="KIND",
     )
@@ -66,7 +66,7 @@ def evaluate_command(runs: Path, options: EvaluateOptions, as_json: bool) -> Non
     from mep.report.tables.folders import as_table, notes
 
     default = ("frechet", "kid", "prdc", *(("memorisation",) if options.train else ()))
-    extractors = _methods(Extractor, options.extractors or ("inception",), "--extractor")
+    extractors = _methods(Extractor, options.extractors or ("efficientnet_lite0",), "--extractor")
     scores = _methods(Score, options.scores or default, "--score")
     folders = [open_folder(path) for path in (options.real, *dict.fromkeys(options.synthetic))]
     training = open_folder(options.train) if options.train else None

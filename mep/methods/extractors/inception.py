@@ -119,7 +119,7 @@ class Inception(Extractor):
             raise EnvironmentLacks(
                 f"the weights of Inception are not on this machine and {URL} cannot be reached: {error}",
                 hint=f"fetch them on another machine and name the file: {{kind: inception, weights: {FILE}}}; "
-                "or measure in an extractor that needs no download: random_conv",
+                "or measure in an extractor that needs no download: efficientnet_lite0",
             ) from error
         finally:
             part.unlink(missing_ok=True)

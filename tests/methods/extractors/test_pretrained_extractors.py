@@ -135,7 +135,7 @@ def test_without_network_it_says_where_to_get_the_file_and_what_needs_none(publi
     with pytest.raises(EnvironmentLacks, match="cannot be reached") as caught:
         Inception(kind="inception").require()
     assert Inception(kind="inception").missing().bytes == Inception.BYTES
-    assert "random_conv" in caught.value.hint
+    assert "efficientnet_lite0" in caught.value.hint
 
 
 @given(st.integers(2, 5000))
