@@ -1,10 +1,13 @@
 """The metadata for Datasette describes the provenance as it is."""
 
 import json
+from dataclasses import replace
 
 import pytest
+from drawn_run import base_halves, scores
 from small_data import REPOSITORY
 
+from mep.artifacts.score_row import Estimate
 from mep.store.database import Database
 
 MEP = json.loads((REPOSITORY / "mep" / "report" / "datasette.json").read_text())["databases"]["mep"]
@@ -41,3 +44,22 @@ def test_every_query_runs_with_its_parameters(database, name):
         assert f":{parameter}" in sql
         sql = sql.replace(f":{parameter}", "'x'")
     assert database.query(sql) == []
+
+
+def test_arms_side_by_side_are_ranked_within_one_reference_and_the_right_way_round(drawn):
+    drawn.shared_stages()
+    for arm, value in (("label-only", 44.0), ("mep", 31.2)):
+        measured = scores(value, base_halves())
+        train = replace(measured.rows[0], reference="train", estimate=Estimate(value - 40, 2.0))
+        drawn.publish(replace(measured, rows=[*measured.rows, train]), [arm])
+    sql = MEP["queries"]["compare_arms"]["sql"]
+
+    def ranked(metric):
+        rows = drawn.store.db.query(sql.replace(":metric", f"'{metric}'"))
+        return [(row["reference"], row["place"], row["arm"]) for row in rows]
+
+    assert ranked("fd") == [
+        *[("heldout", 1, "mep"), ("heldout", 2, "label-only")],
+        *[("train", 1, "mep"), ("train", 2, "label-only")],
+    ]
+    assert ranked("precision") == [("heldout", 1, "label-only"), ("heldout", 2, "mep")]  # 0.44 is better than 0.312

@@ -69,6 +69,11 @@ class Delta(Difference):
         """The smallest true difference that four of five such experiments would have found, at 5 % two-sided."""
         return detectable(self.se, self.n_pairs - 1 if self.n_pairs > 1 else None)
 
+    @property
+    def is_clear(self) -> bool:
+        """Whether the interval leaves zero out."""
+        return not self.low <= 0 <= self.high
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -129,7 +134,10 @@ class Metric:
 
     @cached_property
     def best(self) -> frozenset[str]:
-        """Labels with the best value of the arms made alike, controls aside; none where fewer than two, or all tie."""
+        """The label with the best value of the arms made alike, where it clearly differs; else none. Controls aside.
+
+        An arm has to differ from the baseline, and the baseline from every other arm. Without differences none is best.
+        """
         alike = {
             label: number.value
             for label, number in self.arms.items()
@@ -138,8 +146,11 @@ class Metric:
         if len(alike) < 2 or self.better not in ARROWS:
             return frozenset()
         best = (min if self.better == "lower" else max)(alike.values())
-        winners = frozenset(label for label, value in alike.items() if value == best)
-        return winners if len(winners) < len(alike) else frozenset()
+        winners = [label for label, value in alike.items() if value == best]
+        rivals = winners if winners[0] in self.differences else [label for label in alike if label not in winners]
+        deltas = [self.differences.get(label) for label in rivals]
+        clear = len(winners) == 1 and all(delta is not None and delta.is_clear for delta in deltas)
+        return frozenset(winners if clear else ())
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ def _gap_notes(comparison: Comparison) -> Iterator[str]:
 
 def _reading_notes(metrics: Sequence[Metric]) -> Iterator[str]:
     if any(metric.better in ARROWS for metric in metrics):
-        bold = "Bold: the best arm. " if any(metric.best for metric in metrics) else ""
+        bold = "Bold: the best arm, where it clearly differs. " if any(metric.best for metric in metrics) else ""
         yield f"{bold}↓ lower is better, ↑ higher is better."
     if any(metric.scale == 1000 for metric in metrics):
         yield "kid is shown times 1000; it is unbiased, so that it may be negative."

@@ -104,7 +104,7 @@ def _pair(metric: Metric, label: str, baseline: str) -> str:
 
 def is_clear(delta: Delta) -> bool:
     """Whether the interval leaves zero out."""
-    return not delta.low <= 0 <= delta.high
+    return delta.is_clear
 
 
 def is_better(delta: Delta, metric: Metric) -> bool:

@@ -98,6 +98,17 @@ def test_the_best_arm_is_bold_whichever_way_is_better(report, tmp_path):
     assert sorted(bold) == ["0.440", "31.2", "31.2"]
 
 
+def test_nothing_is_bold_where_nothing_differs_clearly(drawn):
+    drawn.shared_stages()
+    drawn.own_stages("label-only")
+    drawn.own_stages("mep", value=40.0, halves=base_halves() + 8 * np.where(np.arange(N_HALVES) % 2, 1.0, -1.0))
+    found = comparison(drawn.end())
+    assert found.metrics[0].differences["mep"].low < 0 < found.metrics[0].differences["mep"].high
+    assert not any(metric.best for metric in found.metrics)
+    assert "**" not in as_markdown(found)
+    assert not any("Bold" in note for note in found.notes)
+
+
 @pytest.mark.parametrize(
     ("changed", "told"),
     [
@@ -123,7 +134,7 @@ def test_without_halves_there_is_a_value_and_no_interval(drawn):
     found = comparison(finished(drawn, se=None))
     assert found.metrics[0].arms["mep"].text == "31.2"
     assert "too few images for halves" in found.metrics[0].refusals["mep"]
-    assert "| **31.2** |" in as_markdown(found)
+    assert "| 31.2 |" in as_markdown(found)  # nobody knows whether it is the best
 
 
 def test_a_score_without_enough_images_is_a_gap_with_its_reason(drawn, tmp_path):
