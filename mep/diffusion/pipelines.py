@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -22,7 +23,15 @@ NO_CHECKER: dict[str, Any] = {
     "feature_extractor": None,
     "requires_safety_checker": False,
 }
+LIBRARIES = ("diffusers", "transformers", "mep.diffusion.patch_autoencoder")
+"""Modules that parts of a pipeline may come from."""
 LORA_FILE = "pytorch_lora_weights.safetensors"
+
+
+def own_modules(folder: Path) -> list[str]:
+    """Modules of mep that parts of a pipeline come from; whoever loads it with diffusers alone imports them first."""
+    parts = read_json(folder / "model_index.json").values()
+    return sorted({part[0] for part in parts if isinstance(part, list) and str(part[0]).startswith("mep.")})
 
 
 def check_pipeline(folder: Path) -> None:
@@ -50,6 +59,8 @@ def load_pipeline(folder: Path, device: str, *, lora_scale: float = 1.0) -> Stab
     prepare_libraries()
     from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
 
+    for library in LIBRARIES:
+        importlib.import_module(library)  # diffusers takes parts from modules that somebody else imported
     pipeline: StableDiffusionPipeline
     pipeline = StableDiffusionPipeline.from_pretrained(folder, use_safetensors=True, **NO_CHECKER)
     pipeline.set_progress_bar_config(disable=True)
@@ -66,12 +77,15 @@ def load_pipeline(folder: Path, device: str, *, lora_scale: float = 1.0) -> Stab
 def load_part(folder: Path, part: str, device: str, *, dtype: str = "float32") -> Any:
     """One part of a pipeline folder by the class that `model_index.json` names; models in evaluation mode."""
     prepare_libraries()
-    import diffusers
     import torch
-    import transformers
 
     library, name = read_json(folder / "model_index.json")[part]
-    part_class = getattr({"diffusers": diffusers, "transformers": transformers}[library], name)
+    if library not in LIBRARIES:
+        raise DataError(
+            f"{folder} takes its {part} from {library}, which is not among {', '.join(LIBRARIES)}",
+            hint="name a pipeline whose parts are classes of these",
+        )
+    part_class = getattr(importlib.import_module(library), name)
     if not issubclass(part_class, torch.nn.Module):
         return part_class.from_pretrained(folder / part)
     precision = {"torch_dtype" if library == "diffusers" else "dtype": getattr(torch, dtype)}

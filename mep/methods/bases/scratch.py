@@ -14,27 +14,14 @@ from mep.config import Config
 from mep.diffusion.pipelines import NO_CHECKER, forget_places
 from mep.machine.libraries import prepare_libraries
 from mep.machine.work import Work
+from mep.methods.autoencoders import Autoencoder
+from mep.methods.autoencoders.kl import Kl
 from mep.methods.bases import Base
-from mep.methods.bases._autoencoder import AutoencoderTraining, train_autoencoder
 from mep.methods.bases._tokenizer import build_tokenizer
+from mep.registry import OneOf
 
 if TYPE_CHECKING:
     from mep.diffusion.types import CLIPTokenizer
-
-
-class AutoencoderSizes(AutoencoderTraining):
-    """An AutoencoderKL, and how it is trained on the images before anything else."""
-
-    channels: tuple[int, ...] = Field((16, 32, 64), min_length=1, max_length=6)
-    """Channels of each level; every level after the first halves the side."""
-    layers: int = Field(1, ge=1, le=4)
-    """Residual blocks in a level."""
-    latent_channels: int = Field(4, ge=1, le=64)
-    """Channels of the latent; Stable Diffusion has 4 at an eighth of the side."""
-
-    @property
-    def factor(self) -> int:  # pixels of a side that become one latent element
-        return 1 << (len(self.channels) - 1)
 
 
 class UnetSizes(Config):
@@ -84,10 +71,11 @@ PRESETS: dict[str, Settings] = {
 
 
 def merge(defaults: Settings, changes: Settings) -> Settings:
-    """The changes where there are any, else the defaults; nested mappings field by field."""
+    """The changes where there are any, else the defaults; nested mappings field by field, unless of another kind."""
     merged = defaults | changes
     for name in defaults.keys() & changes.keys():
-        if isinstance(defaults[name], dict) and isinstance(changes[name], dict):
+        both = defaults[name], changes[name]
+        if all(isinstance(value, dict) for value in both) and len({value.get("kind", "kl") for value in both}) == 1:
             merged[name] = merge(defaults[name], changes[name])
     return merged
 
@@ -105,7 +93,8 @@ class Scratch(Base):
     GPU of 24 GB. Every field below overrides it."""
     resolution: int = Field(64, ge=8, le=1024)
     """Side in pixels of the squares that the model is trained on and generates."""
-    autoencoder: AutoencoderSizes = AutoencoderSizes()
+    autoencoder: OneOf[Autoencoder] = Kl(kind="kl")
+    """What makes latents of pixels: kl is trained, pca is there at once and sharp, for small images."""
     unet: UnetSizes = UnetSizes()
     text: TextSizes = TextSizes()
     prediction: Literal["epsilon", "v_prediction"] = "v_prediction"
@@ -155,9 +144,7 @@ class Scratch(Base):
         text_encoder = types.CLIPTextModel(CLIPTextConfig(**self._text_settings(tokenizer)))
         torch.manual_seed(work.seed_for("unet"))
         unet = types.UNet2DConditionModel(**self._unet_settings())
-        torch.manual_seed(work.seed_for("autoencoder"))
-        vae = types.AutoencoderKL(**self._vae_settings()).to(work.device)
-        log = train_autoencoder(vae, self.autoencoder, images, self.resolution, work)
+        vae, log = self.autoencoder.build(images, self.resolution, work)
         scheduler = types.DDPMScheduler(
             num_train_timesteps=1000,
             beta_schedule="scaled_linear",
@@ -173,24 +160,9 @@ class Scratch(Base):
         pipeline = types.StableDiffusionPipeline(**parts, scheduler=scheduler, **NO_CHECKER)
         pipeline.save_pretrained(work.out / "pipeline", safe_serialization=True)
         forget_places(work.out / "pipeline")
-        shutil.copyfile(log, work.out / "losses.jsonl")
+        if log:
+            shutil.copyfile(log, work.out / "losses.jsonl")
         return {}
-
-    def _vae_settings(self) -> Settings:
-        sizes, n = self.autoencoder, len(self.autoencoder.channels)
-        return {
-            "in_channels": 3,
-            "out_channels": 3,
-            "down_block_types": ("DownEncoderBlock2D",) * n,
-            "up_block_types": ("UpDecoderBlock2D",) * n,
-            "block_out_channels": sizes.channels,
-            "layers_per_block": sizes.layers,
-            "latent_channels": sizes.latent_channels,
-            "norm_num_groups": math.gcd(8, *sizes.channels),
-            "sample_size": self.resolution,
-            "mid_block_add_attention": False,
-            "scaling_factor": 1.0,  # training ends by giving every latent channel mean 0 and variance 1
-        }
 
     def _unet_settings(self) -> Settings:
         sizes, latent_channels = self.unet, self.autoencoder.latent_channels

@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 from mep.diffusion.denoiser import EMA, Denoiser
-from mep.diffusion.pipelines import forget_places
+from mep.diffusion.pipelines import forget_places, own_modules
 from mep.machine.files import link_or_copy, read_json, write_json, write_text
 from mep.stages.training.batches import TrainingInputs
 from mep.stages.training.build import TrainingSetup
@@ -29,7 +29,7 @@ its images are for research, and show what its training images show, their biase
 ## Use
 
 ```python
-from diffusers import StableDiffusionPipeline
+{imports}from diffusers import StableDiffusionPipeline
 
 pipeline = StableDiffusionPipeline.from_pretrained("pipeline")
 {lora}image = pipeline("{example}", height={resolution}, width={resolution}).images[0]
@@ -48,6 +48,7 @@ read from outside the recipe.
 {lineage}
 ```
 """
+IMPORT_PART = "import {module}  # diffusers has no such class of its own\n"
 LOAD_LORA = 'pipeline.load_lora_weights("lora")\n'
 RAW = "`raw/` holds the last weights; those of generation are their moving average.\n\n"
 
@@ -107,6 +108,7 @@ def _model_card(inputs: TrainingInputs, facts: dict[str, str | int], lineage: Ma
         front=yaml.safe_dump(front, sort_keys=False).strip(),
         made=f"{'LoRA weights for' if is_lora else 'Fine-tuned from'} {start}",
         licence=_licence(origin),
+        imports="".join(IMPORT_PART.format(module=module) for module in own_modules(inputs.base.pipeline)),
         lora=LOAD_LORA if is_lora else "",
         example=prompts[0].text.replace('"', "'"),
         raw=RAW if facts["averaged"] else "",

@@ -10,7 +10,7 @@ from small_data import TINY_BASE
 from mep.diffusion.pipelines import encode_prompts, load_pipeline
 from mep.errors import DataError
 from mep.machine.work import Work
-from mep.methods.bases._autoencoder import normalise_latents
+from mep.methods.autoencoders.kl import normalise_latents
 from mep.methods.bases._tokenizer import build_tokenizer
 from mep.methods.bases.pretrained import Pretrained
 from mep.methods.bases.scratch import Scratch

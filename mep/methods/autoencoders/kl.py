@@ -1,22 +1,21 @@
-"""Training a small autoencoder on the images of a dataset."""
+"""An AutoencoderKL, the autoencoder of Stable Diffusion, small and trained on the images of the dataset."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from mep.artifacts import Images
-from mep.config import Config
 from mep.diffusion.loop import LoopSettings, Scalars, batch_rows, optimise
 from mep.diffusion.pipelines import to_tensor
 from mep.imaging.pixels import SYMMETRIES, symmetry
-from mep.machine.shards import Shards
 from mep.machine.work import Work
+from mep.methods.autoencoders import Autoencoder, pixels_of
 
 if TYPE_CHECKING:
     import torch
@@ -25,15 +24,20 @@ if TYPE_CHECKING:
     from mep.diffusion.checkpoints import Stateful
     from mep.diffusion.types import AutoencoderKL
 
-MAX_IMAGES, MAX_BYTES = 20_000, 1_000_000_000
-"""Images that the autoencoder sees, and their pixels in memory; a seeded subset of larger datasets."""
 CROPS_UNTIL = 0.8
 """Share of the steps on crops; the rest see half as many whole images, whose statistics group norms meet later."""
 
 
-class AutoencoderTraining(Config):
-    """How an autoencoder is trained: absolute error of pixels and of their differences, and a light KL term."""
+class Kl(Autoencoder):
+    """Trained on the absolute error of pixels and of their differences, with a light KL term."""
 
+    kind: Literal["kl"]
+    channels: tuple[int, ...] = Field((16, 32, 64), min_length=1, max_length=6)
+    """Channels of each level; every level after the first halves the side."""
+    layers: int = Field(1, ge=1, le=4)
+    """Residual blocks in a level."""
+    latent_channels: int = Field(4, ge=1, le=64)
+    """Channels of the latent; Stable Diffusion has 4 at an eighth of the side."""
     steps: int = Field(800, ge=1)
     """Optimizer steps."""
     batch_size: int = Field(16, ge=1)
@@ -53,17 +57,44 @@ class AutoencoderTraining(Config):
     precision: Literal["fp32", "bf16"] = "fp32"
     """Arithmetic of forward and backward pass; weights and optimizer stay fp32."""
 
+    @property
+    def factor(self) -> int:
+        return 1 << (len(self.channels) - 1)
 
-def train_autoencoder(
-    vae: AutoencoderKL, config: AutoencoderTraining, images: Images, resolution: int, work: Work
-) -> Path:
+    def build(self, images: Images, resolution: int, work: Work) -> tuple[AutoencoderKL, Path | None]:
+        import torch
+
+        from mep.diffusion import types
+
+        torch.manual_seed(work.seed_for("autoencoder"))
+        vae = types.AutoencoderKL(**self._settings(resolution)).to(work.device)
+        return vae, _train(vae, self, images, resolution, work)
+
+    def _settings(self, resolution: int) -> dict[str, Any]:
+        n = len(self.channels)
+        return {
+            "in_channels": 3,
+            "out_channels": 3,
+            "down_block_types": ("DownEncoderBlock2D",) * n,
+            "up_block_types": ("UpDecoderBlock2D",) * n,
+            "block_out_channels": self.channels,
+            "layers_per_block": self.layers,
+            "latent_channels": self.latent_channels,
+            "norm_num_groups": math.gcd(8, *self.channels),
+            "sample_size": resolution,
+            "mid_block_add_attention": False,
+            "scaling_factor": 1.0,  # training ends by giving every latent channel mean 0 and variance 1
+        }
+
+
+def _train(vae: AutoencoderKL, config: Kl, images: Images, resolution: int, work: Work) -> Path:
     """Train in place, then give every latent channel mean 0 and variance 1; the path of the loss log."""
     import torch
     from diffusers.optimization import get_scheduler
 
     from mep.diffusion.denoiser import EMA
 
-    pixels = _pixels(images, resolution, work)
+    pixels = pixels_of(images, resolution, work)
     parameters = list(vae.parameters())
     optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, betas=(0.9, 0.99), weight_decay=0, fused=True)
     schedule = get_scheduler(
@@ -97,9 +128,7 @@ def train_autoencoder(
     return log
 
 
-def _losses(
-    vae: AutoencoderKL, config: AutoencoderTraining, real: Tensor, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
+def _losses(vae: AutoencoderKL, config: Kl, real: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """What is minimised, and the mean absolute error of the pixels, for images float32 (b, 3, h, w) in [-1, 1]."""
     import torch
 
@@ -138,13 +167,3 @@ def _crops(pixels: NDArray[np.uint8], side: int, rng: np.random.Generator) -> ND
     """One random crop of every image, uint8 (b, side, side, 3)."""
     corners = rng.integers(0, pixels.shape[1] - side + 1, size=(len(pixels), 2))
     return np.stack([image[y : y + side, x : x + side] for image, (y, x) in zip(pixels, corners, strict=True)])
-
-
-def _pixels(images: Images, resolution: int, work: Work) -> NDArray[np.uint8]:
-    """uint8 (n, resolution, resolution, 3) of the images, or of a seeded subset, in random order."""
-    rows = work.rng("autoencoder images").permutation(len(images))[: min(MAX_IMAGES, MAX_BYTES // (3 * resolution**2))]
-
-    def shard(part: Sequence[int]) -> NDArray[np.uint8]:
-        return np.stack(list(work.map(lambda row: images.read_square(int(row), resolution), part)))
-
-    return Shards(work, "pixels", [int(row) for row in rows]).map(shard)
