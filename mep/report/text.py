@@ -59,6 +59,12 @@ def interval_text(delta: Difference, scale: float = 1) -> str:
     return " to ".join(rounded(end * scale, delta.se * scale, signed=True) for end in (delta.low, delta.high))
 
 
+def bracketed(delta: Difference, scale: float = 1) -> str:
+    """The interval as a table shows it: [−0.70, +1.34]."""
+    low, high = (rounded(end * scale, delta.se * scale, signed=True) for end in (delta.low, delta.high))
+    return f"[{low}, {high}]"
+
+
 def _decimals(guide: float | None, digits: int) -> int:
     if not guide or not math.isfinite(guide):
         return 0

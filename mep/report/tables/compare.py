@@ -5,16 +5,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from mep.report.data.arms import Arm, Halves, Key, StoredScore, differing_fields, read_arms, read_scores
-from mep.report.tables.comparison import MISSING, Comparison, Delta, Metric, Number, id_of, in_overview
+from mep.report.tables.comparison import MISSING, Comparison, Delta, Metric, Number, id_of
 from mep.report.tables.notes import notes_of
+from mep.report.tables.overview import headline_of, overview_of
 from mep.report.tables.rows import TableRow, baseline_of, fields_of_rows, grouped, references_of, state_of
 from mep.report.tables.significance import MOST_ARMS, Repeats, adjusted, difference_of, permutation_p, unlike_of
 from mep.report.text import listed, plain, value_and_error
 from mep.report.wording import MEASURED, SCALES
 from mep.store import Store
 
-HEADLINE_KERNEL = ("kid", "all", "heldout")
-"""Metric, group and reference whose difference is also tested by permutation."""
+LARGEST_SCALED = 0.1
+"""Values below which a kernel distance is shown times 1000."""
 
 
 def comparison(
@@ -43,10 +44,12 @@ def comparison(
     names = store.db.query("SELECT name FROM runs WHERE run_id = ?", next(iter(runs), ""))
     base = baseline_of(rows, baseline, single=len(runs) == 1)
     references = references_of(arms)
-    comparer = _Comparer(rows, base, references, Footnotes(), Halves(store), precision)
     keys = dict.fromkeys(key for arm in arms for subject, key in arm.scores if subject == MEASURED)
-    kept = {key: keep is None or keep(id_of(key), in_overview(key)) for key in keys}
-    metrics = adjusted([comparer.metric(key) for key in keys if kept[key]])
+    headline, overview = headline_of(keys), overview_of(keys)
+    comparer = _Comparer(rows, base, references, Footnotes(), Halves(store), precision, headline, _largest(arms))
+    kept = {key: keep is None or keep(id_of(key), key in overview) for key in keys}
+    found = [replace(comparer.metric(key), in_overview=key in overview) for key in keys if kept[key]]
+    metrics = _adjusted_beside(headline, found)
     result = Comparison(
         name=f"{len(runs)} runs" if len(runs) > 1 else names[0]["name"] if names else "",
         runs=runs,
@@ -63,6 +66,23 @@ def comparison(
         notes=[],
     )
     return replace(result, notes=list(notes_of(result)))
+
+
+def _largest(arms: Sequence[Arm]) -> dict[tuple[str, str, str], float]:
+    """Extractor, metric and group -> the largest value that any arm has, whatever it is measured to."""
+    largest: dict[tuple[str, str, str], float] = {}
+    for arm in arms:
+        for (subject, key), score in arm.scores.items():
+            if key[1] in SCALES and subject == MEASURED and score.value is not None:
+                largest[key[:3]] = max(abs(score.value), largest.get(key[:3], 0))
+    return largest
+
+
+def _adjusted_beside(headline: Key | None, metrics: list[Metric]) -> list[Metric]:
+    """With p-values adjusted over all metrics but the headline, which was chosen before anything was measured."""
+    order = [metric.id for metric in metrics]
+    found = adjusted(sorted(metrics, key=lambda metric: metric.key != headline))
+    return sorted(found, key=lambda metric: order.index(metric.id))
 
 
 class Footnotes:
@@ -110,6 +130,8 @@ class _Comparer:
     footnotes: Footnotes
     halves: Halves
     precision: int | None
+    headline: Key | None
+    largest: dict[tuple[str, str, str], float]
 
     def metric(self, key: Key) -> Metric:
         scores = {row.label: repeats for row in self.rows if (repeats := row.scores(key))}
@@ -117,7 +139,7 @@ class _Comparer:
         standard = self.baseline.label if self.baseline and self.baseline.label in scores else next(iter(scores))
         deviations = {label: unlike_of(first, firsts[standard]) for label, first in firsts.items()}
         marks = {label: self.footnotes.mark(label, standard, unlike) for label, unlike in deviations.items()}
-        scale = SCALES.get(key[1], 1)
+        scale = SCALES.get(key[1], 1) if self.largest.get(key[:3], 0) < LARGEST_SCALED else 1
         results = {
             row.label: self._difference(key, scores.get(row.label, {}), scores, deviations.get(row.label, {}))
             for row in self.rows
@@ -143,7 +165,8 @@ class _Comparer:
         """To the baseline; the headline's kernel distance of a single training gets a second p, by permutation."""
         of_baseline = scores.get(self.baseline.label, {}) if self.baseline else {}
         delta = difference_of(repeats, of_baseline, deviations, self.halves)
-        if isinstance(delta, str) or delta.n_pairs or key[1:] != HEADLINE_KERNEL or len(self.rows) > MOST_ARMS:
+        is_tested = key == self.headline and key[1] == "kid" and key[3] == "heldout" and len(self.rows) <= MOST_ARMS
+        if isinstance(delta, str) or delta.n_pairs or not is_tested:
             return delta
         p = permutation_p(self.halves.store, next(iter(repeats.values())), next(iter(of_baseline.values())))
         return replace(delta, p_permutation=p)

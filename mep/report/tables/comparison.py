@@ -7,7 +7,7 @@ from mep.evaluation.uncertainty import Difference
 from mep.recipe.controls import is_control
 from mep.report.data.arms import FieldValues, Key, StoredScore
 from mep.report.text import plain
-from mep.report.wording import ARROWS, NAMES, OVERVIEW, SILENT_FLAGS
+from mep.report.wording import ARROWS, NAMES, SILENT_FLAGS
 from mep.statistics.power import detectable
 
 MISSING, FAILED = "-", "!"
@@ -44,11 +44,6 @@ def id_of(key: Key) -> str:
     return f"{extractor}/{metric}{of_group}" + ("" if reference == "heldout" else f"@{reference}")
 
 
-def in_overview(key: Key) -> bool:
-    _, metric, group, reference = key
-    return group == "all" and (reference == "heldout" or metric == "copy_rate") and metric in OVERVIEW
-
-
 @dataclass(frozen=True)
 class Delta(Difference):
     """An arm minus the baseline with its 95 % interval and the p of no difference, in the metric's own unit.
@@ -83,6 +78,7 @@ class Metric:
     references      title of the reference -> number
     differences     label -> arm minus baseline, in the metric's own unit
     refusals        label -> why no difference is given
+    in_overview     whether a table shows it where nobody chose any
     """
 
     extractor: str
@@ -95,6 +91,7 @@ class Metric:
     references: dict[str, Number]
     differences: dict[str, Delta]
     refusals: dict[str, str]
+    in_overview: bool = False
 
     @property
     def key(self) -> Key:
@@ -119,10 +116,6 @@ class Metric:
         return f"{plain(self.metric)}{group}{against}{' ×10³' if self.scale == 1000 else ''}{arrow}" + (
             "‡" if self.flagged else ""
         )
-
-    @property
-    def in_overview(self) -> bool:
-        return in_overview(self.key)
 
     def concerns(self, flag: str) -> bool:
         """Whether a flag says something about this metric."""

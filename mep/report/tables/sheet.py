@@ -1,0 +1,198 @@
+"""The comparison as one table: a row is a metric, a column an arm, then difference, interval, p and a picture.
+
+Terminal, Markdown, LaTeX and the page draw the same sheet.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from mep.recipe.controls import is_control
+from mep.report.tables.comparison import Comparison, Delta, Metric, Number
+from mep.report.tables.overview import GROUPS, MEMBERS, group_of
+from mep.report.text import bracketed, difference_text, plain, shortened
+from mep.report.wording import ARROWS, SHORT
+from mep.statistics.intervals import Z_95
+
+Outcome = Literal["better", "worse", "open", "none"]
+"""What the interval of a difference says: better or worse where it leaves zero out; none where there is no interval."""
+
+SMALLEST_REACH, LARGEST_REACH = 3.0, 12.0
+"""Standard errors from the middle of a picture to its edge."""
+FIELD_WIDTH = 40
+"""Characters of a recipe value in a table."""
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """An arm minus the baseline, as a table shows it.
+
+    arm         label
+    difference  +0.32
+    interval    [−0.70, +1.34], of 95 %
+    p           0.54, <0.001
+    delta       the numbers behind them; None where no difference can be given, the texts are then empty
+    why         why there is none
+    """
+
+    arm: str
+    difference: str
+    interval: str
+    p: str
+    outcome: Outcome
+    delta: Delta | None
+    why: str = ""
+
+    @property
+    def ends(self) -> tuple[float, float, float] | None:
+        """Low end, value and high end in standard errors: the axis of the picture, on which 0 is the baseline."""
+        delta = self.delta
+        return (delta.low / delta.se, delta.value / delta.se, delta.high / delta.se) if delta and delta.se > 0 else None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One metric.
+
+    name        kid ×10³ ↓
+    values      label -> number of an arm; absent where there is none
+    contrasts   one an arm but the baseline, in the order of the arms; empty where there is no baseline
+    references  title -> what real images reach: marks on the same axis
+    base        number of the baseline: 0 on that axis
+    """
+
+    metric: Metric
+    name: str
+    values: dict[str, Number]
+    contrasts: tuple[Contrast, ...]
+    references: dict[str, Number]
+    base: Number | None = None
+
+    @property
+    def outcome(self) -> Outcome:
+        """That of the only contrast; of several, better if one is, then worse."""
+        outcomes: list[Outcome] = [contrast.outcome for contrast in self.contrasts]
+        return next((sure for sure in ("better", "worse", "open") if sure in outcomes), "none")
+
+    def place_of(self, number: Number, contrast: Contrast) -> float | None:
+        """Where a number of this row (what real images reach, say) lies on the axis of a contrast's picture."""
+        if self.base is None or contrast.delta is None or not contrast.delta.se:
+            return None
+        if number.value is None or self.base.value is None:
+            return None
+        return (number.value - self.base.value) / contrast.delta.se
+
+
+@dataclass(frozen=True)
+class RowGroup:
+    """
+    key     quality, variety, copies, prompts, usefulness, opinion, dataset or other
+    title   Quality
+    asks    what its numbers ask, in a line of plain words
+    """
+
+    key: str
+    title: str
+    asks: str
+    rows: list[Row]
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """
+    arms        labels of the columns, the baseline among them; controls are left out where there are other arms
+    controls    labels that were left out
+    settings    recipe field -> label -> its value as text; fields that every arm has and in which they differ
+    references  titles of what real images reach
+    reach       standard errors from zero to the edge of every picture
+    """
+
+    arms: list[str]
+    controls: list[str]
+    baseline: str
+    settings: dict[str, dict[str, str]]
+    references: list[str]
+    groups: list[RowGroup]
+    reach: float
+
+    @property
+    def rows(self) -> list[Row]:
+        return [row for group in self.groups for row in group.rows]
+
+    @property
+    def contrasted(self) -> list[str]:
+        """Labels that differences are given for."""
+        found = {contrast.arm for row in self.rows for contrast in row.contrasts}
+        return [label for label in self.arms if label in found]
+
+
+def sheet(comparison: Comparison, *, controls: bool = False, only: Sequence[str] = ()) -> Sheet:
+    """Lay a comparison out.
+
+    controls    whether control arms are columns like others; where there are no others they always are
+    only        names of metrics: the others are left out
+    """
+    studied = [label for label in comparison.arms if not is_control(label)]
+    left_out = [] if controls or len(studied) < 2 else [label for label in comparison.arms if is_control(label)]
+    arms = [label for label in comparison.arms if label not in left_out]
+    metrics = [metric for metric in comparison.metrics if not only or metric.metric in only]
+    rows = list(_rows(comparison, metrics, arms))
+    titles = [title for title in comparison.references if any(title in row.references for _, row in rows)]
+    settings = {
+        name: shortened({label: values[label] for label in arms}, FIELD_WIDTH)
+        for name, values in comparison.fields.items()
+        if all(label in values for label in arms)
+    }
+    groups = [
+        RowGroup(key, title, asks, [row for group, row in rows if group == key])
+        for key, (title, asks) in GROUPS.items()
+        if any(group == key for group, _ in rows)
+    ]
+    reach = _reach([row for _, row in rows])
+    return Sheet(arms, left_out, comparison.baseline, settings, titles, groups, reach)
+
+
+def _rows(comparison: Comparison, metrics: Sequence[Metric], arms: Sequence[str]) -> Iterator[tuple[str, Row]]:
+    """Group and row of every metric; within a group in the order of its members, parts after the whole."""
+    keys = [metric.key for metric in comparison.metrics]
+    order = [metric for members in MEMBERS.values() for metric in members]
+
+    def place(metric: Metric) -> tuple[bool, int]:
+        return metric.group != "all", order.index(metric.metric) if metric.metric in order else len(order)
+
+    for metric in sorted(metrics, key=place):
+        group = group_of(metric.key, keys)
+        others = [label for label in arms if label != comparison.baseline] if comparison.baseline else []
+        values = {label: metric.arms[label] for label in arms if label in metric.arms}
+        contrasts = tuple(contrast_of(metric, label) for label in others)
+        base = values.get(comparison.baseline)
+        yield group, Row(metric, name_of(metric, group), values, contrasts, metric.references, base)
+
+
+def contrast_of(metric: Metric, label: str) -> Contrast:
+    """The difference of an arm in a metric, in words."""
+    delta = metric.differences.get(label)
+    if delta is None:
+        return Contrast(label, "", "", "", "none", None, metric.refusals.get(label, ""))
+    p = "<0.001" if delta.p < 0.001 else f"{delta.p:.2g}"
+    better = delta.value < 0 if metric.better == "lower" else delta.value > 0
+    outcome: Outcome = ("better" if better else "worse") if delta.is_clear else "open"
+    return Contrast(label, difference_text(delta, metric.scale), bracketed(delta, metric.scale), p, outcome, delta)
+
+
+def name_of(metric: Metric, group: str) -> str:
+    """What stands in front of a row: kid ×10³ ↓; what the group's title says already is left out."""
+    name = SHORT.get(metric.metric, plain(metric.metric))
+    part = "" if metric.group == "all" else f" ({plain(metric.group)})"
+    against = f" to {plain(metric.reference)}" if (group, metric.metric) != ("copies", "copy_rate") else ""
+    against = "" if metric.reference in ("heldout", "matched") else against
+    space = f", {plain(metric.extractor)}" if group == "opinion" else ""
+    factor = " ×10³" if metric.scale == 1000 else ""
+    arrow = f" {ARROWS[metric.better]}" if metric.better in ARROWS else ""
+    return f"{name}{part}{against}{space}{factor}{arrow}{'‡' if metric.flagged else ''}"
+
+
+def _reach(rows: Sequence[Row]) -> float:
+    ends = [contrast.ends for row in rows for contrast in row.contrasts if contrast.ends]
+    furthest = max((abs(value) + Z_95 for _, value, _ in ends), default=0)
+    return min(max(SMALLEST_REACH, furthest), LARGEST_REACH)
