@@ -10,7 +10,7 @@ import numpy as np
 from mep.artifacts import HELDOUT, TRAIN, VALIDATION, Images, Prompts, TrainingSet
 from mep.report.data.artifacts import OpenArm
 from mep.report.data.runs import Report
-from mep.report.figures.pictures import NO_LABEL, Pictures, RealImages, SampleSet, Strip, affordable_px
+from mep.report.figures.pictures import NO_LABEL, Pictures, RealImages, SampleSet, Strip, affordable
 from mep.store.database import Row
 
 REAL_BUDGET, PROMPT_BUDGET = 2_000_000, 7_000_000
@@ -18,6 +18,8 @@ REAL_BUDGET, PROMPT_BUDGET = 2_000_000, 7_000_000
 below 15 MB."""
 
 N_PER_LABEL, N_MADE_PER_PROMPT, N_REAL_PER_PROMPT = 12, 16, 8
+COUNTS = (N_MADE_PER_PROMPT, 12, 8, 6, 4)
+"""Samples of a prompt and an arm that are tried, where pictures would not fit: textures need every pixel of fewer."""
 SPLITS = {"real, held out": HELDOUT, "real, validation": VALIDATION, "real, training": TRAIN}
 """Held-out first: they are what samples are compared with."""
 
@@ -75,9 +77,14 @@ def prompt_blocks(sets: Sequence[SampleSet]) -> Blocks:
             rows_of[row["prompt_id"]].append(row)
         for prompt_id, rows in rows_of.items():
             samples_of[prompt_id].append((samples, rows))
-    n_made = sum(min(len(rows), N_MADE_PER_PROMPT) for groups in samples_of.values() for _, rows in groups)
+    n_made = [len(rows) for groups in samples_of.values() for _, rows in groups]
     examples = [partial(samples.samples.read, row) for samples in sets for row in samples.rows[:8]]
-    side_px = affordable_px(examples, n_made + N_REAL_PER_PROMPT * len(samples_of), PROMPT_BUDGET)
+    n_shown, side_px = affordable(
+        examples,
+        lambda count: sum(min(n, count) for n in n_made) + min(count, N_REAL_PER_PROMPT) * len(samples_of),
+        COUNTS,
+        PROMPT_BUDGET,
+    )
     pictures = Pictures(PROMPT_BUDGET, side_px)
     real_ids = {id(samples): _real_ids_by_prompt(samples.arm) for samples in sets}
     blocks = []
@@ -85,8 +92,8 @@ def prompt_blocks(sets: Sequence[SampleSet]) -> Blocks:
         if pictures.full:
             break
         first, first_rows = groups[0]
-        strips = _real_of_prompt(first.arm, real_ids[id(first)].get(prompt_id, []), pictures)
-        strips += [samples.strip(rows, N_MADE_PER_PROMPT, pictures, spread_out=False) for samples, rows in groups]
+        strips = _real_of_prompt(first.arm, real_ids[id(first)].get(prompt_id, []), n_shown, pictures)
+        strips += [samples.strip(rows, n_shown, pictures, spread_out=False) for samples, rows in groups]
         blocks.append(Block(first_rows[0]["text"], prompt_id, strips, _same_noise([rows for _, rows in groups])))
     return blocks, len(samples_of)
 
@@ -96,11 +103,11 @@ def _same_noise(groups: Sequence[Sequence[Row]]) -> bool:
     return len(groups) > 1 and all(of_arm == seeds[0] for of_arm in seeds)
 
 
-def _real_of_prompt(arm: OpenArm, image_ids: list[str], pictures: Pictures) -> list[Strip]:
+def _real_of_prompt(arm: OpenArm, image_ids: list[str], n_shown: int, pictures: Pictures) -> list[Strip]:
     images = arm.get(Images)
     if images is None or not image_ids:
         return []
-    return [RealImages(images).strip("real, training", image_ids, N_REAL_PER_PROMPT, pictures)]
+    return [RealImages(images).strip("real, training", image_ids, min(n_shown, N_REAL_PER_PROMPT), pictures)]
 
 
 def _real_ids_by_prompt(arm: OpenArm) -> dict[str, list[str]]:

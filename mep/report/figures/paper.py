@@ -1,7 +1,7 @@
 """Figures for print: SVG, PDF and PNG of each, the numbers behind it as CSV, and captions that stand alone.
 
-Colours are those of Okabe & Ito (2008), which people with any colour vision tell apart; arms also differ in marker
-and dashes, so that a grey print is enough.
+Matplotlib draws them, which the page does without: journals ask for PDF and for text that stays text. Colours, markers
+and lines of the arms are those of the page, from styles.py.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
-from matplotlib.typing import RcKeyType
+from matplotlib.typing import LineStyleType, RcKeyType
 
 from mep.machine.files import write_atomically, write_text
 from mep.report.data.runs import Report
@@ -22,6 +22,7 @@ from mep.report.figures.charts import CurveSet, loss_curves
 from mep.report.figures.gallery import Block, label_blocks
 from mep.report.figures.maps import REAL, Map, embedding_maps
 from mep.report.figures.pictures import pixels_of, sample_sets
+from mep.report.figures.styles import REFERENCE, Style, reference_style, style
 from mep.report.tables.comparison import Comparison, Metric
 from mep.report.tables.formats import csv_cell, csv_text
 from mep.report.tables.verdict import is_clear
@@ -29,9 +30,6 @@ from mep.report.text import clipped, listed, p_text, plain
 
 Cell: TypeAlias = str | int | float | None
 
-COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
-MARKERS = "osD^vPX*"
-DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (5, 5)))
 WIDTH_IN = 6.9
 """Two columns of most journals, 175 mm."""
 DPI = 300
@@ -93,7 +91,7 @@ def _figures(report: Report, comparison: Comparison) -> Iterator[Figure]:
     if sets and blocks:
         yield _samples(blocks)
     for number, embedding_map in enumerate(embedding_maps(report, sets, thumbnails=False), 1):
-        yield _map(embedding_map, "map" if number == 1 else f"map-{number}")
+        yield _map(embedding_map, "map" if number == 1 else f"map-{number}", [arm.label for arm in report.arms])
 
 
 def _new(height_in: float, *shape: int) -> tuple[Drawing, list[Axes]]:
@@ -105,8 +103,9 @@ def _short(text: str) -> str:
     return clipped(plain(text), 28)
 
 
-def _colour(number: int) -> str:
-    return COLOURS[number % len(COLOURS)]
+def _line(style: Style) -> LineStyleType:
+    """The line of a style, as matplotlib wants it; the style's lengths are pixels of a line of 2."""
+    return (0, tuple(length / 2 for length in style.dash)) if style.dash else "-"
 
 
 def _metrics(comparison: Comparison) -> Figure:
@@ -119,29 +118,31 @@ def _metrics(comparison: Comparison) -> Figure:
     drawing, panels = _new(0.5 + down * (0.7 + 0.16 * len(comparison.arms)), down, across)
     rows: list[list[Cell]] = [["metric", "arm", "value", "error"]]
     for axis, metric in zip(panels, metrics, strict=False):
-        rows += _panel(axis, metric, comparison.arms)
+        rows += _panel(axis, metric, comparison.arms, comparison.references)
         axis.set_title(metric.title if len(comparison.extractors) == 1 else metric.id, fontsize=8)
     for axis in panels[len(metrics) :]:
         axis.set_axis_off()
     repeated = any(number.repeats for metric in comparison.metrics for number in metric.arms.values())
     bars = "standard deviations over repeats" if repeated else "standard errors (delete-half jackknife)"
-    styles = map(" ".join, zip(("dashed", "dash-dotted", "dotted"), comparison.references, strict=False))
-    lines = f" Lines: {listed(list(styles))}." if comparison.references else ""
+    drawn = [title for title in comparison.references if any(title in metric.references for metric in metrics)]
+    words = [f"{reference_style(comparison.references.index(title)).word} {plain(title)}" for title in drawn]
+    lines = f" Lines: {listed(words)}." if words else ""
     caption = f"Metrics of generated against held-out real images; bars are {bars}.{lines}"
     return Figure("metrics", drawing, caption, rows)
 
 
-def _panel(axis: Axes, metric: Metric, labels: Sequence[str]) -> Iterator[list[Cell]]:
-    """Draw a metric; its rows of the CSV."""
+def _panel(axis: Axes, metric: Metric, labels: Sequence[str], references: Sequence[str]) -> Iterator[list[Cell]]:
+    """Draw a metric; its rows of the CSV. A reference has the line of its place among all, also where others lack."""
     for line, label in enumerate(labels):
         number = metric.arms.get(label)
         if number is not None and number.value is not None:
             value, error = number.value * metric.scale, (number.se or 0) * metric.scale
-            axis.errorbar(value, -line, xerr=error, color=_colour(line), marker=MARKERS[line % 8], ms=4, capsize=2)
+            axis.errorbar(value, -line, xerr=error, color=style(line).light, marker=style(line).marker, ms=4, capsize=2)
             yield [metric.id, label, number.value, number.se]
-    for line, (title, number) in enumerate(metric.references.items()):
+    for title, number in metric.references.items():
         if number.value is not None:
-            axis.axvline(number.value * metric.scale, color="0.45", lw=0.9, ls=DASHES[1 + line % 7], zorder=0)
+            line_style = _line(reference_style(references.index(title)))
+            axis.axvline(number.value * metric.scale, color=REFERENCE, lw=0.9, ls=line_style, zorder=0)
             yield [metric.id, title, number.value, number.se]
     axis.set_yticks([-line for line in range(len(labels))], [_short(label) for label in labels])
     axis.set_ylim(-len(labels) + 0.5, 0.5)
@@ -150,15 +151,15 @@ def _panel(axis: Axes, metric: Metric, labels: Sequence[str]) -> Iterator[list[C
 def _differences(comparison: Comparison) -> Figure:
     """All differences to the baseline in units of their standard error, the better side to the right."""
     metrics = [metric for metric in comparison.metrics if metric.differences][:MOST_METRICS]
-    baseline, others = comparison.baseline, [label for label in comparison.arms if label != comparison.baseline]
-    drawing, (axis,) = _new(0.7 + 0.28 * len(metrics) * max(1, len(others)) ** 0.6)
+    baseline, n_others = comparison.baseline, len(comparison.arms) - 1
+    drawing, (axis,) = _new(0.7 + 0.28 * len(metrics) * max(1, n_others) ** 0.6)
     rows: list[list[Cell]] = [["metric", "arm", "baseline", "difference", "low", "high", "p", "clear"]]
     for line, metric in enumerate(metrics):
-        rows += ([metric.id, *row] for row in _intervals(axis, metric, baseline, others, line))
+        rows += ([metric.id, *row] for row in _intervals(axis, metric, comparison, line))
     axis.axvline(0, color="0.3", lw=0.8)
     axis.set_yticks([-line for line in range(len(metrics))], [metric.title for metric in metrics])
     axis.set_xlabel(f"difference to {_short(baseline)} in standard errors; better to the right")
-    if len(others) > 1:
+    if n_others > 1:
         axis.legend(loc="upper left", bbox_to_anchor=(1, 1))
     label, first = next(iter(metrics[0].differences.items()))
     caption = (
@@ -168,33 +169,34 @@ def _differences(comparison: Comparison) -> Figure:
     return Figure("differences", drawing, caption, rows)
 
 
-def _intervals(axis: Axes, metric: Metric, baseline: str, labels: Sequence[str], line: int) -> Iterator[list[Cell]]:
+def _intervals(axis: Axes, metric: Metric, comparison: Comparison, line: int) -> Iterator[list[Cell]]:
     """Draw the differences of a metric; their rows of the CSV."""
+    labels = [label for label in comparison.arms if label != comparison.baseline]
     for number, label in enumerate(labels):
         delta = metric.differences.get(label)
         if delta is None or delta.se <= 0:
             continue
-        colour = _colour(number + 1)
+        look = style(comparison.arms.index(label))
         axis.errorbar(
             (-1 if metric.better == "lower" else 1) * delta.value / delta.se,
             -line + 0.25 - 0.5 * (number + 0.5) / len(labels),
             xerr=(delta.high - delta.low) / 2 / delta.se,
-            color=colour,
-            marker=MARKERS[(number + 1) % 8],
+            color=look.light,
+            marker=look.marker,
             ms=4,
             capsize=2,
-            mfc=colour if is_clear(delta) else "white",
+            mfc=look.light if is_clear(delta) else "white",
             label=_short(label) if line == 0 else None,
         )
-        yield [label, baseline, delta.value, delta.low, delta.high, delta.p, is_clear(delta)]
+        yield [label, comparison.baseline, delta.value, delta.low, delta.high, delta.p, is_clear(delta)]
 
 
 def _losses(curve_set: CurveSet) -> Figure:
     drawing, (axis,) = _new(2.4)
     rows: list[list[Cell]] = [["arm", "step", "running mean of the loss"]]
     for curve in curve_set.curves:
-        label, dashes = _short(curve.name), DASHES[curve.colour % 8]
-        axis.plot(curve.steps, curve.values, color=_colour(curve.colour), ls=dashes, lw=1.1, label=label)
+        label, look = _short(curve.name), style(curve.colour)
+        axis.plot(curve.steps, curve.values, color=look.light, ls=_line(look), lw=1.1, label=label)
         rows += [[label, int(step), float(value)] for step, value in zip(curve.steps, curve.values, strict=True)]
     axis.set_xlabel("step")
     axis.set_ylabel("loss")
@@ -222,19 +224,20 @@ def _samples(blocks: Sequence[Block]) -> Figure:
     return Figure("samples", drawing, caption, rows)
 
 
-def _map(embedding_map: Map, name: str) -> Figure:
+def _map(embedding_map: Map, name: str, arms: Sequence[str]) -> Figure:
     drawing, (axis,) = _new(4.2)
     rows: list[list[Cell]] = [["image", "set", "label", "cluster", "x", "y"]]
     axes, description = next(iter(embedding_map.axes.items()))
-    for number, origin in enumerate(dict.fromkeys(point.of for point in embedding_map.points)):
+    for origin in dict.fromkeys(point.of for point in embedding_map.points):
+        look = Style("#a6a6a6", "", ".", "", (), "") if origin == REAL else style(arms.index(origin))
         points = [point for point in embedding_map.points if point.of == origin]
         xy = np.array([point.at[axes] for point in points])
         axis.scatter(
             xy[:, 0],
             xy[:, 1],
             s=9,
-            color="0.6" if origin == REAL else _colour(number),
-            marker=MARKERS[number % 8],
+            color=look.light,
+            marker=look.marker,
             alpha=0.7,
             lw=0,
             label=_short(origin),

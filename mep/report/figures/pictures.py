@@ -1,10 +1,11 @@
-"""Thumbnails as data URIs, so that the page needs no other file, and rows of them: real images, samples of arms."""
+"""Pictures as data URIs, so that the page needs no other file, and rows of them: real images, samples of arms."""
 
 import base64
 import io
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,14 +18,12 @@ from mep.report.data.runs import Report
 from mep.report.text import clipped, plain
 from mep.store.database import Row
 
-LARGEST_PX = 128
-"""Side of a thumbnail; smaller images keep their own."""
-SIDES = (128, 96, 64, 48, 32)
-"""Sides that pictures are tried at where there are many."""
+LARGEST_PX = 256
+"""Side of a picture; smaller images keep their own."""
+SIDES = (256, 192, 128, 96, 64, 48, 32)
+"""Sides that pictures are tried at where even few of them are too large for the page."""
 SMALLEST_SHOWN_PX = 64
-"""Images smaller than this are shown at a whole multiple of their size."""
-QUALITY = 90
-"""Of WebP: texture of tissue survives, and 64 px take 2 to 4 kB."""
+"""Images smaller than this are shown enlarged, smoothly: hard pixels would be taken for texture."""
 
 NO_LABEL = "no label"
 PREFIX = "data:image/webp;base64,"
@@ -36,23 +35,31 @@ UNREADABLE = (OSError, ValueError, SyntaxError)
 """What Pillow raises on damaged files; a deleted file is an OSError too."""
 
 
+class Fit(NamedTuple):
+    """Pictures of a kind, and the side of each."""
+
+    count: int
+    side_px: int
+
+
 @dataclass(frozen=True)
 class Picture:
-    """A thumbnail, or in place of it why there is none.
+    """A picture, or in place of it why there is none.
 
-    uri         empty where there is no picture
-    shown_px    side on the page, a whole multiple of the thumbnail's own or equal to it
+    uri         lossless; empty where there is no picture
+    shown_px    side on the page
+    side_px     its own side
     """
 
     alt: str
     uri: str = ""
     shown_px: int = SMALLEST_SHOWN_PX
-    enlarged: bool = False
     instead: str = ""
+    side_px: int = 0
 
 
 class Pictures:
-    """Makes thumbnails and keeps count of their bytes; whoever asks for more stops when it is `full`."""
+    """Makes pictures and keeps count of their bytes; whoever asks for more stops when it is `full`."""
 
     def __init__(self, budget_bytes: float, largest_px: int = LARGEST_PX):
         self.left_bytes = budget_bytes
@@ -63,7 +70,7 @@ class Pictures:
         return self.left_bytes <= 0
 
     def of(self, read: Read, alt: str, side_px: int = SMALLEST_SHOWN_PX) -> Picture:
-        """The centre of an image as a square, WebP, at most `largest_px`.
+        """The centre of an image as a square, lossless WebP, at most `largest_px`.
 
         side_px     shorter side of the image, for the space that it leaves where it cannot be read
         """
@@ -77,37 +84,43 @@ class Pictures:
         side = min(self.largest_px, *pixels.shape[:2])
         uri = data_uri(square(pixels, side))
         self.left_bytes -= len(uri) - len(PREFIX)
-        return Picture(alt, uri, _shown(side), enlarged=_shown(side) > side)
+        return Picture(alt, uri, _shown(side), side_px=side)
 
 
 def pixels_of(picture: Picture) -> NDArray[np.uint8]:
-    """The thumbnail as RGB pixels (h, w, 3)."""
+    """The picture as RGB pixels (h, w, 3)."""
     with Image.open(io.BytesIO(base64.b64decode(picture.uri.partition(",")[2]))) as image:
         return np.asarray(image.convert("RGB"))
 
 
-def affordable_px(examples: Sequence[Read], n: int, budget_bytes: float) -> int:
-    """The largest side at which n pictures like the examples fit a budget: 128, 96, 64 or 48 px."""
+def affordable(examples: Sequence[Read], n_of: Callable[[int], int], counts: Sequence[int], budget_bytes: float) -> Fit:
+    """How many pictures of a kind, and how large, fit a budget: rather fewer of them than smaller ones.
+
+    n_of        how many pictures there are in all where at most so many of a kind are shown
+    counts      numbers of a kind that are tried, largest first
+    """
     readable = []
     for read in examples:
         with suppress(*UNREADABLE):  # the page says so where the picture would stand
             readable.append(read())
     for side in SIDES:
         sizes = [len(data_uri(square(pixels, min(side, *pixels.shape[:2])))) - len(PREFIX) for pixels in readable]
-        if not sizes or n * sum(sizes) / len(sizes) < 0.9 * budget_bytes:
-            return side
-    return SIDES[-1]
+        for count in counts:
+            if not sizes or n_of(count) * sum(sizes) / len(sizes) < 0.9 * budget_bytes:
+                return Fit(count, side)
+    return Fit(counts[-1], SIDES[-1])
 
 
 def _shown(side: int) -> int:
-    """Side on the page: the smallest multiple of the thumbnail's own that is large enough."""
-    return side * -(-SMALLEST_SHOWN_PX // side)
+    """Side on the page: the smallest multiple of the picture's own that is large enough, at most 128 px."""
+    return min(side * -(-SMALLEST_SHOWN_PX // side), 128)
 
 
-def data_uri(pixels: NDArray[np.uint8], quality: int = QUALITY) -> str:
-    """RGB pixels as WebP inside an address."""
+def data_uri(pixels: NDArray[np.uint8], quality: int | None = None) -> str:
+    """RGB pixels as WebP inside an address; without a quality lossless."""
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "webp", quality=quality, method=2)
+    how = {"lossless": True, "quality": 30} if quality is None else {"quality": quality}  # 30: effort, not loss
+    Image.fromarray(pixels).save(buffer, "webp", method=1, **how)
     return PREFIX + base64.b64encode(buffer.getvalue()).decode()
 
 

@@ -2,6 +2,8 @@
 
 import csv
 import re
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from drawn_run import Drawn, finished
@@ -10,10 +12,11 @@ from shown_report import comparison
 from mep.report import (
     write_figures,
 )
-from mep.report.figures import clusters, gallery, pictures
+from mep.report.figures import clusters, gallery, paper, pictures
 from mep.report.figures.charts import line_chart, running_mean, smoothed, thinned
 from mep.report.figures.clusters import rules_of
-from mep.report.figures.pictures import Pictures, spread
+from mep.report.figures.pictures import Pictures, affordable, pixels_of, spread
+from mep.report.figures.styles import REFERENCE, reference_style
 
 
 def test_figures_come_as_svg_pdf_png_and_csv_with_captions_and_twice_the_same(report, tmp_path):
@@ -28,6 +31,25 @@ def test_figures_come_as_svg_pdf_png_and_csv_with_captions_and_twice_the_same(re
         assert (tmp_path / "once" / name).read_bytes() == (tmp_path / "twice" / name).read_bytes(), name
     rows = {(row["metric"], row["arm"]): row for row in csv.DictReader((tmp_path / "once" / "metrics.csv").open())}
     assert float(rows["random_conv/fd", "mep"]["value"]) == 31.2
+
+
+def test_the_caption_of_metrics_names_the_line_that_every_panel_draws_for_a_reference(report):
+    found = comparison(report)
+    whole, lacking = found.metrics[:2]
+    training = {"real training images": lacking.references["real training images"]}
+    found = replace(found, metrics=[whole, replace(lacking, references=training)])
+    assert found.references.index("real training images") == list(whole.references).index("real training images")
+    found = replace(found, references=[*reversed(found.references)])
+    figure = paper._metrics(found)
+    drawn = [
+        [line._unscaled_dash_pattern[1] for line in axis.lines if line.get_color() == REFERENCE]
+        for axis in figure.drawing.axes[:2]
+    ]
+    expected = reference_style(found.references.index("real training images"))
+    assert drawn[1] == [tuple(length / 2 for length in expected.dash)]
+    assert drawn[1][0] in drawn[0]
+    assert f"{expected.word} real training images" in figure.caption
+    assert all(title in figure.caption for title in found.references)
 
 
 def test_a_hostile_name_survives_in_figures_for_print(tmp_path):
@@ -85,10 +107,23 @@ def test_a_label_shows_held_out_images_above_those_of_every_arm(report):
     assert told == [*real, ("generated", ["label-only"]), ("generated", ["mep"])]
 
 
-def test_small_pictures_grow_by_whole_multiples_and_large_ones_shrink():
-    pictures = Pictures(1e6)
-    sizes = {side: pictures.of(lambda side=side: np.zeros((side, side + 9, 3), np.uint8), "") for side in (20, 96, 512)}
-    assert [(one.shown_px, one.enlarged) for one in sizes.values()] == [(80, True), (96, False), (128, False)]
+def test_pictures_are_lossless_keep_their_size_and_are_shown_large_enough():
+    rng, made = np.random.default_rng(0), Pictures(1e7)
+    images = [rng.integers(0, 256, (side, side + 8, 3)).astype(np.uint8) for side in (20, 40, 96, 512)]
+    small, tile, middle, large = [made.of(lambda pixels=pixels: pixels, "") for pixels in images]
+    assert np.array_equal(pixels_of(tile), images[1][:, 4:44])
+    assert [(one.side_px, one.shown_px) for one in (small, tile, middle, large)] == [
+        *[(20, 80), (40, 80), (96, 96)],
+        (256, 128),
+    ]
+
+
+def test_a_full_page_shows_fewer_pictures_before_it_shows_smaller_ones():
+    noise = np.random.default_rng(0).integers(0, 256, (48, 48, 3)).astype(np.uint8)  # about 9 kB each
+    fit = partial(affordable, [lambda: noise], lambda count: 10 * count, (16, 8, 4))
+    assert fit(2_000_000) == (16, 256)
+    assert fit(900_000) == (8, 256)
+    assert fit(200_000) == (4, 32)
 
 
 def test_rules_are_counted_without_what_was_measured():
