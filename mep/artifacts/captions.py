@@ -96,22 +96,30 @@ class Prompt:
     variants: tuple[str, ...] = ()
 
 
+RENAMED = "captions of another cluster"
+"""The fact that tells how many captions a permutation has changed."""
+
+
 @dataclass(frozen=True, eq=False)
 class Prompts(Artifact):
     """Every distinct prompt of the training set, and which one captions each image.
 
     of_image    image id -> index into prompts; training images, and those validation images whose record has a prompt
     unseen      prompts of the pairs of label and cluster that no training image shows, n_images 0
+    n_renamed   training images whose caption names another cluster than their own; None where nothing was permuted
     """
 
     prompts: list[Prompt]
     of_image: dict[str, int]
     unseen: list[Prompt] = field(default_factory=list)
+    n_renamed: int | None = None
 
     def save(self, folder: Path) -> None:
         save_table(folder / "captions.parquet", {"id": list(self.of_image), "prompt": list(self.of_image.values())})
         for name, prompts in (("prompts", self.prompts), ("unseen", self.unseen)):
             write_json(folder / f"{name}.json", [vars(prompt) for prompt in prompts])
+        if self.n_renamed is not None:
+            write_json(folder / "permuted.json", {"n_renamed": self.n_renamed})
 
     @classmethod
     def load(cls, folder: Path, config: Config) -> Self:
@@ -120,7 +128,10 @@ class Prompts(Artifact):
             [Prompt(**row | {"variants": tuple(row["variants"])}) for row in read_json(folder / f"{name}.json")]
             for name in ("prompts", "unseen")
         )
-        return cls(prompts, dict(zip(rows["id"], rows["prompt"], strict=True)), unseen)
+        permuted = folder / "permuted.json"
+        n_renamed = read_json(permuted)["n_renamed"] if permuted.exists() else None
+        return cls(prompts, dict(zip(rows["id"], rows["prompt"], strict=True)), unseen, n_renamed)
 
     def facts(self) -> Mapping[str, object]:
-        return {"prompts": len(self.prompts), "images": len(self.of_image)}
+        facts = {"prompts": len(self.prompts), "images": len(self.of_image)}
+        return facts if self.n_renamed is None else facts | {RENAMED: self.n_renamed}

@@ -62,6 +62,7 @@ class Images(Artifact):
     sizes       int64 (n, 2) width, height
     metadata    further columns of the source, n values each
     group       column of the metadata, a slide or a patient say, whose images are not independent; None: all are
+    truth       column of the metadata that is known to show in the images; None where no such is named
     """
 
     ids: list[str]
@@ -73,6 +74,7 @@ class Images(Artifact):
     metadata: Table
     source: Opener
     group: str | None = None
+    truth: str | None = None
     pixels: PixelFacts = field(default_factory=PixelFacts)
 
     def __len__(self) -> int:
@@ -175,6 +177,7 @@ class Images(Artifact):
             metadata=load_table(extra) if extra.exists() else {},
             source=config.source,  # type: ignore[attr-defined]
             group=config.group,  # type: ignore[attr-defined]
+            truth=config.truth,  # type: ignore[attr-defined]
             pixels=read_json(folder / "pixels.json"),
         )
 

@@ -6,6 +6,7 @@ import re
 from typing import TypeAlias
 
 from mep.errors import Place
+from mep.recipe.controls import CONTROL_ARMS
 from mep.recipe.model import NAME, Experiment, RecipeFile
 from mep.recipe.node import Node, Plain
 from mep.recipe.text import MistakeLog, RecipeText
@@ -72,6 +73,8 @@ class ArmLayers(MistakeLog):
 
 
 def _problem_of_name(name: str) -> str:
+    if name in CONTROL_ARMS:
+        return f"it is the name of a control, which `controls: [{name.removeprefix('control-')}]` adds"
     if re.fullmatch(NAME.rstrip("$"), name):
         return ""
     return "up to 64 letters, digits, dots, dashes and underscores, the first a letter or a digit"

@@ -17,6 +17,7 @@ from mep.config import Anchored
 from mep.errors import Mistake, Place, RecipeError, printable
 from mep.recipe.annotations import inside, is_config, is_family
 from mep.recipe.arms import ArmLayers
+from mep.recipe.controls import control_layers
 from mep.recipe.model import Experiment, RecipeFile
 from mep.recipe.node import Node
 from mep.recipe.reader import parse, parse_recipe
@@ -40,12 +41,14 @@ class Composition:
     arms        arm -> everything it is made of, shaped like a recipe file without arms; the first is the baseline
     written_in  arm -> places in the part of the recipe that only this arm has
     mistakes    what is wrong with the layers themselves
+    skipped     control that the recipe asks for -> why it cannot be run
     """
 
     source: RecipeText
     arms: dict[str, Node]
     written_in: dict[str, set[Place]]
     mistakes: list[Mistake]
+    skipped: dict[str, str] = field(default_factory=dict)
 
 
 def compose(file: Path, overrides: Sequence[str]) -> Composition:
@@ -72,7 +75,12 @@ def compose(file: Path, overrides: Sequence[str]) -> Composition:
             merged[name] = merge(merged[name], layer)
         nodes = [node for layer in own_layers for path, node in layer.walk() if path]
         written_in[name] = {place for node in nodes for place in (node.place, node.named_at)}
-    return Composition(source, merged, written_in, [*files.mistakes, *mistakes, *variables.mistakes, *arms.mistakes])
+    baseline = next(iter(merged.values()))
+    controls = control_layers(merged, baseline.child("controls"))
+    for name, (arm, layer) in controls.layers.items():
+        merged[name], written_in[name] = merge(merged[arm], layer), written_in[arm]
+    found = [*files.mistakes, *mistakes, *variables.mistakes, *arms.mistakes]
+    return Composition(source, merged, written_in, found, controls.skipped)
 
 
 def _read_overrides(recipe: Node, overrides: Sequence[str]) -> tuple[list[Node], list[Mistake]]:

@@ -23,6 +23,8 @@ class Recipe:
     text        the recipe as it is written
     arms        name -> experiment, in order; the first is the baseline; `main` where the recipe names no arms;
                 `NAME#2`, `NAME#3` ... are the repeats of an arm from other seeds
+    controls    what it asks for under `controls:`
+    skipped     control -> why it is not among the arms
     locked      what the recipe was run with, where it is a lock
     origins     arm -> dotted field -> where its value was written; fields left to their defaults are absent
     """
@@ -34,6 +36,8 @@ class Recipe:
     modality: str
     machine: MachineConfig
     seeds: int
+    controls: tuple[str, ...]
+    skipped: dict[str, str]
     locked: dict[str, Plain] | None
     arms: dict[str, Experiment]
     origins: dict[str, dict[str, Place]]
@@ -89,6 +93,8 @@ def _loaded(file: Path, composition: Composition, recipes: dict[str, RecipeFile]
         modality=first.modality,
         machine=first.machine,
         seeds=first.seeds,
+        controls=first.controls,
+        skipped=composition.skipped,
         locked=first.locked.model_dump() if first.locked else None,
         arms={repeat_name(arm, n): experiment for n in repeats for arm, experiment in arms.items()},
         origins={repeat_name(arm, n): places for n in repeats for arm, places in origins.items()},

@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 from mep.config import Config
 from mep.errors import DataError
 from mep.machine.settings import MachineConfig
+from mep.recipe.controls import NEGATIVE, Control
 from mep.recipe.wording import find_near
 from mep.stages.balancing import BalancingConfig
 from mep.stages.clustering import ClusteringConfig
@@ -22,6 +23,10 @@ from mep.stages.prompts.template import FORMATS
 from mep.stages.training.config import TrainingConfig
 from mep.stages.utility.stage import UtilityConfig
 
+MOST_SEEDS = 100
+"""Repeats of an arm."""
+APART = 10 * MOST_SEEDS
+"""What sets the trainings of the negative control apart from those of all other arms."""
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 """What a recipe and an arm may be called."""
 
@@ -46,6 +51,13 @@ def repeat_of(name: str) -> tuple[str, int]:
     """The arm and the number of the repeat; the inverse of `repeat_name`."""
     arm, _, repeat = name.partition("#")
     return arm, int(repeat or 1)
+
+
+def training_of(name: str) -> int:
+    """Which training of the recipe's seed a stage of an arm is: its repeat, or for the negative control one that no
+    repeat of any other arm is."""
+    arm, repeat = repeat_of(name)
+    return repeat + APART if arm == NEGATIVE else repeat
 
 
 class Experiment(Config):
@@ -82,6 +94,9 @@ class Experiment(Config):
             if not hint.startswith("did"):
                 hint += "  a metadata column has to be named in dataset.columns"
             raise _mistake("prompts.template", f"no slot '{name}'", hint)
+        if self.dataset.truth is None and "truth" in self.prompts.names:
+            message = "the template names {truth}, but dataset.truth is not set"
+            raise _mistake("prompts.template", message, "name a metadata column in dataset.truth, or take {truth} out")
         if self.dataset.label is None and "label" in self.prompts.names:
             message = "the template names {label}, but dataset.label is not set"
             hint = "name the label column in dataset.label, or take {label} out"
@@ -203,7 +218,11 @@ class RecipeFile(Experiment):
     """Variants of the experiment by name, each with the fields that it changes; the first is the baseline."""
     matrix: MatrixConfig | None = None
     """More arms, from every combination of some values."""
-    seeds: int = Field(1, ge=1, le=100)
+    controls: tuple[Control, ...] = ()
+    """Arms whose result is known, run beside the others. negative: the baseline again from other seeds, which must not
+    differ. shuffled: the first arm whose captions name {cluster}, its clusters dealt out by lot. positive: the
+    baseline with dataset.truth in its captions, which must be better."""
+    seeds: int = Field(1, ge=1, le=MOST_SEEDS)
     """How often every arm is trained, each time from another seed; what comes before training is shared. One seed
     compares two sets of images, several compare two methods."""
     extends: str | tuple[str, ...] = ()

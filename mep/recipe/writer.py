@@ -7,6 +7,7 @@ import yaml
 
 from mep.config import Config, leaves
 from mep.recipe.compose import MAIN
+from mep.recipe.controls import is_control
 from mep.recipe.load import Recipe
 from mep.recipe.model import repeat_of
 from mep.recipe.node import Plain
@@ -34,10 +35,11 @@ def lock_text(recipe: Recipe, folder: Path, locked: Mapping[str, object] | None 
 def _top_and_arms(
     recipe: Recipe, folder: Path, *, pin: bool = False
 ) -> tuple[dict[str, Plain], dict[str, dict[str, Plain]]]:
-    """The top of a recipe with the fields of its first arm, and every arm without its repeats, as plain values."""
-    firsts = {name: experiment for name, experiment in recipe.arms.items() if repeat_of(name)[1] == 1}
+    """The top of a recipe with the fields of its first arm, and all arms but repeats and controls, as plain values."""
+    firsts = {name: one for name, one in recipe.arms.items() if repeat_of(name)[1] == 1 and not is_control(name)}
     arms = {name: dump(experiment, folder, pin=pin) for name, experiment in firsts.items()}
     top = {"mep": FORMAT} | {name: getattr(recipe, name) for name in ("name", "description", "modality", "seeds")}
+    top["controls"] = list(recipe.controls)
     return top | next(iter(arms.values())), arms
 
 

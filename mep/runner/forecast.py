@@ -16,6 +16,7 @@ from mep.errors import DataError
 from mep.imaging.pixels import SYMMETRIES
 from mep.recipe.model import Experiment, repeat_of
 from mep.runner.plan import Plan, Task
+from mep.stages.generation.shares import counts_of
 from mep.stages.prompts.template import Record, Writer
 from mep.store import ArtifactT, Store
 
@@ -108,7 +109,7 @@ def _counts(
     counts.prompts = len(prompts) or None
     if prompts:
         with suppress(DataError):  # a table of prompts that are not known yet
-            counts.samples = sum(experiment.generation.allocation.counts(prompts, [1] * len(prompts)))
+            counts.samples = sum(counts_of(experiment.generation.allocation, prompts, [1] * len(prompts)))
     return counts, prompts
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from mep.config import Config
 from mep.errors import EnvironmentLacks
 from mep.recipe import Recipe
-from mep.recipe.model import Experiment, repeat_of
+from mep.recipe.model import Experiment, training_of
 from mep.runner.fingerprint import differences, externals_of, fingerprint_of, ingredients_of, seed_of
 from mep.stage import Stage
 from mep.stages import maker_of, stages
@@ -89,7 +89,7 @@ class _Planner:
 
     def task(self, stage: Stage, arm: str, experiment: Experiment, inputs: dict[str, Task]) -> Task:
         config = stage.view(getattr(experiment, stage.section))
-        seed = experiment.seed, repeat_of(arm)[1] if stage.repeats else 1
+        seed = experiment.seed, training_of(arm) if stage.repeats else 1
         sources = {role: task.artifact_id for role, task in inputs.items()}
         ingredients = ingredients_of(stage, config, self._externals(stage, config), sources, seed)
         fingerprint = fingerprint_of(ingredients)

@@ -11,6 +11,7 @@ from mep.config import leaves, parts
 from mep.errors import DataError, Mistake, RecipeError, UsageError
 from mep.machine.files import write_text
 from mep.recipe import Recipe, load_recipe
+from mep.recipe.controls import RUN
 from mep.runner import environment
 from mep.runner.callback import RunCallback
 from mep.runner.faults import explained
@@ -111,6 +112,10 @@ def _rows_of(run_id: str, recipe: Recipe) -> tuple[Row, list[Entry]]:
             origin = str(recipe.origins[arm].get(field, "default"))
             parameter = {"run_id": run_id, "arm": arm, "field": field, "value": json.dumps(value), "origin": origin}
             entries.append(("parameters", parameter))
+        for control in recipe.controls:  # the same for all arms: what a report says of a control that was not run
+            fate = json.dumps(recipe.skipped.get(control, RUN))
+            parameter = {"run_id": run_id, "arm": arm, "field": f"controls.{control}", "value": fate}
+            entries.append(("parameters", parameter | {"origin": "recipe"}))
     return row, entries
 
 

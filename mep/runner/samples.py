@@ -16,7 +16,7 @@ from mep.machine.settings import MachineConfig
 from mep.machine.work import Work
 from mep.methods.samplers import Sampler
 from mep.recipe import load_recipe
-from mep.recipe.model import Experiment, repeat_of
+from mep.recipe.model import Experiment, training_of
 from mep.registry import members
 from mep.runner.fingerprint import seed_of
 from mep.stages.generation.contact_sheets import labelled_grid
@@ -75,7 +75,7 @@ def draw(
     drawn = Prompts.load(arm.folders["prompts"], Config()).prompts
     prompts = list({prompt.id: prompt for prompt in (_prompt(text, drawn, arm.name) for text in wanted)}.values())
     if seed is None:
-        seed = seed_of((arm.experiment.seed, repeat_of(arm.name)[1]))
+        seed = seed_of((arm.experiment.seed, training_of(arm.name)))
     work = Work(folder=folder, seed=seed, machine=arm.machine)
     plan = SamplePlan(prompts, [n] * len(prompts), work.seed_for, config.format)
     model = Model(arm.folders["training"])

@@ -163,3 +163,26 @@ def test_pairs_that_no_training_image_shows_have_prompts_of_their_own(build):
     made = build("{label} {cluster}", ["a", "a", "b"], [0, 1, 1], ["a", "b"])
     assert [(prompt.id, prompt.text, prompt.n_images) for prompt in made.unseen] == [("b_c00", "b 0", 0)]
     assert build("{label}", ["a", "a", "b"], [0, 1, 1], ["a", "b"]).unseen == []
+
+
+def test_permuted_clusters_keep_images_and_counts_and_change_the_captions(build):
+    labels, clusters = ["a", "b"] * 20, [row // 2 % 4 for row in range(40)]
+    template = "{label} type {cluster:words}"
+    as_they_are = build(template, labels, clusters, ["a", "b"])
+    dealt = build(template, labels, clusters, ["a", "b"], permute="cluster")
+    assert dealt.of_image.keys() == as_they_are.of_image.keys()
+    assert {prompt.id: prompt.n_images for prompt in dealt.prompts} == {
+        prompt.id: prompt.n_images for prompt in as_they_are.prompts
+    }
+    changed = sum(dealt.of_image[name] != as_they_are.of_image[name] for name in dealt.of_image)
+    assert dealt.n_renamed == changed > 20
+    assert dealt.facts()["captions of another cluster"] == changed
+    assert build(template, labels, clusters, ["a", "b"], permute="cluster").of_image == dealt.of_image
+    assert as_they_are.n_renamed is None
+
+
+def test_one_cluster_a_label_leaves_nothing_to_permute(build, tmp_path):
+    dealt = build("{label} {cluster}", ["a", "b"] * 4, [0, 1] * 4, ["a", "b"], permute="cluster")
+    assert dealt.n_renamed == 0
+    dealt.save(tmp_path)
+    assert type(dealt).load(tmp_path, None).n_renamed == 0

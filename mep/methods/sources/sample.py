@@ -20,9 +20,9 @@ class Sample(Source):
     """Overlapping tiles of one slide of human colon, stained by immunohistochemistry (brown DAB, blue haematoxylin).
 
     The label `stain` says whether a tile's mean DAB optical density, after colour deconvolution (Ruifrok & Johnston
-    2001), lies above the median of the training tiles. Training and held-out tiles share no pixel: a band in the
-    middle of the slide, from top to bottom, is held out, and no tile crosses its edges. Image:
-    skimage.data.immunohistochemistry(), public domain.
+    2001), lies above the median of the training tiles; the column `density` holds that optical density. Training and
+    held-out tiles share no pixel: a band in the middle of the slide, from top to bottom, is held out, and no tile
+    crosses its edges. Image: skimage.data.immunohistochemistry(), public domain.
     """
 
     kind: Literal["sample"]
@@ -53,7 +53,7 @@ class Sample(Source):
         threshold = float(np.median([density[corner] for corner in corners["train"]]))
         stain = {corner: "stained" if dab > threshold else "unstained" for corner, dab in density.items()}
         records = [
-            Record(f"{split}/y{y:03d}x{x:03d}", split, {"stain": stain[y, x]})
+            Record(f"{split}/y{y:03d}x{x:03d}", split, {"stain": stain[y, x], "density": density[y, x]})
             for split, places in corners.items()
             for y, x in places
         ]

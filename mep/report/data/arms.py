@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
+from mep.artifacts.captions import RENAMED
 from mep.artifacts.score_row import SQL_COLUMNS, JsonObject, ScoreRow
 from mep.errors import UsageError
+from mep.recipe.controls import CONTROLS, SHUFFLED
 from mep.stages import stages
 from mep.store import Store
 from mep.store.runs import RunRow, find_run, state_of
@@ -188,6 +190,22 @@ def differing_fields(store: Store, arms: Sequence[Arm]) -> FieldValues:
     ):
         fields.setdefault(row["field"], {})[labels[row["run_id"], row["arm"]]] = json.loads(row["value"])
     return fields
+
+
+def controls_of(store: Store, run_id: str) -> dict[str, str]:
+    """Control that a run was asked for -> `run`, or why it was not run or can say nothing, in the words of a reader."""
+    rows = store.db.query(
+        "SELECT DISTINCT field, value FROM parameters WHERE run_id = ? AND field LIKE 'controls.%'", run_id
+    )
+    fates: dict[str, str] = {row["field"].removeprefix("controls."): json.loads(row["value"]) for row in rows}
+    dealt = store.db.query(
+        "SELECT facts FROM uses JOIN artifacts USING (artifact_id)"
+        " WHERE run_id = ? AND arm = ? AND uses.stage = 'prompts'",
+        *(run_id, SHUFFLED),
+    )
+    if dealt and json.loads(dealt[0]["facts"]).get(RENAMED) == 0:
+        fates["shuffled"] = "every label has one cluster, so that there was nothing to shuffle"
+    return {control: fates[control] for control in CONTROLS if control in fates}
 
 
 def find_runs(store: Store, names: Sequence[str]) -> list[str]:

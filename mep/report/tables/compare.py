@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from mep.report.data.arms import Arm, Halves, Key, StoredScore, differing_fields, read_arms, read_scores
+from mep.report.data.arms import Arm, Halves, Key, StoredScore, controls_of, differing_fields, read_arms, read_scores
 from mep.report.tables.comparison import MISSING, Comparison, Delta, Metric, Number, id_of
 from mep.report.tables.notes import notes_of
 from mep.report.tables.overview import headline_of, overview_of
@@ -64,6 +64,7 @@ def comparison(
         footnotes=comparer.footnotes.texts(),
         hidden=[id_of(key) for key in keys if not kept[key]],
         notes=[],
+        controls=controls_of(store, base.arms[0].run_id) if base else {},
     )
     return replace(result, notes=list(notes_of(result)))
 

@@ -1,6 +1,6 @@
 """The comparison as data: every metric of every arm, the difference to the baseline, and what the numbers rest on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from mep.evaluation.uncertainty import Difference
@@ -161,6 +161,7 @@ class Comparison:
     footnotes   letter -> how numbers with this mark were made otherwise
     hidden      ids of metrics that there are and that were not compared
     notes       what the numbers rest on, a sentence or two each
+    controls    control that the recipe asks for -> `run`, or why it was not run or can say nothing
     """
 
     name: str
@@ -176,6 +177,7 @@ class Comparison:
     footnotes: dict[str, str]
     hidden: list[str]
     notes: list[str]
+    controls: dict[str, str] = field(default_factory=dict)
 
     @property
     def state(self) -> str:

@@ -58,6 +58,9 @@ class DatasetConfig(Config):
     columns: tuple[str, ...] = ()
     """Further metadata columns that captions ({age}) and balancing (by: [sex, cluster]) use. Every column is kept;
     those named here are checked when the dataset is read, not hours later."""
+    truth: str | None = None
+    """Metadata column of what is known to show in the images, such as a stain's density or a grade: captions of the
+    positive control name it ({truth}). Numbers are cut into ten steps of equal count, other values stay as they are."""
     exclude: LocalPath | None = None
     """Text file with the id of an image a line that is left out; `mep lint --fix` writes one."""
     near_duplicate_bits: int | None = Field(4, ge=0, le=16)
@@ -75,13 +78,15 @@ class DatasetConfig(Config):
         return {} if self.exclude is None else {"exclude": hash_file(self.exclude)}
 
 
-@stage(version=5, draws=True)
+@stage(version=6, draws=True)
 def dataset(config: DatasetConfig, *, work: Work) -> Images:
     """List and decode the images, read labels, set the held-out part aside."""
     records, n_excluded = list_records(config)
     labels, label_names = label_numbers(records, config.label)
-    for column in filter(None, (config.group, *config.columns)):
-        require_column(records, column, "dataset.group" if column == config.group else "dataset.columns")
+    named = [("group", config.group), ("truth", config.truth), *(("columns", column) for column in config.columns)]
+    for field, column in named:
+        if column is not None:
+            require_column(records, column, f"dataset.{field}")
     scanned = scan(config.source, records, work)
     refuse_unreadable(scanned, records)
     twins = np.arange(len(scanned))
@@ -101,6 +106,7 @@ def dataset(config: DatasetConfig, *, work: Work) -> Images:
         metadata=metadata_table(records),
         source=config.source,
         group=config.group,
+        truth=config.truth,
         pixels={
             "window": list(window) if window else None,
             "modes": {mode.decode(): int(n) for mode, n in zip(modes, counts, strict=True)},

@@ -21,6 +21,7 @@ from mep.stage import stage
 from mep.stages.generation.contact_sheets import Sheets
 from mep.stages.generation.progress import DRAWN, MISSING, GenerationProgress
 from mep.stages.generation.schedule import SamplePlan
+from mep.stages.generation.shares import counts_of
 from mep.stages.generation.worker_job import DrawJob
 from mep.stages.guidance import GuidanceConfig, guided_job
 
@@ -55,7 +56,7 @@ def generation(  # noqa: PLR0913  (the parameters of a stage declare what it rea
     """Draw the synthetic dataset; only images that are missing are made."""
     check_pipeline(model.pipeline)
     config.sampler.check(read_json(model.pipeline / "scheduler" / "scheduler_config.json"))
-    counts = config.allocation.counts(prompts.prompts, real_counts(prompts.prompts, images.train, clusters))
+    counts = counts_of(config.allocation, prompts.prompts, real_counts(prompts.prompts, images.train, clusters))
     unseen = prompts.unseen if config.unseen_images else []
     counts += [config.unseen_images] * len(unseen)
     plan = SamplePlan([*prompts.prompts, *unseen], counts, work.seed_for, config.format)

@@ -1,6 +1,8 @@
 """Prompts: a caption for every image of the training set, built from its record."""
 
 import itertools
+from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,7 @@ from mep.errors import DataError
 from mep.machine.work import Work
 from mep.stage import stage
 from mep.stages.prompts.template import COLUMN_FORMATS, FORMATS, Record, Writer, slots
+from mep.stages.prompts.truth import truths
 
 
 class PromptsConfig(Config):
@@ -21,7 +24,7 @@ class PromptsConfig(Config):
     template: str = Field(min_length=1, max_length=1000)
     """Text with the slots {label}, {cluster} and those columns that dataset.columns names. Formats: {label:lower},
     {label:title}, {label:name}; {cluster} (0, 1, ...), {cluster:words} (zero, one, ...), {cluster:letter} (a, b, ...),
-    {cluster:name}; {age:lower}, {age:title}."""
+    {cluster:name}; {age:lower}, {age:title}. {truth} (1 to 10, or a value) and {truth:words} name dataset.truth."""
     variants: tuple[str, ...] = ()
     """Further templates with the same slots; training draws one of all for every image it shows, generation uses
     `template`."""
@@ -29,6 +32,9 @@ class PromptsConfig(Config):
     """What {label:name} says for a label."""
     cluster_names: dict[int, str] = Field(default_factory=dict)
     """What {cluster:name} says for a cluster. The numbers hold for one clustering; clustering.ids_from keeps them."""
+    permute: Literal["none", "cluster"] = "none"
+    """`cluster` deals the clusters of a label out again among its images, by lot: captions of the same form, each as
+    often as before, that say nothing of morphology. Training images stay the same."""
 
     @field_validator("template", "variants")
     @classmethod
@@ -67,31 +73,49 @@ def _check(template: str) -> None:
             )
 
 
-@stage(version=4)
+@stage(version=5, draws=True)
 def prompts(
     config: PromptsConfig, images: Images, training_set: TrainingSet, base: BaseModel, *, work: Work
 ) -> Prompts:
     """Caption every training and validation image from its record of label, cluster and columns."""
     validation = training_set.validation
     ids = [*training_set.ids, *validation.ids]
-    clusters = np.concatenate([training_set.clusters, validation.clusters])
-    records, record_of = _records(config.names, images, images.rows(ids), clusters)
+    own = np.concatenate([training_set.clusters, validation.clusters])
+    clusters = own
+    if config.permute == "cluster":
+        parts = [(training_set.labels, training_set.clusters), (validation.labels, validation.clusters)]
+        clusters = np.concatenate([permuted(*part, work.rng("permute", place)) for place, part in enumerate(parts)])
+    records, record_of = _records(config.names, images, ids, clusters, len(training_set.ids))
     counts = np.bincount(record_of[: len(training_set.ids)], minlength=len(records))
     writer = Writer(config.templates, config.label_names, config.cluster_names)
     order = sorted(np.flatnonzero(counts).tolist(), key=lambda place: records[place].sort_key)
     shown = [_prompt(writer, records[place], int(counts[place])) for place in order]
-    unseen = [] if config.names - FORMATS.keys() else _unseen(shown, writer)
+    unseen = [] if config.names - {"label", "cluster"} else _unseen(shown, writer)
     check([*shown, *unseen], base)
     number_of = np.full(len(records), -1)  # a record of validation images alone has no prompt
     number_of[order] = np.arange(len(order))
     numbers = zip(ids, number_of[record_of].tolist(), strict=True)
-    return Prompts(shown, {image_id: number for image_id, number in numbers if number >= 0}, unseen)
+    n_renamed = int((clusters != own)[: len(training_set.ids)].sum()) if config.permute == "cluster" else None
+    return Prompts(shown, {image_id: number for image_id, number in numbers if number >= 0}, unseen, n_renamed)
+
+
+def permuted(labels: Sequence[str | None], clusters: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """int64 (n,), the clusters of every label dealt out again among its images."""
+    dealt, names = clusters.copy(), np.array([label or "" for label in labels])
+    for name in np.unique(names):
+        rows = np.flatnonzero(names == name)
+        dealt[rows] = rng.permutation(clusters[rows])
+    return dealt
 
 
 def _records(
-    names: set[str], images: Images, rows: NDArray[np.int64], clusters: NDArray[np.int64]
+    names: set[str], images: Images, ids: list[str], clusters: NDArray[np.int64], n_train: int
 ) -> tuple[list[Record], NDArray[np.int64]]:
-    """The distinct records of the images in `rows`, by what templates name, and the place of each image among them."""
+    """The distinct records of some images, by what templates name, and the place of each image among them.
+
+    ids     those of the n_train training images first
+    """
+    rows = images.rows(ids)
     if "label" in names and not images.label_names:
         raise DataError(
             "the template names {label}, but the dataset has no labels",
@@ -99,6 +123,10 @@ def _records(
             field="prompts.template",
         )
     columns = {name: _column(images, name, rows) for name in sorted(names - FORMATS.keys())}
+    if "truth" in names and images.truth is not None:
+        values = images.metadata[images.truth]
+        distinct, places = np.unique(truths([values[row] for row in rows.tolist()], n_train), return_inverse=True)
+        columns["truth"] = places.astype(np.int64), distinct.tolist()
     parts = {"label": images.labels[rows], "cluster": clusters}
     parts |= {name: numbers for name, (numbers, _) in columns.items()}
     keys = _combined([numbers for name, numbers in parts.items() if name in names], len(rows))

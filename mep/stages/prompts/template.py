@@ -8,7 +8,11 @@ from dataclasses import dataclass, field
 
 from mep.errors import DataError
 
-FORMATS = {"label": ("", "lower", "title", "name"), "cluster": ("", "words", "letter", "name", "number")}
+FORMATS = {
+    "label": ("", "lower", "title", "name"),
+    "cluster": ("", "words", "letter", "name", "number"),
+    "truth": ("", "words"),
+}
 """The slots of a template and the formats of each; without a format the value stands as it is."""
 COLUMN_FORMATS = ("", "lower", "title")
 """The formats of a slot that names a metadata column."""
@@ -37,8 +41,10 @@ class Record:
         return "_".join(parts) or "all"
 
     @property
-    def sort_key(self) -> tuple[str, int, list[tuple[str, str]]]:
-        return self.label or "", -1 if self.cluster is None else self.cluster, sorted(self.columns.items())
+    def sort_key(self) -> tuple[str, int, list[tuple[str, int, str]]]:
+        """By label, cluster and columns; 9 before 10."""
+        columns = [(name, int(text) if _counts(text) else -1, text) for name, text in sorted(self.columns.items())]
+        return self.label or "", -1 if self.cluster is None else self.cluster, columns
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,8 @@ class Writer:
         if slot == "cluster":
             return _counted(form, record.cluster)
         text = str(record.label) if slot == "label" else record.columns[slot]
+        if form == "words":
+            return _counted(form, int(text)) if _counts(text) else text
         return {"": text, "lower": text.lower(), "title": text.capitalize()}[form]
 
     def _given_name(self, slot: str, record: Record) -> str:
@@ -90,6 +98,11 @@ def _counted(form: str, cluster: int | None) -> str:
     from num2words import num2words
 
     return str(num2words(cluster))
+
+
+def _counts(text: str) -> bool:
+    """Whether a value is a number to count by."""
+    return text.isdecimal() and len(text) <= 9
 
 
 def _slug(text: str) -> str:

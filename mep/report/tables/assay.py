@@ -1,0 +1,138 @@
+"""The assay: did the controls come out as they must? Only then the other arms are worth a look."""
+
+from dataclasses import dataclass
+
+from mep.evaluation.uncertainty import FEWEST_SEEDS
+from mep.recipe.controls import CONTROLS, RUN, Control, is_control
+from mep.report.tables.comparison import Comparison, Delta, Metric
+from mep.report.tables.overview import headline_of
+from mep.report.text import bracketed, difference_text, listed, p_text, plain
+
+MUST: dict[Control, str] = {
+    "negative": "no difference: the baseline from other seeds",
+    "shuffled": "no difference: longer captions, no morphology",
+    "positive": "better: captions with the truth",
+}
+"""What each control has to show."""
+
+
+@dataclass(frozen=True)
+class ControlRow:
+    """One control in the headline metric.
+
+    arm         label of its row in the comparison; empty where it has none
+    must        what it has to show
+    showed      what it showed, or why it showed nothing
+    difference, interval, p     to the baseline, as tables show them; empty where there are none
+    passed      None where that cannot be told
+    """
+
+    control: Control
+    arm: str
+    must: str
+    showed: str
+    difference: str = ""
+    interval: str = ""
+    p: str = ""
+    passed: bool | None = None
+
+
+@dataclass(frozen=True)
+class Assay:
+    """Whether this experiment finds what is there and nothing else; None where that cannot be told.
+
+    sentence    the verdict in one sentence
+    metric      what the controls were read from, empty where nothing was measured
+    rows        one for each control that the recipe asks for
+    """
+
+    valid: bool | None
+    sentence: str
+    metric: str
+    rows: list[ControlRow]
+
+
+def assay_of(comparison: Comparison) -> Assay | None:
+    """The controls of the baseline's run, read from the headline metric; None where the recipe asks for none."""
+    if not comparison.controls:
+        return None
+    measured = {metric.key: metric for metric in comparison.metrics if metric.arms}
+    headline = headline_of(measured)
+    metric = measured[headline] if headline else None
+    rows = [_row(control, comparison, metric) for control in CONTROLS if control in comparison.controls]
+    by_name = {row.control: row for row in rows}
+    negative, positive = by_name.get("negative"), by_name.get("positive")
+    wrong = [row for row in (negative, positive) if row and row.passed is False]
+    valid = False if wrong else True if negative and positive and negative.passed and positive.passed else None
+    if valid:
+        sentence = _valid(rows)
+    elif wrong:
+        sentence = f"Assay not valid: {listed([_wrong(row) for row in wrong])}."
+    else:
+        sentence = f"Assay not judged: {_open(negative, positive)}."
+    return Assay(valid, sentence, metric.name if metric else "", rows)
+
+
+def _row(control: Control, comparison: Comparison, metric: Metric | None) -> ControlRow:
+    fate, label = comparison.controls[control], _label(control, comparison)
+    if fate != RUN:
+        return ControlRow(control, label, MUST[control], f"not run: {fate}" if not label else fate)
+    if metric is None or label not in metric.arms:
+        return ControlRow(control, label, MUST[control], "not measured yet")
+    delta = metric.differences.get(label)
+    if delta is None:
+        why = metric.refusals.get(label, "it is not compared with the baseline")
+        return ControlRow(control, label, MUST[control], f"no interval: {why}")
+    showed, passed = _outcome(control, delta, metric)
+    shown = difference_text(delta, metric.scale), bracketed(delta, metric.scale), p_text(delta.p)
+    return ControlRow(control, label, MUST[control], showed, *shown, passed)
+
+
+def _label(control: Control, comparison: Comparison) -> str:
+    """The row of a control in the run of the baseline."""
+    run = comparison.members[comparison.baseline][0].rpartition("/")[0] if comparison.baseline else ""
+    wanted = f"{run}/control-{control}"
+    found = (label for label, members in comparison.members.items() if is_control(label) and members[0] == wanted)
+    return next(found, "")
+
+
+def _outcome(control: Control, delta: Delta, metric: Metric) -> tuple[str, bool | None]:
+    better = delta.value < 0 if metric.better == "lower" else delta.value > 0
+    showed = "no difference" if not delta.is_clear else "better" if better else "worse"
+    if delta.n_pairs < FEWEST_SEEDS:
+        return f"{showed} so far: {_too_few(delta)}", None
+    return showed, showed == ("better" if control == "positive" else "no difference")
+
+
+def _too_few(delta: Delta) -> str:
+    n = max(delta.n_pairs, 1)
+    return f"{n} training{'s' * (n > 1)} an arm, at least {FEWEST_SEEDS} are needed"
+
+
+def _valid(rows: list[ControlRow]) -> str:
+    of = {row.control: row for row in rows}
+    found = f"it finds the positive control ({of['positive'].difference}, {of['positive'].p})"
+    sentence = f"Assay valid: {found} and nothing in the negative one ({of['negative'].difference})"
+    shuffled = of.get("shuffled")
+    if shuffled is None or shuffled.passed is None:
+        return f"{sentence}."
+    if shuffled.passed:
+        return f"{sentence}; longer captions alone change nothing."
+    return f"{sentence}; longer captions alone are {shuffled.showed}, so compare with {plain(shuffled.arm)}."
+
+
+def _wrong(row: ControlRow) -> str:
+    if row.control == "negative":
+        return f"it finds a difference where there is none ({row.difference}, the baseline from other seeds)"
+    outcome = "are worse" if row.showed == "worse" else "make no difference that it finds"
+    return f"captions with the truth {outcome} ({row.difference})"
+
+
+def _open(negative: ControlRow | None, positive: ControlRow | None) -> str:
+    """Why it cannot be told, in the order of what a reader can do about it."""
+    for name, row in (("negative", negative), ("positive", positive)):
+        if row is None:
+            return f"the recipe has no {name} control"
+        if row.passed is None:
+            return f"{name} control {row.showed}"
+    raise AssertionError("both are judged")
