@@ -35,6 +35,9 @@ class UnetSizes(Config):
     """Residual blocks in a level."""
     head_channels: int = Field(32, ge=4, le=128)
     """Channels of an attention head."""
+    pooled_caption: bool = False
+    """Add a learned pooling of the caption to the embedding of the timestep, through which it reaches every block. A
+    short training listens to its captions sooner."""
 
 
 class TextSizes(Config):
@@ -166,6 +169,7 @@ class Scratch(Base):
 
     def _unet_settings(self) -> Settings:
         sizes, latent_channels = self.unet, self.autoencoder.latent_channels
+        pooled = {"addition_embed_type": "text", "addition_embed_type_num_heads": max(1, self.text.width // 16)}
         return {
             "sample_size": self.resolution // self.autoencoder.factor,
             "in_channels": latent_channels,
@@ -178,7 +182,7 @@ class Scratch(Base):
             # diffusers calls the number of heads of each level attention_head_dim
             "attention_head_dim": tuple(max(1, width // sizes.head_channels) for width in sizes.channels),
             "norm_num_groups": math.gcd(8, *sizes.channels),
-        }
+        } | (pooled if sizes.pooled_caption else {})
 
     def _text_settings(self, tokenizer: CLIPTokenizer) -> Settings:
         return {
