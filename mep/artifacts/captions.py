@@ -39,12 +39,13 @@ class TrainingSet(Artifact):
     """The images that the model is trained on, picked by their record.
 
     labels      label name of each image, None where the dataset has none
-    clusters    int64 (n,)
+    clusters    int64 (n,)    as the clusterer has them, whatever captions call them: real images are matched to them
     weights     float64 (n,)  how often an image is drawn, relative to the others; mean 1. In an epoch of n draws an
                 image comes that often, rounded up or down by lot: with equal weights exactly once
     shortage    text per group that was left out or is smaller than the others
     validation  validation images of the groups that are trained on; the loss on them tells how training goes
     groups      every group that has images
+    balanced_by     what the groups are of, label and cluster say; empty where every image is drawn equally often
     """
 
     ids: list[str]
@@ -54,6 +55,7 @@ class TrainingSet(Artifact):
     shortage: list[str]
     validation: Members = Members()
     groups: list[BalancedGroup] = field(default_factory=list)
+    balanced_by: tuple[str, ...] = ()
 
     def save(self, folder: Path) -> None:
         weights = {"weight": self.weights.tolist()}
@@ -62,6 +64,7 @@ class TrainingSet(Artifact):
             save_table(folder / f"{name}.parquet", columns | more)
         write_json(folder / "shortage.json", self.shortage)
         write_json(folder / "groups.json", self.groups)
+        write_json(folder / "balanced_by.json", self.balanced_by)
 
     @classmethod
     def load(cls, folder: Path, config: Config) -> Self:
@@ -75,6 +78,7 @@ class TrainingSet(Artifact):
             read_json(folder / "shortage.json"),
             Members(watched["id"], watched["label"], np.array(watched["cluster"], dtype=np.int64)),
             read_json(folder / "groups.json"),
+            tuple(read_json(folder / "balanced_by.json")),
         )
 
     def facts(self) -> Mapping[str, object]:

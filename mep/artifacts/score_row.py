@@ -139,6 +139,20 @@ class ScoreProtocol(Part):
 
 
 @dataclass(frozen=True)
+class Matching(Part):
+    """How real images were drawn to the mix of the generated ones; only where the reference is `matched`.
+
+    matched_by          label and cluster, one of them, or nothing where no such mix could be drawn
+    matched_images      digest of the names of the real images
+    total_variation     from the mix that was wanted to the one that was drawn, 0 to 1
+    """
+
+    matched_by: list[str] = field(default_factory=list)
+    matched_images: str = ""
+    total_variation: float = 0.0
+
+
+@dataclass(frozen=True)
 class ProbeProtocol(Part):
     """What the rows of the stage `utility` say beside the rest; `grouped_by` is None where images are independent."""
 
@@ -179,10 +193,11 @@ class ScoreRow(Part):
     subject     samples; train: real training images in their place; floor: reconstructions of held-out images; of
                 adherence heldout; of utility matched: as many real images
     better      lower or higher
-    reference   heldout or train
+    reference   heldout (as they are), matched (held-out images in the mix of the generated set) or train
     group       all, label=..., cluster=..., prompt=..., or an aggregate over such groups: label:macro, label:weighted,
                 label:worst; of utility the mixture of real and synthetic images
     reason      why there is no value, or what it leaves out
+    matching    only of rows whose reference is matched
     probe, ...  only of utility
     """
 
@@ -198,6 +213,7 @@ class ScoreRow(Part):
     version: str | None = None
     flags: list[str] = field(default_factory=list)
     reason: str | None = None
+    matching: Matching | None = None
     probe: ProbeProtocol | None = None
     training: ProbeTraining | None = None
     test: DifferenceTest | None = None

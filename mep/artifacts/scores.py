@@ -93,7 +93,10 @@ class Scores(Artifact):
     """Numbers with their protocol, one row a number, and what stands behind them.
 
     halves      float64 (len(rows), s)          the statistic on s random halves; nan where a row has none
-    features    extractor -> float32 (m, d)     of the samples as they were scored, to compare arms by permutation
+    features    extractor -> float32 (m, d)     of the samples in the order in which they are drawn: the first n_fake of
+                them were scored against held-out images as they are; to compare arms by permutation
+    matched     rows that the reference `matched` compares: heldout, int64 (n,) rows of the held-out images; samples,
+                int64 (n,) rows of `features`
     closest     extractor -> the samples that come nearest to a training image: file_name, train (image id), distance,
                 ratio to the second-nearest
     """
@@ -102,18 +105,21 @@ class Scores(Artifact):
     halves: NDArray[np.float64]
     features: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     closest: dict[str, list[JsonObject]] = field(default_factory=dict)
+    matched: dict[str, NDArray[np.int64]] = field(default_factory=dict)
 
     def save(self, folder: Path) -> None:
         write_json(folder / "scores.json", [row.to_json() for row in self.rows])
         write_json(folder / "closest.json", self.closest)
         save_arrays(folder, {"halves": self.halves})
         save_arrays(folder / "features", self.features)
+        save_arrays(folder / "matched", self.matched)
 
     @classmethod
     def load(cls, folder: Path, config: Config) -> Self:
         rows = [ScoreRow.from_json(row) for row in read_json(folder / "scores.json")]
         halves, features = load_arrays(folder)["halves"], load_arrays(folder / "features", "r")
-        return cls(rows, halves, features, read_json(folder / "closest.json"))
+        closest = read_json(folder / "closest.json")
+        return cls(rows, halves, features, closest, load_arrays(folder / "matched"))
 
     def facts(self) -> Mapping[str, object]:
         return {"numbers": len(self.rows)}

@@ -7,6 +7,7 @@ import numpy as np
 
 from mep.artifacts.score_row import Estimate, Missing, Null, Reason
 from mep.errors import DataError
+from mep.evaluation.matching import Match
 from mep.evaluation.measurement import Measurement, Scored, jackknife_error, measure, normal_estimate
 from mep.evaluation.space import EqualSizeSets, Space
 from mep.evaluation.uncertainty import EvaluationSettings
@@ -14,16 +15,30 @@ from mep.methods.scores import Score, missing_of
 
 
 def evaluate(
-    space: Space, scores: Sequence[Score], settings: EvaluationSettings, *, most: int | None = None
+    space: Space,
+    scores: Sequence[Score],
+    settings: EvaluationSettings,
+    *,
+    most: int | None = None,
+    match: Match | None = None,
 ) -> list[Scored]:
     """Every score of every subject against held-out images, and of the samples against training images.
 
-    All sets are first drawn down to the size of the smallest, and to `most`.
+    All sets are first drawn down to the size of the smallest, and to `most`. With a match they are also drawn to one
+    mix and scored again, against the reference `matched`.
     """
     sets = EqualSizeSets.draw(space, settings.seed, most)
     scores = [score for score in scores if score.reads == "features"]
-    results = _against_heldout(sets, [score for score in scores if not score.needs_train], settings)
+    of_pairs = [score for score in scores if not score.needs_train]
+    measured = _measured(sets, of_pairs, settings)
+    results = _results(sets, of_pairs, measured)
+    matched_rows: list[Scored] = []
+    if match is not None:
+        matched = EqualSizeSets.matched(space, match, settings.seed)
+        again = _results(matched, of_pairs, _measured(matched, of_pairs, settings, (sets, measured)))
+        matched_rows = [row for result in again for row in _heldout_rows(matched, result)]
     return [
+        *matched_rows,
         *(row for result in results for row in _heldout_rows(sets, result)),
         *_gap_rows(sets, [result for result in results if result.score.gap], settings),
         *(row for score in scores if score.needs_train for row in _train_rows(sets, score, settings)),
@@ -39,10 +54,33 @@ class _Result:
     nulls: dict[str, float | Missing]
 
 
-def _against_heldout(sets: EqualSizeSets, scores: Sequence[Score], settings: EvaluationSettings) -> list[_Result]:
-    measured = [measure(scores, sets.real, fake, settings, sets.groups) for fake in sets.fakes.values()]
+_Measurements = dict[str, list[dict[str, Measurement]]]
+"""Subject -> metric -> measurement, for every score."""
+
+
+def _measured(
+    sets: EqualSizeSets,
+    scores: Sequence[Score],
+    settings: EvaluationSettings,
+    known: tuple[EqualSizeSets, _Measurements] | None = None,
+) -> _Measurements:
+    """All subjects against the held-out images; what is known of the very same images is not measured again."""
+    return {
+        subject: known[1][subject]
+        if known and _same(sets, known[0], subject)
+        else measure(scores, sets.real, fake, settings, sets.groups)
+        for subject, fake in sets.fakes.items()
+    }
+
+
+def _same(sets: EqualSizeSets, others: EqualSizeSets, subject: str) -> bool:
+    pair = sets.fakes[subject], others.fakes.get(subject)
+    return np.array_equal(sets.real, others.real) and pair[1] is not None and np.array_equal(*pair)
+
+
+def _results(sets: EqualSizeSets, scores: Sequence[Score], measured: _Measurements) -> list[_Result]:
     results = []
-    for score, of_score in zip(scores, zip(*measured, strict=True), strict=True):
+    for score, of_score in zip(scores, zip(*measured.values(), strict=True), strict=True):
         subjects = dict(zip(sets.fakes, of_score, strict=True))
         results.append(_Result(score, subjects, _nulls(score, sets, subjects.get("train", {}))))
     return results
@@ -52,7 +90,7 @@ def _nulls(score: Score, sets: EqualSizeSets, of_train: dict[str, Measurement]) 
     """What real images reach: as the score knows it, else what training images reach in the place of the fakes."""
     unknown = Missing(Reason.NO_VALUE, "without training images nobody knows what real ones reach")
     try:
-        reached = score.null(sets.real, sets.fakes["samples"], sets.space.train, seed=sets.seed)
+        reached = score.null(sets.real, sets.fakes["samples"], sets.more, seed=sets.seed)
     except DataError as error:
         reached, unknown = {}, missing_of(error)
     nulls: dict[str, float | Missing] = {}

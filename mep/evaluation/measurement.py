@@ -7,7 +7,17 @@ from typing import Self
 import numpy as np
 
 import mep
-from mep.artifacts.score_row import Counts, Estimate, JsonObject, Missing, Null, Reason, ScoreProtocol, ScoreRow
+from mep.artifacts.score_row import (
+    Counts,
+    Estimate,
+    JsonObject,
+    Matching,
+    Missing,
+    Null,
+    Reason,
+    ScoreProtocol,
+    ScoreRow,
+)
 from mep.evaluation.uncertainty import EvaluationSettings, Groups, Halves, jackknife
 from mep.methods.scores import Measured, Rows, Score, measure_all
 from mep.statistics.intervals import Z_95, standard_error
@@ -50,6 +60,7 @@ class Comparison:
     protocol: ScoreProtocol
     reference: str = "heldout"
     group: str = "all"
+    matching: Matching | None = None
     flags: tuple[str, ...] = ()
     metric_name: MetricName = lambda metric, n, settings: metric
 
@@ -69,6 +80,7 @@ class Comparison:
             version=mep.__version__,
             flags=[*self.flags, *measurement.flags, *self._flags(score, measurement)],
             reason=measurement.missing.text if measurement.missing else None,
+            matching=self.matching,
         )
         return Scored(row, measurement.halves)
 

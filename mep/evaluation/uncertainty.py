@@ -62,6 +62,8 @@ COMPARED = {
     "k": "the number of neighbours",
     "kernel": "the kernel",
     "settings": "the settings of the score",
+    "matched_by": "what real images were matched by",
+    "matched_images": "the real images that match the mix they were trained on",
     "seed": "the seed of subsets and halves",
 }
 """What two rows must share to stand in one column, and its name in "they differ in ...".

@@ -28,7 +28,7 @@ class BalancingConfig(Config):
     every value of the first. Without labels the label counts for nothing."""
 
 
-@stage(version=3, draws=True)
+@stage(version=4, draws=True)
 def balancing(config: BalancingConfig, images: Images, clusters: Clusters, *, work: Work) -> TrainingSet:
     """Pick the training images so that labels and clusters are represented as wanted."""
     rows = images.rows(clusters.ids)
@@ -47,7 +47,20 @@ def balancing(config: BalancingConfig, images: Images, clusters: Clusters, *, wo
     validation = validation[np.isin(pairs[validation], pairs[picked])]
     aside, table = _members(images, clusters, rows, validation), _table(groups, choice)
     members = vars(_members(images, clusters, rows, picked))
-    return TrainingSet(**members, weights=choice.weights, shortage=choice.shortage, validation=aside, groups=table)
+    return TrainingSet(
+        **members,
+        weights=choice.weights,
+        shortage=choice.shortage,
+        validation=aside,
+        groups=table,
+        balanced_by=() if _keeps_the_mix(groups, choice) else config.by,
+    )
+
+
+def _keeps_the_mix(groups: Groups, choice: Choice) -> bool:
+    """Whether every image that can be picked is drawn as often as any other."""
+    every = np.flatnonzero(groups.inner >= 0)
+    return np.array_equal(np.sort(choice.rows), every) and bool((choice.weights == choice.weights[0]).all())
 
 
 def _groups(by: tuple[str, ...], images: Images, rows: NDArray[np.int64], clusters: NDArray[np.int64]) -> Groups:

@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from mep.artifacts import Assignment, References, Samples, Scores
+from mep.artifacts import Assignment, References, Samples, Scores, TrainingSet
 from mep.artifacts.score_row import Counts, JsonObject, Missing, Null, Reason, ScoreProtocol
 from mep.evaluation.evaluate import evaluate
 from mep.evaluation.features import features_of, file_formats
 from mep.evaluation.groups import GroupKeys, evaluate_groups
+from mep.evaluation.matching import Match, match_of
 from mep.evaluation.measurement import Comparison, Scored, measure
 from mep.evaluation.space import Space, drawn
 from mep.evaluation.uncertainty import N_HALVES, EvaluationSettings
@@ -62,11 +63,20 @@ class MetricsConfig(ReferencesConfig):
         return self
 
 
-@stage(version=4)
+@stage(version=5)
 def metrics(
-    config: MetricsConfig, references: References, assignment: Assignment, samples: Samples, *, work: Work
+    config: MetricsConfig,
+    references: References,
+    training_set: TrainingSet,
+    assignment: Assignment,
+    samples: Samples,
+    *,
+    work: Work,
 ) -> Scores:
     """Score generated against held-out images, beside what real images and reconstructions reach.
+
+    References: matched: held-out images in the mix of the generated ones (are the images right?); heldout: as they are
+    (is the dataset right?); train: training images.
 
     Subjects: samples; train: real training images in their place;
     floor: reconstructions of the held-out images; of adherence also heldout: real images at the model's resolution.
@@ -74,23 +84,33 @@ def metrics(
     settings = EvaluationSettings(config.seed, config.halves, work.device)
     samples_protocol, flags = protocol_of_samples(samples, references.tables["heldout"]["id"])
     keys = group_keys(references, assignment, samples.rows)
+    match = match_of(references, training_set, assignment, [row["label"] for row in samples.rows], config.seed)
     features: dict[str, NDArray[np.float32]] = {}
     closest: dict[str, list[JsonObject]] = {}
+    order, matched = _kept(match, len(references.tables["heldout"]["id"]), len(samples.rows), config.seed)
     rows: list[Scored] = []
     for extractor in config.extractors:
         protocol = references.protocol[extractor.name]
         read = SampleSquares.of(samples, protocol["eval_resolution"])
         fake = features_of(f"{extractor.name}-samples", read, len(samples.rows), extractor, work)
         space = _space(references, extractor, fake, {"dtype": "float32"} | protocol | samples_protocol, flags)
-        rows += evaluate(space, config.scores, settings)
+        rows += evaluate(space, config.scores, settings, match=match)
         work.stop_if_asked()
         for kind in config.groups:
             rows += evaluate_groups(space, config.scores, kind, keys[kind], settings)
-        features[extractor.name] = fake[drawn(len(fake), min(len(space.real), len(fake)), config.seed, 1)]
+        features[extractor.name] = fake[order]
         closest[extractor.name] = _closest(config, space, references.tables["train"]["id"], samples.rows)
     protocol = {"dtype": "float32"} | samples_protocol | assignment.protocol
     rows += _adherence_rows(config, assignment, ScoreProtocol.from_json(protocol), flags)
-    return Scores([scored.row for scored in rows], np.stack([scored.halves for scored in rows]), features, closest)
+    halves = np.stack([scored.halves for scored in rows])
+    return Scores([scored.row for scored in rows], halves, features, closest, matched)
+
+
+def _kept(match: Match, n_real: int, n_fake: int, seed: int) -> tuple[NDArray[np.int64], dict[str, NDArray[np.int64]]]:
+    """Samples whose features are kept, those of the natural draw first, and where the matched ones are among them."""
+    order = drawn(n_fake, n_fake, seed, 1)
+    places = np.argsort(order)[match.samples]
+    return order[: max(min(n_real, n_fake), int(places.max()) + 1)], {"heldout": match.heldout, "samples": places}
 
 
 def _space(

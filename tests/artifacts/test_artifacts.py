@@ -73,6 +73,7 @@ def example(kind, tmp_path):
             ["b, cluster 4: 1 image"],
             Members(["c"], [None], np.array([2])),
             [{"group": "b", "images": 3}],
+            ("label", "cluster"),
         ),
         Prompts: Prompts(
             [Prompt("a_c00", "text {", "a", 0, 2), Prompt("all", "x", None, None, 1, {"sex": "f"}, ("y",))],

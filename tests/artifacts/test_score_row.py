@@ -1,6 +1,7 @@
 """A score in its three forms: an object, a row of scores.json and a row of the table `scores`."""
 
 import json
+from dataclasses import replace
 
 from mep.artifacts.score_row import (
     COLUMNS,
@@ -8,6 +9,7 @@ from mep.artifacts.score_row import (
     Counts,
     DifferenceTest,
     Estimate,
+    Matching,
     NonInferiority,
     Null,
     ProbeProtocol,
@@ -26,6 +28,7 @@ ROW = ScoreRow(
     protocol=ScoreProtocol("random_conv", "ab", d=64, image_format={"real": "png", "fake": "png"}, seed=0),
     flags=["few_groups"],
 )
+MATCHED = replace(ROW, reference="matched", matching=Matching(["label"], "ab", 0.05))
 UTILITY = ScoreRow(
     metric="auroc_gap",
     subject="samples",
@@ -49,7 +52,7 @@ def test_the_columns_are_those_that_stored_runs_have_in_their_order():
 
 
 def test_a_row_that_is_written_and_read_is_the_same():
-    for row in (ROW, UTILITY):
+    for row in (ROW, UTILITY, MATCHED):
         assert ScoreRow.from_json(json.loads(json.dumps(row.to_json()))) == row
 
 
@@ -60,7 +63,7 @@ def test_only_a_row_of_a_probe_has_the_columns_of_a_probe():
 
 
 def test_a_row_of_the_database_holds_every_column_once():
-    for row in (ROW, UTILITY):
+    for row in (ROW, UTILITY, MATCHED):
         stored = row.to_sql()
         assert tuple(stored) == (*SQL_COLUMNS, "protocol")
         protocol = json.loads(stored["protocol"])

@@ -10,7 +10,7 @@ from machines import machine
 from PIL import Image
 from small_data import QUICK_FEATURES, draw
 
-from mep.artifacts import HELDOUT, TRAIN, Assignment, Clusters, Embeddings, Images, References, Samples
+from mep.artifacts import HELDOUT, TRAIN, Assignment, Clusters, Embeddings, Images, References, Samples, TrainingSet
 from mep.artifacts.score_row import COLUMNS, ScoreProtocol
 from mep.errors import DataError
 from mep.evaluation.evaluate import evaluate
@@ -291,7 +291,14 @@ def test_samples_are_assigned_by_the_embedder_and_clusterer_of_the_captions(assi
     assert len(assigned.ids["heldout"]) == 30
 
 
-def score(world, assigned, tmp_path, **config):
+def trained_on(world):
+    """All training images, balanced by label and cluster."""
+    train, clusters = world.images.train, world.clusters.labels
+    labels = [train.label_of(row) for row in range(len(train))]
+    return TrainingSet(train.ids, labels, clusters, np.ones(len(train)), [], balanced_by=("label", "cluster"))
+
+
+def score(world, assigned, tmp_path, samples=None, **config):
     extract = RandomConv(kind="random_conv").load("cpu")
     parts = {"heldout": world.images.held_out, "train": world.images.train}
     sets = {name: np.concatenate([extract(part.read(row)[None]) for row in range(len(part))]) for name, part in
@@ -305,8 +312,9 @@ def score(world, assigned, tmp_path, **config):
     return metrics_stage.function(
         MetricsConfig(**({"halves": 4, "extractors": [QUICK_FEATURES]} | config)),
         references,
+        trained_on(world),
         assigned,
-        world.samples,
+        samples or world.samples,
         work=Work(tmp_path / "metrics"),
     )
 
@@ -327,6 +335,39 @@ def test_the_stage_scores_subjects_groups_copies_and_adherence(world, assigned, 
     assert len(pairs) == 20
     assert set(pairs[0]) == {"file_name", "train", "distance", "ratio"}
     assert pairs[0]["train"] in world.images.train.ids
+
+
+def test_held_out_images_in_the_mix_of_the_samples_are_a_reference_of_their_own(world, assigned, tmp_path):
+    found = score(world, assigned, tmp_path)
+    (kid,) = [row for row in found.rows if (row.metric, row.subject, row.reference) == ("kid", "samples", "matched")]
+    assert kid.matching.matched_by == ["label", "cluster"]
+    assert kid.matching.total_variation <= 0.05
+    real = np.concatenate(
+        [
+            RandomConv(kind="random_conv").load("cpu")(world.images.held_out.read(row)[None])
+            for row in found.matched["heldout"]
+        ]
+    )
+    made = found.features["random_conv"][found.matched["samples"]]
+    assert kid.estimate.value == pytest.approx(Kid(kind="kid").measure(real, made)["kid"], rel=1e-3)
+
+
+def test_captions_without_clusters_are_held_against_the_same_images(world, assigned, tmp_path):
+    """Both arms were trained on the same images; only one of them names clusters."""
+    rows = [json.loads(line) for line in (world.samples.folder / "metadata.jsonl").read_text().splitlines()]
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    for row in rows:
+        (plain / row["file_name"]).symlink_to(world.samples.folder / row["file_name"])
+    (plain / "metadata.jsonl").write_text("\n".join(json.dumps(row | {"cluster": None}) for row in rows) + "\n")
+    (tmp_path / "other").mkdir()
+    both = (
+        score(world, assigned, tmp_path, groups=()),
+        score(world, assigned, tmp_path / "other", Samples(plain), groups=()),
+    )
+    one, other = ({row.matching.matched_images for row in found.rows if row.reference == "matched"} for found in both)
+    assert one == other
+    assert len(one) == 1
 
 
 def test_every_row_says_what_real_images_reach_or_why_nobody_knows_and_where_it_was_measured(world, assigned, tmp_path):

@@ -166,7 +166,7 @@ class _Comparer:
         """To the baseline; the headline's kernel distance of a single training gets a second p, by permutation."""
         of_baseline = scores.get(self.baseline.label, {}) if self.baseline else {}
         delta = difference_of(repeats, of_baseline, deviations, self.halves)
-        is_tested = key == self.headline and key[1] == "kid" and key[3] == "heldout" and len(self.rows) <= MOST_ARMS
+        is_tested = key == self.headline and key[1] == "kid" and len(self.rows) <= MOST_ARMS
         if isinstance(delta, str) or delta.n_pairs or not is_tested:
             return delta
         p = permutation_p(self.halves.store, next(iter(repeats.values())), next(iter(of_baseline.values())))

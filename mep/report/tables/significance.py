@@ -127,7 +127,16 @@ def permutation_p(store: Store, mine: StoredScore, theirs: StoredScore) -> float
     real_path = folder / mine.references / str(protocol.extractor) / "heldout.npy"
     if not mine.references or not all(path.exists() for path in (*paths, real_path)):
         return None
-    real, fake_a, fake_b = (np.load(path, mmap_mode="r", allow_pickle=False) for path in (real_path, *paths))
+    real, *made = (np.load(path, mmap_mode="r", allow_pickle=False) for path in (real_path, *paths))
     seed = protocol.seed or 0
-    rows = drawn(len(real), mine.n_real, seed, 0)
-    return by_permutation(np.asarray(real[rows]), np.asarray(fake_a), np.asarray(fake_b), seed=seed)
+    if mine.kind.reference == "matched":
+        matched = [folder / score.artifact_id / "matched" for score in (mine, theirs)]
+        rows = np.load(matched[0] / "heldout.npy", allow_pickle=False)
+        places = [np.load(rows_of / "samples.npy", allow_pickle=False) for rows_of in matched]
+    else:
+        rows = drawn(len(real), mine.n_real, seed, 0)
+        places = [
+            np.arange(min(score.n_fake, len(features))) for score, features in zip((mine, theirs), made, strict=True)
+        ]
+    fake_a, fake_b = (np.asarray(features[of_arm]) for features, of_arm in zip(made, places, strict=True))
+    return by_permutation(np.asarray(real[rows]), fake_a, fake_b, seed=seed)

@@ -41,3 +41,20 @@ def test_a_kernel_distance_is_tested_by_dealing_out_the_images_of_both_arms(tmp_
         (tmp_path / "store" / path).parent.mkdir(parents=True)
         np.save(tmp_path / "store" / path, array)
     assert permutation_p(store, *pair) == by_hand(real[drawn(50, 40, 3, 0)], fake_a, fake_b, seed=3) == 0.001
+
+
+def test_a_kernel_distance_to_matched_images_is_tested_on_these(tmp_path):
+    rng, rows, places = np.random.default_rng(0), np.arange(5, 40), np.arange(34, -1, -1)
+    arrays = {name: rng.normal(size=(40, 4)).astype(np.float32) for name in ("metrics/a", "metrics/b", "references/r")}
+    for name, array in arrays.items():
+        folder = tmp_path / "store" / name
+        paths = [folder / "features/drawn.npy"] if "metrics" in name else [folder / "drawn/heldout.npy"]
+        for path, content in zip((*paths, folder / "matched/heldout.npy", folder / "matched/samples.npy"),
+                                 (array, rows, places), strict=True):  # fmt: skip
+            path.parent.mkdir(parents=True, exist_ok=True)
+            np.save(path, content)
+    kind = ScoreRow("kid", "samples", reference="matched", protocol=ScoreProtocol(extractor="drawn", seed=3))
+    pair = [StoredScore(kind, {}, 0.1, 0.1, 35, 35, "d", f"metrics/{name}", 0, "references/r") for name in "ab"]
+    real, fakes = arrays["references/r"][rows], [arrays[f"metrics/{name}"][places] for name in "ab"]
+    assert permutation_p(Store(tmp_path), *pair) == by_hand(real, *fakes, seed=3)
+    assert permutation_p(Store(tmp_path), *pair) != by_hand(arrays["references/r"][:35], *fakes, seed=3)
