@@ -3,26 +3,32 @@
 Numbers of finished stages are exact. Those of others are told as far as the recipe and the list of images tell them.
 """
 
+import itertools
 import json
 import re
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from mep.artifacts import Prompt, Prompts, TrainingSet
 from mep.config import Download, parts
 from mep.errors import DataError
 from mep.imaging.pixels import SYMMETRIES
 from mep.recipe.model import Experiment, repeat_of
+from mep.runner.detection import Detection, detection
 from mep.runner.plan import Plan, Task
 from mep.stages.generation.shares import counts_of
 from mep.stages.prompts.template import Record, Writer
+from mep.stages.prompts.truth import TRUTH, truths
 from mep.store import ArtifactT, Store
 
 PIECE = re.compile(r"[^\W\d_]+|\d|[^\s\w]+", re.UNICODE)
 """What CLIP's tokenizer never joins: words, single digits, runs of signs. Each is a token at least."""
 BYTES_PER_PIXEL = 2.0  # of a PNG of tissue, measured on the tiles of the quickstart: 1.9
+
+Listing: TypeAlias = tuple[int, list[str], list[str]]
+"""Number of images, their labels, and the steps of their truth."""
 
 
 @dataclass
@@ -53,6 +59,8 @@ class Forecast:
     memory_mb   the most that one of them took then
     untimed     stages that have not run here
     notes       captions that are too long, empty or alike; groups that are short of images
+    skipped     control that the recipe asks for -> why it is not run
+    detection   which difference the run could detect
     """
 
     arms: list[ArmForecast]
@@ -62,13 +70,15 @@ class Forecast:
     memory_mb: float | None = None
     untimed: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
+    detection: Detection | None = None
 
 
 def forecast(plan: Plan, store: Store) -> Forecast:
     """Look ahead; nothing is made or fetched, and the hub is asked only for sizes."""
-    ahead = Forecast([])
+    ahead = Forecast([], skipped=plan.recipe.skipped)
     captions, training_sets = _finished(plan, store, Prompts), _finished(plan, store, TrainingSet)
-    listings: dict[str, tuple[int, list[str]] | None] = {}
+    listings: dict[str, Listing | None] = {}
     disk: dict[str, int] = {}
     for arm, experiment in plan.recipe.arms.items():
         tasks = plan.of_arm(arm)
@@ -87,6 +97,7 @@ def forecast(plan: Plan, store: Store) -> Forecast:
     ahead.disk_bytes = sum(disk.values())
     ahead.downloads = _downloads(plan)
     _add_cost(ahead, plan, store)
+    ahead.detection = detection(plan, store, ahead.arms[0].samples)
     return ahead
 
 
@@ -97,13 +108,13 @@ def _finished(plan: Plan, store: Store, kind: type[ArtifactT]) -> dict[str, Arti
 
 
 def _counts(
-    arm: str, experiment: Experiment, listing: tuple[int, list[str]] | None, captions: Prompts | None
+    arm: str, experiment: Experiment, listing: Listing | None, captions: Prompts | None
 ) -> tuple[ArmForecast, list[Prompt]]:
     counts = ArmForecast(arm, steps=experiment.training.steps)
     prompts: list[Prompt] = []
     if listing:
         counts.images, counts.labels = listing[0], len(listing[1])
-        prompts = _prompts(experiment, listing[1])
+        prompts = _prompts(experiment, *listing[1:])
     if captions:
         prompts, counts.are_known = captions.prompts, True
     counts.prompts = len(prompts) or None
@@ -113,30 +124,33 @@ def _counts(
     return counts, prompts
 
 
-def _listing(experiment: Experiment) -> tuple[int, list[str]] | None:
-    """How many images the source lists, and their labels; None where it cannot be listed without fetching it."""
+def _listing(experiment: Experiment) -> Listing | None:
+    """What the source lists; None where it cannot be listed without fetching it."""
     if any(part.missing() for part in parts(experiment.dataset.source)):
         return None
     records = experiment.dataset.source.records()
     column = experiment.dataset.label
     values = [record.metadata.get(column) for record in records] if column else []
-    return len(records), sorted({str(value) for value in values if value is not None})
+    labels = sorted({str(value) for value in values if value is not None})
+    truth = experiment.dataset.truth
+    steps = truths([record.metadata.get(truth) for record in records], len(records)) if truth else []
+    return len(records), labels, list(dict.fromkeys(steps))
 
 
-def _prompts(experiment: Experiment, labels: list[str]) -> list[Prompt]:
-    """Every prompt that there can be, as if every cluster had images of every label."""
+def _prompts(experiment: Experiment, labels: list[str], steps: list[str]) -> list[Prompt]:
+    """Every prompt that there can be, as if every cluster and every step of truth had images of every label."""
     config, named = experiment.prompts, experiment.prompts.names
     writer = Writer((config.template,), config.label_names, config.cluster_names)
     most = _most_clusters(experiment.clustering.method)
-    if named - {"label", "cluster"} or ("cluster" in named and most is None):
+    if named - {"label", "cluster", TRUTH} or ("cluster" in named and most is None):
         return []  # captions of other columns, and of clusters, are known once they have been made
     clusters: list[int | None] = list(range(most or 0)) if "cluster" in named else [None]
     shown: list[str | None] = [*labels] if "label" in named and labels else [None]
+    columns = [{TRUTH: step} for step in steps] if TRUTH in named else [{}]
     try:
         return [
-            Prompt(f"{label}_{cluster}", writer.write(Record(label, cluster))[0], label, cluster, 1)
-            for label in shown
-            for cluster in clusters
+            Prompt(record.prompt_id, writer.write(record)[0], record.label, record.cluster, 1, record.columns)
+            for record in itertools.starmap(Record, itertools.product(shown, clusters, columns))
         ]
     except DataError:
         return []  # names that the recipe does not give, for clusters that need not come to be

@@ -59,6 +59,8 @@ def _show_plan(plan: Plan) -> None:
 
 
 def _show_forecast(forecast: Forecast) -> None:
+    from mep.runner.detection import sentences
+
     console = listing()
     rows = [_row(arm) for arm in forecast.arms]
     console.print()
@@ -74,6 +76,11 @@ def _show_forecast(forecast: Forecast) -> None:
         n_bytes = "size unknown, the hub does not answer" if download.bytes is None else size(download.bytes)
         what = f"{download.id} (revision {download.revision}, {n_bytes})"
         console.print(safe(f"downloads {what} for {field.partition(':')[0]}"))
+    if forecast.detection is not None:
+        for sentence in sentences(forecast.detection):
+            console.print(safe(sentence))
+    for control, why in forecast.skipped.items():
+        console.print(safe(f"{control} control: not run, {why}"))
     for note in forecast.notes:
         console.print(f"[yellow]note:[/] {safe(note)}")
 

@@ -22,6 +22,7 @@ from mep.report.figures.maps import TILE_PX, TILES_ACROSS, embedding_maps
 from mep.report.figures.pictures import NO_LABEL, sample_sets
 from mep.report.page import sections
 from mep.report.tables import compare
+from mep.report.tables.assay import ABOUT, HEADINGS, assay_of
 from mep.report.tables.comparison import Comparison, Delta, Metric
 from mep.report.tables.grid import footnotes, grid
 from mep.report.tables.verdict import is_better, is_clear, verdict
@@ -68,6 +69,9 @@ def page(report: Report, comparison: Comparison, view: View = VIEW) -> str:
             ],
             comparison=shown,
             verdict=verdict(shown),
+            assay=assay_of(shown),
+            control_headings=HEADINGS,
+            about_control=ABOUT,
             grid=grid(shown),
             metric_of={metric.id: metric for metric in shown.metrics},
             footnotes=footnotes(shown),

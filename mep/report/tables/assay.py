@@ -8,12 +8,15 @@ from mep.report.tables.comparison import Comparison, Delta, Metric
 from mep.report.tables.overview import headline_of
 from mep.report.text import bracketed, difference_text, listed, p_text, plain
 
-MUST: dict[Control, str] = {
-    "negative": "no difference: the baseline from other seeds",
-    "shuffled": "no difference: longer captions, no morphology",
-    "positive": "better: captions with the truth",
+MUST: dict[Control, str] = {"negative": "no difference", "shuffled": "no difference", "positive": "better"}
+"""What each control has to show against the baseline. The shuffled one does not decide whether the assay is valid."""
+ABOUT: dict[Control, str] = {
+    "negative": "the baseline again, from other seeds",
+    "shuffled": "the same images, clusters in captions dealt out by lot",
+    "positive": "the baseline with the truth in its captions",
 }
-"""What each control has to show."""
+"""What each control is."""
+HEADINGS = ("control", "must show", "showed", "difference", "95 % interval", "p", "")
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,12 @@ class ControlRow:
     interval: str = ""
     p: str = ""
     passed: bool | None = None
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Under `HEADINGS`."""
+        outcome = {True: "passed", False: "failed", None: "open"}[self.passed]
+        return self.control, self.must, self.showed, self.difference, self.interval, self.p, outcome
 
 
 @dataclass(frozen=True)
@@ -84,7 +93,11 @@ def _row(control: Control, comparison: Comparison, metric: Metric | None) -> Con
         why = metric.refusals.get(label, "it is not compared with the baseline")
         return ControlRow(control, label, MUST[control], f"no interval: {why}")
     showed, passed = _outcome(control, delta, metric)
-    shown = difference_text(delta, metric.scale), bracketed(delta, metric.scale), p_text(delta.p)
+    shown = (
+        difference_text(delta, metric.scale),
+        bracketed(delta, metric.scale),
+        p_text(delta.p).removeprefix("p = ").removeprefix("p "),
+    )
     return ControlRow(control, label, MUST[control], showed, *shown, passed)
 
 
@@ -111,8 +124,8 @@ def _too_few(delta: Delta) -> str:
 
 def _valid(rows: list[ControlRow]) -> str:
     of = {row.control: row for row in rows}
-    found = f"it finds the positive control ({of['positive'].difference}, {of['positive'].p})"
-    sentence = f"Assay valid: {found} and nothing in the negative one ({of['negative'].difference})"
+    positive, negative = (f"{row.difference}, {row.interval}" for row in (of["positive"], of["negative"]))
+    sentence = f"Assay valid: it finds the positive control ({positive}) and nothing in the negative one ({negative})"
     shuffled = of.get("shuffled")
     if shuffled is None or shuffled.passed is None:
         return f"{sentence}."

@@ -5,11 +5,13 @@ import io
 import json
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 
 from pydantic import JsonValue
 
 from mep.artifacts.score_row import JsonObject
 from mep.config import canonical_json
+from mep.report.tables.assay import HEADINGS, assay_of
 from mep.report.tables.comparison import Comparison, Delta, Metric, Number
 from mep.report.tables.grid import Cell, Line, footnotes, grid
 from mep.report.tables.verdict import verdict
@@ -29,10 +31,12 @@ FORMULA = re.compile(r"^[\s\x00]*[=+\-@\t\r]")
 
 def as_json(comparison: Comparison) -> str:
     """Every number as it was stored, with the protocol behind it, and as it is shown."""
+    assay = assay_of(comparison)
     data = {
         "name": comparison.name,
         "runs": comparison.runs,
         "state": comparison.state,
+        "assay": asdict(assay) if assay else None,
         "verdict": verdict(comparison),
         "baseline": comparison.baseline,
         "arms": comparison.arms,
@@ -141,6 +145,9 @@ def as_markdown(comparison: Comparison, *, transpose: bool = False) -> str:
     head = [in_markdown(layout.corner), *(in_markdown(heading.full) for heading in layout.headings)]
     body = [[in_markdown(line.heading.full), *map(_markdown_cell, line.cells)] for line in layout.lines]
     parts = [f"## {in_markdown(plain(comparison.name))}", in_markdown(" ".join(verdict(comparison)))]
+    if assay := assay_of(comparison):
+        lines = [HEADINGS, ["---"] * len(HEADINGS), *(map(in_markdown, row.cells) for row in assay.rows)]
+        parts.append("\n".join(f"| {' | '.join(cells)} |" for cells in lines))
     if layout.headings:
         rules = ["---", *("---:" if heading.numeric else "---" for heading in layout.headings)]
         parts.append("\n".join("| " + " | ".join(cells) + " |" for cells in [head, rules, *body]))

@@ -8,8 +8,10 @@ from rich.cells import cell_len, chop_cells
 from rich.console import Group
 from rich.segment import Segment, Segments
 from rich.style import Style
+from rich.table import Table
 from rich.text import Text
 
+from mep.report.tables.assay import HEADINGS, Assay, assay_of
 from mep.report.tables.comparison import MISSING, Comparison
 from mep.report.tables.grid import Cell, Grid, Line, footnotes, grid
 from mep.report.tables.verdict import verdict
@@ -25,7 +27,9 @@ NAME_WIDTH, HEADING_WIDTH = 26, 18
 
 def as_rich(comparison: Comparison, *, width: int = WIDTH, transpose: bool = False) -> Group:
     """What the numbers say, tables of `width` columns at most, and what they rest on."""
-    parts: list[Text | Segments] = [Text(" ".join(verdict(comparison))), Text("")]
+    parts: list[Text | Segments | Table] = [Text(" ".join(verdict(comparison))), Text("")]
+    if assay := assay_of(comparison):
+        parts += [_controls(assay), Text("")]
     if extractors := comparison.extractors:
         spaces = ", ".join(map(plain, extractors[:4])) + (" and more" if len(extractors) > 4 else "")
         parts.append(Text(f"{spaces}, against held-out real images", style="bold"))
@@ -33,6 +37,14 @@ def as_rich(comparison: Comparison, *, width: int = WIDTH, transpose: bool = Fal
     if layout.headings:
         parts += _blocks(layout, width)
     return Group(*parts, *(Text(f"· {note}", style="dim") for note in footnotes(comparison)))
+
+
+def _controls(assay: Assay) -> Table:
+    """The controls, a line each."""
+    table = Table(*HEADINGS, box=None, padding=(0, GAP, 0, 0), header_style="bold")
+    for row in assay.rows:
+        table.add_row(*map(plain, row.cells))
+    return table
 
 
 Piece = tuple[str, str]

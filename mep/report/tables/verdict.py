@@ -1,5 +1,7 @@
 """What the numbers say, in a few plain sentences."""
 
+from mep.recipe.controls import is_control
+from mep.report.tables.assay import assay_of
 from mep.report.tables.comparison import Comparison, Delta, Metric
 from mep.report.text import difference_text, interval_text, listed, p_text, plain
 from mep.report.wording import REFERENCES
@@ -19,7 +21,8 @@ def verdict(comparison: Comparison) -> list[str]:
     sentences += _about_unmeasured(metric, comparison)
     if any("rank_deficient" in number.score.kind.flags for number in metric.arms.values()):
         sentences.append("There are too few images for a distance in so many dimensions: take it for a first look.")
-    return sentences + _usefulness(comparison)
+    assay = assay_of(comparison)
+    return [*([assay.sentence] if assay else []), *sentences, *_usefulness(comparison)]
 
 
 def _about_unmeasured(metric: Metric, comparison: Comparison) -> list[str]:
@@ -58,7 +61,9 @@ def _about_several(metric: Metric, comparison: Comparison) -> list[str]:
     baseline = comparison.baseline
     if baseline not in measured:
         return [_listing(metric), *_for_scale(metric)]
-    others = {label: value for label, value in measured.items() if label != baseline}
+    others = {label: value for label, value in measured.items() if label != baseline and not is_control(label)}
+    if not others:
+        return [_listing(metric), *_for_scale(metric)]
     label = (min if metric.better == "lower" else max)(others, key=lambda name: others[name])
     sentences = [_pair(metric, label, baseline)]
     if len(others) > 1:

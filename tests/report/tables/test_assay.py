@@ -34,14 +34,16 @@ def test_an_assay_is_valid_where_it_finds_what_is_there_and_nothing_else():
     assay = assay_of(compared(negative=NOTHING, shuffled=NOTHING, positive=BETTER))
     assert assay.valid is True
     assert assay.sentence == (
-        "Assay valid: it finds the positive control (\u221220.0, p = 0.004) and nothing in the negative one (+1.0); "
-        "longer captions alone change nothing."
+        "Assay valid: it finds the positive control (\u221220.0, [\u221230.0, \u221210.0]) and nothing in the "
+        "negative one (+1.0, [\u22124.0, +6.0]); longer captions alone change nothing."
     )
     assert [(row.control, row.arm, row.showed, row.passed) for row in assay.rows] == [
         ("negative", NEGATIVE, "no difference", True),
         ("shuffled", SHUFFLED, "no difference", True),
         ("positive", POSITIVE, "better", True),
     ]
+    assert assay.rows[2].cells[1:4] == ("better", "better", "\u221220.0")
+    assert assay.rows[2].cells[-2:] == ("0.004", "passed")
     assert assay.rows[2].interval == "[\u221230.0, \u221210.0]"
 
 
