@@ -90,6 +90,21 @@ def test_captions_that_differ_in_a_word_get_codes_that_differ(images, tmp_path):
     assert float((after_the_word[0] - after_the_word[1]).norm() / after_the_word[0].norm()) > 0.4
 
 
+def test_a_pooled_caption_reaches_every_block_and_diffusers_draws_with_it(images, tmp_path):
+    unet = TINY_BASE["unet"] | {"pooled_caption": True}
+    Scratch.model_validate(TINY_BASE | {"unet": unet}).build(images, Work(folder=tmp_path))
+    pipeline = load_pipeline(tmp_path / "out" / "pipeline", "cpu")
+    codes = encode_prompts(pipeline, ["Histology image of stained tissue", "Histology image of unstained tissue"])
+    # the first block has no attention: only the timestep can tell it of the caption
+    latents, first_block = torch.zeros(2, 2, 8, 8), []
+    pipeline.unet.down_blocks[0].register_forward_hook(lambda module, given, made: first_block.append(made[0]))
+    with torch.inference_mode():
+        pipeline.unet(latents, 500, codes)
+    assert not torch.allclose(first_block[0][0], first_block[0][1], atol=1e-3)
+    drawn = pipeline("Histology image", num_inference_steps=2, height=16, width=16, output_type="np").images
+    assert drawn.shape == (1, 16, 16, 3)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
