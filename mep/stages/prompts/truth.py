@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mep.stages.dataset.columns import label_text
 
@@ -24,7 +25,7 @@ def truths(values: Sequence[object], n_train: int) -> list[str]:
     each. A value that is missing is `unknown`.
     """
     texts = [label_text(value) for value in values]
-    numbers = np.array([_number(text) for text in texts])
+    numbers: NDArray[np.float64] = np.array([_number(text) for text in texts])
     known = [text is not None for text in texts]
     if np.isnan(numbers[known]).any():
         return [text or UNKNOWN for text in texts]
@@ -32,8 +33,8 @@ def truths(values: Sequence[object], n_train: int) -> list[str]:
     distinct = np.unique(of_train)
     shares = np.arange(1, STEPS) / STEPS
     edges = distinct[1:] if len(distinct) <= STEPS else np.quantile(of_train, shares)
-    steps = np.searchsorted(edges, numbers, side="right") + 1
-    return [str(step) if there else UNKNOWN for step, there in zip(steps.tolist(), known, strict=True)]
+    steps = (np.atleast_1d(np.searchsorted(edges, numbers, side="right")) + 1).tolist()
+    return [str(step) if there else UNKNOWN for step, there in zip(steps, known, strict=True)]
 
 
 def _number(text: str | None) -> float:
