@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Protocol, cast
+from typing import Annotated, Any, ClassVar, Protocol, cast
 
 from pydantic import (
     BaseModel,
@@ -58,6 +58,8 @@ class Config(BaseModel):
         validate_default=True,
         defer_build=True,  # a recipe builds the few classes that it names
     )
+    elsewhere: ClassVar[dict[str, str]] = {}
+    """Of the config of a stage: fields that stand in another section than the others -> where they do."""
 
     def externals(self, hash_file: HashFile) -> dict[str, str]:
         """What this part reads from outside the recipe, by content; it enters the fingerprint."""

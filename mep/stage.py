@@ -13,6 +13,8 @@ import inspect
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
+from typing import cast
 
 from mep.artifacts import Artifact
 from mep.config import Config
@@ -35,11 +37,13 @@ class Stage:
     function: Callable[..., Artifact]
     summary: str
 
-    def view(self, section: Config) -> Config:
-        """The fields of the recipe section that this stage reads, and no others."""
+    def view(self, experiment: Config) -> Config:
+        """The fields of an experiment that this stage reads, and no others."""
+        section = getattr(experiment, self.section)
         if type(section) is self.config:
-            return section
-        return self.config.model_construct(**{name: getattr(section, name) for name in self.config.model_fields})
+            return cast(Config, section)
+        places = {name: f"{self.section}.{name}" for name in self.config.model_fields} | self.config.elsewhere
+        return self.config.model_construct(**{name: attrgetter(path)(experiment) for name, path in places.items()})
 
 
 def stage(

@@ -4,6 +4,7 @@ Shape letters: `n` images, `d` features, `k` clusters, `h w c` pixels.
 """
 
 from mep.artifacts.base import Artifact
+from mep.artifacts.calibration import Calibration
 from mep.artifacts.captions import Members, Prompt, Prompts, TrainingSet
 from mep.artifacts.images import HELDOUT, TRAIN, VALIDATION, Images
 from mep.artifacts.models import BaseModel, Guidance, Latents, Model, Samples
@@ -17,6 +18,7 @@ __all__ = [
     "Artifact",
     "Assignment",
     "BaseModel",
+    "Calibration",
     "Clusters",
     "Embeddings",
     "Guidance",

@@ -16,7 +16,7 @@ SECTIONS = {
         *("run", "resume", "status", "watch", "ls", "show"),
         *("report", "evaluate", "generate", "sample-grid", "export-dataset"),
     ],
-    "Recipes": ["init", "validate", "lint", "plan", "diff", "methods", "schema"],
+    "Recipes": ["init", "validate", "lint", "calibrate", "plan", "diff", "methods", "schema"],
     "Reader studies": ["reader-study", "reader-score"],
     "Store": ["verify", "why", "logs", "gc", "rm", "pin", "export", "import", "db", "doctor"],
 }

@@ -139,7 +139,7 @@ def _load(store: Store, run_id: str, recipe: Recipe, arm: str, kind: type[Artifa
     )
     if not rows or not store.has(rows[0]["artifact_id"]):
         raise UsageError(f"arm {arm} of {run_id} has no result of {stage.name}", hint=f"make it: mep resume {run_id}")
-    return store.load(kind, rows[0]["artifact_id"], stage.view(getattr(experiment, stage.section)))
+    return store.load(kind, rows[0]["artifact_id"], stage.view(experiment))
 
 
 def _real_candidates(images: Images, rng: np.random.Generator) -> list[Candidate]:

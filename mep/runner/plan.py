@@ -88,7 +88,7 @@ class _Planner:
         self.earlier: dict[str, list[Ingredients]] = {}
 
     def task(self, stage: Stage, arm: str, experiment: Experiment, inputs: dict[str, Task]) -> Task:
-        config = stage.view(getattr(experiment, stage.section))
+        config = stage.view(experiment)
         seed = experiment.seed, training_of(arm) if stage.repeats else 1
         sources = {role: task.artifact_id for role, task in inputs.items()}
         ingredients = ingredients_of(stage, config, self._externals(stage, config), sources, seed)

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Self, TypeAlias
+from typing import Annotated, Literal, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import Field, PlainSerializer, SerializationInfo, model_validator
 
 from mep.artifacts import Assignment, References, Samples, Scores, TrainingSet
 from mep.artifacts.score_row import Counts, JsonObject, Missing, Null, Reason, ScoreProtocol
@@ -35,6 +35,11 @@ GroupKind = Literal["label", "cluster", "prompt"]
 Flags: TypeAlias = tuple[str, ...]
 
 
+def _unread(value: bool, info: SerializationInfo) -> bool | None:
+    """What another stage reads of this section enters no fingerprint here."""
+    return None if (info.context or {}).get("purpose") == "fingerprint" else value
+
+
 class MetricsConfig(ReferencesConfig):
     """What is measured, and in which feature spaces."""
 
@@ -53,6 +58,8 @@ class MetricsConfig(ReferencesConfig):
     """Parts that are scored one by one as well; too small ones say so."""
     halves: int = Field(N_HALVES, ge=0, le=1000)
     """Random halves of the delete-half jackknife; 0 leaves the uncertainty out."""
+    calibrate: Annotated[bool, PlainSerializer(_unread, return_type=bool | None)] = True
+    """Whether the stage `calibration` finds out from which dose on metrics notice blur, noise and other harm."""
 
     @model_validator(mode="after")
     def _metrics_are_distinct(self) -> Self:

@@ -15,7 +15,7 @@ ArtifactT = TypeVar("ArtifactT", bound=Artifact)
 LOADED = (
     *(artifacts.Images, artifacts.Inliers, artifacts.Clusters, artifacts.TrainingSet, artifacts.Prompts),
     *(artifacts.BaseModel, artifacts.Model, artifacts.Samples, artifacts.Assignment, artifacts.Scores),
-    artifacts.Utility,
+    *(artifacts.Utility, artifacts.Calibration),
 )
 """What a report reads at once. Embeddings and features are read when the maps are drawn."""
 
@@ -53,7 +53,7 @@ class OpenArm(Arm):
         """Read an artifact; None where it is missing or cannot be read."""
         artifact_id, stage = self.id_of(kind), maker_of(kind)
         try:
-            config = stage.view(getattr(self.experiment, stage.section))
+            config = stage.view(self.experiment)
             return self.store.load(kind, artifact_id, config) if artifact_id else None
         except UNREADABLE:
             return None

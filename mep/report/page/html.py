@@ -101,6 +101,7 @@ def _parts(report: Report) -> dict[str, object]:
         "useful": sections.usefulness(report),
         "over_training": sections.samples_over_training(report),
         "choices": sections.choices_of_k(report),
+        "instruments": sections.instruments(report),
         "shortages": [
             (shared.labels, shared.artifact.shortage)
             for shared in report.shared(TrainingSet)
@@ -119,6 +120,7 @@ SECTIONS = {
     "adherence": ("Adherence", ("confusions",)),
     "copies": ("Near copies", ("copies",)),
     "utility": ("Usefulness", ("useful",)),
+    "instrument": ("Instrument", ("instruments",)),
     "training": ("Training", ("charts", "shortages", "over_training")),
     "stages": ("Stages", ()),
     "recipe": ("Recipe", ()),

@@ -9,9 +9,11 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
-from mep.artifacts import Assignment, Clusters, Images, Model, Scores, Utility
+from mep.artifacts import Assignment, Calibration, Clusters, Images, Model, Scores, Utility
 from mep.artifacts.vectors import TriedK
+from mep.report.data.calibration import sentences
 from mep.report.data.runs import Report
+from mep.report.figures import calibration as sight
 from mep.report.figures.charts import Curve, CurveSet, line_chart, loss_curves, validation_curves
 from mep.report.figures.pictures import Picture, Pictures, RealImages, SampleSet, data_uri, spread
 from mep.report.text import clipped, listed, plain
@@ -199,3 +201,33 @@ def choices_of_k(report: Report) -> list[tuple[list[str], str, list[TriedK]]]:
         for shared in report.shared(Clusters)
         if shared.artifact.curve
     ]
+
+
+@dataclass(frozen=True)
+class Instrument:
+    """What the extractors of some arms see of harm to real images.
+
+    metrics     with the numbers of their colours
+    panels      extractor -> a chart for each kind of harm
+    """
+
+    arms: list[str]
+    n: int
+    sentences: list[str]
+    metrics: list[tuple[str, int]]
+    panels: dict[str, list[Markup]]
+    left_out: list[str]
+
+
+def instruments(report: Report) -> list[Instrument]:
+    """Every calibration that has measured something; one that has not says so in the notes."""
+    found = []
+    for shared in report.shared(Calibration):
+        calibration = shared.artifact
+        extractors = dict.fromkeys(effect.extractor for effect in calibration.effects)
+        panels = {extractor: sight.panels(calibration, extractor) for extractor in extractors}
+        metrics = sight.metrics_of(calibration)
+        if panels:
+            about = sentences(calibration)
+            found.append(Instrument(shared.labels, calibration.n, about, metrics, panels, calibration.left_out))
+    return found

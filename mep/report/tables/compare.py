@@ -5,11 +5,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from mep.report.data.arms import Arm, Halves, Key, StoredScore, controls_of, differing_fields, read_arms, read_scores
+from mep.report.data.calibration import blind_spots
 from mep.report.tables.comparison import MISSING, Comparison, Delta, Metric, Number, id_of
 from mep.report.tables.notes import notes_of
 from mep.report.tables.overview import headline_of, overview_of
 from mep.report.tables.rows import TableRow, baseline_of, fields_of_rows, grouped, references_of, state_of
 from mep.report.tables.significance import MOST_ARMS, Repeats, adjusted, difference_of, permutation_p, unlike_of
+from mep.report.tables.trust import distrust
 from mep.report.text import listed, plain, value_and_error
 from mep.report.wording import MEASURED, SCALES
 from mep.store import Store
@@ -66,7 +68,8 @@ def comparison(
         notes=[],
         controls=controls_of(store, base.arms[0].run_id) if base else {},
     )
-    return replace(result, notes=list(notes_of(result)))
+    sight = [*distrust(result), *blind_spots(store, list(runs))] if len(runs) == 1 else []
+    return replace(result, notes=[*notes_of(result), *sight], sight=sight)
 
 
 def _largest(arms: Sequence[Arm]) -> dict[tuple[str, str, str], float]:

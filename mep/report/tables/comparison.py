@@ -161,6 +161,7 @@ class Comparison:
     footnotes   letter -> how numbers with this mark were made otherwise
     hidden      ids of metrics that there are and that were not compared
     notes       what the numbers rest on, a sentence or two each
+    sight       what the instruments of a single run see, to what they are blind, and where they cannot be trusted
     controls    control that the recipe asks for -> `run`, or why it was not run or can say nothing
     """
 
@@ -178,6 +179,7 @@ class Comparison:
     hidden: list[str]
     notes: list[str]
     controls: dict[str, str] = field(default_factory=dict)
+    sight: list[str] = field(default_factory=list)
 
     @property
     def state(self) -> str:
