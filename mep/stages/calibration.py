@@ -90,7 +90,7 @@ def _size_of_sets(config: CalibrationConfig, images: Images) -> tuple[int, list[
     n = min(sizes[fewest], MOST_IMAGES, len(images) // 3)
     if n < FEWEST_IMAGES:
         why = f"{sizes[fewest]} {fewest}, {len(images)} images in all"
-        return n, [f"everything: sets of {n} images are too small, {FEWEST_IMAGES} are the least ({why})"]
+        return n, [f"sets of {n} images are too small, {FEWEST_IMAGES} are the least ({why})"]
     if n < sizes[fewest]:
         why = "calibration takes no more" if n == MOST_IMAGES else f"{len(images)} images allow no more"
         return n, [f"sets of {sizes[fewest]} images: {why} than {n}; at more, smaller doses are noticed"]

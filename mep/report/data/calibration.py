@@ -88,7 +88,7 @@ def _sight(extractor: str, n: int, found: Sequence[Finding]) -> str:
 def _unseen(missed: Finding, found: Sequence[Finding]) -> str:
     """A kind of harm, and which other metrics notice it."""
     others = [one.metric for one in found if one.harm == missed.harm and one.dose is not None and not one.misled]
-    return f"{missed.harm} ({listed(others)} {'see' if len(others) > 1 else 'sees'} it)" if others else missed.harm
+    return f"{missed.harm} ({listed(others)} {'are' if len(others) > 1 else 'is'} not)" if others else missed.harm
 
 
 def _errors(extractor: str, found: Sequence[Finding]) -> Iterator[str]:
@@ -98,8 +98,8 @@ def _errors(extractor: str, found: Sequence[Finding]) -> Iterator[str]:
         if one.misled:
             misled.setdefault(one.metric, []).append(one.harm)
     if misled:
-        cases = "; ".join(f"{metric} with {listed(harms)}" for metric, harms in misled.items())
-        yield f"{extractor} is misled: numbers get better {cases}."
+        cases = "; ".join(f"{metric} gets better with {listed(harms)}" for metric, harms in misled.items())
+        yield f"{extractor} is misled: {cases}."
 
 
 def calibrations(store: Store, run_ids: Sequence[str]) -> list[Calibration]:

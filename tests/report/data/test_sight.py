@@ -41,8 +41,8 @@ def test_it_says_what_the_headline_notices_to_what_it_is_blind_and_who_sees_that
     # of the blur: signals 0.7 and 11.2 at 0.4 and 0.8 px, so 2.8 half way between their logarithms: 0.57 px
     assert sentences(SEEN) == [
         "conv at n = 256: kid notices blur from 0.57 px and noise at every dose tried; it is blind to copies "
-        "(copy_rate sees it).",
-        "conv is misled: numbers get better precision with blur.",
+        "(copy_rate is not).",
+        "conv is misled: precision gets better with blur.",
     ]
 
 
