@@ -74,8 +74,8 @@ def _measured(
 
 
 def _same(sets: EqualSizeSets, others: EqualSizeSets, subject: str) -> bool:
-    pair = sets.fakes[subject], others.fakes.get(subject)
-    return np.array_equal(sets.real, others.real) and pair[1] is not None and np.array_equal(*pair)
+    other = others.fakes.get(subject)
+    return np.array_equal(sets.real, others.real) and other is not None and np.array_equal(sets.fakes[subject], other)
 
 
 def _results(sets: EqualSizeSets, scores: Sequence[Score], measured: _Measurements) -> list[_Result]:

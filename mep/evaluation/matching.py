@@ -160,7 +160,7 @@ def largest_quota(available: Mapping[Stratum, int], target: Mapping[Stratum, flo
 
 def _apportioned(n: int, shares: NDArray[np.float64], there: RowNumbers) -> RowNumbers:
     """n images by largest remainder, int64 (strata,), no more of a stratum than there are; n is at most their sum."""
-    counts = np.minimum(there, np.floor(n * shares + ROUND_OFF).astype(np.int64))
+    counts: RowNumbers = np.minimum(there, np.floor(n * shares + ROUND_OFF).astype(np.int64))
     for _ in range(n - int(counts.sum())):
         counts[np.argmax(np.where(counts < there, n * shares - counts, -np.inf))] += 1
     return counts

@@ -116,7 +116,7 @@ def metrics(
 def _kept(match: Match, n_real: int, n_fake: int, seed: int) -> tuple[NDArray[np.int64], dict[str, NDArray[np.int64]]]:
     """Samples whose features are kept, those of the natural draw first, and where the matched ones are among them."""
     order = drawn(n_fake, n_fake, seed, 1)
-    places = np.argsort(order)[match.samples]
+    places = np.argsort(order)[match.samples].astype(np.int64)
     return order[: max(min(n_real, n_fake), int(places.max()) + 1)], {"heldout": match.heldout, "samples": places}
 
 

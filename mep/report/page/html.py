@@ -14,6 +14,7 @@ import mep
 from mep.artifacts import Images, TrainingSet
 from mep.machine.files import write_text
 from mep.report import text
+from mep.report.data.controlled import controlled
 from mep.report.data.runs import Report
 from mep.report.figures.charts import N_COLOURS
 from mep.report.figures.clusters import cluster_tiles, outlier_tiles
@@ -98,6 +99,7 @@ def _parts(report: Report) -> dict[str, object]:
         "charts": sections.charts(report),
         "confusions": sections.confusions(report),
         "copies": sections.near_copies(report, sets),
+        "control": controlled(report.store, report.arms),
         "useful": sections.usefulness(report),
         "over_training": sections.samples_over_training(report),
         "choices": sections.choices_of_k(report),
@@ -118,6 +120,7 @@ SECTIONS = {
     "map": ("Maps", ("maps",)),
     "outliers": ("Outliers", ("outliers",)),
     "adherence": ("Adherence", ("confusions",)),
+    "controlled": ("Controlled?", ("control",)),
     "copies": ("Near copies", ("copies",)),
     "utility": ("Usefulness", ("useful",)),
     "instrument": ("Instrument", ("instruments",)),

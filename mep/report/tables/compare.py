@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from mep.report.data.arms import Arm, Halves, Key, StoredScore, controls_of, differing_fields, read_arms, read_scores
 from mep.report.data.calibration import blind_spots
+from mep.report.data.controlled import controlled
 from mep.report.tables.comparison import MISSING, Comparison, Delta, Metric, Number, id_of
 from mep.report.tables.notes import notes_of
 from mep.report.tables.overview import headline_of, overview_of
@@ -69,7 +70,8 @@ def comparison(
         controls=controls_of(store, base.arms[0].run_id) if base else {},
     )
     sight = [*distrust(result), *blind_spots(store, list(runs))] if len(runs) == 1 else []
-    return replace(result, notes=[*notes_of(result), *sight], sight=sight)
+    control = [found.sentence] if (found := controlled(store, arms)) else []
+    return replace(result, notes=[*control, *notes_of(result), *sight], sight=sight)
 
 
 def _largest(arms: Sequence[Arm]) -> dict[tuple[str, str, str], float]:
