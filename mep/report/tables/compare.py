@@ -70,7 +70,7 @@ def comparison(
         controls=controls_of(store, base.arms[0].run_id) if base else {},
     )
     sight = [*distrust(result), *blind_spots(store, list(runs))] if len(runs) == 1 else []
-    control = [found.sentence] if (found := controlled(store, arms)) else []
+    control = [said.sentence] if (said := controlled(store, arms)) else []
     return replace(result, notes=[*control, *notes_of(result), *sight], sight=sight)
 
 
