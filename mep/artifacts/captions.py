@@ -1,6 +1,7 @@
 """Which images are trained on, and their captions."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self, TypedDict
@@ -34,6 +35,14 @@ class BalancedGroup(TypedDict):
     share: float
 
 
+def keeps_the_mix(groups: Sequence[BalancedGroup]) -> bool:
+    """Whether every image that can be picked is drawn as often as any other."""
+    total = sum(group["images"] for group in groups)
+    return all(
+        group["picked"] == group["images"] and math.isclose(group["share"], group["images"] / total) for group in groups
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class TrainingSet(Artifact):
     """The images that the model is trained on, picked by their record.
@@ -64,12 +73,12 @@ class TrainingSet(Artifact):
             save_table(folder / f"{name}.parquet", columns | more)
         write_json(folder / "shortage.json", self.shortage)
         write_json(folder / "groups.json", self.groups)
-        write_json(folder / "balanced_by.json", self.balanced_by)
 
     @classmethod
     def load(cls, folder: Path, config: Config) -> Self:
         rows = load_table(folder / "training_set.parquet")
         watched = load_table(folder / "validation.parquet")
+        groups: list[BalancedGroup] = read_json(folder / "groups.json")
         return cls(
             rows["id"],
             rows["label"],
@@ -77,8 +86,8 @@ class TrainingSet(Artifact):
             np.array(rows["weight"], dtype=np.float64),
             read_json(folder / "shortage.json"),
             Members(watched["id"], watched["label"], np.array(watched["cluster"], dtype=np.int64)),
-            read_json(folder / "groups.json"),
-            tuple(read_json(folder / "balanced_by.json")),
+            groups,
+            () if keeps_the_mix(groups) else getattr(config, "by", ()),
         )
 
     def facts(self) -> Mapping[str, object]:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from mep.artifacts import TRAIN, VALIDATION, Clusters, Images, Members, TrainingSet
-from mep.artifacts.captions import BalancedGroup
+from mep.artifacts.captions import BalancedGroup, keeps_the_mix
 from mep.config import Config
 from mep.errors import DataError
 from mep.machine.work import Work
@@ -28,7 +28,7 @@ class BalancingConfig(Config):
     every value of the first. Without labels the label counts for nothing."""
 
 
-@stage(version=4, draws=True)
+@stage(version=3, draws=True)
 def balancing(config: BalancingConfig, images: Images, clusters: Clusters, *, work: Work) -> TrainingSet:
     """Pick the training images so that labels and clusters are represented as wanted."""
     rows = images.rows(clusters.ids)
@@ -53,14 +53,8 @@ def balancing(config: BalancingConfig, images: Images, clusters: Clusters, *, wo
         shortage=choice.shortage,
         validation=aside,
         groups=table,
-        balanced_by=() if _keeps_the_mix(groups, choice) else config.by,
+        balanced_by=() if keeps_the_mix(table) else config.by,
     )
-
-
-def _keeps_the_mix(groups: Groups, choice: Choice) -> bool:
-    """Whether every image that can be picked is drawn as often as any other."""
-    every = np.flatnonzero(groups.inner >= 0)
-    return np.array_equal(np.sort(choice.rows), every) and bool((choice.weights == choice.weights[0]).all())
 
 
 def _groups(by: tuple[str, ...], images: Images, rows: NDArray[np.int64], clusters: NDArray[np.int64]) -> Groups:
