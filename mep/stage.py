@@ -14,7 +14,6 @@ import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import cast
 
 from mep.artifacts import Artifact
 from mep.config import Config
@@ -41,7 +40,7 @@ class Stage:
         """The fields of an experiment that this stage reads, and no others."""
         section = getattr(experiment, self.section)
         if type(section) is self.config:
-            return cast(Config, section)
+            return section
         places = {name: f"{self.section}.{name}" for name in self.config.model_fields} | self.config.elsewhere
         return self.config.model_construct(**{name: attrgetter(path)(experiment) for name, path in places.items()})
 

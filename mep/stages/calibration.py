@@ -83,7 +83,7 @@ def _size_of_sets(config: CalibrationConfig, images: Images) -> tuple[int, list[
     """Images of a set as the run will compare them, as far as that is known, and what had to be cut."""
     sizes = {"held-out images": int(images.heldout.sum()), "training images": len(images.train)}
     if config.allocation.kind in ("per_label", "total"):  # of others it is known once there are captions
-        names = images.label_names or [None]
+        names: list[str | None] = [*images.label_names] or [None]
         asked = [Prompt(str(name), "", name, None, 1) for name in names]
         sizes["generated images"] = sum(config.allocation.counts(asked, [1] * len(asked)))
     fewest = min(sizes, key=lambda name: sizes[name])

@@ -161,7 +161,7 @@ def exposure_of(store: Store, arm: Arm) -> Exposure | None:
         steps=fields.get("training.steps", 0),
         batch=fields.get("training.global_batch_size", 0),
         n_prompts=0 if prompts is None else len(prompts.prompts),
-        made_labels=_shares([row.get("label") for row in rows]),
+        made_labels=_shares([None if row.get("label") is None else str(row["label"]) for row in rows]),
         made_clusters=_shares([None if row.get("cluster") is None else str(row["cluster"]) for row in rows]),
     )
 

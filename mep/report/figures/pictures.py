@@ -38,7 +38,7 @@ UNREADABLE = (OSError, ValueError, SyntaxError)
 class Fit(NamedTuple):
     """Pictures of a kind, and the side of each."""
 
-    count: int
+    n: int
     side_px: int
 
 
