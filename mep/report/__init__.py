@@ -10,13 +10,15 @@ if TYPE_CHECKING:
     from mep.report.page.html import write_html
     from mep.report.tables.compare import comparison
     from mep.report.tables.comparison import Comparison
-    from mep.report.tables.formats import as_csv, as_json, as_latex, as_markdown, long_csv, long_rows
-    from mep.report.tables.terminal import as_rich
+    from mep.report.tables.formats import as_csv, as_json, long_csv, long_rows
+    from mep.report.tables.latex import as_latex
+    from mep.report.tables.markdown import as_markdown
+    from mep.report.tables.terminal import as_rich, as_screen
     from mep.report.tables.verdict import verdict
     from mep.report.tables.view import View, select
 
 __all__ = ["Comparison", "Report", "View", "comparison", "find_runs", "gather", "select", "verdict"]
-__all__ += ["as_csv", "as_json", "as_latex", "as_markdown", "as_rich", "long_csv", "long_rows"]
+__all__ += ["as_csv", "as_json", "as_latex", "as_markdown", "as_rich", "as_screen", "long_csv", "long_rows"]
 __all__ += ["write_figures", "write_html"]
 
 HOMES = {
@@ -26,8 +28,10 @@ HOMES = {
     "page.html": ("write_html",),
     "tables.compare": ("comparison",),
     "tables.comparison": ("Comparison",),
-    "tables.formats": ("as_csv", "as_json", "as_latex", "as_markdown", "long_csv", "long_rows"),
-    "tables.terminal": ("as_rich",),
+    "tables.formats": ("as_csv", "as_json", "long_csv", "long_rows"),
+    "tables.latex": ("as_latex",),
+    "tables.markdown": ("as_markdown",),
+    "tables.terminal": ("as_rich", "as_screen"),
     "tables.verdict": ("verdict",),
     "tables.view": ("View", "select"),
 }

@@ -23,7 +23,9 @@ def rounded(value: float, error: float | None = None, *, signed: bool = False, p
 
     precision   significant digits of the value, whatever its uncertainty
     """
-    guide, digits = (error, DIGITS) if error else (abs(value), DIGITS_WITHOUT_ERROR)
+    # what is smaller than the rounding of floats is no uncertainty
+    is_known = error is not None and error > 1e-12 * abs(value)
+    guide, digits = (error, DIGITS) if is_known else (abs(value), DIGITS_WITHOUT_ERROR)
     if precision is not None:
         guide, digits = abs(value), precision
     return _fixed(value, _decimals(guide, digits), signed)

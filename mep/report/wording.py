@@ -35,7 +35,8 @@ NAMES = {
 SCALES = {"kid": 1000, "kid_gap": 1000, "kid_subsets": 1000, "kid_subsets_std": 1000}
 """Metric -> factor in tables."""
 
-SHORT = {"cluster_adherence": "right type", "label_adherence": "right label", "copy_rate": "copies", "auroc": "AUROC"}
+SHORT = {"cluster_adherence": "right type", "label_adherence": "right label", "copy_rate": "copies"}
+SHORT |= {"auroc": "AUROC", "auroc_gap": "AUROC gap", "auroc_gain": "AUROC gain"}
 """Metric -> what its row says, where the name is no word of the field."""
 
 ARROWS = {"lower": "↓", "higher": "↑"}

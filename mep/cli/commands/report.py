@@ -33,7 +33,10 @@ class ReportOptions:
     sort: str = option("Best or smallest first; -COLUMN for the other way round.", default="", metavar="COLUMN")
     group_by: str = option("Mean and spread: repeats, arm, a field.", default="repeats", metavar="FIELD")
     precision: int | None = option("Significant digits; else as far as the uncertainty.", type=click.IntRange(1, 17))
-    transpose: bool = option("Metrics down, arms across.")
+    transpose: bool | None = option(
+        "Arms down, metrics across, or not; else down where there are many.", "--transpose/--no-transpose", default=None
+    )
+    notes: bool = option("Also what the numbers rest on.")
     as_long: bool = option("One row a number with its protocol, as csv or json.", "--long")
     strict_comparable: bool = option("Exit with 5 where numbers shown together were not made alike.")
 
@@ -88,7 +91,7 @@ def _deliver(shown: Comparison, options: ReportOptions) -> None:
     from mep.machine.files import write_text
 
     if options.form == "table" and not options.as_long and options.output is None:
-        out().print(reports.as_rich(shown, width=report_width(), transpose=options.transpose))
+        out().print(reports.as_rich(shown, width=report_width(), transpose=options.transpose, notes=options.notes))
     elif options.output is None:
         show(_text(shown, options).removesuffix("\n"))
     else:
@@ -107,5 +110,6 @@ def _text(shown: Comparison, options: ReportOptions) -> str:
     if options.form in ("json", "csv"):
         return (reports.as_json if options.form == "json" else reports.as_csv)(shown)
     if options.form == "table":
-        return plain_text(reports.as_rich(shown, transpose=options.transpose))
-    return (reports.as_markdown if options.form == "md" else reports.as_latex)(shown, transpose=options.transpose)
+        return plain_text(reports.as_rich(shown, transpose=options.transpose, notes=options.notes))
+    of_form = reports.as_markdown if options.form == "md" else reports.as_latex
+    return of_form(shown, transpose=options.transpose)

@@ -90,8 +90,7 @@ def watched(store: Store, recipe: Recipe) -> Iterator[Screen]:
     try:
         yield screen
     except Interrupted as stop:
-        root = "" if store.root == Path("runs").absolute() else f" --runs {store.root}"
-        stop.hint = f"go on with: mep{root} resume {screen.run_id}"
+        stop.hint = f"go on with: mep{root_option(store)} resume {screen.run_id}"
         raise
     except DataError as error:
         raise recipe_mistake(error, recipe) from error
@@ -100,11 +99,17 @@ def watched(store: Store, recipe: Recipe) -> Iterator[Screen]:
 
 
 def conclude(store: Store, run_id: str) -> None:
-    """The comparison on stdout and the page in the run's folder."""
+    """The verdict and its numbers on one screen, and the page in the run's folder."""
     from mep import report as reports
 
     comparison = reports.comparison(store, [run_id])
-    out().print(reports.as_rich(reports.select(comparison, reports.View()), width=report_width()))
+    out().print(reports.as_screen(reports.select(comparison, reports.View()), width=report_width()))
     path = store.run_folder(run_id) / "report.html"
     reports.write_html(reports.gather(store, [run_id]), path, comparison)
-    tell(f"report: {path}")
+    tell(f"page: {path}")
+    tell(f"next: mep{root_option(store)} report {run_id} --notes")
+
+
+def root_option(store: Store) -> str:
+    """What a command for this store needs before its name."""
+    return "" if store.root == Path("runs").absolute() else f" --runs {store.root}"

@@ -1,4 +1,4 @@
-"""The comparison as Markdown, LaTeX, CSV and JSON; the same numbers in all of them."""
+"""The comparison as CSV and JSON, for machines: every number as it was stored."""
 
 import csv
 import io
@@ -11,17 +11,10 @@ from pydantic import JsonValue
 
 from mep.artifacts.score_row import JsonObject
 from mep.config import canonical_json
-from mep.report.tables.assay import HEADINGS, assay_of
+from mep.report.tables.assay import assay_of
 from mep.report.tables.comparison import Comparison, Delta, Metric, Number
-from mep.report.tables.grid import Cell, Line, footnotes, grid
 from mep.report.tables.verdict import verdict
-from mep.report.text import MINUS, difference_text, in_markdown, interval_text, plain
-
-LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}"}
-LATEX |= {">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}"}
-LATEX |= {character: f"\\{character}" for character in "&%$#_{}"}
-LATEX |= {MINUS: "$-$", "±": r"$\pm$", "×": r"$\times$", "↓": r"$\downarrow$", "↑": r"$\uparrow$"}
-LATEX |= {"†": r"$\dagger$", "‡": r"$\ddagger$", "³": "$^3$", "…": r"\dots{}", "–": "--", "·": r"$\cdot$"}
+from mep.report.text import difference_text, interval_text
 
 CsvCell = str | int | float | None
 
@@ -31,13 +24,12 @@ FORMULA = re.compile(r"^[\s\x00]*[=+\-@\t\r]")
 
 def as_json(comparison: Comparison) -> str:
     """Every number as it was stored, with the protocol behind it, and as it is shown."""
-    assay = assay_of(comparison)
     data = {
         "name": comparison.name,
         "runs": comparison.runs,
         "state": comparison.state,
-        "assay": asdict(assay) if assay else None,
         "verdict": verdict(comparison),
+        "assay": asdict(assay) if (assay := assay_of(comparison)) else None,
         "baseline": comparison.baseline,
         "arms": comparison.arms,
         "members": comparison.members,
@@ -137,76 +129,3 @@ def long_csv(rows: list[JsonObject]) -> str:
     names = list(dict.fromkeys(name for row in rows for name in row))
     cells = [[None if row.get(name) is None else csv_cell(row[name]) for name in names] for row in rows]
     return csv_text([[csv_cell(name) for name in names], *cells])
-
-
-def as_markdown(comparison: Comparison, *, transpose: bool = False) -> str:
-    """A pipe table, for GitHub and everything else that knows them."""
-    layout = grid(comparison, transpose=transpose)
-    head = [in_markdown(layout.corner), *(in_markdown(heading.full) for heading in layout.headings)]
-    body = [[in_markdown(line.heading.full), *map(_markdown_cell, line.cells)] for line in layout.lines]
-    parts = [f"## {in_markdown(plain(comparison.name))}", in_markdown(" ".join(verdict(comparison)))]
-    if assay := assay_of(comparison):
-        lines = [HEADINGS, ["---"] * len(HEADINGS), *(map(in_markdown, row.cells) for row in assay.rows)]
-        parts.append("\n".join(f"| {' | '.join(cells)} |" for cells in lines))
-    if layout.headings:
-        rules = ["---", *("---:" if heading.numeric else "---" for heading in layout.headings)]
-        parts.append("\n".join("| " + " | ".join(cells) + " |" for cells in [head, rules, *body]))
-    parts.append("\n".join(f"- {in_markdown(note)}" for note in footnotes(comparison)))
-    return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def _markdown_cell(cell: Cell) -> str:
-    text = in_markdown(cell.text)
-    if cell.best:
-        value, sign, error = text.partition(" ± ")
-        text = f"**{value}**{sign}{error}"
-    mark = f" †{cell.mark}" if cell.mark else ""
-    return text + mark + "".join(f"<br>{in_markdown(line)}" for line in cell.below)
-
-
-def as_latex(comparison: Comparison, *, transpose: bool = False) -> str:
-    """A booktabs table; needs the packages booktabs and textcomp, and a UTF-8 engine for names beyond Latin."""
-    layout = grid(comparison, transpose=transpose)
-    columns = "l" + "".join("r" if heading.numeric else "l" for heading in layout.headings)
-    head = [_tex(layout.corner), *(_tex(heading.full) for heading in layout.headings)]
-    body: list[str] = []
-    for number, line in enumerate(layout.lines):
-        if line.kind == "reference" and number and layout.lines[number - 1].kind != "reference":
-            body.append(r"\midrule")
-        body += _latex_rows(line)
-    notes = [rf"\item {_tex(note)}" for note in footnotes(comparison)]
-    lines = [
-        "% needs \\usepackage{booktabs,textcomp}",
-        r"\begin{table}",
-        r"\centering",
-        rf"\caption{{{_tex(' '.join(verdict(comparison)))}}}",
-        rf"\begin{{tabular}}{{{columns}}}",
-        r"\toprule",
-        " & ".join(head) + r" \\",
-        r"\midrule",
-        *body,
-        r"\bottomrule",
-        r"\end{tabular}",
-        *([r"\begin{itemize}\footnotesize", *notes, r"\end{itemize}"] if notes else []),
-        r"\end{table}",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _latex_rows(line: Line) -> list[str]:
-    depth = max((len(cell.below) for cell in line.cells), default=0)
-    rows = [[_tex(line.heading.full), *map(_latex_cell, line.cells)]]
-    for number in range(depth):
-        below = [cell.below[number] if number < len(cell.below) else "" for cell in line.cells]
-        rows.append(["", *(rf"{{\footnotesize {_tex(text)}}}" if text else "" for text in below)])
-    return [" & ".join(cells) + r" \\" for cells in rows]
-
-
-def _latex_cell(cell: Cell) -> str:
-    value, sign, error = cell.text.partition(" ± ")
-    text = rf"\textbf{{{_tex(value)}}}" if cell.best else _tex(value)
-    return text + _tex(sign + error) + (rf"\textsuperscript{{$\dagger${cell.mark}}}" if cell.mark else "")
-
-
-def _tex(text: str) -> str:
-    return "".join(LATEX.get(character, character) for character in text)

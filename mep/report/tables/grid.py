@@ -1,12 +1,14 @@
 """A comparison laid out as headings, rows and cells of text: what every table format draws."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from pydantic import JsonValue
 
 from mep.report.tables.comparison import MISSING, Comparison, Metric, Number
+from mep.report.tables.overview import ON_ONE_SCREEN as FEW
+from mep.report.tables.overview import group_of
 from mep.report.text import difference_text, interval_text, p_text, plain, shortened
 
 FIELD_WIDTH = 40
@@ -61,27 +63,27 @@ class Grid:
     headings: list[Heading]
     lines: list[Line]
 
-    def transposed(self) -> "Grid":
-        """Rows as columns."""
-        lines = [
-            Line(heading, [line.cells[column] for line in self.lines]) for column, heading in enumerate(self.headings)
-        ]
-        suffixes = {"difference": " (95 % interval)"}
-        headings = [
-            Heading(f"{line.heading.text}{suffixes.get(line.kind, '')}", line.heading.id) for line in self.lines
-        ]
-        return Grid("metric", headings, lines)
 
-
-def grid(comparison: Comparison, *, transpose: bool = False) -> Grid:
+def grid(comparison: Comparison) -> Grid:
     """A row for every arm, below it its difference to the baseline, then a row for every reference."""
     several = len(comparison.extractors) > 1
     headings = [Heading(plain(name), name, numeric=False) for name in comparison.fields]
     headings += [
         Heading(metric.title, metric.id, plain(metric.extractor) if several else "") for metric in comparison.metrics
     ]
-    laid_out = Grid("arm", headings, [*_lines_of_arms(comparison), *_lines_of_references(comparison)])
-    return laid_out.transposed() if transpose else laid_out
+    return Grid("arm", headings, [*_lines_of_arms(comparison), *_lines_of_references(comparison)])
+
+
+def overview_grid(comparison: Comparison) -> Grid:
+    """The same of many arms: the numbers alone, and of metrics that nobody chose only the first few."""
+    metrics = comparison.metrics
+    if all(metric.in_overview for metric in metrics):
+        keys = [metric.key for metric in metrics]
+        metrics = [
+            one for one in metrics if one.metric in FEW and group_of(one.key, keys) not in ("opinion", "dataset")
+        ]
+    laid_out = grid(replace(comparison, metrics=metrics))
+    return replace(laid_out, lines=[line for line in laid_out.lines if line.kind != "difference"])
 
 
 def _lines_of_arms(comparison: Comparison) -> Iterator[Line]:
@@ -119,7 +121,12 @@ def _difference_cell(metric: Metric, label: str) -> Cell:
 
 def footnotes(comparison: Comparison) -> list[str]:
     """What stands under a table: missing stages, daggers that are shown, notes."""
+    return [*warnings(comparison), *comparison.notes]
+
+
+def warnings(comparison: Comparison) -> list[str]:
+    """What keeps numbers from meaning what they seem to: missing stages, and daggers that are shown."""
     shown = {number.mark for metric in comparison.metrics for number in metric.arms.values()}
     missing = [f"{plain(label)} has no {', '.join(stages)}." for label, stages in comparison.missing.items()]
     daggers = [f"†{letter} {text}" for letter, text in comparison.footnotes.items() if letter in shown]
-    return [*missing, *daggers, *comparison.notes]
+    return [*missing, *daggers]

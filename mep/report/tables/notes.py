@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from mep.report.tables.comparison import Comparison, Metric, Number
+from mep.report.tables.remarks import remarks
 from mep.report.tables.significance import holm_note
 from mep.report.text import listed, plain
 from mep.report.wording import ARROWS, EXTRACTORS, FLAGS, REFERENCES
@@ -20,6 +21,7 @@ ABOUT = {
 
 def notes_of(comparison: Comparison) -> Iterator[str]:
     metrics = comparison.metrics
+    yield from remarks(comparison)
     yield from _gap_notes(comparison)
     if not metrics:
         return

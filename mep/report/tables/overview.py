@@ -34,13 +34,13 @@ GROUP_OF = {metric: group for group, metrics in MEMBERS.items() for metric in me
 
 OVERVIEW = (
     *("kid", "fd", "fid", "cmmd", "precision", "density", "recall", "coverage", "copy_rate"),
-    *("label_adherence", "cluster_adherence", "auroc"),
+    *("label_adherence", "cluster_adherence", "auroc", "auroc_gap"),
 )
 """Metrics of a table that nobody chose columns for; the others are a --columns away."""
 HEADLINES = ("kid", "fid", "fd")
 """What the verdict speaks of: the first of these that there is."""
-ON_ONE_SCREEN = ("kid", "fd", "fid", "recall", "copy_rate", "label_adherence", "cluster_adherence", "auroc")
-"""What the end of a run shows."""
+ON_ONE_SCREEN = ("kid", "recall", "copy_rate", "label_adherence", "auroc", "cluster_adherence", "fd", "fid")
+"""What the end of a run shows, the first the most important: a small screen leaves out the last."""
 DISTANCES = ("kid", "fd", "fid")
 """What is shown of the dataset as it is, where the matched images lead."""
 

@@ -19,6 +19,8 @@ Outcome = Literal["better", "worse", "open", "none"]
 
 SMALLEST_REACH, LARGEST_REACH = 3.0, 12.0
 """Standard errors from the middle of a picture to its edge."""
+MOST_ARMS = 6
+"""Arms up to which a metric is a row; of more, an arm is one."""
 FIELD_WIDTH = 40
 """Characters of a recipe value in a table."""
 
@@ -33,6 +35,7 @@ class Contrast:
     p           0.54, <0.001
     delta       the numbers behind them; None where no difference can be given, the texts are then empty
     why         why there is none
+    right       1 where more is better, -1 where less is: the better side of a picture is always the right one
     """
 
     arm: str
@@ -42,12 +45,15 @@ class Contrast:
     outcome: Outcome
     delta: Delta | None
     why: str = ""
+    right: int = 1
 
     @property
     def ends(self) -> tuple[float, float, float] | None:
-        """Low end, value and high end in standard errors: the axis of the picture, on which 0 is the baseline."""
-        delta = self.delta
-        return (delta.low / delta.se, delta.value / delta.se, delta.high / delta.se) if delta and delta.se > 0 else None
+        """Left end, value and right end on the axis of the picture: standard errors from the baseline, better right."""
+        if self.delta is None or self.delta.se <= 0:
+            return None
+        ends = sorted(self.right * end / self.delta.se for end in (self.delta.low, self.delta.high))
+        return ends[0], self.right * self.delta.value / self.delta.se, ends[1]
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,7 @@ class Row:
             return None
         if number.value is None or self.base.value is None:
             return None
-        return (number.value - self.base.value) / contrast.delta.se
+        return contrast.right * (number.value - self.base.value) / contrast.delta.se
 
 
 @dataclass(frozen=True)
@@ -152,6 +158,11 @@ def sheet(comparison: Comparison, *, controls: bool = False, only: Sequence[str]
     return Sheet(arms, left_out, comparison.baseline, settings, titles, groups, reach)
 
 
+def is_wide(layout: Sheet) -> bool:
+    """Whether there are too many arms to stand side by side."""
+    return len(layout.arms) > MOST_ARMS
+
+
 def _rows(comparison: Comparison, metrics: Sequence[Metric], arms: Sequence[str]) -> Iterator[tuple[str, Row]]:
     """Group and row of every metric; within a group in the order of its members, parts after the whole."""
     keys = [metric.key for metric in comparison.metrics]
@@ -177,7 +188,8 @@ def contrast_of(metric: Metric, label: str) -> Contrast:
     p = "<0.001" if delta.p < 0.001 else f"{delta.p:.2g}"
     better = delta.value < 0 if metric.better == "lower" else delta.value > 0
     outcome: Outcome = ("better" if better else "worse") if delta.is_clear else "open"
-    return Contrast(label, difference_text(delta, metric.scale), bracketed(delta, metric.scale), p, outcome, delta)
+    texts = difference_text(delta, metric.scale), bracketed(delta, metric.scale)
+    return Contrast(label, *texts, p, outcome, delta, right=-1 if metric.better == "lower" else 1)
 
 
 def name_of(metric: Metric, group: str) -> str:

@@ -1,110 +1,110 @@
-"""What the numbers say, in a few plain sentences."""
+"""What the numbers say, in three plain sentences at most."""
 
 from mep.recipe.controls import is_control
 from mep.report.tables.assay import assay_of
 from mep.report.tables.comparison import Comparison, Delta, Metric
-from mep.report.text import difference_text, interval_text, listed, p_text, plain
-from mep.report.wording import REFERENCES
+from mep.report.tables.overview import headline_of
+from mep.report.text import difference_text, interval_text, listed, plain, rounded
 
-HEADLINE = ("fid", "fd")
+TO = {
+    "heldout": " to held-out images",
+    "matched": " to held-out images of the same mix",
+    "train": " to training images",
+}
+"""Reference -> what a distance goes to."""
+DISTANCES = ("kid", "fd", "fid", "cmmd", "mmd_rbf")
 
 
 def verdict(comparison: Comparison) -> list[str]:
-    """Sentences on the headline: the first extractor's Fréchet distance, or the first metric where there is none."""
-    measured = [metric for metric in comparison.metrics if metric.group == "all" and metric.arms]
-    metrics = [metric for metric in measured if metric.in_overview] or measured
-    if not metrics:
+    """Whether the experiment can be believed, what the headline says, and what it could not have seen.
+
+    The headline is the kernel distance to matched images in the first extractor; see `overview.headline_of`.
+    """
+    metric = headline(comparison)
+    if metric is None:
         runs = f"the run is {comparison.state}" if len(comparison.runs) == 1 else "the runs are " + comparison.state
         return [f"Nothing can be compared yet: {runs}, and no arm has metrics."]
-    metric = next((metric for metric in metrics if metric.metric in HEADLINE), metrics[0])
-    sentences = _about_single(metric) if len(metric.arms) == 1 else _about_several(metric, comparison)
-    sentences += _about_unmeasured(metric, comparison)
-    if any("rank_deficient" in number.score.kind.flags for number in metric.arms.values()):
-        sentences.append("There are too few images for a distance in so many dimensions: take it for a first look.")
     assay = assay_of(comparison)
-    return [*([assay.sentence] if assay else []), *sentences, *_usefulness(comparison)]
+    sentences = [assay.sentence] if assay else []
+    arm = leading_arm(comparison, metric)
+    if arm is None:
+        return [*sentences, _without_pair(comparison, metric)]
+    sentences.append(_pair(metric, arm, comparison.baseline))
+    if delta := metric.differences.get(arm):
+        sentences.append(_smallest(metric, delta, comparison))
+    return sentences
 
 
-def _about_unmeasured(metric: Metric, comparison: Comparison) -> list[str]:
-    labels = [plain(label) for label in comparison.arms if label not in metric.arms]
-    if len(labels) > 4:
-        return [f"{len(labels)} of {len(comparison.arms)} arms have no metrics yet."]
-    return [f"{listed(labels)} {'has' if len(labels) == 1 else 'have'} no metrics yet."] if labels else []
+def headline(comparison: Comparison) -> Metric | None:
+    """The metric that the verdict speaks of; None where nothing is measured."""
+    measured = {metric.key: metric for metric in comparison.metrics if metric.arms}
+    whole = [key for key, metric in measured.items() if metric.in_overview and metric.group == "all"]
+    key = headline_of(whole or measured)
+    return measured[key] if key else None
 
 
-def _usefulness(comparison: Comparison, most: int = 3) -> list[str]:
-    """What training a classifier on the images of each arm came to, in the words of the stage that did it."""
-    statements = {
-        label: test.statement
-        for metric in comparison.metrics
-        for label, number in metric.arms.items()
-        if metric.group == "all" and (test := number.score.kind.non_inferiority) and test.statement
-        if not number.repeats
-    }
-    few = statements.items() if len(statements) <= most else ()
-    return [f"{plain(label)}: {plain(statement)}" for label, statement in few]
+def leading_arm(comparison: Comparison, metric: Metric) -> str | None:
+    """The arm that is held against the baseline: the best of those made alike, controls aside; None without two."""
+    values = {label: number.value for label, number in metric.arms.items() if not number.mark and not is_control(label)}
+    others = {label: value for label, value in values.items() if value is not None and label != comparison.baseline}
+    if not others or values.get(comparison.baseline) is None:
+        return None
+    return (min if metric.better == "lower" else max)(others, key=lambda name: others[name])
 
 
-def _about_single(metric: Metric) -> list[str]:
-    label, number = next(iter(metric.arms.items()))
-    sentence = f"{plain(label)} has a {metric.name} to held-out images of {number.text}{_unit(metric)}."
-    return [sentence, *_for_scale(metric)]
-
-
-def _about_several(metric: Metric, comparison: Comparison) -> list[str]:
-    measured = {
-        label: number.value for label, number in metric.arms.items() if number.value is not None and not number.mark
-    }
-    if len(measured) < 2:
+def _without_pair(comparison: Comparison, metric: Metric) -> str:
+    """Of a single arm its number; of several without a baseline the best one, or why none can be named."""
+    numbers = {label: number for label, number in metric.arms.items() if not is_control(label)} or metric.arms
+    alike = [label for label, number in numbers.items() if number.value is not None and not number.mark]
+    subject = f"{metric.name}{_to(metric)}{_unit(metric)}"
+    if len(numbers) == 1:
+        label, number = next(iter(numbers.items()))
+        return f"{plain(label)} has a {subject} of {number.text}."
+    told = listed([f"{plain(label)} {number.text}" for label, number in numbers.items()])
+    if len(alike) < 2:
         why = next(iter(metric.refusals.values()), "they were not made alike, as the footnotes say")
-        return [f"The arms cannot be compared: {why}.", _listing(metric)]
-    baseline = comparison.baseline
-    if baseline not in measured:
-        return [_listing(metric), *_for_scale(metric)]
-    others = {label: value for label, value in measured.items() if label != baseline and not is_control(label)}
-    if not others:
-        return [_listing(metric), *_for_scale(metric)]
-    label = (min if metric.better == "lower" else max)(others, key=lambda name: others[name])
-    sentences = [_pair(metric, label, baseline)]
-    if len(others) > 1:
-        sentences.append(
-            f"{plain(label)} is the best of {len(others)} arms beside the baseline, picked after they were measured; "
-            "its interval does not allow for that."
-        )
-    sentences += [*_other_numbers(comparison, metric, label), *_for_scale(metric)]
-    return [*sentences, _about_seeds(comparison, metric.differences.get(label))]
-
-
-def _listing(metric: Metric, most: int = 5) -> str:
-    numbers = metric.arms
-    if len(numbers) <= most:
-        return f"{_heading(metric)}: {listed([f'{plain(label)} {number.text}' for label, number in numbers.items()])}."
-    best = next((label for label in numbers if label in metric.best), next(iter(numbers)))
-    word = {"lower": "lowest", "higher": "highest"}.get(metric.better, "first")
-    return f"{_heading(metric)}: {word} in {plain(best)} with {numbers[best].text}, of {len(numbers)} arms."
+        return f"The arms cannot be compared: {why} ({subject}: {told})."
+    if len(numbers) <= 4:
+        return f"{subject[0].upper()}{subject[1:]}: {told}."
+    values = {label: numbers[label].value or 0.0 for label in alike}
+    best = (min if metric.better == "lower" else max)(values, key=lambda label: values[label])
+    word = "highest" if metric.better == "higher" else "lowest"
+    return f"Of {len(numbers)} arms {plain(best)} has the {word} {subject}, {numbers[best].text}."
 
 
 def _pair(metric: Metric, label: str, baseline: str) -> str:
     """An arm against the baseline: a clear difference, one that may be none, or one without an interval."""
     value, base_value = metric.arms[label].text, metric.arms[baseline].text
     arm, other, unit = plain(label), plain(baseline), _unit(metric)
+    by = f"by the {metric.name}{_to(metric)}"
     delta = metric.differences.get(label)
     if delta is None:
         why = metric.refusals[label]
-        return f"{_heading(metric)}: {arm} {value}, {other} {base_value}; there is no interval, because {why}."
+        return f"{arm} has {value} and {other} {base_value} {by}{unit}; there is no interval, because {why}."
     if delta.value == 0 and delta.se == 0:
-        return f"{arm} and {other} have the same {metric.name} to held-out images, {value}{unit}."
-    interval = f"95 % interval {interval_text(delta, metric.scale)}, {p_text(delta.p)}"
-    difference = f"a difference of {difference_text(delta, metric.scale)} ({interval})"
+        return f"{arm} and {other} are the same {by}: {value}{unit}."
+    over = f"Over {delta.n_pairs} trainings an arm " if delta.n_pairs else ""
+    difference = (
+        f"(difference {difference_text(delta, metric.scale)}, 95 % interval {interval_text(delta, metric.scale)})"
+    )
     if not is_clear(delta):
-        return (
-            f"{arm} and {other} cannot be told apart by the {metric.name} to held-out images: {value} against "
-            f"{base_value}{unit}, {difference} that includes zero."
-        )
-    has_the = f"has the {metric.better} {metric.name} to held-out images:"
-    if is_better(delta, metric):
-        return f"{arm} {has_the} {value} against {base_value}{unit}, {difference}."
-    return f"{other} {has_the} {base_value} against {value}{unit} of {arm}, {difference} of {arm} to {other}."
+        told = f"{arm} and {other} cannot be told apart {by}: {value} against {base_value}{unit} {difference}."
+    elif is_better(delta, metric):
+        told = f"{arm} is better than {other} {by}: {value} against {base_value}{unit} {difference}."
+    else:
+        told = f"{arm} is worse than {other} {by}: {value} against {base_value}{unit} {difference}."
+    return over + told
+
+
+def _smallest(metric: Metric, delta: Delta, comparison: Comparison) -> str:
+    """What the comparison could have seen, and whether it speaks of the methods at all."""
+    size = delta.detectable * metric.scale
+    base = metric.arms[comparison.baseline].value
+    share = f" ({100 * delta.detectable / abs(base):.0f} %)" if base else ""
+    sentence = f"The smallest difference that this run could have seen is {rounded(size, size)}{share}"
+    if delta.n_pairs or "seed" in comparison.fields:
+        return f"{sentence}."
+    return f"{sentence}; with one training an arm it speaks of these images, not yet of the methods."
 
 
 def is_clear(delta: Delta) -> bool:
@@ -117,42 +117,9 @@ def is_better(delta: Delta, metric: Metric) -> bool:
     return delta.value < 0 if metric.better == "lower" else delta.value > 0
 
 
-def _other_numbers(comparison: Comparison, headline: Metric, label: str) -> list[str]:
-    """How the other numbers of the same pair fall, so that the headline does not stand for all of them."""
-    others = [
-        metric
-        for metric in comparison.metrics
-        if metric is not headline and metric.in_overview and label in metric.differences
-    ]
-    clear = [metric for metric in others if is_clear(metric.differences[label])]
-    n_better = sum(is_better(metric.differences[label], metric) for metric in clear)
-    counts = {
-        f"clearly for {plain(label)}": n_better,
-        f"clearly for {plain(comparison.baseline)}": len(clear) - n_better,
-        "open": len(others) - len(clear),
-    }
-    parts = [f"{count} {outcome}" for outcome, count in counts.items() if count]
-    return [f"The {len(others)} other number{'s' * (len(others) > 1)}: {listed(parts)}."] if others else []
-
-
-def _about_seeds(comparison: Comparison, delta: Delta | None) -> str:
-    if delta is not None and delta.n_pairs:
-        return f"{delta.sentence[0].upper()}{delta.sentence[1:]}."
-    if "seed" in comparison.fields:
-        return "Arms of other seeds are other training runs: their spread, not these intervals, speaks of the method."
-    return "One training seed per arm: this compares two image sets, not yet two methods."
-
-
-def _for_scale(metric: Metric) -> list[str]:
-    parts = [
-        f"{title} reach {number.text}" if title.startswith(REFERENCES["train"]) else f"the {title} is {number.text}"
-        for title, number in metric.references.items()
-    ]
-    return [f"For scale: {listed(parts)}."] if parts and len(parts) <= 4 else []
-
-
-def _heading(metric: Metric) -> str:
-    return f"{metric.name[0].upper()}{metric.name[1:]} to held-out images{_unit(metric)}"
+def _to(metric: Metric) -> str:
+    """What a distance goes to; other numbers say it in their name."""
+    return TO.get(metric.reference, f" to {plain(metric.reference)}") if metric.metric in DISTANCES else ""
 
 
 def _unit(metric: Metric) -> str:

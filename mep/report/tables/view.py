@@ -56,7 +56,7 @@ def select(comparison: Comparison, view: View) -> Comparison:
     show = _chooser(comparison, view)
     shown = [metric for metric in comparison.metrics if show(metric.id, view.everything or metric.in_overview)]
     more = len(comparison.metrics) - len(shown) + len(comparison.hidden)
-    hidden = [f"{more} more columns, by label, cluster and prompt among them: --columns ."] if more else []
+    hidden = [f"{more} more numbers, by label, cluster and prompt among them: --columns ."] if more else []
     return replace(
         comparison,
         arms=labels,
@@ -65,7 +65,7 @@ def select(comparison: Comparison, view: View) -> Comparison:
             replace(metric, arms={label: metric.arms[label] for label in labels if label in metric.arms})
             for metric in shown
         ],
-        notes=[*notes_of(replace(comparison, metrics=shown)), *hidden],
+        notes=[*notes_of(replace(comparison, metrics=shown)), *comparison.sight, *hidden],
         missing=_only(comparison.missing, kept),
     )
 

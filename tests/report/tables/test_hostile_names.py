@@ -48,4 +48,4 @@ def test_a_hostile_name_is_shown_as_text(tmp_path, hostile):
 def test_a_pipe_in_a_name_makes_no_column(tmp_path):
     found = comparison(finished(Drawn(tmp_path, template="a|b|c {label}")))
     table = [line for line in as_markdown(found).splitlines() if line.startswith("|")]
-    assert {len(re.findall(r"(?<!\\)\|", line)) for line in table} == {6}  # arm, template and three metrics
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in table} == {10}  # arm, template and three metrics

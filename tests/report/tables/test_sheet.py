@@ -33,7 +33,8 @@ def test_real_images_lie_on_the_axis_of_the_difference(report):
     (contrast,) = fd.contrasts
     low, value, high = contrast.ends
     assert (value - low, high - value) == pytest.approx((1.96, 1.96), abs=1e-3)
-    # 11.5 against 44.0 of the baseline, at -12.8 per `value` standard errors
+    assert value > 0  # lower is better: the better side is the right one
+    # 11.5 against 44.0 of the baseline, where -12.8 lies at `value`
     train = fd.references["real training images"]
     assert fd.place_of(train, contrast) == pytest.approx((11.5 - 44.0) / -12.8 * value)
 
