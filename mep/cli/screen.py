@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mep.cli.console import err, out, safe, tell
+from mep.cli.people import facts_text
+from mep.cli.stage_bars import Pace, StageBars
+from mep.errors import printable
 from mep.runner.callback import RunCallback
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.progress import TaskID
 
     from mep.runner.plan import Plan, Task
 
@@ -22,42 +23,43 @@ STEPS_WITHOUT_TERMINAL = 4
 
 
 class Screen(RunCallback):
-    """Hears what the runner does and draws it: a bar on a terminal, plain lines elsewhere."""
+    """Hears what the runner does and draws it: a bar a stage on a terminal, plain lines elsewhere."""
 
     def __init__(self) -> None:
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
         self.console = err()
-        self.bar = Progress(
-            TextColumn("  [cyan]{task.description:<11}[/]"),
-            BarColumn(30),
-            TextColumn("{task.completed}/{task.total}"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
-            console=self.console,
-            transient=True,
-            disable=not self.console.is_terminal,
-        )
+        self.bars = StageBars(self.console) if self.console.is_terminal else None
 
     def planned(self, run_id: str, plan: Plan) -> None:
         self.run_id = run_id
         self.n_arms = n = len(plan.recipe.arms)
         counts = ", ".join(f"{plan.count(s)} to {s}" for s in ("run", "continue", "reuse") if plan.count(s))
         self.console.print(f"[bold]{safe(run_id)}[/]  {n} arm{'s' * (n > 1)}, {len(plan.tasks)} stages: {counts}")
+        if self.bars:
+            self.bars.plan(plan)
 
     def started(self, task: Task) -> StageProgress:
+        if self.bars:
+            self.bars.started(task)
         return StageProgress(self, task)
 
     def reused(self, task: Task) -> None:
-        self.console.print(f"  [dim]= {self._name(task)}  reused[/]")
+        if self.bars:
+            self.bars.reused(task)
+        else:
+            self.console.print(f"  [dim]= {self._name(task)}  reused[/]")
 
     def waiting(self, task: Task, holder: str) -> None:
-        self.console.print(f"  [yellow]… {self._name(task)}  waits: {safe(holder)} is making it[/]")
+        if self.bars:
+            self.bars.note(task, f"waits: {printable(holder)} is making it")
+        else:
+            self.console.print(f"  [yellow]… {self._name(task)}  waits: {safe(holder)} is making it[/]")
 
     def finished(self, task: Task, seconds: float, facts: Mapping[str, object]) -> None:
-        self.close()
-        shown = (f"{value} {name}" if isinstance(value, int) else f"{name} {value}" for name, value in facts.items())
-        self.console.print(f"  [green]+[/] {self._name(task)}  {seconds:6.1f} s  {safe(', '.join(shown))}")
+        if self.bars:
+            self.bars.finished(task, seconds, facts)
+        else:
+            told = safe(facts_text([facts]))
+            self.console.print(f"  [green]+[/] {self._name(task)}  {seconds:6.1f} s  {told}")
 
     def signalled(self, number: int, again: bool) -> None:
         show_cursor = "\x1b[?25h" if self.console.is_terminal else ""
@@ -67,9 +69,8 @@ class Screen(RunCallback):
         os.write(2, f"{show_cursor}\n{text}\n".encode())
 
     def close(self) -> None:
-        self.bar.stop()
-        for task_id in list(self.bar.task_ids):
-            self.bar.remove_task(task_id)
+        if self.bars:
+            self.bars.close()
 
     def _name(self, task: Task) -> str:
         arms = f"[{', '.join(task.arms)}]" if len(task.arms) < self.n_arms else ""
@@ -78,32 +79,17 @@ class Screen(RunCallback):
 
 class StageProgress:
     def __init__(self, screen: Screen, task: Task):
-        self.screen, self.task = screen, task
-        self.row: TaskID | None = None
+        self.screen, self.task, self.pace = screen, task, Pace()
         self.next_line = 1 / STEPS_WITHOUT_TERMINAL
-        self.first = (time.monotonic(), 0, 0)
 
     def update(self, done: int, total: int, note: str = "") -> None:
-        bar = self.screen.bar
-        if total != self.first[2] or done < self.first[1]:  # a stage may do one thing after the other
-            self.first = (time.monotonic(), done, total)
-        if self.screen.console.is_terminal:
-            if self.row is None:
-                bar.start()
-                self.row = bar.add_task(self.task.stage.name, total=total, note="")
-            bar.update(self.row, completed=done, total=total, note=note)
+        left = self.pace.left(done, total)
+        if self.screen.bars:
+            self.screen.bars.note(self.task, ", ".join(filter(None, [f"{done}/{total}", left, note])), done / total)
         elif note and done / total >= self.next_line:
             self.next_line = done / total + 1 / STEPS_WITHOUT_TERMINAL
-            text = f"{done}/{total}  {safe(note)}{self._left(done, total)}"
-            self.screen.console.print(f"    {self.screen._name(self.task)}  {text}")
-
-    def _left(self, done: int, total: int) -> str:
-        """How long the rest takes at the pace since the first look; a bar tells it by itself."""
-        began, before, _ = self.first
-        if done in (before, total):
-            return ""
-        left = (time.monotonic() - began) * (total - done) / (done - before)
-        return f", {left:.0f} s left" if left < 100 else f", {left / 60:.0f} min left"
+            text = ", ".join(filter(None, [safe(note), left]))
+            self.screen.console.print(f"    {self.screen._name(self.task)}  {done}/{total}  {text}")
 
 
 class StepLines:

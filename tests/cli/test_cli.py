@@ -74,7 +74,7 @@ def test_without_a_terminal_a_line_at_every_quarter_tells_how_long_the_rest_take
     now, lines = [0.0], []
     monkeypatch.setattr("time.monotonic", lambda: now[0])
     console = SimpleNamespace(is_terminal=False, print=lines.append)
-    progress = StageProgress(SimpleNamespace(console=console, bar=None, _name=lambda task: "training"), None)
+    progress = StageProgress(SimpleNamespace(console=console, bars=None, _name=lambda task: "training"), None)
     for done in (10, 30, 100):
         progress.update(done, 100, "loss 0.5, 8 images/s, 3.1 GB")
         now[0] += 60

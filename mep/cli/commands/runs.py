@@ -6,7 +6,8 @@ from pathlib import Path
 import click
 
 from mep.cli.commands._shared import FILE, JSON, RUN, open_run, open_store
-from mep.cli.console import listing, safe, show, show_json, show_rows
+from mep.cli.console import listing, safe, show, show_json
+from mep.cli.listings import show_details, show_runs, show_status
 
 
 @click.command("ls")
@@ -20,7 +21,7 @@ def ls_command(runs: Path, as_json: bool) -> None:
     if as_json:
         show_json(rows)
     else:
-        show_rows(rows, ["run_id", "state", "started_at", "arms", "recipe_file"])
+        show_runs(rows)
 
 
 @click.command("status")
@@ -29,14 +30,14 @@ def ls_command(runs: Path, as_json: bool) -> None:
 @click.pass_obj
 def status_command(runs: Path, run_id: str | None, as_json: bool) -> None:
     """Say how far a run is; without RUN, the last one."""
-    from mep.runner.status import status_of
+    from mep.runner.status import details_of, status_of
 
-    status = status_of(open_store(runs), run_id)
+    store = open_store(runs)
+    status = status_of(store, run_id)
     if as_json:
         show_json(status)
-        return
-    show(f"{status['run_id']}  {status['state']}" + (f"  {status['error']}" if status["error"] else ""))
-    show_rows(status["stages"], ["stage", "arms", "state", "wall_s", "peak_memory_mb", "facts"])
+    else:
+        show_status(status, details_of(store, status["run_id"]))
 
 
 @click.command("watch")
@@ -64,33 +65,20 @@ def watch_command(runs: Path, run_id: str | None, every_s: float, once: bool, as
             progress = snapshot(store, progress.run_id)
 
 
-DETAILS = {
-    "sessions": ["session", "state", "started_at", "ended_at", "host", "cpu", "gpu", "git_commit", "git_dirty"],
-    "attempts": ["session", "artifact_id", "arms", "state", "why", "wall_s", "peak_memory_mb", "resume", "error"],
-    "events": ["at", "kind", "artifact_id", "message"],
-    "artifacts": ["arm", "stage", "how", "folder"],
-    "parameters": ["arm", "field", "value", "origin"],
-}
-"""Tables of `mep show` and their columns."""
-
-
 @click.command("show")
 @RUN
+@click.option("--all", "everything", is_flag=True, help="Every session, attempt, event, artifact and field.")
 @JSON
 @click.pass_obj
-def show_command(runs: Path, run_id: str | None, as_json: bool) -> None:
-    """Show a run: its sessions and attempts, every stage's artifact, every field and its origin."""
+def show_command(runs: Path, run_id: str | None, everything: bool, as_json: bool) -> None:
+    """Show a run: what it is, what its arms differ in, and where every stage's artifact lies."""
     from mep.runner.status import details_of
 
     details = details_of(open_store(runs), run_id)
     if as_json:
         show_json(details)
-        return
-    for name in ("run_id", "state", "recipe_file", "started_at", "ended_at", "host"):
-        show(f"{name:<12} {details[name]}")
-    for title, columns in DETAILS.items():
-        show("")
-        show_rows(details[title], columns, floats=".1f")
+    else:
+        show_details(details, everything=everything)
 
 
 @click.command("logs")
