@@ -4,7 +4,7 @@ import csv
 import io
 import itertools
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mep.errors import DataError, UsageError
@@ -21,6 +21,8 @@ class Answers:
 
     given       item -> real or synthetic; items without an answer are absent
     seconds     item -> time it was looked at
+    confidence  item -> 1 (a guess) to 5 (certain); absent where the file has none
+    types       item -> label that the reader named; absent where there was no such question
     """
 
     study: str
@@ -28,6 +30,12 @@ class Answers:
     file: str
     given: dict[int, str]
     seconds: dict[int, float]
+    confidence: dict[int, int] = field(default_factory=dict)
+    types: dict[int, str] = field(default_factory=dict)
+
+    def rating(self, item: int) -> float:
+        """-5, certainly real, to 5, certainly synthetic."""
+        return float(self.confidence[item] if self.given[item] == SYNTHETIC else -self.confidence[item])
 
 
 def read_answers(paths: Iterable[Path]) -> list[Answers]:
@@ -66,6 +74,8 @@ def _read(path: Path) -> Answers:
         raise DataError(f"{path} has no column {' and no column '.join(missing)}", hint=WANTED)
     answers: dict[int, str] = {}
     seconds: dict[int, float] = {}
+    confidence: dict[int, int] = {}
+    types: dict[int, str] = {}
     names: set[tuple[str, str]] = set()
     for row in lines:
         where = f"{path}:{lines.line_num}"
@@ -77,11 +87,22 @@ def _read(path: Path) -> Answers:
             raise DataError(f"{where}: answer '{row['answer']}' is neither {REAL} nor {SYNTHETIC}")
         answers[int(row["item"])] = answer
         seconds[int(row["item"])] = _number(row.get("seconds"))
+        if answer and (row.get("confidence") or "").strip():
+            confidence[int(row["item"])] = _confidence(row["confidence"], where)
+        if answer and (row.get("type") or "").strip():
+            types[int(row["item"])] = row["type"].strip()
     given = {item: answer for item, answer in answers.items() if answer}
     if len(names) != 1 or not given:
         problem = "holds several readers or studies" if len(names) > 1 else "holds no answer"
         raise DataError(f"{path} {problem}", hint=f"{WANTED}, one reader a file")
-    return Answers(*names.pop(), str(path), given, {item: seconds[item] for item in given})
+    seconds = {item: seconds[item] for item in given}
+    return Answers(*names.pop(), str(path), given, seconds, confidence, types)
+
+
+def _confidence(text: str, where: str) -> int:
+    if text.strip() not in ("1", "2", "3", "4", "5"):
+        raise DataError(f"{where}: confidence '{text}' is not 1, 2, 3, 4 or 5")
+    return int(text)
 
 
 def _number(text: str | None) -> float:

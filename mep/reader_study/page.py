@@ -21,6 +21,8 @@ def page(study: Study) -> str:
         study=study.id,
         n_images=len(study.items),
         size_px=study.size_px,
+        types=json.dumps(study.types, ensure_ascii=True).replace("<", "\\u003c"),
+        asks_type=bool(study.types),
         style=_template("study.css"),
         script=script,
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),

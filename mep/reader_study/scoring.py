@@ -1,12 +1,14 @@
 """Answers against the key: sensitivity, specificity, accuracy, by reader and over all of them."""
 
-from dataclasses import asdict
+from collections.abc import Container
+from dataclasses import asdict, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mep.errors import DataError
 from mep.reader_study.answers import Answers
+from mep.reader_study.ratings import more_of_reader, more_over_readers
 from mep.reader_study.study import REAL, SYNTHETIC, Key
 from mep.statistics.intervals import agreement, binomial_p, clopper_pearson, over_readers
 
@@ -21,19 +23,26 @@ MEASURES = tuple(DEFINITIONS)
 def score(answers: list[Answers], key: Key) -> dict[str, object]:
     """What the readers made of the study, ready for JSON.
 
-    readers     one entry each: measures with exact intervals, the p-value of guessing, seconds an image
+    readers     one entry each: measures with exact intervals, the area under the ROC curve and its points, the share of
+                repeated images that got the same answer twice, of types named right, the p-value of guessing, seconds
     pooled      the same over all readers, on images that all of them answered
     arms        sensitivity on each arm's images, by reader and pooled
     agreement   Fleiss' kappa, with two readers or more
 
     DataError   an answer to an image that the study does not have
     """
-    truth = {row["item"]: row["truth"] for row in key["items"]}
+    everything = {row["item"] for row in key["items"]}
     for sheet in answers:
-        if unknown := sorted(set(sheet.given) - set(truth)):
-            raise DataError(f"{sheet.file} answers image {unknown[0]}; the study has {len(truth)}")
+        if unknown := sorted(set(sheet.given) - everything):
+            raise DataError(f"{sheet.file} answers image {unknown[0]}; the study has {len(everything)}")
+    # an image that comes a second time speaks of the reader alone
+    firsts = [row for row in key["items"] if row.get("repeats") is None]
+    truth = {row["item"]: row["truth"] for row in firsts}
+    labels = {row["item"]: row["label"] for row in firsts if key.get("types")}
+    repeats = {row["item"]: row["repeats"] for row in key["items"] if row.get("repeats") is not None}
+    sheets, answers = answers, [_of_items(sheet, truth) for sheet in answers]
     of_arm: dict[str, list[int]] = {}
-    for row in key["items"]:
+    for row in firsts:
         of_arm.setdefault(row["arm"], []).append(row["item"])
     shared = [item for item in truth if all(item in sheet.given for sheet in answers)]
     n_real = np.array([[sheet.given[item] == REAL for item in shared] for sheet in answers], dtype=np.int64).sum(0)
@@ -44,15 +53,24 @@ def score(answers: list[Answers], key: Key) -> dict[str, object]:
         "n_images": len(truth),
         "n_real": list(truth.values()).count(REAL),
         "definitions": DEFINITIONS,
-        "readers": [_of_reader(sheet, truth) for sheet in answers],
+        "readers": [
+            _of_reader(sheet, truth) | more_of_reader(whole, sheet, truth, repeats, labels)
+            for whole, sheet in zip(sheets, answers, strict=True)
+        ],
         "pooled": {
             "n_readers": len(answers),
             "n_images": len(shared),
             **{name: asdict(over_readers(_right(answers, _items(name, shared, truth), truth))) for name in MEASURES},
+            **more_over_readers(answers, shared, truth, labels),
         },
         "arms": {arm: _of_arm(answers, of_arm[arm], truth) for arm in sorted(of_arm) if arm},
         "agreement": asdict(agreement(counts)) if len(answers) > 1 else None,
     }
+
+
+def _of_items(sheet: Answers, items: Container[int]) -> Answers:
+    """The answers to some items alone."""
+    return replace(sheet, given={item: answer for item, answer in sheet.given.items() if item in items})
 
 
 def _items(measure: str, items: list[int], truth: dict[int, str]) -> list[int]:

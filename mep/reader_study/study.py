@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,19 +43,24 @@ class Candidate:
 
 @dataclass(frozen=True, eq=False)
 class Item(Candidate):
-    """An image that is shown."""
+    """An image that is shown; `first` is the place of the same image where it is shown a second time."""
 
     pixels: NDArray[np.uint8]
+    first: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """Images of one size in random order; an item's number is its place, from 1."""
+    """Images of one size in random order; an item's number is its place, from 1.
+
+    types   what readers may say that an image shows, in a second question; empty where there is none
+    """
 
     run_id: str
     seed: int
     size_px: int
     items: list[Item]
+    types: list[str] = field(default_factory=list)
 
     @property
     def id(self) -> str:
@@ -66,9 +71,10 @@ class Study:
         origin = {"study": self.id, "run_id": self.run_id, "seed": self.seed, "size_px": self.size_px}
         items = [
             {"item": number, "truth": item.truth, "arm": item.arm, "image": item.image, "label": item.label}
+            | {"repeats": None if item.first is None else item.first + 1}
             for number, item in enumerate(self.items, 1)
         ]
-        return origin | {"made_at": now(), "items": items}
+        return origin | {"made_at": now(), "types": self.types, "items": items}
 
 
 def page_path(store: Store, run_id: str, study_id: str) -> Path:
@@ -80,33 +86,41 @@ def key_path(store: Store, run_id: str, study_id: str) -> Path:
     return store.run_folder(run_id) / "reader-keys" / f"{study_id}.json"
 
 
-def draw(
-    store: Store,
-    run_id: str,
-    *,
-    arms: tuple[str, ...] = (),
-    n_images: int = 100,
-    size_px: int | None = None,
-    seed: int | None = None,
-) -> Study:
+@dataclass(frozen=True)
+class Design:
+    """
+    arms        default: all of the run, of repeated ones the first
+    n_images    half of them real
+    size_px     side of every image; default: that of the synthetic ones
+    n_repeated  images that come a second time, to see whether readers agree with themselves
+    name_labels whether readers also name the label that they see
+    seed        default: drawn by the system, so that nobody can work out the order from the recipe
+    """
+
+    arms: tuple[str, ...] = ()
+    n_images: int = 100
+    size_px: int | None = None
+    n_repeated: int = 0
+    name_labels: bool = False
+    seed: int | None = None
+
+
+def draw(store: Store, run_id: str, design: Design) -> Study:
     """Half real held-out images, half synthetic ones, the same labels among both; the arms share their half evenly.
 
-    arms        default: all of the run, of repeated ones the first
-    size_px     side of every image; default: that of the synthetic ones
-    seed        default: drawn by the system, so that nobody can work out the order from the recipe
-
-    UsageError  no such arm, an arm without images, arms that differ in the real images or the size, too few images
+    UsageError  no such arm, an arm without images, arms that differ in the real images or the size, too few images,
+                more repeats than images, labels to name where there are no two
     """
     recipe = load_recipe(store.run_folder(run_id) / "recipe.lock.yaml", paths_must_exist=False)
-    names = _arms(recipe, arms)
+    names = _arms(recipe, design.arms)
     held_out = [_load(store, run_id, recipe, arm, Images).held_out for arm in names]
     if any(images.sha256 != held_out[0].sha256 for images in held_out):
         raise UsageError("the arms have different held-out images", hint=f"take one: --arm {names[0]}")
     images = held_out[0]
     samples = {arm: _load(store, run_id, recipe, arm, Samples) for arm in names}
     rows = {arm: drawn.rows for arm, drawn in samples.items()}
-    seed = secrets.randbits(63) if seed is None else seed
-    rng = np.random.default_rng([seed, n_images])
+    seed = secrets.randbits(63) if design.seed is None else design.seed
+    rng = np.random.default_rng([seed, design.n_images])
     real = _real_candidates(images, rng)
     synthetic = {
         arm: [
@@ -119,10 +133,30 @@ def draw(
     def pixels(image: Candidate) -> NDArray[np.uint8]:
         return images.read(image.row) if image.truth == REAL else samples[image.arm].read(rows[image.arm][image.row])
 
-    chosen = _choose(real, synthetic, n_images // 2)
-    size = size_px or _common_size([pixels(image) for image in chosen if image.truth == SYNTHETIC])
+    chosen = _choose(real, synthetic, design.n_images // 2)
+    size = design.size_px or _common_size([pixels(image) for image in chosen if image.truth == SYNTHETIC])
     shown = [chosen[place] for place in rng.permutation(len(chosen))]
-    return Study(run_id, seed, size, [Item(**vars(image), pixels=square(pixels(image), size)) for image in shown])
+    items = [Item(**vars(image), pixels=square(pixels(image), size)) for image in shown]
+    types = _types(chosen) if design.name_labels else []
+    return Study(run_id, seed, size, _with_repeats(items, design.n_repeated, rng), types)
+
+
+def _with_repeats(items: list[Item], n: int, rng: np.random.Generator) -> list[Item]:
+    """Some items a second time, the copies anywhere among the others; the page keeps the two apart."""
+    if n > len(items):
+        raise UsageError(f"{n} of {len(items)} images cannot be repeated", hint="repeat fewer: --repeats")
+    places = rng.permutation(len(items))[:n].tolist()
+    order = rng.permutation(len(items) + n).tolist()
+    new_place = {old: new for new, old in enumerate(order)}
+    extended = [*items, *(replace(items[place], first=new_place[place]) for place in places)]
+    return [extended[old] for old in order]
+
+
+def _types(chosen: list[Candidate]) -> list[str]:
+    labels = sorted({image.label for image in chosen if image.label is not None})
+    if len(labels) < 2:
+        raise UsageError("there are no two labels that readers could name", hint="leave out --name-labels")
+    return labels
 
 
 def _arms(recipe: Recipe, wanted: tuple[str, ...]) -> list[str]:

@@ -52,6 +52,8 @@ def test_a_study_is_read_by_keyboard_saved_and_scored(page, study, tmp_path):
             wrong.append(truth[item])
             right = {"r": "s", "s": "r"}[right]
         page.press(right)
+        assert text_of(page, "place") == f"{place + 1} of 12"  # how sure is open yet
+        page.press(str(1 + place % 5))
     assert "All 12 images are answered" in text_of(page, "summary")
     page.press("Enter")  # the button that saves has the focus
     answers = page.downloaded()
@@ -59,6 +61,7 @@ def test_a_study_is_read_by_keyboard_saved_and_scored(page, study, tmp_path):
     (reader,) = found["readers"]
     assert reader["reader"] == "Dr. Müller, A."
     assert reader["accuracy"]["value"] == 10 / 12
+    assert 0.5 < reader["auc"]["value"] < 1
     assert reader["sensitivity"]["value"] == (6 - wrong.count("synthetic")) / 6
     assert page.complaints() == []
     assert [url for url in page.requests() if not url.startswith(("file:", "blob:"))] == []
@@ -69,11 +72,12 @@ def test_a_reader_goes_back_changes_an_answer_and_goes_on_another_day(page, stud
     page.open(path)
     begin(page, "x")
     first = shown_item(page)
-    for key in ("r", "s", "ArrowLeft", "ArrowLeft"):
+    for key in ("r", "2", "s", "5", "ArrowLeft", "ArrowLeft"):
         page.press(key)
     assert shown_item(page) == first
     assert page.run("document.getElementById('real').getAttribute('aria-pressed')") == "true"
     page.press("s")
+    page.press("4")
     page.open(path)  # closed and opened again
     page.type("x")
     assert text_of(page, "known") == "You go on where you stopped: 2 of 12 answered."

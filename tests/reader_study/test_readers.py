@@ -14,8 +14,13 @@ from study_run import ARMS, mep, study_run
 from mep.errors import DataError, UsageError
 from mep.reader_study.answers import read_answers
 from mep.reader_study.page import page
-from mep.reader_study.study import draw as draw_study
+from mep.reader_study.scoring import score
+from mep.reader_study.study import Design, draw
 from mep.statistics.intervals import agreement, clopper_pearson, fleiss_kappa, over_readers
+
+
+def draw_study(store, run_id, **wanted):
+    return draw(store, run_id, Design(**wanted))
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +93,7 @@ def test_the_order_cannot_be_worked_out_from_the_recipe(run):
     [
         ({"arms": ("mepp",)}, "the run has no arm 'mepp'"),
         ({"n_images": 60}, "15 real held-out images labelled 'benign' are needed, there are 12"),
+        ({"n_images": 8, "n_repeated": 9}, "9 of 8 images cannot be repeated"),
         ({"n_images": 24, "arms": ("mep",), "seed": 1}, None),
         ({"n_images": 26, "arms": ("mep",)}, "7 synthetic (mep) images labelled 'benign' are needed, there are 6"),
     ],
@@ -189,6 +195,67 @@ def test_one_reader_twice_and_an_unknown_study_are_refused(run, tmp_path):
     assert refused.exit_code == 2
     assert "has no key of study abc" in refused.stderr
     assert "cannot be read: No such file" in mep(run, "reader-score", RUN, tmp_path / "none.csv").stderr
+
+
+def rated_sheet(folder, key, reader, rate):
+    """The file of a reader: answer, confidence and type as `rate(row of the key)` gives them."""
+    lines = ["study,reader,item,position,answer,confidence,type,seconds"]
+    for row in key["items"]:
+        answer, confidence, kind = rate(row)
+        lines.append(f'{key["study"]},"{reader}",{row["item"]},1,{answer},{confidence},"{kind}",1.5')
+    path = folder / f"{reader}.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_repeated_images_come_twice_and_are_counted_once(run, tmp_path):
+    study = draw_study(run.store, RUN, n_images=24, n_repeated=6, seed=1)
+    key = study.key()
+    again = [row for row in key["items"] if row["repeats"]]
+    assert (len(study.items), len(again)) == (30, 6)
+    for row in again:
+        twin = study.items[row["repeats"] - 1]
+        assert np.array_equal(study.items[row["item"] - 1].pixels, twin.pixels)
+    changed = {row["item"] for row in again[:2]}
+
+    def rate(row):
+        turned = {"real": "synthetic", "synthetic": "real"}[row["truth"]]
+        return (turned if row["item"] in changed else row["truth"]), 3, ""
+
+    found = score(read_answers([rated_sheet(tmp_path, key, "x", rate)]), key)
+    (reader,) = found["readers"]
+    assert (found["n_images"], reader["accuracy"]["value"]) == (24, 1.0)
+    assert (reader["same_answer"]["value"], reader["same_answer"]["n"]) == (4 / 6, 6)
+
+
+def test_confidence_gives_a_roc_curve_and_named_types_are_scored(run, tmp_path):
+    key = draw_study(run.store, RUN, n_images=24, name_labels=True, seed=2).key()
+    assert key["types"] == ["benign", "tumour"]
+    sure = rated_sheet(tmp_path, key, "sure", lambda row: (row["truth"], 5, row["label"]))
+    # always "synthetic", but surer where it is: the answer says nothing, the confidence everything
+    shy = rated_sheet(tmp_path, key, "shy", lambda row: ("synthetic", 4 if row["arm"] else 2, "benign"))
+    found = score(read_answers([sure, shy]), key)
+    by_name = {reader["reader"]: reader for reader in found["readers"]}
+    assert by_name["shy"]["accuracy"]["value"] == 0.5
+    assert by_name["shy"]["auc"]["value"] == by_name["sure"]["auc"]["value"] == found["pooled"]["auc"]["value"] == 1.0
+    assert by_name["shy"]["roc"] == [(0.0, 0.0), (0.0, 1.0), (1.0, 1.0)]
+    assert (by_name["sure"]["type_right"]["value"], by_name["shy"]["type_right"]["value"]) == (1.0, 0.5)
+    assert found["pooled"]["type_right"]["value"] == 0.75
+
+
+@pytest.mark.parametrize("confidence", ["6", "0", "very"])
+def test_a_confidence_off_the_scale_is_refused(tmp_path, confidence):
+    key = {"study": "abc", "items": [{"item": 1}]}
+    with pytest.raises(DataError, match=f"confidence '{confidence}' is not 1, 2, 3, 4 or 5"):
+        read_answers([rated_sheet(tmp_path, key, "x", lambda row: ("real", confidence, ""))])
+
+
+def test_the_page_of_a_study_with_types_names_them_and_nothing_else(run):
+    study = draw_study(run.store, RUN, n_images=24, name_labels=True, n_repeated=4, seed=3)
+    text = re.sub(r"data:image/png;base64,[^\"]+", "", page(study))
+    assert text.count("benign") == text.count("tumour") == 1  # in the list of what may be named
+    for secret in ("repeats", "patient_", *ARMS, RUN):
+        assert secret not in text, secret
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -11,6 +11,9 @@ from mep.cli.console import show, show_json, show_rows, tell
 from mep.cli.options import collected, option
 from mep.errors import UsageError
 
+MORE = {"auc": "AUC", "same_answer": "same answer twice", "type_right": "type named right"}
+"""What is told where readers gave it -> its heading."""
+
 
 @dataclass(frozen=True)
 class StudyOptions:
@@ -19,6 +22,13 @@ class StudyOptions:
     size_px: int | None = option(
         "Side in pixels. Default: that of synthetic images.", "--size", type=click.IntRange(8, 4096)
     )
+    n_repeated: int = option(
+        "Images that come a second time: do readers agree with themselves?",
+        "--repeats",
+        type=click.IntRange(0),
+        default=0,
+    )
+    name_labels: bool = option("Readers also name the label that they see.")
     seed: int | None = option(
         "Default: drawn by the system, so that no recipe tells the order.", type=click.IntRange(0)
     )
@@ -33,16 +43,18 @@ def reader_study_command(runs: Path, options: StudyOptions, run_id: str | None) 
     """Write a page on which experts tell real images from synthetic ones."""
     from mep.machine.files import write_json, write_text
     from mep.reader_study.page import page
-    from mep.reader_study.study import draw, key_path, page_path
+    from mep.reader_study.study import Design, draw, key_path, page_path
 
     store, run_id = open_run(runs, run_id)
-    size_px, seed = options.size_px, options.seed
-    study = draw(store, run_id, arms=options.arms, n_images=options.n_images, size_px=size_px, seed=seed)
+    chosen = {name: value for name, value in vars(options).items() if name != "output"}
+    study = draw(store, run_id, Design(**chosen))
     path, key = options.output or page_path(store, run_id, study.id), key_path(store, run_id, study.id)
     write_json(key, study.key())  # first, so that no page is ever without its key
     write_text(path, page(study))
-    n_real = sum(item.truth == "real" for item in study.items)
-    counts = f"{n_real} real held-out and {len(study.items) - n_real} synthetic images of {study.size_px} px"
+    firsts = [item for item in study.items if item.first is None]
+    n_real = sum(item.truth == "real" for item in firsts)
+    counts = f"{n_real} real held-out and {len(firsts) - n_real} synthetic images of {study.size_px} px"
+    counts += f", {options.n_repeated} of them twice" if options.n_repeated else ""
     tell(f"{counts}, {path.stat().st_size / 1e6:.1f} MB")
     tell(f"key, which readers must not see: {key}")
     tell(f"send the page; with the files that come back: mep reader-score {run_id} ANSWERS...")
@@ -82,15 +94,18 @@ def _show_scores(scored: dict[str, Any]) -> None:
     from mep.reader_study.scoring import MEASURES
 
     rows = []
+    more = {name: title for name, title in MORE.items() if any(reader[name]["n"] for reader in scored["readers"])}
+    asked = {name: name for name in MEASURES} | more
     for reader in scored["readers"]:
         rows.append({"reader": reader["reader"], "images": reader["n_images"]})
-        rows[-1] |= {name: _text(reader[name]) for name in MEASURES} | {"p (guessing)": f"{reader['p_guessing']:.2g}"}
+        rows[-1] |= {title: _text(reader[name]) for name, title in asked.items()}
+        rows[-1] |= {"p (guessing)": f"{reader['p_guessing']:.2g}"}
     pooled = scored["pooled"]
     n = pooled["n_readers"]
     if n > 1:
         rows.append({"reader": f"all {n}", "images": pooled["n_images"]})
-        rows[-1] |= {name: _text(pooled[name]) for name in MEASURES}
-    show_rows(rows, ["reader", "images", *MEASURES, "p (guessing)"])
+        rows[-1] |= {title: _text(pooled[name]) for name, title in asked.items() if name in pooled}
+    show_rows(rows, ["reader", "images", *asked.values(), "p (guessing)"])
     if len(scored["arms"]) > 1:
         show("")
         arms = {arm: scores["pooled"] for arm, scores in scored["arms"].items()}
@@ -101,7 +116,12 @@ def _show_scores(scored: dict[str, Any]) -> None:
 def notes(scored: dict[str, Any]) -> list[str]:
     """What the numbers are, in sentences."""
     sentences = [f"{name.capitalize()}: {what}." for name, what in scored["definitions"].items()]
-    sentences.append("Intervals of 95 %: of one reader Clopper-Pearson; of all, for readers and images like these.")
+    if scored["pooled"]["auc"]["n"]:
+        sentences.append("AUC: area under the ROC curve of five steps of confidence; 0.5 is guessing.")
+    sentences.append(
+        "Intervals of 95 %: of one reader Clopper-Pearson, of an AUC DeLong; of all, for readers and images like "
+        "these, of an AUC after Obuchowski and Rockette."
+    )
     for reader in scored["readers"]:
         if reader["n_open"]:
             share = f"{reader['n_open']} of {scored['n_images']}"

@@ -1,6 +1,7 @@
 "use strict";
 const study = document.body.dataset.study;
 const images = JSON.parse(document.getElementById("images").textContent);
+const types = JSON.parse(document.getElementById("types").textContent);
 const $ = id => document.getElementById(id);
 const state = { reader: "", order: [], at: 0, answers: {}, seconds: {}, zoom: 0, blocks: false };
 let shownAt = 0;
@@ -22,9 +23,26 @@ function shuffled(n, seed) {
   }
   return order;
 }
+// An image that comes twice comes with at least a quarter of the others in between, where there is room.
+function keptApart(order) {
+  const apart = Math.floor(order.length / 4), places = new Map();
+  for (let place = 0; place < order.length; place++) {
+    const first = places.get(images[order[place]]);
+    if (first === undefined) { places.set(images[order[place]], place); continue; }
+    if (place - first >= apart) continue;
+    const free = place => place - first >= apart && places.get(images[order[place]]) === undefined;
+    for (let later = order.length - 1; later > place; later--) {
+      if (!free(later) || order.indexOf(order[later]) !== later) continue;
+      [order[place], order[later]] = [order[later], order[place]];
+      places.set(images[order[place]], place);
+      break;
+    }
+  }
+  return order;
+}
 
 // A browser may refuse storage to local files; answers then last as long as the page is open.
-const slot = reader => `reader-study/${study}/${reader}`;
+const slot = reader => `reader-study/2/${study}/${reader}`;
 function stored(reader) {
   try { return JSON.parse(localStorage.getItem(slot(reader))); } catch { return null; }
 }
@@ -37,7 +55,8 @@ function screen(name) {
   for (const one of document.querySelectorAll(".screen")) one.hidden = one.id !== name;
 }
 const item = () => state.order[state.at];
-const answered = () => Object.keys(state.answers).length;
+const isWhole = one => Boolean(one && one.answer && one.confidence && (one.type || !types.length));
+const answered = () => state.order.filter(one => isWhole(state.answers[one])).length;
 
 function countTime() {
   if (!shownAt) return;
@@ -53,7 +72,7 @@ function show(place) {
   $("image").alt = `Image ${state.at + 1} of ${images.length}`;
   $("place").textContent = `${state.at + 1} of ${images.length}`;
   $("bar").style.width = `${100 * answered() / images.length}%`;
-  for (const answer of ["real", "synthetic"]) $(answer).setAttribute("aria-pressed", state.answers[item()] === answer);
+  press();
   $("back").disabled = state.at === 0;
   $("next").disabled = state.at === images.length - 1;
   shownAt = Date.now();
@@ -75,16 +94,39 @@ function fit() {
   $("scale").textContent = `${Math.round(100 * scale)} %`;
 }
 
-function give(answer) {
-  state.answers[item()] = answer;
+// What is chosen for this image, and which of its questions is open.
+function press() {
+  const given = state.answers[item()] || {};
+  for (const answer of ["real", "synthetic"]) $(answer).setAttribute("aria-pressed", given.answer === answer);
+  for (const button of document.querySelectorAll("[data-confidence]")) {
+    button.setAttribute("aria-pressed", given.confidence === Number(button.dataset.confidence));
+    button.disabled = !given.answer;
+  }
+  for (const button of document.querySelectorAll("[data-type]")) {
+    button.setAttribute("aria-pressed", given.type === button.dataset.type);
+    button.disabled = !given.confidence;
+  }
+}
+
+// Another answer asks anew how sure it is.
+function give(part) {
+  const before = state.answers[item()] || {};
+  if (!part.answer && !before.answer) return;
+  state.answers[item()] = part.answer ? { ...part } : { ...before, ...part };
+  if (!isWhole(state.answers[item()])) { keep(); return press(); }
   if (answered() === images.length || state.at === images.length - 1) return finish();
   show(state.at + 1);
+}
+function digit(number) {
+  const given = state.answers[item()] || {};
+  if (given.answer && (!given.confidence || !types.length)) { if (number <= 5) give({ confidence: number }); }
+  else if (given.confidence && types[number - 1]) give({ type: types[number - 1] });
 }
 
 function finish() {
   countTime();
   keep();
-  const open = state.order.map((one, place) => [one, place]).filter(([one]) => !(one in state.answers));
+  const open = state.order.map((one, place) => [one, place]).filter(([one]) => !isWhole(state.answers[one]));
   $("summary").textContent = open.length
     ? `${open.length} of ${images.length} images have no answer yet`
     : `All ${images.length} images are answered. Thank you!`;
@@ -104,10 +146,12 @@ function finish() {
 
 function sheet() {
   const quoted = text => `"${text.replaceAll('"', '""')}"`;
-  const rows = state.order.map((one, place) => [
-    study, quoted(state.reader), one + 1, place + 1, state.answers[one] || "", (state.seconds[one] || 0).toFixed(1),
-  ]);
-  return [["study", "reader", "item", "position", "answer", "seconds"], ...rows].map(row => row.join(",")).join("\n") + "\n";
+  const rows = state.order.map((one, place) => {
+    const { answer = "", confidence = "", type = "" } = state.answers[one] || {};
+    const seconds = (state.seconds[one] || 0).toFixed(1);
+    return [study, quoted(state.reader), one + 1, place + 1, answer, confidence, quoted(type), seconds];
+  });
+  return [["study", "reader", "item", "position", "answer", "confidence", "type", "seconds"], ...rows].map(row => row.join(",")).join("\n") + "\n";
 }
 
 function save() {
@@ -124,16 +168,26 @@ $("who").onsubmit = event => {
   state.reader = $("reader").value.trim();
   if (!state.reader) return;
   Object.assign(state, { at: 0, answers: {}, seconds: {}, zoom: 0, blocks: false }, stored(state.reader) || {});
-  state.order = shuffled(images.length, hash(study + "/" + state.reader));
+  state.order = keptApart(shuffled(images.length, hash(study + "/" + state.reader)));
   show(state.at);
 };
 $("reader").oninput = () => {
   const known = stored($("reader").value.trim());
-  const n = known ? Object.keys(known.answers).length : 0;
+  const n = known ? Object.values(known.answers).filter(isWhole).length : 0;
   $("known").textContent = n ? `You go on where you stopped: ${n} of ${images.length} answered.` : "";
 };
-$("real").onclick = () => give("real");
-$("synthetic").onclick = () => give("synthetic");
+$("real").onclick = () => give({ answer: "real" });
+$("synthetic").onclick = () => give({ answer: "synthetic" });
+for (const button of document.querySelectorAll("[data-confidence]")) {
+  button.onclick = () => give({ confidence: Number(button.dataset.confidence) });
+}
+for (const [place, type] of types.entries()) {
+  const button = document.createElement("button");
+  Object.assign(button, { type: "button", className: "step", textContent: `${place + 1} ${type}` });
+  button.dataset.type = type;
+  button.onclick = () => give({ type });
+  $("types-asked").append(button);
+}
 $("back").onclick = () => show(state.at - 1);
 $("next").onclick = () => show(state.at + 1);
 $("finish").onclick = finish;
@@ -152,9 +206,10 @@ document.addEventListener("visibilitychange", () => {
 addEventListener("keydown", event => {
   if ($("reading").hidden || event.ctrlKey || event.metaKey || event.altKey) return;
   const act = {
-    r: () => give("real"), s: () => give("synthetic"), ArrowLeft: () => $("back").click(), ArrowRight: () => $("next").click(),
+    r: () => give({ answer: "real" }), s: () => give({ answer: "synthetic" }), ArrowLeft: () => $("back").click(), ArrowRight: () => $("next").click(),
     p: () => $("pixels").click(), "+": () => zoom(1), "=": () => zoom(1), "-": () => zoom(-1),
   }[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+  if (/^[1-9]$/.test(event.key) && !event.repeat) return digit(Number(event.key));
   if (!act || event.repeat) return;
   event.preventDefault();
   act();
