@@ -10,11 +10,11 @@ import click
 
 from mep.cli.commands._shared import JSON, RECIPE, SET, open_store
 from mep.cli.console import out, safe, show_json, show_rows, tell
-from mep.cli.screen import Screen
-from mep.errors import Interrupted
+from mep.errors import DataError, Interrupted
 
 if TYPE_CHECKING:
     from mep.artifacts import Calibration
+    from mep.cli.screen import Screen
 
 HEADINGS = {
     "precision": "prec.",
@@ -26,13 +26,17 @@ HEADINGS = {
 """Metrics whose names are too long for a terminal of 80 columns."""
 
 
-class CalibrationScreen(Screen):
+def _screen() -> Screen:
     """The screen of a part of a run, which goes on by the same command."""
+    import os
 
-    def signalled(self, number: int, again: bool) -> None:
-        import os
+    from mep.cli.screen import Screen
 
-        os.write(2, b"\nstopped; the same command goes on\n" if again else b"\nstopping where it can go on\n")
+    class PartScreen(Screen):
+        def signalled(self, number: int, again: bool) -> None:
+            os.write(2, b"\nstopped; the same command goes on\n" if again else b"\nstopping where it can go on\n")
+
+    return PartScreen()
 
 
 @click.command("calibrate")
@@ -44,7 +48,6 @@ class CalibrationScreen(Screen):
 def calibrate_command(runs: Path, recipe: Path, overrides: tuple[str, ...], as_json: bool, output: Path | None) -> None:
     """Harm real images in known steps and say from which dose on metrics notice; nothing is trained."""
     from mep.artifacts import Calibration
-    from mep.errors import DataError
     from mep.machine.files import write_text
     from mep.recipe import load_recipe
     from mep.report.data.calibration import sentences
@@ -53,7 +56,7 @@ def calibrate_command(runs: Path, recipe: Path, overrides: tuple[str, ...], as_j
     from mep.runner.run import recipe_mistake
 
     loaded = load_recipe(recipe, overrides)
-    store, screen = open_store(runs, must_exist=False), CalibrationScreen()
+    store, screen = open_store(runs, must_exist=False), _screen()
     try:
         tasks = make_stage(loaded, store, "calibration", screen)
     except Interrupted as stop:
