@@ -21,7 +21,7 @@ FLAGS = (
 )
 """What makes Chromium quiet and repeatable."""
 ANSWER_S = 30
-KEYS = {"ArrowLeft": 37, "ArrowRight": 39, "Enter": 13, "Tab": 9}
+KEYS = {"ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40, "Enter": 13, "Escape": 27, "Tab": 9}
 
 
 class Page:
@@ -120,11 +120,11 @@ class Page:
     def shot(self, path):
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
 
-    def downloaded(self, timeout_s=10):
-        """The one file that the page saved."""
+    def downloaded(self, timeout_s=10, kind="csv"):
+        """The one file of a kind that the page saved."""
         end = time.monotonic() + timeout_s
         while time.monotonic() < end:
-            found = list(self.downloads.glob("*.csv")) if self.downloads.exists() else []
+            found = list(self.downloads.glob(f"*.{kind}")) if self.downloads.exists() else []
             if found:
                 return found[0]
             time.sleep(0.05)

@@ -26,6 +26,7 @@ def shown(chromium, tmp_path_factory):
 def on_paper(shown):
     shown.call("Emulation.setDeviceMetricsOverride", width=A4_PX, height=1000, deviceScaleFactor=1, mobile=False)
     shown.call("Emulation.setEmulatedMedia", media="print")
+    shown.wait_for(f"innerWidth === {A4_PX} && matchMedia('print').matches")
     yield shown
     shown.call("Emulation.setEmulatedMedia", media="")
     shown.call("Emulation.setDeviceMetricsOverride", width=1280, height=900, deviceScaleFactor=1, mobile=False)
@@ -57,3 +58,9 @@ def test_paper_shows_what_is_folded_on_the_screen(on_paper):
 
 def test_paper_has_no_line_after_the_last_section(on_paper):
     assert on_paper.run("getComputedStyle(document.querySelector('footer')).display") == "none"
+
+
+def test_paper_cuts_no_column_off(on_paper):
+    cut = """[...document.querySelectorAll('td, th')].filter(one => one.getBoundingClientRect().right > innerWidth + 1)
+      .map(one => one.closest('section').id + ': ' + one.textContent.trim().slice(0, 40))"""
+    assert on_paper.run(cut) == []

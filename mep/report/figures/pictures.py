@@ -4,7 +4,7 @@ import base64
 import io
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -49,6 +49,7 @@ class Picture:
     uri         lossless; empty where there is no picture
     shown_px    side on the page
     side_px     its own side
+    key         of a sample: its arm and file, by which the page links it to its nearest training image
     """
 
     alt: str
@@ -56,6 +57,7 @@ class Picture:
     shown_px: int = SMALLEST_SHOWN_PX
     instead: str = ""
     side_px: int = 0
+    key: str = ""
 
 
 class Pictures:
@@ -180,7 +182,8 @@ class SampleSet:
 
     def picture(self, row: Row, pictures: Pictures) -> Picture:
         alt = f"generated image {row['ordinal']} of {clipped(plain(row['text']))}"
-        return pictures.of(lambda: self.samples.read(row), alt)
+        found = pictures.of(lambda: self.samples.read(row), alt)
+        return replace(found, key=f"{plain(self.arms[0])}: {plain(row['file_name'])}")
 
 
 def sample_sets(report: Report) -> list[SampleSet]:

@@ -2,10 +2,10 @@
 
 import base64
 import hashlib
-from collections.abc import Sequence
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
@@ -16,24 +16,26 @@ from mep.machine.files import write_text
 from mep.report import text
 from mep.report.data.controlled import controlled
 from mep.report.data.runs import Report
-from mep.report.figures.charts import N_COLOURS
+from mep.report.figures.charts import CurveSet
 from mep.report.figures.clusters import cluster_tiles, outlier_tiles
 from mep.report.figures.gallery import label_blocks, prompt_blocks
 from mep.report.figures.maps import TILE_PX, TILES_ACROSS, embedding_maps
+from mep.report.figures.opening import SHOWN_PX, opening
 from mep.report.figures.pictures import NO_LABEL, sample_sets
+from mep.report.figures.styles import N_STYLES, STYLES
 from mep.report.page import sections
+from mep.report.page.meanings import meaning_of
+from mep.report.page.payload import payload
 from mep.report.tables import compare
 from mep.report.tables.assay import ABOUT, HEADINGS, assay_of
-from mep.report.tables.comparison import Comparison, Delta, Metric
-from mep.report.tables.grid import footnotes, grid
-from mep.report.tables.verdict import is_better, is_clear, verdict
+from mep.report.tables.comparison import Comparison, Metric
+from mep.report.tables.grid import footnotes
+from mep.report.tables.sheet import sheet
+from mep.report.tables.verdict import verdict
 from mep.report.tables.view import View, select
-from mep.statistics.intervals import Z_95
 
 VIEW = View()
 """What a page shows where nothing else is asked for."""
-SMALLEST_REACH = 3.0
-"""Standard errors that the marks of differences reach at least, so that small ones look small."""
 MANY_BLOCKS = 8
 """Prompts that are shown open; of more, the others are folded."""
 
@@ -51,18 +53,23 @@ def write_html(report: Report, path: Path, comparison: Comparison | None = None,
 def page(report: Report, comparison: Comparison, view: View = VIEW) -> str:
     shown = select(comparison, view)
     parts = _parts(report) | {"groups": _groups(comparison)}
-    script = _resource("report.js")
-    colours = [arm.label for arm in report.arms], shown.arms
+    found = sheet(_with_more(shown, comparison, view))
+    # the style of an arm is its place in its run, or in the comparison where arms of several runs were merged
+    styles = {
+        label: place for arms in (shown.arms, [arm.label for arm in report.arms]) for place, label in enumerate(arms)
+    }
     labels = dict.fromkeys(label for shared in report.shared(Images) for label in shared.artifact.label_names)
+    scripts = {name: (resources.files("mep.report.page") / name).read_text(encoding="utf-8") for name in SCRIPTS}
     return (
         environment()
         .get_template("report.html.j2")
         .render(
             report=report,
             version=mep.__version__,
-            style=Markup(_resource("report.css")),
-            script=Markup(script),
-            script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+            style=Markup(_colours() + _template("report.css")),
+            scripts=[Markup(script) for script in scripts.values()],
+            digests=[digest_of(script) for script in scripts.values()],
+            data=payload(list(styles), styles, found, _curves(parts)),
             sections=[
                 (anchor, title)
                 for anchor, (title, names) in SECTIONS.items()
@@ -73,14 +80,14 @@ def page(report: Report, comparison: Comparison, view: View = VIEW) -> str:
             assay=assay_of(shown),
             control_headings=HEADINGS,
             about_control=ABOUT,
-            grid=grid(shown),
-            metric_of={metric.id: metric for metric in shown.metrics},
+            sheet=found,
+            chosen={metric.id for metric in shown.metrics},
             footnotes=footnotes(shown),
-            reach=_reach(shown.metrics),
-            colour={label: number % N_COLOURS for labels in colours for number, label in enumerate(labels)},
+            colour={label: place % N_STYLES for label, place in styles.items()},
             # one colour a label on the whole page, from the end of the palette that small numbers of arms leave free
-            label_colour={label: (3 + number) % N_COLOURS for number, label in enumerate([*labels, NO_LABEL])},
+            label_colour={label: (3 + number) % N_STYLES for number, label in enumerate([*labels, NO_LABEL])},
             many_blocks=MANY_BLOCKS,
+            opening_px=SHOWN_PX,
             tile_px=TILE_PX,
             tiles_across=TILES_ACROSS,
             **parts,
@@ -88,9 +95,39 @@ def page(report: Report, comparison: Comparison, view: View = VIEW) -> str:
     )
 
 
-def _parts(report: Report) -> dict[str, object]:
+def _with_more(shown: Comparison, comparison: Comparison, view: View) -> Comparison:
+    """What is shown, and what a reader may choose to see: all metrics of all images, where nobody chose before."""
+    if view.columns or view.drop:
+        return shown
+    more = select(comparison, replace(view, everything=True))
+    return replace(shown, metrics=[metric for metric in more.metrics if metric.group == "all"])
+
+
+def _curves(parts: dict[str, Any]) -> list[CurveSet]:
+    useful = parts["useful"]
+    return [*parts["charts"], *([useful.chart] if useful and useful.chart else [])]
+
+
+def digest_of(script: str) -> str:
+    """SHA-256 of a script as a content security policy names it."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def _colours() -> str:
+    """The colours of the styles as CSS, on a white ground and on a dark one."""
+    light, dark = (
+        "".join(f"--c{number}:{colour};" for number, colour in enumerate(colours))
+        for colours in zip(*((style.light, style.dark) for style in STYLES), strict=True)
+    )
+    on_screen = f"@media screen and (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}"
+    classes = " ".join(f".c{number} {{ --c: var(--c{number}); }}" for number in range(N_STYLES))
+    return f":root {{ {light} }}\n{on_screen}\n{classes}\n"
+
+
+def _parts(report: Report) -> dict[str, Any]:
     sets = sample_sets(report)
     return {
+        "opening": opening(report, sets),
         "labels": label_blocks(report, sets),
         "prompts": prompt_blocks(sets),
         "clusters": cluster_tiles(report, sets),
@@ -131,29 +168,24 @@ SECTIONS = {
 """Anchor -> title, and the parts of which one has to be there; in the order of the page."""
 
 
+SCRIPTS = (
+    *("vendor/d3.min.js", "vendor/plot.min.js"),
+    *("templates/report.js", "templates/arms.js", "templates/charts.js", "templates/lightbox.js"),
+)
+"""Scripts in the page, in this order; the content security policy names the digest of each, and no other runs."""
+
+
 def environment() -> Environment:
     jinja = Environment(loader=PackageLoader("mep.report.page"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
     jinja.filters |= {name: getattr(text, name) for name in ("plain", "listed", "seconds", "memory", "fact", "rounded")}
-    jinja.filters |= {"difference": text.difference_text, "interval": text.interval_text, "p": text.p_text}
-    jinja.filters |= {"clipped": lambda value, n: text.clipped(text.plain(value), n), "meaning": _meaning}
+    jinja.filters |= {"clipped": lambda value, n: text.clipped(text.plain(value), n), "asks": meaning_of}
     jinja.filters |= {"lines": lambda value: Markup("\n").join(map(text.plain, value.splitlines()))}
     jinja.filters |= {"heading": lambda metric: replace(metric, group="all").title}
     return jinja
 
 
-def _resource(name: str) -> str:
+def _template(name: str) -> str:
     return (resources.files("mep.report.page") / "templates" / name).read_text(encoding="utf-8")
-
-
-def _reach(metrics: Sequence[Metric]) -> float:
-    """Standard errors from the middle to the edge of the marks of differences."""
-    deltas = [delta for metric in metrics for delta in metric.differences.values() if delta.se > 0]
-    return min(max([SMALLEST_REACH, *(abs(delta.value / delta.se) + Z_95 for delta in deltas)]), 12.0)
-
-
-def _meaning(delta: Delta, metric: Metric, *, sure: bool = False) -> str:
-    """better, worse or undecided; `sure` leaves out the last."""
-    return ("better" if is_better(delta, metric) else "worse") if sure or is_clear(delta) else "undecided"
 
 
 def _groups(comparison: Comparison) -> list[list[Metric]]:

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -14,14 +14,16 @@ from mep.artifacts.vectors import TriedK
 from mep.report.data.calibration import sentences
 from mep.report.data.runs import Report
 from mep.report.figures import calibration as sight
-from mep.report.figures.charts import Curve, CurveSet, line_chart, loss_curves, validation_curves
-from mep.report.figures.pictures import Picture, Pictures, RealImages, SampleSet, data_uri, spread
+from mep.report.figures.charts import Curve, CurveSet, loss_curves, validation_curves
+from mep.report.figures.pictures import Picture, Pictures, RealImages, SampleSet, spread
 from mep.report.text import clipped, listed, plain
 from mep.store.database import Row
 
 PAIR_BUDGET, TRAINING_BUDGET = 600_000, 1_200_000
 """Bytes of the pictures of near copies, and of samples over training."""
-N_PAIRS, N_STEPS = 12, 8
+N_PAIRS, N_STEPS, N_LOOKS = 12, 8, 8
+GAP_PX = 2
+"""White columns between the pictures of a strip, as a training writes it."""
 LARGEST_MATRIX = 40
 """Clusters of a confusion matrix that is drawn; of more only the shares are shown."""
 
@@ -91,7 +93,7 @@ def near_copies(report: Report, sets: list[SampleSet]) -> list[NearCopies]:
         samples = next((samples for samples in sets if samples.arms[0] in shared.labels), None)
         images = samples.arm.get(Images) if samples else None
         if samples and images is not None:
-            budget = Pictures(PAIR_BUDGET / len(scored), 96)
+            budget = Pictures(PAIR_BUDGET / len(scored))
             if pairs := list(_pairs(closest[:N_PAIRS], samples, RealImages(images), budget)):
                 copies.append((shared.labels, extractor, pairs))
     return copies
@@ -107,41 +109,44 @@ def _pairs(
             yield sample, real.picture(near["train"], pictures), float(near["distance"]), float(near["ratio"])
 
 
-def samples_over_training(report: Report) -> list[tuple[list[str], list[tuple[int, Picture]]]]:
-    """Labels, steps and pictures: what every model drew from the same noise while it was trained."""
+Looks = tuple[list[str], list[tuple[int, list[Picture]]]]
+"""Labels of arms; at every step one picture a prompt."""
+
+
+def samples_over_training(report: Report) -> list[Looks]:
+    """What every model drew from the same noise while it was trained."""
     trainings = report.shared(Model)
-    strips = (
-        (
-            shared.labels,
-            list(_strips(shared.artifact.folder / "looks", listed(shared.labels), TRAINING_BUDGET / len(trainings))),
-        )
-        for shared in trainings
-    )
-    return [(labels, pictures) for labels, pictures in strips if pictures]
+    looks = [(shared.labels, looks_in(shared.artifact.folder / "looks", shared.labels)) for shared in trainings]
+    return [(labels, steps) for labels, steps in looks if steps]
 
 
-def _strips(folder: Path, arms: str, budget_bytes: float) -> Iterator[tuple[int, Picture]]:
-    paths, n_bytes = sorted(folder.glob("*.png")), 0
+def looks_in(
+    folder: Path, labels: list[str], budget_bytes: float = TRAINING_BUDGET / 2
+) -> list[tuple[int, list[Picture]]]:
+    """The strips that a training has written so far, cut into their pictures: every step the same prompts."""
+    paths, pictures, arms = sorted(folder.glob("*.png")), Pictures(budget_bytes), listed(labels)
+    steps = []
     for number in dict.fromkeys(spread(len(paths), N_STEPS)):
-        if n_bytes > budget_bytes:
-            return
+        if pictures.full:
+            break
         with Image.open(paths[number]) as image:
-            wide = image.convert("RGB")
-        height = min(wide.height, 96)
-        small = wide.resize((max(round(wide.width * height / wide.height), 1), height), Image.Resampling.LANCZOS)
-        step, uri = int(paths[number].stem), data_uri(np.asarray(small))
-        n_bytes += len(uri)
-        yield step, Picture(clipped(plain(f"samples of {arms} after step {step}"), 200), uri, shown_px=height)
+            strip = np.asarray(image.convert("RGB"))
+        step = int(paths[number].stem)
+        steps.append((step, list(_tiles(strip, plain(f"sample of {arms} after step {step}"), pictures))))
+    return steps
 
 
-def charts(report: Report) -> list[tuple[CurveSet, Markup]]:
-    """Curves and their drawing, for every kind of loss that was written down."""
-    losses = [(curve_set, f"{curve_set.title} loss") for curve_set in loss_curves(report)]
-    validation = [(curve_set, "validation loss") for curve_set in validation_curves(report)]
-    return [
-        (curve_set, line_chart(curve_set.curves, label=curve_set.label, subject=subject))
-        for curve_set, subject in [*losses, *validation]
-    ]
+def _tiles(strip: NDArray[np.uint8], alt: str, pictures: Pictures) -> Iterator[Picture]:
+    """The square pictures of a strip, uint8 (h, w, 3); white columns lie between them."""
+    side = strip.shape[0]
+    for number, left in enumerate(range(0, strip.shape[1] - side + 1, side + GAP_PX)[:N_LOOKS], 1):
+        tile = strip[:, left : left + side]
+        yield pictures.of(partial(np.asarray, tile), clipped(f"{alt}, prompt {number}", 200))
+
+
+def charts(report: Report) -> list[CurveSet]:
+    """Curves of every kind of loss that was written down."""
+    return [*loss_curves(report), *validation_curves(report)]
 
 
 @dataclass(frozen=True)
@@ -152,8 +157,7 @@ class Usefulness:
     """
 
     title: str
-    svg: Markup
-    curves: list[Curve]
+    chart: CurveSet | None
     statements: list[tuple[list[str], str]]
 
 
@@ -177,21 +181,23 @@ def usefulness(report: Report) -> Usefulness | None:
         if row.non_inferiority
     ]
     if not curves:
-        return Usefulness("", Markup(""), [], statements) if statements else None
-    svg = line_chart(curves, label="AUROC", over="real training images", subject="AUROC")
-    return Usefulness(probes[0].artifact.rows[0].protocol.extractor or "", svg, curves, statements)
+        return Usefulness("", None, statements) if statements else None
+    title = probes[0].artifact.rows[0].protocol.extractor or ""
+    chart = CurveSet("Usefulness", "AUROC", curves, over="real training images", id="usefulness")
+    return Usefulness(title, chart, statements)
 
 
 def _curve(name: str, probes: Sequence[Utility], subject: str, colour: int) -> Curve:
     """AUROC over real images trained on; of several mixtures with as many real images the highest."""
-    highest: dict[float, float] = {}
+    highest: dict[float, tuple[float, float]] = {}
     for row in (row for probe in probes for row in probe.rows):
-        auroc = row.estimate.value
+        auroc, error = row.estimate.value, row.estimate.se
         if row.metric == "auroc" and row.subject == subject and auroc is not None:
             n_real = float(row.training.n_train_real if row.training else 0)
-            highest[n_real] = max(auroc, highest.get(n_real, auroc))
+            highest[n_real] = max((auroc, error or 0.0), highest.get(n_real, (auroc, error or 0.0)))
     xs = sorted(highest)
-    return Curve(name, np.array(xs), np.array([highest[x] for x in xs]), colour)
+    values, errors = np.array([highest[x] for x in xs]).reshape(-1, 2).T
+    return Curve(name, np.array(xs), values, colour, errors)
 
 
 def choices_of_k(report: Report) -> list[tuple[list[str], str, list[TriedK]]]:

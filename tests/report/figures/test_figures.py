@@ -1,7 +1,6 @@
 """Pictures, curves and figures for papers."""
 
 import csv
-import re
 from dataclasses import replace
 from functools import partial
 
@@ -13,8 +12,9 @@ from mep.report import (
     write_figures,
 )
 from mep.report.figures import clusters, gallery, paper, pictures
-from mep.report.figures.charts import line_chart, running_mean, smoothed, thinned
+from mep.report.figures.charts import Curve, CurveSet, running_mean, smoothed, thinned
 from mep.report.figures.clusters import rules_of
+from mep.report.figures.opening import opening
 from mep.report.figures.pictures import Pictures, affordable, pixels_of, spread
 from mep.report.figures.styles import REFERENCE, reference_style
 
@@ -75,14 +75,25 @@ def test_a_long_curve_keeps_both_ends_and_its_shape():
     assert np.allclose(curve.values, 2 * curve.steps - 199)  # the mean of 2s - 398, ..., 2s
 
 
-def test_a_falling_loss_is_drawn_from_the_upper_left_to_the_lower_right():
-    curve = smoothed("a<b", np.arange(10.0), 1 - np.arange(10) / 10, 0)
-    svg = line_chart([curve], label="loss", subject='the "loss"')
-    points = [tuple(map(float, point.split(","))) for point in re.search(r'points="([^"]*)', svg)[1].split()]
-    assert points == sorted(points)
-    assert points[0][1] < points[-1][1]  # y grows downwards
-    assert "a&lt;b" in svg
-    assert "the &#34;loss&#34;" in svg
+def test_a_chart_carries_its_axes_and_at_most_so_many_points_of_six_digits():
+    steps = np.arange(5000.0)
+    curves = [
+        Curve("a<b", steps, 1 / (1 + steps), 1),
+        Curve("c", steps[:2], np.array([0.5, 1 / 3]), 0, np.array([0.1, 0.2])),
+    ]
+    data = CurveSet("UNet", "loss", curves, id="loss").as_data()
+    assert (data["x"], data["y"], data["log"]) == ("steps", "loss", True)
+    assert len(data["curves"][0]["x"]) == 300
+    assert data["curves"][1]["y"] == [0.5, 0.333333]
+    assert data["curves"][1]["se"] == [0.1, 0.2]
+
+
+def test_the_opening_puts_reconstructions_and_samples_under_real_images_of_their_label(report):
+    found = opening(report, pictures.sample_sets(report))
+    assert found.columns == ["benign", "tumour", "benign", "tumour"]
+    assert [what for what, *_ in found.rows] == ["real, held out", "generated", "generated"]
+    for column, label in enumerate(found.columns):
+        assert all(label in row[column].alt for _, _, row in found.rows)
 
 
 def test_a_cluster_card_shows_the_images_nearest_its_centre_first(report):

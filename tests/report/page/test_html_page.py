@@ -1,8 +1,9 @@
 """The page and its sections."""
 
-import base64
 import hashlib
+import json
 import re
+from importlib import resources
 
 from drawn_run import RUN, Drawn, finished
 from shown_report import Page, page_of
@@ -12,19 +13,23 @@ from mep.report import (
 )
 from mep.report.figures import clusters, gallery, pictures
 from mep.report.page import sections
+from mep.report.page.html import digest_of
 
 
 def test_the_page_needs_nothing_but_itself(report, tmp_path):
     html = page_of(report, tmp_path)
     page = Page(html)
     assert not {"iframe", "object", "base"} & set(page.tags)
-    script = re.search(r"<script>(.*?)</script>", html, re.DOTALL)[1]
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    assert f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'" in html
+    scripts = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
+    digests = [f"'{digest_of(script)}'" for script in scripts]
+    policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {' '.join(digests)};"
+    assert len(scripts) == 6
+    assert policy in html
     references = [value for name, value in page.attributes if name in ("src", "href", "srcset", "action", "data")]
     assert all(value.startswith(("data:image/webp;base64,", "data:,", "#")) for value in references)
-    assert re.findall(r"url\((?!data:)", html) == []
-    assert "@import" not in html
+    own = re.sub(r"<script>.*?</script>", "", html, flags=re.DOTALL)
+    assert re.findall(r"url\((?!data:)", own) == []
+    assert "@import" not in own
     assert len(html) < 15e6
 
 
@@ -78,11 +83,12 @@ def test_the_confusion_matrix_has_shares_of_what_was_asked_for(report):
 
 
 def test_usefulness_is_drawn_over_the_number_of_real_images(tmp_path):
-    chart = sections.usefulness(finished(Drawn(tmp_path, useful=True)))
-    curves = {curve.name: (curve.steps.tolist(), curve.values.tolist()) for curve in chart.curves}
+    found = sections.usefulness(finished(Drawn(tmp_path, useful=True)))
+    curves = {curve.name: (curve.steps.tolist(), curve.values.tolist()) for curve in found.chart.curves}
+    assert found.chart.curves[0].errors.tolist() == [0.02, 0.02]
     assert curves["mep beside real"] == ([0, 100], [0.7, 0.9])
     assert curves["real alone"] == ([50, 100], [0.75, 0.8])
-    assert [statement for _, statement in chart.statements] == ["Not told apart.", "Not told apart."]
+    assert [statement for _, statement in found.statements] == ["Not told apart.", "Not told apart."]
 
 
 def test_a_near_copy_stands_beside_the_training_image_that_it_is_near_to(report):
@@ -92,3 +98,33 @@ def test_a_near_copy_stands_beside_the_training_image_that_it_is_near_to(report)
         "real image 00.png",
     ]
     assert pair[2:] == (0.25, 0.5)
+
+
+def test_charts_are_drawn_by_the_published_builds_of_their_library():
+    folder = resources.files("mep.report.page") / "vendor"
+    table = re.findall(r"\| (\S+\.js) .*\| ([0-9a-f]{64}) \|", (folder / "README.md").read_text())
+    assert len(table) == 2
+    for name, digest in table:
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
+        assert (folder / f"{name.split('.')[0]}.LICENSE").exists()
+
+
+def test_the_script_finds_the_numbers_that_the_table_shows(report, tmp_path):
+    html = page_of(report, tmp_path)
+    data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)[1])
+    row = next(row for row in data["rows"] if row["id"] == "random_conv/fd")
+    assert row["arms"]["mep"]["value"] == 31.2
+    assert row["references"]["real training images"]["value"] == 11.5
+    assert round(row["differences"]["mep"]["value"], 6) == -12.8
+    assert row["differences"]["mep"]["outcome"] == "better"
+    assert [curve["name"] for curve in data["curves"][1]["curves"]] == ["label-only", "mep"]
+
+
+def test_no_name_breaks_out_of_the_data_of_the_script(tmp_path):
+    drawn = Drawn(tmp_path, arms=("label-only", "</script><script>alert(1)</script>"))
+    drawn.shared_stages()
+    for arm in drawn.recipe.arms:
+        drawn.own_stages(arm)
+    html = page_of(drawn.end(), tmp_path)
+    data = re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)[1]
+    assert json.loads(data)["arms"][1]["label"] == "</script><script>alert(1)</script>"

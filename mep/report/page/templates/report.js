@@ -1,13 +1,11 @@
 "use strict";
-// Sorting, tooltips under the mouse and the map. Everything else on the page works without this.
+// Sorting, tooltips under the mouse and the map. Everything on the page but its charts is there without scripts.
 for (const table of document.querySelectorAll("table.sortable")) {
-  const body = table.tBodies[0];
   table.querySelectorAll("button.sort").forEach(button => button.addEventListener("click", () => {
     const head = button.closest("th"), column = head.cellIndex;
     const up = head.getAttribute("aria-sort") !== "ascending";
     table.querySelectorAll("th[aria-sort]").forEach(one => one.removeAttribute("aria-sort"));
     head.setAttribute("aria-sort", up ? "ascending" : "descending");
-    const fixed = row => row.classList.contains("is-reference");  // references stay at the end
     const value = row => row.cells[column].dataset.sort ?? "";
     const order = (a, b) => {
       const x = value(a), y = value(b);
@@ -15,8 +13,9 @@ for (const table of document.querySelectorAll("table.sortable")) {
       const numbers = !isNaN(x) && !isNaN(y);
       return (up ? 1 : -1) * (numbers ? x - y : x.localeCompare(y));
     };
-    const rows = [...body.rows];
-    body.append(...rows.filter(row => !fixed(row)).sort(order), ...rows.filter(fixed));
+    for (const body of table.tBodies) {  // within each group; its title stays on top
+      body.append(...[...body.rows].filter(row => !row.classList.contains("group")).sort(order));
+    }
   }));
 }
 for (const button of document.querySelectorAll("button.info")) {
@@ -36,6 +35,16 @@ for (const button of document.querySelectorAll("button.info")) {
 }
 for (const map of document.querySelectorAll(".map")) {
   const svg = map.querySelector("svg"), dots = [...svg.querySelectorAll("circle")];
+  const clusters = [...new Set(dots.map(dot => dot.dataset.cluster).filter(Boolean))].sort((a, b) => a - b);
+  // Hues a golden angle apart, in three lightnesses: no two clusters of a map have one colour.
+  const colourOf = cluster => `hsl(${(clusters.indexOf(cluster) * 137.5) % 360} 65% ${[46, 62, 34][clusters.indexOf(cluster) % 3]}%)`;
+  map.querySelector("[data-legend=cluster]")?.append(...clusters.map(cluster => {
+    const item = document.createElement("li"), swatch = document.createElement("i");
+    swatch.className = "swatch";
+    swatch.style.setProperty("--c", colourOf(cluster));
+    item.append(swatch, `cluster ${cluster}, ${dots.filter(dot => dot.dataset.cluster === cluster).length}`);
+    return item;
+  }));
   const thumb = map.querySelector(".thumb"), told = map.querySelector(".told");
   const across = +map.dataset.across, shown = 120;
   let at = -1;
@@ -73,7 +82,9 @@ for (const map of document.querySelectorAll(".map")) {
     map.dataset.by = input.value;
     for (const dot of dots) {
       const number = input.value === "set" ? dot.dataset.set : dot.dataset[input.value];
-      dot.setAttribute("class", number === "" || number === undefined ? "real" : "c" + (number % 8));
+      const byCluster = input.value === "cluster" && number;
+      dot.setAttribute("class", !number ? "real" : byCluster ? "" : "c" + number);
+      dot.style.setProperty("--c", byCluster ? colourOf(number) : "");
     }
     if (at >= 0) dots[at].classList.add("on");
     map.querySelectorAll("[data-legend]").forEach(one => { one.hidden = one.dataset.legend !== input.value; });
