@@ -84,11 +84,13 @@ def resume_command(runs: Path, run_id: str | None, wait_s: float | None) -> None
 def watched(store: Store, recipe: Recipe) -> Iterator[Screen]:
     """The screen while a run goes on; a stop tells how to go on, a data error the line of the recipe it comes from."""
     from mep.cli.screen import Screen
+    from mep.report.page.live_pages import LivePages
     from mep.runner.run import recipe_mistake
 
     screen = Screen()
     try:
-        yield screen
+        with LivePages(store.root):
+            yield screen
     except Interrupted as stop:
         stop.hint = f"go on with: mep{root_option(store)} resume {screen.run_id}"
         raise

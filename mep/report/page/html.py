@@ -1,19 +1,12 @@
 """The report as one HTML file: no request, readable on a phone, printable, complete without its script."""
 
-import base64
-import hashlib
 from dataclasses import replace
-from importlib import resources
 from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment, PackageLoader
-from markupsafe import Markup
 
 import mep
 from mep.artifacts import Images, TrainingSet
 from mep.machine.files import write_text
-from mep.report import text
 from mep.report.data.controlled import controlled
 from mep.report.data.runs import Report
 from mep.report.figures.charts import CurveSet
@@ -22,9 +15,11 @@ from mep.report.figures.gallery import label_blocks, prompt_blocks
 from mep.report.figures.maps import TILE_PX, TILES_ACROSS, embedding_maps
 from mep.report.figures.opening import SHOWN_PX, opening
 from mep.report.figures.pictures import NO_LABEL, sample_sets
-from mep.report.figures.styles import N_STYLES, STYLES
+from mep.report.figures.styles import N_STYLES
 from mep.report.page import sections
-from mep.report.page.meanings import meaning_of
+from mep.report.page.cards import card_of
+from mep.report.page.frame import environment, framed
+from mep.report.page.index import write_index
 from mep.report.page.payload import payload
 from mep.report.tables import compare
 from mep.report.tables.assay import ABOUT, HEADINGS, assay_of
@@ -36,6 +31,7 @@ from mep.report.tables.view import View, select
 
 VIEW = View()
 """What a page shows where nothing else is asked for."""
+SCRIPTS = ("d3", "plot", "report", "arms", "charts", "lightbox")
 MANY_BLOCKS = 8
 """Prompts that are shown open; of more, the others are folded."""
 
@@ -48,6 +44,9 @@ def write_html(report: Report, path: Path, comparison: Comparison | None = None,
     """
     whole = comparison or compare.comparison(report.store, [run.run_id for run in report.runs])
     write_text(path, page(report, whole, view))
+    if path.parent == report.store.run_folder(report.runs[0].run_id):
+        card_of(report, verdict(select(whole, view)), opening(report, sample_sets(report)))
+        write_index(report.store)
 
 
 def page(report: Report, comparison: Comparison, view: View = VIEW) -> str:
@@ -59,16 +58,13 @@ def page(report: Report, comparison: Comparison, view: View = VIEW) -> str:
         label: place for arms in (shown.arms, [arm.label for arm in report.arms]) for place, label in enumerate(arms)
     }
     labels = dict.fromkeys(label for shared in report.shared(Images) for label in shared.artifact.label_names)
-    scripts = {name: (resources.files("mep.report.page") / name).read_text(encoding="utf-8") for name in SCRIPTS}
     return (
         environment()
         .get_template("report.html.j2")
         .render(
             report=report,
             version=mep.__version__,
-            style=Markup(_colours() + _template("report.css")),
-            scripts=[Markup(script) for script in scripts.values()],
-            digests=[digest_of(script) for script in scripts.values()],
+            **framed(*SCRIPTS),
             data=payload(list(styles), styles, found, _curves(parts)),
             sections=[
                 (anchor, title)
@@ -106,22 +102,6 @@ def _with_more(shown: Comparison, comparison: Comparison, view: View) -> Compari
 def _curves(parts: dict[str, Any]) -> list[CurveSet]:
     useful = parts["useful"]
     return [*parts["charts"], *([useful.chart] if useful and useful.chart else [])]
-
-
-def digest_of(script: str) -> str:
-    """SHA-256 of a script as a content security policy names it."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-
-
-def _colours() -> str:
-    """The colours of the styles as CSS, on a white ground and on a dark one."""
-    light, dark = (
-        "".join(f"--c{number}:{colour};" for number, colour in enumerate(colours))
-        for colours in zip(*((style.light, style.dark) for style in STYLES), strict=True)
-    )
-    on_screen = f"@media screen and (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}"
-    classes = " ".join(f".c{number} {{ --c: var(--c{number}); }}" for number in range(N_STYLES))
-    return f":root {{ {light} }}\n{on_screen}\n{classes}\n"
 
 
 def _parts(report: Report) -> dict[str, Any]:
@@ -166,26 +146,6 @@ SECTIONS = {
     "recipe": ("Recipe", ()),
 }
 """Anchor -> title, and the parts of which one has to be there; in the order of the page."""
-
-
-SCRIPTS = (
-    *("vendor/d3.min.js", "vendor/plot.min.js"),
-    *("templates/report.js", "templates/arms.js", "templates/charts.js", "templates/lightbox.js"),
-)
-"""Scripts in the page, in this order; the content security policy names the digest of each, and no other runs."""
-
-
-def environment() -> Environment:
-    jinja = Environment(loader=PackageLoader("mep.report.page"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    jinja.filters |= {name: getattr(text, name) for name in ("plain", "listed", "seconds", "memory", "fact", "rounded")}
-    jinja.filters |= {"clipped": lambda value, n: text.clipped(text.plain(value), n), "asks": meaning_of}
-    jinja.filters |= {"lines": lambda value: Markup("\n").join(map(text.plain, value.splitlines()))}
-    jinja.filters |= {"heading": lambda metric: replace(metric, group="all").title}
-    return jinja
-
-
-def _template(name: str) -> str:
-    return (resources.files("mep.report.page") / "templates" / name).read_text(encoding="utf-8")
 
 
 def _groups(comparison: Comparison) -> list[list[Metric]]:
