@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,12 +17,16 @@ from mep.diffusion.pipelines import load_pipeline, to_pixels, to_tensor
 from mep.evaluation.features import ReadBatch, features_of, protocol_of
 from mep.evaluation.space import drawn
 from mep.imaging.pixels import square
+from mep.machine.files import write_atomically, write_text
 from mep.machine.work import Work
 from mep.methods.extractors import Extractor
 from mep.methods.extractors.efficientnet_lite0 import EfficientNetLite0
 from mep.methods.extractors.random_conv import RandomConv
 from mep.registry import OneOf
 from mep.stage import stage
+
+N_KEPT = 12
+"""Reconstructions that are kept as pictures, for the eye."""
 
 
 class ReferencesConfig(Config):
@@ -74,7 +80,23 @@ def references(config: ReferencesConfig, images: Images, base: BaseModel, *, wor
             for name, (n, read) in sets.items()
         }
         protocol[extractor.name] = protocol_of(extractor, features[extractor.name]["heldout"].shape[1], size)
+    _keep_reconstructions(held_out, base.resolution, rebuild, work.out / "reconstructions")
     return References(features, protocol, {"heldout": _table(held_out), "train": _table(train)})
+
+
+def _keep_reconstructions(
+    held_out: Images, size_px: int, rebuild: Callable[[NDArray[np.uint8]], NDArray[np.uint8]], folder: Path
+) -> None:
+    """A few held-out images after the autoencoder as 00.png, 01.png, ..., over all labels; ids.txt names them."""
+    from PIL import Image
+
+    by_label = np.argsort(held_out.labels, kind="stable")
+    places = np.linspace(0, len(held_out) - 1, min(N_KEPT, len(held_out))).round().astype(int)
+    rows = [int(row) for row in by_label[places]]
+    rebuilt = rebuild(np.stack([held_out.read_square(row, size_px) for row in rows]))
+    for number, pixels in enumerate(rebuilt):
+        write_atomically(folder / f"{number:02d}.png", partial(Image.fromarray(pixels).save, format="png"))
+    write_text(folder / "ids.txt", "".join(f"{held_out.ids[row]}\n" for row in rows))
 
 
 @dataclass(frozen=True)
