@@ -12,7 +12,7 @@ from mep.report.data.runs import Report
 from mep.report.figures.pictures import Picture, Pictures, RealImages, SampleSet, Strip, spread
 from mep.report.text import rounded
 
-CLUSTER_BUDGET, OUTLIER_BUDGET = 2_500_000, 500_000
+CLUSTER_BUDGET, OUTLIER_BUDGET = 1_800_000, 500_000
 """Bytes of the pictures of a section."""
 N_PER_CLUSTER, N_MADE_PER_CLUSTER, N_OUTLIERS = 12, 8, 12
 MEASURED = re.compile(r"^(.*?) -?[0-9.]+(?:e[+-]?[0-9]+)? ([<>]=?) ")

@@ -13,12 +13,11 @@ from mep.report.data.runs import Report
 from mep.report.figures.pictures import NO_LABEL, Pictures, RealImages, SampleSet, Strip, affordable
 from mep.store.database import Row
 
-REAL_BUDGET, PROMPT_BUDGET = 2_000_000, 7_000_000
-"""Bytes of the pictures by label and by prompt; with those of clusters and outliers 12 MB in all: the page then stays
-below 15 MB."""
+REAL_BUDGET, PROMPT_BUDGET = 1_500_000, 5_000_000
+"""Bytes of the pictures by label and by prompt; with those of all other sections and of the scripts below 15 MB."""
 
 N_PER_LABEL, N_MADE_PER_PROMPT, N_REAL_PER_PROMPT = 12, 16, 8
-COUNTS = (N_MADE_PER_PROMPT, 12, 8, 6, 4)
+COUNTS = (N_MADE_PER_PROMPT, 12, 8, 6, 4, 2)
 """Samples of a prompt and an arm that are tried, where pictures would not fit: textures need every pixel of fewer."""
 SPLITS = {"real, held out": HELDOUT, "real, validation": VALIDATION, "real, training": TRAIN}
 """Held-out first: they are what samples are compared with."""

@@ -12,7 +12,7 @@ from mep.report.figures.pictures import NO_LABEL, Picture, Pictures, RealImages,
 from mep.report.text import clipped, plain
 from mep.store.database import Row
 
-N_COLUMNS, OPENING_BUDGET, SHOWN_PX = 5, 2_500_000, 192
+N_COLUMNS, OPENING_BUDGET, SHOWN_PX = 5, 1_200_000, 192
 
 
 @dataclass(frozen=True)

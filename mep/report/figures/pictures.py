@@ -20,7 +20,7 @@ from mep.store.database import Row
 
 LARGEST_PX = 256
 """Side of a picture; smaller images keep their own."""
-SIDES = (256, 192, 128, 96, 64, 48, 32)
+SIDES = (256, 192, 128, 96, 64)
 """Sides that pictures are tried at where even few of them are too large for the page."""
 SMALLEST_SHOWN_PX = 64
 """Images smaller than this are shown enlarged, smoothly: hard pixels would be taken for texture."""

@@ -117,13 +117,12 @@ Looks = tuple[list[str], list[tuple[int, list[Picture]]]]
 def samples_over_training(report: Report) -> list[Looks]:
     """What every model drew from the same noise while it was trained."""
     trainings = report.shared(Model)
-    looks = [(shared.labels, looks_in(shared.artifact.folder / "looks", shared.labels)) for shared in trainings]
+    budget = TRAINING_BUDGET / max(len(trainings), 1)
+    looks = [(shared.labels, looks_in(shared.artifact.folder / "looks", shared.labels, budget)) for shared in trainings]
     return [(labels, steps) for labels, steps in looks if steps]
 
 
-def looks_in(
-    folder: Path, labels: list[str], budget_bytes: float = TRAINING_BUDGET / 2
-) -> list[tuple[int, list[Picture]]]:
+def looks_in(folder: Path, labels: list[str], budget_bytes: float) -> list[tuple[int, list[Picture]]]:
     """The strips that a training has written so far, cut into their pictures: every step the same prompts."""
     paths, pictures, arms = sorted(folder.glob("*.png")), Pictures(budget_bytes), listed(labels)
     steps = []
