@@ -25,9 +25,10 @@ class ControlRow:
 
     arm         label of its row in the comparison; empty where it has none
     must        what it has to show
-    showed      what it showed, or why it showed nothing
+    showed      what it showed, in two or three words
     difference, interval, p     to the baseline, as tables show them; empty where there are none
     passed      None where that cannot be told
+    why         why it showed nothing, or nothing that counts
     """
 
     control: Control
@@ -38,12 +39,18 @@ class ControlRow:
     interval: str = ""
     p: str = ""
     passed: bool | None = None
+    why: str = ""
+
+    @property
+    def told(self) -> str:
+        """What it showed, and why no more."""
+        return f"{self.showed}: {self.why}" if self.why else self.showed
 
     @property
     def cells(self) -> tuple[str, ...]:
         """Under `HEADINGS`."""
         outcome = {True: "passed", False: "failed", None: "open"}[self.passed]
-        return self.control, self.must, self.showed, self.difference, self.interval, self.p, outcome
+        return self.control, self.must, self.told, self.difference, self.interval, self.p, outcome
 
 
 @dataclass(frozen=True)
@@ -85,20 +92,20 @@ def assay_of(comparison: Comparison) -> Assay | None:
 def _row(control: Control, comparison: Comparison, metric: Metric | None) -> ControlRow:
     fate, label = comparison.controls[control], _label(control, comparison)
     if fate != RUN:
-        return ControlRow(control, label, MUST[control], f"not run: {fate}" if not label else fate)
+        return ControlRow(control, label, MUST[control], "nothing" if label else "not run", why=fate)
     if metric is None or label not in metric.arms:
-        return ControlRow(control, label, MUST[control], "not measured yet")
+        return ControlRow(control, label, MUST[control], "no number yet")
     delta = metric.differences.get(label)
     if delta is None:
         why = metric.refusals.get(label, "it is not compared with the baseline")
-        return ControlRow(control, label, MUST[control], f"no interval: {why}")
-    showed, passed = _outcome(control, delta, metric)
+        return ControlRow(control, label, MUST[control], "no interval", why=why)
+    showed, passed, why = _outcome(control, delta, metric)
     shown = (
         difference_text(delta, metric.scale),
         bracketed(delta, metric.scale),
         p_text(delta.p).removeprefix("p = ").removeprefix("p "),
     )
-    return ControlRow(control, label, MUST[control], showed, *shown, passed)
+    return ControlRow(control, label, MUST[control], showed, *shown, passed, why)
 
 
 def _label(control: Control, comparison: Comparison) -> str:
@@ -109,12 +116,12 @@ def _label(control: Control, comparison: Comparison) -> str:
     return next(found, "")
 
 
-def _outcome(control: Control, delta: Delta, metric: Metric) -> tuple[str, bool | None]:
+def _outcome(control: Control, delta: Delta, metric: Metric) -> tuple[str, bool | None, str]:
     better = delta.value < 0 if metric.better == "lower" else delta.value > 0
     showed = "no difference" if not delta.is_clear else "better" if better else "worse"
     if delta.n_pairs < FEWEST_SEEDS:
-        return f"{showed} so far: {_too_few(delta)}", None
-    return showed, showed == ("better" if control == "positive" else "no difference")
+        return f"{showed} so far", None, _too_few(delta)
+    return showed, showed == ("better" if control == "positive" else "no difference"), ""
 
 
 def _too_few(delta: Delta) -> str:
@@ -147,5 +154,5 @@ def _open(negative: ControlRow | None, positive: ControlRow | None) -> str:
         if row is None:
             return f"the recipe has no {name} control"
         if row.passed is None:
-            return f"{name} control {row.showed}"
+            return f"{name} control {row.told}"
     raise AssertionError("both are judged")

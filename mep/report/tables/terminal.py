@@ -37,7 +37,9 @@ def as_rich(comparison: Comparison, *, width: int = WIDTH, transpose: bool | Non
         parts += [Text(_setting(field, layout.settings[field]), style="dim") for field in fields]
         parts += drawn(layout, comparison, width)
     if assay := assay_of(comparison):
-        parts += [Text(""), _controls(assay), Text("")]
+        parts += [Text(""), _controls(assay)]
+        parts += [Text(f"{row.control}: {plain(row.why)}", style="dim") for row in assay.rows if row.why]
+        parts.append(Text(""))
     told = footnotes(comparison) if notes else [*warnings(comparison), *comparison.sight[:1]]
     parts += [Text(f"· {note}", style="dim") for note in told]
     if not notes and comparison.notes:
@@ -46,10 +48,11 @@ def as_rich(comparison: Comparison, *, width: int = WIDTH, transpose: bool | Non
 
 
 def _controls(assay: Assay) -> Table:
-    """The controls, a line each."""
+    """The controls, a line each; why one tells nothing is in the sentence, or in a line of its own."""
     table = Table(*HEADINGS, box=None, padding=(0, 2, 0, 0), header_style="bold")
     for row in assay.rows:
-        table.add_row(*map(plain, row.cells))
+        control, must, _, *rest = map(plain, row.cells)
+        table.add_row(control, must, plain(row.showed), *rest)
     return table
 
 

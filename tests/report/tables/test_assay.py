@@ -98,7 +98,7 @@ def test_longer_captions_that_change_something_are_named():
 def test_without_controls_there_is_no_assay_and_without_numbers_no_verdict():
     assert assay_of(compared({})) is None
     empty = compared({"negative": "run"})
-    assert assay_of(empty).sentence == "Assay not judged: negative control not measured yet."
+    assert assay_of(empty).sentence == "Assay not judged: negative control no number yet."
 
 
 def test_the_headline_is_the_matched_kernel_distance():
