@@ -100,7 +100,7 @@ class Page:
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
 
-    def wait_for(self, expression, timeout_s=10):
+    def wait_for(self, expression, timeout_s=30):
         end = time.monotonic() + timeout_s
         while not self.run(expression):
             assert time.monotonic() < end, f"never true: {expression}"

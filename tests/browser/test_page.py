@@ -34,7 +34,7 @@ for (const frame of document.querySelectorAll("iframe")) frame.onload = () => {{
     headings: [...page.querySelectorAll("h2")].map(one => one.textContent),
     ground: getComputedStyle(page.body).backgroundColor,
     digits: getComputedStyle(page.querySelector("td.n")).fontVariantNumeric,
-    curves: page.querySelectorAll("[data-chart^=loss] .drawn svg [aria-label=line] path").length,
+    curves: page.querySelectorAll("[data-chart^=loss] .drawn svg [data-mark=line] path").length,
     scripts: [...page.scripts].filter(one => !one.type).length,
   }};
   document.getElementById("found").textContent = JSON.stringify(found);

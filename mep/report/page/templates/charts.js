@@ -9,6 +9,15 @@ const rounded = value => {
 const faded = label => highlighted !== null && label !== highlighted ? 0.2 : 1;
 const look = { fontFamily: "inherit", fontSize: "12px", background: "none", overflow: "visible" };
 
+// The figure around a drawing has its text; labels on lines and groups are not allowed, and become marks' names.
+function named(drawing, title) {
+  drawing.dataset.title = title;
+  for (const one of drawing.querySelectorAll("[aria-label]")) {
+    one.dataset.mark = one.getAttribute("aria-label");
+    one.removeAttribute("aria-label");
+  }
+  return drawing;
+}
 // A copy that stands alone: colours as they are seen, no variables.
 function asSvg(svg) {
   const copy = svg.cloneNode(true), seen = [svg, ...svg.querySelectorAll("*")];
@@ -17,7 +26,7 @@ function asSvg(svg) {
       if (/var\(|currentColor/i.test(one.getAttribute(name) ?? "")) one.setAttribute(name, getComputedStyle(seen[place])[name]);
     }
   });
-  copy.querySelectorAll("[aria-label=tip]").forEach(one => one.remove());
+  copy.querySelectorAll("[aria-label=tip], [data-mark=tip]").forEach(one => one.remove());
   copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
   copy.setAttribute("style", `font: 12px sans-serif; color: ${getComputedStyle(svg).color}`);
   return copy;
@@ -114,7 +123,7 @@ function drawCurves(figure, set) {
       x: { label: set.x, labelAnchor: "center", labelArrow: "none", ticks: Math.round(width / 90) },
       y: { label: (difference ? `${set.y}, minus ${shownName(set.curves[0].name)}` : set.y) + (log ? " (logarithmic)" : ""), type: log ? "log" : "linear", grid: true, nice: true, labelArrow: "none", ticks: 5, tickFormat: log ? "~g" : undefined },
     });
-    drawing.dataset.title = set.title;
+    named(drawing, set.title);
     place.replaceChildren(drawing);
   };
   const more = set.curves.length < 2 ? [] : [["as a difference", event => {
@@ -169,7 +178,7 @@ function forestRow(row, width) {
         Plot.pointer({ x: "x", y: "y", title: "text", fill: "var(--panel)", stroke: "var(--line)", textPadding: 8 })),
     ],
   });
-  drawing.dataset.title = row.name;
+  named(drawing, row.name);
   return [drawing, marks];
 }
 function drawForest(figure) {
