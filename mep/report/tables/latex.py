@@ -82,9 +82,12 @@ def _sheet_rows(row: Row, layout: Sheet, comparison: Comparison, *, single: bool
     yield " & ".join([_tex(row.name), *arms, *(told if single else []), *references]) + r" \\"
     if not single and contrast:
         of_arm = {one.arm: one for one in row.contrasts if one.delta}
-        for text_of in (lambda one: _tex(f"{one.difference} {one.interval}"), _p):
-            texts = [rf"{{\footnotesize {text_of(of_arm[label])}}}" if label in of_arm else "" for label in layout.arms]
-            yield " & ".join(["", *texts, *([""] * len(references))]) + r" \\"
+        for texts in (
+            {label: _tex(f"{one.difference} {one.interval}") for label, one in of_arm.items()},
+            {label: _p(one) for label, one in of_arm.items()},
+        ):
+            small = [rf"{{\footnotesize {texts[label]}}}" if label in texts else "" for label in layout.arms]
+            yield " & ".join(["", *small, *([""] * len(references))]) + r" \\"
 
 
 def _drawn(contrast: Contrast, reach: float) -> str:

@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from shown_report import comparison, in_terminal
 
-from mep.report import as_rich, as_screen
+from mep.report import as_latex, as_markdown, as_rich, as_screen
 from mep.report import comparison as compare
 from mep.report.tables.comparison import Delta
 from mep.report.tables.interval_mark import interval_mark
@@ -157,3 +157,11 @@ def test_notes_are_there_on_demand(report):
     assert "One training seed" not in told
     assert "delete-half jackknife" in " ".join(told.split())
     assert sheet(found).rows
+
+
+def test_three_arms_have_their_differences_below_their_numbers_in_print(tmp_path):
+    found = many(tmp_path, ["label-only", "mep", "richer"])
+    (row,) = [line for line in as_markdown(found).splitlines() if line.startswith("| fd ")]
+    assert row.count("<br>") == 2 * 3
+    latex = as_latex(found)
+    assert r" &  & {\footnotesize $-$2.0 [$-$13.9, +9.9]} & {\footnotesize $-$4.0 [$-$6.0, $-$2.0]} &  &  \\" in latex
