@@ -26,7 +26,8 @@ def finished(tmp_path_factory):
     (folder / "metadata.jsonl").write_text("\n".join(rows) + "\n")
     settings = tiny_settings(folder) | {"controls": ["negative", "shuffled", "positive"]}
     settings["dataset"]["truth"] = "darkness"
-    settings["clustering"]["method"]["k"] = 4  # two clusters find the labels, which leaves nothing to shuffle
+    settings["clustering"]["method"]["k"] = 4  # two clusters find the labels, which leaves nothing to shuffle,
+    settings["balancing"] = {"method": "none"}  # and so does keeping the largest cluster of each label
     settings["metrics"] = {"extractors": ["random_conv"], "scores": ["kid"]}
     settings["utility"] = {"probe": "none"}
     store = Store(root / "runs")
