@@ -1,15 +1,18 @@
 """Draw docs/quickstart.png from a finished run: python tools/draw_quickstart.py runs [RUN]
 
-Rows: real held-out tiles; the same after the autoencoder; samples of each arm. Tiles and samples are picked by a seed.
+Rows: real held-out tiles; the same after the autoencoder; samples of each arm, without the controls. Tiles and samples
+are picked by a seed.
 """
 
 import sys
+from itertools import filterfalse
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from mep.recipe import load_recipe
+from mep.recipe.controls import is_control
 from mep.runner.plan import make_plan
 from mep.stages.references import reconstructor
 from mep.store import Store
@@ -24,7 +27,7 @@ def main(root: str, name: str | None = None) -> None:
     plan = make_plan(recipe, store)
     rng = np.random.default_rng(0)
     rows = []
-    for arm in recipe.arms:
+    for arm in filterfalse(is_control, recipe.arms):
         made = {
             stage: store.load(task.stage.output, task.artifact_id, task.config)
             for stage, task in plan.of_arm(arm).items()
@@ -43,7 +46,9 @@ def main(root: str, name: str | None = None) -> None:
             sheet[y * side : y * side + side - GAP, x * side : x * side + side - GAP] = tile
     picture = Image.fromarray(sheet)
     larger = (picture.width * SCALE, picture.height * SCALE)
-    picture.resize(larger, Image.Resampling.BICUBIC).save(Path(__file__).with_name("quickstart.png"), optimize=True)
+    picture.resize(larger, Image.Resampling.BICUBIC).save(
+        Path(__file__).parents[1] / "docs" / "quickstart.png", optimize=True
+    )
 
 
 if __name__ == "__main__":
