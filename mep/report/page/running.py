@@ -112,7 +112,7 @@ def _charts(store: Store, now: Snapshot, trainings: list[Training], styles: dict
     return found
 
 
-def _columns(path: Path) -> tuple[np.ndarray, np.ndarray] | None:  # type: ignore[type-arg]
+def _columns(path: Path) -> tuple[np.ndarray, np.ndarray] | None:
     """Steps and losses of a log, float64 (n,); None where there are fewer than two."""
     rows = [row for row in read_json_lines(path) if isinstance(row.get("loss"), int | float)] if path.exists() else []
     if len(rows) < 2:
