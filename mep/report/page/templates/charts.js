@@ -184,7 +184,7 @@ function forestRow(row, width) {
 function drawForest(figure) {
   const place = figure.querySelector(".drawn");
   const draw = () => {
-    const whole = figure.clientWidth || 800, narrow = whole < 640;
+    const whole = figure.clientWidth || 800, narrow = matchMedia("(max-width: 46rem)").matches;
     const width = Math.max(240, narrow ? whole : whole - 420);
     place.replaceChildren(...forestRows().map(row => {
       const line = document.createElement("div"), name = document.createElement("p"), told = document.createElement("p");
