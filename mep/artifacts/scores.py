@@ -12,6 +12,9 @@ from mep.artifacts.base import Artifact, Table, load_arrays, load_table, save_ar
 from mep.artifacts.score_row import JsonObject, ScoreRow
 from mep.config import Config
 from mep.machine.files import read_json, write_json
+from mep.statistics.influence import Influence
+
+INFLUENCES = "influences"
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,17 +91,38 @@ class Assignment(Artifact):
         return {part: len(array) for part, array in self.parts.items() if part != "floor"}
 
 
+def save_influences(folder: Path, influences: Mapping[int, Influence]) -> None:
+    """For every row its images, their influence, and what the generated ones add."""
+    arrays: dict[str, NDArray[np.generic]] = {}
+    for number, influence in influences.items():
+        arrays[f"{number}-keys"], arrays[f"{number}-real"] = influence.keys, influence.real
+        arrays[f"{number}-rest"] = np.array([influence.fake, influence.pairs_real, influence.pairs_fake])
+    save_arrays(folder / INFLUENCES, arrays)
+
+
+def load_influences(folder: Path) -> dict[int, Influence]:
+    """Number of a row -> its influence; nothing where an older version of mep kept none."""
+    arrays = load_arrays(folder / INFLUENCES)
+    numbers = [int(name.removesuffix("-real")) for name in arrays if name.endswith("-real")]
+    return {
+        number: Influence(arrays[f"{number}-real"], arrays[f"{number}-keys"], *map(float, arrays[f"{number}-rest"]))
+        for number in numbers
+    }
+
+
 @dataclass(frozen=True, eq=False)
 class Scores(Artifact):
     """Numbers with their protocol, one row a number, and what stands behind them.
 
-    halves      float64 (len(rows), s)          the statistic on s random halves; nan where a row has none
+    halves      float64 (len(rows), s, 2)       the statistic on s random halves and on what each leaves over; nan where
+                                                a row has none
     features    extractor -> float32 (m, d)     of the samples in the order in which they are drawn: the first n_fake of
-                them were scored against held-out images as they are; to compare arms by permutation
+                                                them were scored against held-out images as they are
     matched     rows that the reference `matched` compares: heldout, int64 (n,) rows of the held-out images; samples,
                 int64 (n,) rows of `features`
     closest     extractor -> the samples that come nearest to a training image: file_name, train (image id), distance,
                 ratio to the second-nearest
+    influences  number of a row -> what every image adds to it, where the error of a difference has a closed form
     """
 
     rows: list[ScoreRow]
@@ -106,6 +130,7 @@ class Scores(Artifact):
     features: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     closest: dict[str, list[JsonObject]] = field(default_factory=dict)
     matched: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    influences: dict[int, Influence] = field(default_factory=dict)
 
     def save(self, folder: Path) -> None:
         write_json(folder / "scores.json", [row.to_json() for row in self.rows])
@@ -113,13 +138,14 @@ class Scores(Artifact):
         save_arrays(folder, {"halves": self.halves})
         save_arrays(folder / "features", self.features)
         save_arrays(folder / "matched", self.matched)
+        save_influences(folder, self.influences)
 
     @classmethod
     def load(cls, folder: Path, config: Config) -> Self:
         rows = [ScoreRow.from_json(row) for row in read_json(folder / "scores.json")]
         halves, features = load_arrays(folder)["halves"], load_arrays(folder / "features", "r")
         closest = read_json(folder / "closest.json")
-        return cls(rows, halves, features, closest, load_arrays(folder / "matched"))
+        return cls(rows, halves, features, closest, load_arrays(folder / "matched"), load_influences(folder))
 
     def facts(self) -> Mapping[str, object]:
         return {"numbers": len(self.rows)}

@@ -8,7 +8,7 @@ import numpy as np
 from mep.artifacts.score_row import Estimate, Missing, Null, Reason
 from mep.errors import DataError
 from mep.evaluation.matching import Match
-from mep.evaluation.measurement import Measurement, Scored, jackknife_error, measure, normal_estimate
+from mep.evaluation.measurement import Measurement, Scored, estimated, jackknife_error, measure
 from mep.evaluation.space import EqualSizeSets, Space
 from mep.evaluation.uncertainty import EvaluationSettings
 from mep.methods.scores import Score, missing_of
@@ -115,13 +115,12 @@ def _excess_rows(sets: EqualSizeSets, result: _Result, metric: str, subject: str
     measurement, null = result.subjects[subject][metric], result.nulls[metric]
     comparison, estimate = sets.comparison(subject), measurement.estimate
     if isinstance(null, Missing):
-        no_null = Measurement.absent(null, len(measurement.halves))
+        no_null = Measurement.absent(null, measurement.halves.size)
         excess = replace(no_null, estimate=Estimate(method=estimate.method))
     else:
-        no_null = Measurement(Estimate(null), np.full(len(measurement.halves), np.nan))
-        value = None if estimate.value is None else estimate.value - null
-        se = None if value is None else estimate.se
-        estimate = normal_estimate(value, se, estimate.method)
+        no_null = Measurement(Estimate(null), np.full_like(measurement.halves, np.nan))
+        value, low, high = (None if x is None else x - null for x in (estimate.value, estimate.low, estimate.high))
+        estimate = Estimate(value, None if value is None else estimate.se, low, high, estimate.method)
         excess = Measurement(estimate, measurement.halves - null, measurement.missing)
     if subject == "samples":
         yield comparison.scored(result.score, metric, no_null, Null.of(null), suffix="_null")
@@ -148,8 +147,8 @@ def _gap(to_heldout: Measurement, to_train: Measurement) -> Measurement:
     if heldout.value is None or train.value is None:
         return Measurement(Estimate(), halves, to_heldout.missing or to_train.missing)
     se = jackknife_error(halves)
-    method = None if se is None else heldout.method
-    return Measurement(normal_estimate(heldout.value - train.value, se, method), halves)
+    method = None if se is None else f"{len(halves)} pairs of halves"
+    return Measurement(estimated(heldout.value - train.value, se, method, len(halves) - 1), halves)
 
 
 def _train_rows(sets: EqualSizeSets, score: Score, settings: EvaluationSettings) -> Iterator[Scored]:

@@ -12,11 +12,11 @@ from mep.evaluation.features import protocol_of
 from mep.evaluation.folder import FeatureCache, Folder
 from mep.evaluation.groups import GroupKeys, evaluate_groups
 from mep.evaluation.measurement import Scored
-from mep.evaluation.space import Space, drawn
-from mep.evaluation.uncertainty import Difference, EvaluationSettings, difference, holm, unlike
+from mep.evaluation.space import Space
+from mep.evaluation.uncertainty import Difference, EvaluationSettings, difference, difference_by_error, holm, unlike
 from mep.methods.extractors import Extractor
 from mep.methods.scores import Score
-from mep.methods.scores.kid import permutation_p
+from mep.statistics.influence import error_of_difference
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +55,6 @@ class FolderComparison:
     row             of the first folder
     difference      value with its error; None where nobody knows how certain it is
     p_holm          p adjusted among all but the first metric
-    p_permutation   of kid
     """
 
     row: ScoreRow
@@ -66,7 +65,6 @@ class FolderComparison:
     unlike: Sequence[str] = ()
     reason: str | None = None
     p_holm: float | None = None
-    p_permutation: float | None = None
 
     def to_json(self) -> JsonObject:
         """What is known, by name."""
@@ -83,7 +81,7 @@ class FolderComparison:
         if self.difference is not None:
             fields |= {name: value for name, value in asdict(self.difference).items() if name != "value"}
         fields |= {"folder": self.folder, "baseline": self.baseline}
-        fields |= {"p_holm": self.p_holm, "p_permutation": self.p_permutation}
+        fields |= {"p_holm": self.p_holm}
         return {name: value for name, value in fields.items() if value is not None}
 
 
@@ -108,20 +106,14 @@ def evaluate_folders(
     """
     size = folders.size_px or folders.common_resolution()
     rows: dict[str, list[Scored]] = {str(folder.path): [] for folder in folders.synthetic}
-    permutation_ps: dict[tuple[str, str], float] = {}
     most = min(map(len, [folders.real, *folders.synthetic]))
     for extractor in extractors:
-        samples = []
         for folder, space in _spaces(folders, extractor, size, cache):
             rows[str(folder.path)] += evaluate(space, scores, settings, most=most)
             for column in folders.by:
                 keys = GroupKeys(folders.real.column(column), folder.column(column))
                 rows[str(folder.path)] += evaluate_groups(space, scores, column, keys, settings)
-            samples.append(space.fakes["samples"][drawn(len(folder), most, settings.seed, 1)])
-        for folder, others in zip(folders.synthetic[1:], samples[1:], strict=True):
-            key = extractor.name, str(folder.path)
-            permutation_ps[key] = permutation_p(space.real, samples[0], others, seed=settings.seed)
-    return Evaluation(rows, list(_comparisons(rows, permutation_ps)))
+    return Evaluation(rows, list(_comparisons(rows)))
 
 
 def _spaces(
@@ -149,9 +141,7 @@ def _spaces(
         )
 
 
-def _comparisons(
-    rows: dict[str, list[Scored]], permutation_ps: dict[tuple[str, str], float]
-) -> Iterator[FolderComparison]:
+def _comparisons(rows: dict[str, list[Scored]]) -> Iterator[FolderComparison]:
     (baseline, first), *others = rows.items()
     rows_of_samples = [scored for scored in first if scored.row.subject == "samples"]
     compared = [scored for scored in rows_of_samples if not scored.row.metric.endswith("_null")]
@@ -162,23 +152,15 @@ def _comparisons(
             for of_first in compared
             if (other := counterparts.get(_key(of_first.row)))
         ]
-        yield from _with_p_values(comparisons, permutation_ps)
+        yield from _with_p_values(comparisons)
 
 
-def _with_p_values(
-    comparisons: list[FolderComparison], permutation_ps: dict[tuple[str, str], float]
-) -> Iterator[FolderComparison]:
+def _with_p_values(comparisons: list[FolderComparison]) -> Iterator[FolderComparison]:
     """p adjusted for the number of tests, but not of the first metric: it was named beforehand."""
     tested = [comparison.difference if place else None for place, comparison in enumerate(comparisons)]
     adjusted = holm([math.nan if delta is None else delta.p for delta in tested])
     for comparison, p in zip(comparisons, adjusted, strict=True):
-        extractor, metric, _, reference, group = _key(comparison.row)
-        of_all_kid = (metric, reference, group) == ("kid", "heldout", "all")
-        yield replace(
-            comparison,
-            p_holm=None if math.isnan(p) else p,
-            p_permutation=permutation_ps[extractor, comparison.folder] if of_all_kid else None,
-        )
+        yield replace(comparison, p_holm=None if math.isnan(p) else p)
 
 
 def _key(row: ScoreRow) -> tuple[str, ...]:
@@ -192,6 +174,10 @@ def _compared(first: Scored, other: Scored, comparison: FolderComparison) -> Fol
     value, value_of_other = first.row.estimate.value, other.row.estimate.value
     if value is None or value_of_other is None:
         return replace(comparison, reason=first.row.reason or other.row.reason)
+    if first.influence and other.influence:
+        error = error_of_difference(other.influence, first.influence)
+        value = value_of_other - value
+        return replace(comparison, value=value, difference=difference_by_error(value, error))
     if len(first.halves) < 2 or not (np.isfinite(first.halves).all() and np.isfinite(other.halves).all()):
         unsure = "there are no halves to tell how certain it is"
         return replace(comparison, value=value_of_other - value, reason=unsure)

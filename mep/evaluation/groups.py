@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mep.artifacts.score_row import Counts, Missing, Null, Reason
-from mep.evaluation.measurement import Comparison, Measurement, Scored, jackknife_error, measure, normal_estimate
+from mep.evaluation.measurement import Comparison, Measurement, Scored, estimated, jackknife_error, measure
 from mep.evaluation.space import Space, drawn, n_groups
 from mep.evaluation.uncertainty import EvaluationSettings
 from mep.methods.scores import Score
@@ -123,7 +123,7 @@ def _aggregates(score: Score, metric: str, kind: str, members: Sequence[_Member]
             measurement, null = _weighted(measured, _weights(aggregate, measured, score.better[metric]))
         else:
             missing = Missing(Reason.TOO_FEW, f"all {len(members)} groups are too small")
-            measurement, null = Measurement.absent(missing, len(members[0].scored.halves)), Null.of(missing)
+            measurement, null = Measurement.absent(missing, members[0].scored.halves.size), Null.of(missing)
         if n_missing := len(members) - len(measured):
             text = f"{n_missing} of {len(members)} groups are too small and left out"
             missing = measurement.missing or Missing(Reason.TOO_FEW, text)
@@ -139,13 +139,14 @@ def _total(counts: Sequence[Counts]) -> Counts:
 def _weighted(members: Sequence[_Member], weights: NDArray[np.float64]) -> tuple[Measurement, Null]:
     """The weighted mean over groups that have a number, and what real images reach in it."""
     rows = [member.scored.row for member in members]
-    halves = weights @ np.stack([member.scored.halves for member in members])
+    halves = np.tensordot(weights, np.stack([member.scored.halves for member in members]), 1)
     errors = [row.estimate.se for row in rows if row.estimate.se is not None]
-    se, method = jackknife_error(halves), rows[0].estimate.method
+    freedom: int | None = len(halves) - 1
+    se, method = jackknife_error(halves), f"{len(halves)} pairs of halves"
     if se is None and len(errors) == len(rows):
-        se, method = float(np.sqrt(np.square(weights) @ np.square(errors))), "groups added up"
+        se, method, freedom = float(np.sqrt(np.square(weights) @ np.square(errors))), "groups added up", None
     value = float(weights @ np.array([row.estimate.value for row in rows]))
-    estimate = normal_estimate(value, se, None if se is None else method)
+    estimate = estimated(value, se, None if se is None else method, freedom)
     unknown = [row.null for row in rows if row.null.value is None]
     null = unknown[0] if unknown else Null(float(weights @ np.array([row.null.value for row in rows])))
     return Measurement(estimate, halves), null

@@ -20,7 +20,8 @@ from mep.artifacts.score_row import (
 )
 from mep.evaluation.uncertainty import EvaluationSettings, Groups, Halves, jackknife
 from mep.methods.scores import Measured, Rows, Score, measure_all
-from mep.statistics.intervals import Z_95, standard_error
+from mep.statistics.influence import Influence, Keys, error_of_one, keys_of
+from mep.statistics.intervals import quantile, standard_error
 
 FEWEST_GROUPS = 10
 """Slides or patients below which an uncertainty over them is itself a guess."""
@@ -31,24 +32,29 @@ MetricName = Callable[[str, int, JsonObject], str]
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
-    """A metric of two sets; `missing` is why there is no value, or what it leaves out."""
+    """A metric of two sets; `missing` is why there is no value, or what it leaves out.
+
+    influence   what every image adds, where that has a closed form
+    """
 
     estimate: Estimate
     halves: Halves
     missing: Missing | None = None
     flags: tuple[str, ...] = ()
+    influence: Influence | None = None
 
     @classmethod
     def absent(cls, missing: Missing, n_halves: int) -> Self:
-        return cls(Estimate(), np.full(n_halves, np.nan), missing)
+        return cls(Estimate(), no_halves(n_halves), missing)
 
 
 @dataclass(frozen=True, eq=False)
 class Scored:
-    """A score, and its values on random halves."""
+    """A score, its values on random halves, and what every image adds to it where that has a closed form."""
 
     row: ScoreRow
     halves: Halves
+    influence: Influence | None = None
 
 
 @dataclass(frozen=True)
@@ -82,7 +88,7 @@ class Comparison:
             reason=measurement.missing.text if measurement.missing else None,
             matching=self.matching,
         )
-        return Scored(row, measurement.halves)
+        return Scored(row, measurement.halves, measurement.influence)
 
     def _flags(self, score: Score, measurement: Measurement) -> Iterator[str]:
         if measurement.estimate.value is None:
@@ -101,11 +107,17 @@ def few_groups(counts: Counts) -> bool:
     return counts.n_groups is not None and counts.n_groups < FEWEST_GROUPS
 
 
-def normal_estimate(value: float | None, se: float | None, method: str | None) -> Estimate:
-    """A number with its normal 95 % interval, where it has an error."""
+def estimated(value: float | None, se: float | None, method: str | None, freedom: int | None = None) -> Estimate:
+    """A number with its 95 % interval where it has an error: normal, or Student's with degrees of freedom."""
     if value is None or se is None:
         return Estimate(value, se, method=method)
-    return Estimate(value, se, value - Z_95 * se, value + Z_95 * se, method)
+    reach = quantile(freedom) * se
+    return Estimate(value, se, value - reach, value + reach, method)
+
+
+def no_halves(n_halves: int) -> Halves:
+    """nan in place of what a metric is on halves."""
+    return np.full((n_halves // 2, 2), np.nan)
 
 
 def measure(
@@ -114,38 +126,40 @@ def measure(
     """Metric -> measurement, for every score: all of them in one pass over the pairs, and one for each half."""
     measured = measure_all(scores, real, fake, device=settings.device)
     halves: dict[int, dict[str, Halves]] = {}
-    if settings.n_halves and min(len(real), len(fake)) >= 4:
+    if settings.n_halves > 1 and min(len(real), len(fake)) >= 4:
         able = [place for place, score in enumerate(scores) if score.halved and not measured[place].missing]
         on_halves = jackknife([scores[place] for place in able], real, fake, settings, groups)
         halves = dict(zip(able, on_halves, strict=True))
-    no_halves = np.full(settings.n_halves, np.nan)
+    absent = no_halves(settings.n_halves)
+    keys = keys_of(real) if groups is None else None
     return [
         {
-            metric: _measurement(metric, measured[place], halves.get(place, {}).get(metric, no_halves), groups is None)
+            metric: _measurement(metric, measured[place], halves.get(place, {}).get(metric, absent), keys)
             for metric in score.better
         }
         for place, score in enumerate(scores)
     ]
 
 
-def _measurement(metric: str, measured: Measured, halves: Halves, independent: bool) -> Measurement:
-    """independent: whether images are, as errors in closed form suppose."""
+def _measurement(metric: str, measured: Measured, halves: Halves, keys: Keys | None) -> Measurement:
+    """keys: of the real images; None where they are not independent, as errors in closed form suppose."""
     value = measured.values.get(metric)
     if value is None:
         unfit = Missing(Reason.NO_VALUE, "it does not apply to these images")
         return Measurement(Estimate(), halves, measured.missing or unfit)
-    if metric in measured.errors and independent:
-        estimate = normal_estimate(value, measured.errors[metric], "jackknife, one image at a time")
-        return Measurement(estimate, halves)
+    if metric in measured.influences and keys is not None:
+        influence = replace(measured.influences[metric], keys=keys)
+        estimate = estimated(value, error_of_one(influence), "closed form, image by image")
+        return Measurement(estimate, halves, influence=influence)
     se = jackknife_error(halves)
     if se is None:
         return Measurement(Estimate(value), halves)
     if se == 0:  # a share that is 0 or 1 on every half is not certain: nobody knows how far from it the truth may be
         return Measurement(Estimate(value), halves, flags=("no_spread",))
-    method = f"delete-half jackknife, {len(halves)} halves{'' if independent else ' of whole slides or patients'}"
-    return Measurement(normal_estimate(value, se, method), halves)
+    method = f"{len(halves)} pairs of halves{'' if keys is not None else ' of whole slides or patients'}"
+    return Measurement(estimated(value, se, method, len(halves) - 1), halves)
 
 
 def jackknife_error(halves: Halves) -> float | None:
     """Standard error from the spread of the halves; None where some have no value."""
-    return standard_error(halves) if len(halves) > 1 and np.isfinite(halves).all() else None
+    return float(standard_error(halves)) if len(halves) > 1 and np.isfinite(halves).all() else None

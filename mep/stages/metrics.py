@@ -57,7 +57,8 @@ class MetricsConfig(ReferencesConfig):
     groups: tuple[GroupKind, ...] = ("label", "cluster", "prompt")
     """Parts that are scored one by one as well; too small ones say so."""
     halves: int = Field(N_HALVES, ge=0, le=1000)
-    """Random halves of the delete-half jackknife; 0 leaves the uncertainty out."""
+    """Halves of the images on which scores are measured again, in pairs that share no image; 0 leaves the uncertainty
+    of what has no closed form out."""
     calibrate: Annotated[bool, PlainSerializer(_unread, return_type=bool | None)] = True
     """Whether the stage `calibration` finds out from which dose on metrics notice blur, noise and other harm."""
 
@@ -70,7 +71,7 @@ class MetricsConfig(ReferencesConfig):
         return self
 
 
-@stage(version=5)
+@stage(version=6)
 def metrics(
     config: MetricsConfig,
     references: References,
@@ -109,8 +110,13 @@ def metrics(
         closest[extractor.name] = _closest(config, space, references.tables["train"]["id"], samples.rows)
     protocol = {"dtype": "float32"} | samples_protocol | assignment.protocol
     rows += _adherence_rows(config, assignment, ScoreProtocol.from_json(protocol), flags)
+    influences = {
+        number: scored.influence
+        for number, scored in enumerate(rows)
+        if scored.influence and (scored.row.subject, scored.row.group) == ("samples", "all")
+    }
     halves = np.stack([scored.halves for scored in rows])
-    return Scores([scored.row for scored in rows], halves, features, closest, matched)
+    return Scores([scored.row for scored in rows], halves, features, closest, matched, influences)
 
 
 def _kept(match: Match, n_real: int, n_fake: int, seed: int) -> tuple[NDArray[np.int64], dict[str, NDArray[np.int64]]]:

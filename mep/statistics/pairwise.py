@@ -41,12 +41,18 @@ class Hits:
 
 @dataclass(frozen=True, eq=False)
 class KernelSums:
-    """Row sums of the kernel (x·y/d + 1)³, float64: within each set without the image itself, and across."""
+    """Row sums of the kernel (x·y/d + 1)³, float64: within each set without the image itself, and across.
+
+    squares     float64 (3,)    sums of (kernel - offset)² within the real images, within the fakes, and across
+    offset      the kernel of the mean of the real images: large sums of nearly equal numbers would lose their digits
+    """
 
     real: NDArray[np.float64]
     fake: NDArray[np.float64]
     across_of_real: NDArray[np.float64]
     across_of_fake: NDArray[np.float64]
+    squares: NDArray[np.float64]
+    offset: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,46 +89,67 @@ def compare(
     kernel  whether the kernel sums are wanted too
     """
     real_set, fake_set = prepare(real, fake, arithmetic)
-    radii_real, sums_real = _within(real_set, sorted({1, *ks}), kernel, arithmetic.block)
-    radii_fake, sums_fake = _within(fake_set, sorted(ks) or [1], kernel, arithmetic.block)
+    sums = _no_sums(real, len(fake)) if kernel else None
+    radii_real = _within(real_set, sorted({1, *ks}), sums, 0, arithmetic.block)
+    radii_fake = _within(fake_set, sorted(ks) or [1], sums, 1, arithmetic.block)
     hits = HitCounter(real_set, fake_set, {k: (radii_real[k], radii_fake[k]) for k in ks}, strict)
-    across = KernelSums(sums_real, sums_fake, np.zeros(len(real)), np.zeros(len(fake))) if kernel else None
     nearest = NearestRows(len(fake), 1 + SPARE, real_set.rows.device)
     for i in blocks(len(fake), arithmetic.block):
         for j in blocks(len(real), arithmetic.block):
             squared = squared_distances(fake_set, real_set, i, j)
             nearest.add(squared, i, j.start)
             hits.add(squared, i, j)
-            if across:
+            if sums:
                 values = kernel_of(squared, fake_set, real_set, i, j)
-                across.across_of_fake[i] += _summed(values, 1)
-                across.across_of_real[j] += _summed(values, 0)
+                sums.across_of_fake[i] += _summed(values, 1)
+                sums.across_of_real[j] += _summed(values, 0)
+                sums.squares[2] += float(_about(values, sums.offset).square_().sum())
     rows, squared_rows = nearest.exact(fake_set, real_set, [1])
-    return PairwiseResult(radii_real, radii_fake, hits.by_k, rows[:, 0], squared_rows[:, 0], across)
+    return PairwiseResult(radii_real, radii_fake, hits.by_k, rows[:, 0], squared_rows[:, 0], sums)
+
+
+def _no_sums(real: NDArray[np.floating], m: int) -> KernelSums:
+    """Sums to add to; their offset is the kernel of the mean with itself."""
+    n, centre = len(real), real.mean(axis=0, dtype=np.float64)
+    offset = (float(centre @ centre) / len(centre) + 1) ** 3
+    return KernelSums(np.zeros(n), np.zeros(m), np.zeros(n), np.zeros(m), np.zeros(3), offset)
 
 
 def _within(
-    features: FeatureSet, ks: list[int], kernel: bool, block: int
-) -> tuple[dict[int, NDArray[np.float64]], NDArray[np.float64]]:
-    """Squared radii of every size of neighbourhood in a set, and the row sums of its kernel; each pair once."""
+    features: FeatureSet, ks: list[int], sums: KernelSums | None, place: int, block: int
+) -> dict[int, NDArray[np.float64]]:
+    """Squared radii of every size of neighbourhood in a set; each pair once. Fills in the sums of this set."""
     n = len(features.given)
     nearest = NearestRows(n, ks[-1] + SPARE, features.rows.device)
-    sums = np.zeros(n)
     for i in blocks(n, block):
         for j in blocks(i.stop, block):
             squared = squared_distances(features, features, i, j)
-            if kernel:
+            if sums:
                 values = kernel_of(squared, features, features, i, j)
-                sums[i] += _summed(values.fill_diagonal_(0) if i == j else values, 1)  # an image with itself is no pair
-                if i != j:
-                    sums[j] += _summed(values, 0)
+                _add_within(sums, (sums.real, sums.fake)[place], place, values, i, j)
             if i == j:
                 squared.fill_diagonal_(math.inf)  # nobody is their own neighbour
             else:
                 nearest.add(squared.T, j, i.start)
             nearest.add(squared, i, j.start)
     _, squared_rows = nearest.exact(features, features, ks)
-    return {k: squared_rows[:, k - 1] for k in ks}, sums
+    return {k: squared_rows[:, k - 1] for k in ks}
+
+
+def _add_within(sums: KernelSums, of_rows: NDArray[np.float64], place: int, values: Tensor, i: slice, j: slice) -> None:
+    """The kernel of the rows i with the rows j of one set; an image with itself is no pair."""
+    if i == j:
+        of_rows[i] += _summed(values.fill_diagonal_(0), 1)
+        sums.squares[place] += float(_about(values, sums.offset).fill_diagonal_(0).square_().sum())
+        return
+    of_rows[i] += _summed(values, 1)
+    of_rows[j] += _summed(values, 0)
+    sums.squares[place] += 2 * float(_about(values, sums.offset).square_().sum())
+
+
+def _about(values: Tensor, offset: float) -> Tensor:
+    """In float64: the kernel can exceed what float32 holds, and its squares even more."""
+    return values.double().sub_(offset)
 
 
 def _summed(values: Tensor, axis: int) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ from mep.artifacts.score_row import JsonObject, Missing, Reason
 from mep.errors import DataError
 from mep.registry import Method
 from mep.statistics.distances import Arithmetic
+from mep.statistics.influence import Influence
 from mep.statistics.pairwise import PairwiseResult, compare
 
 Better: TypeAlias = dict[str, Literal["lower", "higher"]]
@@ -43,6 +44,8 @@ class Score(Method):
     """Whether it looks for generated images among the training images."""
     halved: ClassVar[bool] = True
     """Whether its value on random halves tells how certain it is."""
+    smooth: ClassVar[bool] = False
+    """Whether single images and pairs of images make it up. Neighbourhoods do not: they widen as a set is halved."""
     excess: ClassVar[tuple[str, ...]] = ()
     """Metrics of which tables also show what real images reach, and by how much the generated ones exceed it."""
     gap: ClassVar[bool] = False
@@ -100,8 +103,8 @@ class PairScore(Score):
         """Metric -> value."""
         raise NotImplementedError
 
-    def errors(self, pairs: PairwiseResult) -> dict[str, float]:
-        """Metric -> standard error, where it has a closed form."""
+    def influences(self, pairs: PairwiseResult) -> dict[str, Influence]:
+        """Metric -> what every image adds, where its error has a closed form."""
         return {}
 
     def measure(self, real: Rows, fake: Rows) -> dict[str, float]:
@@ -111,10 +114,10 @@ class PairScore(Score):
 
 @dataclass(frozen=True)
 class Measured:
-    """What one score says of two sets; errors in closed form, where there are some."""
+    """What one score says of two sets; influences of the images, where they have a closed form."""
 
     values: dict[str, float]
-    errors: dict[str, float] = field(default_factory=dict)
+    influences: dict[str, Influence] = field(default_factory=dict)
     missing: Missing | None = None
 
 
@@ -141,7 +144,7 @@ def _refusal(score: Score, real: Rows, fake: Rows) -> Missing | None:
 
 def _measured(score: Score, real: Rows, fake: Rows, pairs: PairwiseResult | None) -> Measured:
     if isinstance(score, PairScore) and pairs is not None:
-        return Measured(score.read(pairs), score.errors(pairs))
+        return Measured(score.read(pairs), score.influences(pairs))
     try:
         return Measured(score.measure(real, fake))
     except DataError as error:

@@ -33,6 +33,7 @@ class Frechet(Score):
     kind: Literal["frechet"]
 
     better: ClassVar[Better] = {"fd": "lower"}
+    smooth: ClassVar[bool] = True
     excess: ClassVar[tuple[str, ...]] = ("fd",)
     gap: ClassVar[bool] = True
     grouped: ClassVar[bool] = True

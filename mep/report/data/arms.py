@@ -8,8 +8,6 @@ from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from mep.artifacts.captions import RENAMED
@@ -153,25 +151,6 @@ def _kind(
     columns |= {"group": "all", "flags": []} | json.loads(protocol)
     kind = ScoreRow.from_json(columns)
     return (kind.subject, (extractor, kind.metric, kind.group, kind.reference)), kind, columns
-
-
-class Halves:
-    """What scores were on random halves of the images, read from their artifacts when asked for."""
-
-    def __init__(self, store: Store):
-        self.store = store
-        self.loaded: dict[str, NDArray[np.float64] | None] = {}
-
-    def of(self, score: StoredScore) -> NDArray[np.float64] | None:
-        """float64 (s,); None where the files are gone."""
-        if score.artifact_id not in self.loaded:
-            path = self.store.folder(score.artifact_id) / "halves.npy"
-            try:
-                self.loaded[score.artifact_id] = np.load(path, allow_pickle=False)
-            except (OSError, ValueError):
-                self.loaded[score.artifact_id] = None
-        values = self.loaded[score.artifact_id]
-        return None if values is None or score.number >= len(values) else values[score.number]
 
 
 def differing_fields(store: Store, arms: Sequence[Arm]) -> FieldValues:

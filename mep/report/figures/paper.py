@@ -123,7 +123,7 @@ def _metrics(comparison: Comparison) -> Figure:
     for axis in panels[len(metrics) :]:
         axis.set_axis_off()
     repeated = any(number.repeats for metric in comparison.metrics for number in metric.arms.values())
-    bars = "standard deviations over repeats" if repeated else "standard errors (delete-half jackknife)"
+    bars = "standard deviations over repeats" if repeated else "standard errors"
     drawn = [title for title in comparison.references if any(title in metric.references for metric in metrics)]
     words = [f"{reference_style(comparison.references.index(title)).word} {plain(title)}" for title in drawn]
     lines = f" Lines: {listed(words)}." if words else ""

@@ -4,14 +4,15 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from mep.report.data.arms import Arm, Halves, Key, StoredScore, controls_of, differing_fields, read_arms, read_scores
+from mep.report.data.arms import Arm, Key, StoredScore, controls_of, differing_fields, read_arms, read_scores
 from mep.report.data.calibration import blind_spots
 from mep.report.data.controlled import controlled
+from mep.report.data.halves import Halves
 from mep.report.tables.comparison import MISSING, Comparison, Delta, Metric, Number, id_of
 from mep.report.tables.notes import notes_of
 from mep.report.tables.overview import headline_of, overview_of
 from mep.report.tables.rows import TableRow, baseline_of, fields_of_rows, grouped, references_of, state_of
-from mep.report.tables.significance import MOST_ARMS, Repeats, adjusted, difference_of, permutation_p, unlike_of
+from mep.report.tables.significance import Repeats, adjusted, difference_of, unlike_of
 from mep.report.tables.trust import distrust
 from mep.report.text import listed, plain, value_and_error
 from mep.report.wording import MEASURED, SCALES
@@ -49,10 +50,10 @@ def comparison(
     references = references_of(arms)
     keys = dict.fromkeys(key for arm in arms for subject, key in arm.scores if subject == MEASURED)
     headline, overview = headline_of(keys), overview_of(keys)
-    comparer = _Comparer(rows, base, references, Footnotes(), Halves(store), precision, headline, _largest(arms))
+    comparer = _Comparer(rows, base, references, Footnotes(), Halves(store), precision, _largest(arms))
     kept = {key: keep is None or keep(id_of(key), key in overview) for key in keys}
     found = [replace(comparer.metric(key), in_overview=key in overview) for key in keys if kept[key]]
-    metrics = _adjusted_beside(headline, found)
+    metrics = adjusted(found, headline)
     result = Comparison(
         name=f"{len(runs)} runs" if len(runs) > 1 else names[0]["name"] if names else "",
         runs=runs,
@@ -82,13 +83,6 @@ def _largest(arms: Sequence[Arm]) -> dict[tuple[str, str, str], float]:
             if key[1] in SCALES and subject == MEASURED and score.value is not None:
                 largest[key[:3]] = max(abs(score.value), largest.get(key[:3], 0))
     return largest
-
-
-def _adjusted_beside(headline: Key | None, metrics: list[Metric]) -> list[Metric]:
-    """With p-values adjusted over all metrics but the headline, which was chosen before anything was measured."""
-    order = [metric.id for metric in metrics]
-    found = adjusted(sorted(metrics, key=lambda metric: metric.key != headline))
-    return sorted(found, key=lambda metric: order.index(metric.id))
 
 
 class Footnotes:
@@ -136,7 +130,6 @@ class _Comparer:
     footnotes: Footnotes
     halves: Halves
     precision: int | None
-    headline: Key | None
     largest: dict[tuple[str, str, str], float]
 
     def metric(self, key: Key) -> Metric:
@@ -147,7 +140,7 @@ class _Comparer:
         marks = {label: self.footnotes.mark(label, standard, unlike) for label, unlike in deviations.items()}
         scale = SCALES.get(key[1], 1) if self.largest.get(key[:3], 0) < LARGEST_SCALED else 1
         results = {
-            row.label: self._difference(key, scores.get(row.label, {}), scores, deviations.get(row.label, {}))
+            row.label: self._difference(scores.get(row.label, {}), scores, deviations.get(row.label, {}))
             for row in self.rows
             if self.baseline not in (None, row)
         }
@@ -165,17 +158,10 @@ class _Comparer:
             refusals={label: reason for label, reason in results.items() if isinstance(reason, str)},
         )
 
-    def _difference(
-        self, key: Key, repeats: Repeats, scores: dict[str, Repeats], deviations: dict[str, str]
-    ) -> Delta | str:
-        """To the baseline; the headline's kernel distance of a single training gets a second p, by permutation."""
+    def _difference(self, repeats: Repeats, scores: dict[str, Repeats], deviations: dict[str, str]) -> Delta | str:
+        """To the baseline."""
         of_baseline = scores.get(self.baseline.label, {}) if self.baseline else {}
-        delta = difference_of(repeats, of_baseline, deviations, self.halves)
-        is_tested = key == self.headline and key[1] == "kid" and len(self.rows) <= MOST_ARMS
-        if isinstance(delta, str) or delta.n_pairs or not is_tested:
-            return delta
-        p = permutation_p(self.halves.store, next(iter(repeats.values())), next(iter(of_baseline.values())))
-        return replace(delta, p_permutation=p)
+        return difference_of(repeats, of_baseline, deviations, self.halves)
 
     def _number(self, scores: list[StoredScore], scale: float, mark: str = "") -> Number:
         """One score as it is; of several their mean and standard deviation."""

@@ -8,6 +8,7 @@ from mep.recipe.controls import is_control
 from mep.report.data.arms import FieldValues, Key, StoredScore
 from mep.report.text import plain
 from mep.report.wording import ARROWS, NAMES, SILENT_FLAGS
+from mep.statistics.intervals import LEVEL
 from mep.statistics.power import detectable
 
 MISSING, FAILED = "-", "!"
@@ -51,18 +52,19 @@ class Delta(Difference):
     n_pairs     repeats that were paired; 0 where halves of the images speak for one training
     sentence    what that many repeats allow to say
     p_holm      p adjusted over all metrics but the first; None for the first, and for parts
-    p_permutation   of a kernel distance, where the features of both arms are still there
+    n_arms      arms that the interval and p hold for at once; 1 for each on its own
     """
 
     n_pairs: int = 0
     sentence: str = ""
     p_holm: float | None = None
-    p_permutation: float | None = None
+    n_arms: int = 1
 
     @property
     def detectable(self) -> float:
         """The smallest true difference that four of five such experiments would have found, at 5 % two-sided."""
-        return detectable(self.se, self.n_pairs - 1 if self.n_pairs > 1 else None)
+        freedom = self.n_pairs - 1 if self.n_pairs > 1 else self.freedom
+        return detectable(self.se, freedom, level=1 - LEVEL ** (1 / self.n_arms))
 
     @property
     def is_clear(self) -> bool:

@@ -63,7 +63,7 @@ def _difference(comparison: FolderComparison | None, scale: float) -> list[str]:
     if comparison is None or comparison.difference is None:
         return ["", ""]
     delta = comparison.difference
-    p = next(p for p in (comparison.p_permutation, comparison.p_holm, delta.p) if p is not None)
+    p = delta.p if comparison.p_holm is None else comparison.p_holm
     return [f"{difference_text(delta, scale)} ({interval_text(delta, scale)})", f"{p:.3f}"]
 
 
@@ -76,7 +76,7 @@ def notes(evaluation: Evaluation, folders: Sequence[Folder], train: Folder | Non
     yield from _copy_notes(folders, train)
     if len(evaluation.rows) > 1:
         yield (
-            "p is of no difference: of kid by permutation, of others from halves, adjusted after Holm. It says whether "
+            "p is of no difference, adjusted after Holm for all metrics but the first. It says whether "
             "two sets of images differ; one training each cannot support a claim about two methods."
         )
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from mep.report.tables.comparison import Comparison, Metric, Number
+from mep.report.tables.level import level_of
+from mep.report.tables.overview import headline_of
 from mep.report.tables.remarks import remarks
 from mep.report.tables.significance import holm_note
 from mep.report.text import listed, plain
@@ -30,6 +32,8 @@ def notes_of(comparison: Comparison) -> Iterator[str]:
     titles = [title for metric in metrics for title in metric.references]
     yield from (text for subject, text in ABOUT.items() if any(title.startswith(subject) for title in titles))
     yield from _error_notes([number for metric in metrics for number in metric.arms.values()])
+    headline = headline_of(metric.key for metric in metrics)
+    yield from filter(None, [level_of(metric) for metric in metrics if metric.key == headline])
     if note := holm_note(metrics):
         yield note
     yield from _reading_notes(metrics)
@@ -93,8 +97,8 @@ def _error_notes(numbers: Sequence[Number]) -> Iterator[str]:
         yield f"± of repeated arms is the standard deviation over up to {most} trainings, beside their mean."
     elif any(number.se is not None for number in numbers):
         yield (
-            "± is one standard error and intervals are of 95 %, by a delete-half jackknife. They say whether two sets "
-            "of images differ; one training seed cannot support a claim about the method."
+            "± is one standard error and intervals are of 95 %. They say whether two sets of images differ; one "
+            "training seed cannot support a claim about the method."
         )
 
 

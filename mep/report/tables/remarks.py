@@ -37,7 +37,7 @@ def _about_choice(comparison: Comparison, arm: str) -> Iterator[str]:
     if len(others) > 1:
         yield (
             f"{plain(arm)} is the best of {len(others)} arms beside the baseline, picked after they were measured; its "
-            "interval does not allow for that."
+            "interval allows for that."
         )
 
 

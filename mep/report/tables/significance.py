@@ -1,23 +1,28 @@
-"""An arm minus the baseline, and p-values that hold up: adjusted over metrics, or by permutation."""
+"""An arm minus the baseline, with an interval and a p that hold up: over images, over trainings, over several arms."""
 
 import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from mep.config import canonical_json
-from mep.evaluation.uncertainty import COMPARED, difference, holm, paired_by_seed
-from mep.report.data.arms import Halves, StoredScore
+from mep.evaluation.uncertainty import (
+    COMPARED,
+    Difference,
+    at_once,
+    difference_by_error,
+    freedom_of,
+    holm,
+    paired_by_seed,
+)
+from mep.recipe.controls import is_control
+from mep.report.data.arms import Key, StoredScore
+from mep.report.data.halves import Halves
 from mep.report.tables.comparison import Delta, Metric
 from mep.report.text import listed
-from mep.store import Store
+from mep.statistics.influence import error_of_difference
 
 LEVEL = 0.05
-MOST_ARMS = 8
-"""Rows of a table up to which permutations are computed: each takes a third of a second."""
-
 Repeats = dict[int, StoredScore]
 """Number of the repeat -> its score."""
 
@@ -60,11 +65,23 @@ def _on_halves(mine: StoredScore, theirs: StoredScore, halves: Halves) -> Delta 
     if None in (mine.se, theirs.se):
         constant = "no_spread" in (*mine.kind.flags, *theirs.kind.flags)
         return "one of them is the same on every half" if constant else "there are too few images for halves"
-    my_halves, their_halves = halves.of(mine), halves.of(theirs)
-    if my_halves is None or their_halves is None:
+    value = mine.value - theirs.value
+    a, b = halves.influence_of(mine), halves.influence_of(theirs)
+    if a and b:
+        return _delta(difference_by_error(value, error_of_difference(a, b)))
+    se = halves.error_of_difference(mine, theirs)
+    if se is None:
         return "the halves behind them have been deleted since"
-    delta = difference(my_halves, their_halves, mine.value, theirs.value)
-    return Delta(**vars(delta)) if math.isfinite(delta.se) else "there is no number on the halves of one of them"
+    my_halves, their_halves = halves.of(mine), halves.of(theirs)
+    if my_halves is None or their_halves is None or my_halves.shape != their_halves.shape:
+        return "they were measured in two ways, by two versions of mep or with unlike numbers of halves"
+    if not math.isfinite(se):
+        return "there is no number on the halves of one of them"
+    return _delta(difference_by_error(value, se, freedom_of(my_halves)))
+
+
+def _delta(difference: Difference) -> Delta:
+    return Delta(**vars(difference))
 
 
 def _paired(arm: Repeats, base: Repeats) -> Delta | str:
@@ -80,24 +97,37 @@ def _paired(arm: Repeats, base: Repeats) -> Delta | str:
         return paired.sentence
     values = list(paired.values.values())
     se = statistics.stdev(values) / math.sqrt(len(values))
-    return Delta(paired.value, se, paired.low, paired.high, paired.p, len(values), paired.sentence)
+    n, said = len(values), paired.sentence
+    return Delta(paired.value, se, paired.low, paired.high, paired.p, n, said, freedom=n - 1)
 
 
-def adjusted(metrics: Sequence[Metric]) -> list[Metric]:
-    """Metrics with the p of every difference adjusted after Holm, arm by arm, over all of them but the first.
+def adjusted(metrics: Sequence[Metric], headline: Key | None) -> list[Metric]:
+    """Metrics with intervals and p-values that allow for how many there are to choose from.
 
-    The first metric is the one that the recipe names first: it was chosen before the numbers were seen. Parts, label by
-    label and so on, are not among the tests.
+    The headline was chosen before the numbers were seen. An arm can be picked after they were seen, so the intervals
+    and p-values hold for all arms at once. Controls answer another question and do not count. Of every other metric p
+    is adjusted after Holm, arm by arm, over all of them. Parts, label by label and so on, are not among the tests.
     """
-    secondary = [number for number, metric in enumerate(metrics) if number and metric.group == "all"]
-    result = list(metrics)
-    for label in dict.fromkeys(label for number in secondary for label in metrics[number].differences):
-        tested = [number for number in secondary if label in metrics[number].differences]
-        ps = holm([metrics[number].differences[label].p for number in tested])
-        for number, p in zip(tested, ps, strict=True):
-            deltas = result[number].differences
-            result[number] = replace(result[number], differences=deltas | {label: replace(deltas[label], p_holm=p)})
+    result = [
+        _at_once(metric) if metric.key == headline else replace(metric, differences=dict(metric.differences))
+        for metric in metrics
+    ]
+    secondary = [metric for metric in result if metric.key != headline and metric.group == "all"]
+    for label in dict.fromkeys(label for metric in secondary for label in metric.differences):
+        tested = [metric.differences for metric in secondary if label in metric.differences]
+        for deltas, p in zip(tested, holm([deltas[label].p for deltas in tested]), strict=True):
+            deltas[label] = replace(deltas[label], p_holm=p)
     return result
+
+
+def _at_once(metric: Metric) -> Metric:
+    """A metric whose intervals and p-values hold for all of its arms at once, controls left alone."""
+    n_arms = sum(not is_control(label) for label in metric.differences)
+    deltas = {
+        label: delta if is_control(label) else replace(at_once(delta, n_arms), n_arms=n_arms)
+        for label, delta in metric.differences.items()
+    }
+    return replace(metric, differences=deltas)
 
 
 def holm_note(metrics: Sequence[Metric]) -> str:
@@ -115,28 +145,3 @@ def holm_note(metrics: Sequence[Metric]) -> str:
     return (
         f"Of the {n_tested} metrics beside the first, adjusted together after Holm, differ at {LEVEL}: {significant}."
     )
-
-
-def permutation_p(store: Store, mine: StoredScore, theirs: StoredScore) -> float | None:
-    """p of the difference of two kernel distances by dealing the images of both arms out again; None without files."""
-    from mep.evaluation.space import drawn
-    from mep.methods.scores.kid import permutation_p as by_permutation
-
-    protocol, folder = mine.kind.protocol, store.root / "store"
-    paths = [folder / score.artifact_id / "features" / f"{protocol.extractor}.npy" for score in (mine, theirs)]
-    real_path = folder / mine.references / str(protocol.extractor) / "heldout.npy"
-    if not mine.references or not all(path.exists() for path in (*paths, real_path)):
-        return None
-    real, *made = (np.load(path, mmap_mode="r", allow_pickle=False) for path in (real_path, *paths))
-    seed = protocol.seed or 0
-    if mine.kind.reference == "matched":
-        matched = [folder / score.artifact_id / "matched" for score in (mine, theirs)]
-        rows = np.load(matched[0] / "heldout.npy", allow_pickle=False)
-        places = [np.load(rows_of / "samples.npy", allow_pickle=False) for rows_of in matched]
-    else:
-        rows = drawn(len(real), mine.n_real, seed, 0)
-        places = [
-            np.arange(min(score.n_fake, len(features))) for score, features in zip((mine, theirs), made, strict=True)
-        ]
-    fake_a, fake_b = (np.asarray(features[of_arm]) for features, of_arm in zip(made, places, strict=True))
-    return by_permutation(np.asarray(real[rows]), fake_a, fake_b, seed=seed)

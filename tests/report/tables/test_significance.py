@@ -1,60 +1,84 @@
-"""p-values of a report: adjusted beside the first metric, and by permutation where the features are still there."""
+"""Differences of a report: in closed form or by halves, for all arms at once, and adjusted beside the headline."""
+
+import shutil
 
 import numpy as np
 import pytest
 
 from mep.artifacts.score_row import ScoreProtocol, ScoreRow
-from mep.evaluation.space import drawn
-from mep.methods.scores.kid import permutation_p as by_hand
+from mep.artifacts.scores import save_influences
+from mep.evaluation.measurement import measure
+from mep.evaluation.uncertainty import EvaluationSettings
+from mep.methods.scores.kid import Kid, kernel_difference
 from mep.report.data.arms import StoredScore
+from mep.report.data.halves import Halves
 from mep.report.tables.comparison import Delta, Metric
-from mep.report.tables.significance import adjusted, holm_note, permutation_p
+from mep.report.tables.significance import adjusted, difference_of, holm_note
 from mep.store import Store
 
 
-def metric(name, p, group="all"):
-    return Metric("drawn", name, group, "heldout", "lower", 1.0, {}, {}, {"mep": Delta(1.0, 0.5, 0.0, 2.0, p)}, {})
+def metric(name, p, group="all", arms=("mep",)):
+    deltas = {arm: Delta(1.0, 0.5, 0.0, 2.0, p) for arm in arms}
+    return Metric("drawn", name, group, "heldout", "lower", 1.0, {}, {}, deltas, {})
 
 
-def test_all_metrics_but_the_first_are_adjusted_together_and_parts_are_not():
-    found = adjusted([metric("fd", 0.01), metric("kid", 0.01), metric("recall", 0.04), metric("kid", 0.02, "label=a")])
+HEADLINE = ("drawn", "fd", "all", "heldout")
+
+
+def test_all_metrics_but_the_headline_are_adjusted_together_and_parts_are_not():
+    metrics = [metric("fd", 0.01), metric("kid", 0.01), metric("recall", 0.04), metric("kid", 0.02, "label=a")]
+    found = adjusted(metrics, HEADLINE)
     assert [one.differences["mep"].p_holm for one in found] == [None, pytest.approx(0.02), pytest.approx(0.04), None]
     assert [one.differences["mep"].p for one in found] == [0.01, 0.01, 0.04, 0.02]
     assert holm_note(found).endswith("differ at 0.05: mep in kid (drawn), mep in recall (drawn).")
-    assert holm_note(adjusted([metric("fd", 0.01), metric("kid", 0.2), metric("recall", 0.4)])).endswith("none.")
-    assert holm_note(adjusted([metric("fd", 0.01)])) == ""
+    several = adjusted([metric("fd", 0.01), metric("kid", 0.2), metric("recall", 0.4)], HEADLINE)
+    assert holm_note(several).endswith("none.")
+    assert holm_note(adjusted([metric("fd", 0.01)], HEADLINE)) == ""
+    assert metrics[1].differences["mep"].p_holm is None  # the given ones stay as they are
 
 
-def test_a_kernel_distance_is_tested_by_dealing_out_the_images_of_both_arms(tmp_path):
+def test_the_headline_allows_for_every_arm_that_could_have_been_picked_and_controls_are_none():
+    (found,) = adjusted([metric("fd", 0.03, arms=("a", "b", "control-negative"))], HEADLINE)
+    assert [delta.n_arms for delta in found.differences.values()] == [2, 2, 1]
+    assert found.differences["a"].p == pytest.approx(1 - 0.97**2)
+    assert found.differences["a"].low == pytest.approx(1 - 2.23648 * 0.5, abs=1e-4)
+    assert found.differences["control-negative"].p == 0.03
+    assert found.differences["a"].detectable > found.differences["control-negative"].detectable
+
+
+@pytest.fixture
+def pair(tmp_path):
+    """Two arms in a store, with what their images add to the kernel distance; and the features behind them."""
     store, rng = Store(tmp_path), np.random.default_rng(0)
-    real, fake_a, fake_b = (
-        rng.normal(shift, size=(n, 4)).astype(np.float32) for n, shift in ((50, 0), (40, 0), (40, 1))
-    )
-    kind = ScoreRow("kid", "samples", protocol=ScoreProtocol(extractor="drawn", seed=3))
-    pair = [StoredScore(kind, {}, 0.1, 0.1, 40, 40, "d", f"metrics/{name}", 0, "references/r") for name in "ab"]
-    assert permutation_p(store, *pair) is None  # the files are gone
-    for path, array in (
-        ("metrics/a/features/drawn.npy", fake_a),
-        ("metrics/b/features/drawn.npy", fake_b),
-        ("references/r/drawn/heldout.npy", real),
-    ):
-        (tmp_path / "store" / path).parent.mkdir(parents=True)
-        np.save(tmp_path / "store" / path, array)
-    assert permutation_p(store, *pair) == by_hand(real[drawn(50, 40, 3, 0)], fake_a, fake_b, seed=3) == 0.001
+    real, *arms = (rng.normal(shift, size=(40, 4)) for shift in (0, 0.2, 0.6))
+    kind, scores = ScoreRow("kid", "samples", protocol=ScoreProtocol(extractor="drawn", seed=3)), []
+    for name, fake in zip("ab", arms, strict=True):
+        (measured,) = measure([Kid(kind="kid")], real, fake, EvaluationSettings(3))
+        folder = tmp_path / "store" / f"metrics/{name}"
+        folder.mkdir(parents=True)
+        np.save(folder / "halves.npy", measured["kid"].halves[None])
+        save_influences(folder, {0: measured["kid"].influence})
+        value, se = measured["kid"].estimate.value, measured["kid"].estimate.se
+        scores.append(StoredScore(kind, {}, value, se, 40, 40, "d", f"metrics/{name}", 0, "references/r"))
+    return store, scores, (real, *arms)
 
 
-def test_a_kernel_distance_to_matched_images_is_tested_on_these(tmp_path):
-    rng, rows, places = np.random.default_rng(0), np.arange(5, 40), np.arange(34, -1, -1)
-    arrays = {name: rng.normal(size=(40, 4)).astype(np.float32) for name in ("metrics/a", "metrics/b", "references/r")}
-    for name, array in arrays.items():
-        folder = tmp_path / "store" / name
-        paths = [folder / "features/drawn.npy"] if "metrics" in name else [folder / "drawn/heldout.npy"]
-        for path, content in zip((*paths, folder / "matched/heldout.npy", folder / "matched/samples.npy"),
-                                 (array, rows, places), strict=True):  # fmt: skip
-            path.parent.mkdir(parents=True, exist_ok=True)
-            np.save(path, content)
-    kind = ScoreRow("kid", "samples", reference="matched", protocol=ScoreProtocol(extractor="drawn", seed=3))
-    pair = [StoredScore(kind, {}, 0.1, 0.1, 35, 35, "d", f"metrics/{name}", 0, "references/r") for name in "ab"]
-    real, fakes = arrays["references/r"][rows], [arrays[f"metrics/{name}"][places] for name in "ab"]
-    assert permutation_p(Store(tmp_path), *pair) == by_hand(real, *fakes, seed=3)
-    assert permutation_p(Store(tmp_path), *pair) != by_hand(arrays["references/r"][:35], *fakes, seed=3)
+def test_kernel_distances_are_compared_in_closed_form(pair):
+    store, (mine, theirs), (real, fake_a, fake_b) = pair
+    found = difference_of({1: mine}, {1: theirs}, {}, Halves(store))
+    assert (found.value, found.se) == pytest.approx(kernel_difference(real, fake_a, fake_b), rel=1e-4)
+    assert (found.low, found.freedom) == (pytest.approx(found.value - 1.959964 * found.se), None)
+    assert found.is_clear == (found.p <= 0.05)
+
+
+def test_without_the_closed_form_halves_speak_and_of_two_kinds_none(pair):
+    store, (mine, theirs), _ = pair
+    for name in "ab":
+        shutil.rmtree(store.folder(f"metrics/{name}") / "influences")
+    found = difference_of({1: mine}, {1: theirs}, {}, Halves(store))
+    assert found.freedom == 19
+    assert found.is_clear == (found.p <= 0.05)
+    np.save(store.folder("metrics/b") / "halves.npy", np.zeros((1, 40)))  # as an older version kept them
+    assert "two versions of mep" in difference_of({1: mine}, {1: theirs}, {}, Halves(store))
+    (store.folder("metrics/b") / "halves.npy").unlink()
+    assert "deleted" in difference_of({1: mine}, {1: theirs}, {}, Halves(store))

@@ -36,8 +36,8 @@ tissue, type {cluster:…; richer richer {label}
 metric       arm                          difference     95 % interval  better →
 Quality: do they look like real images that the model has never seen?
 kid ×10³ ↓   label-only             44.0
-             mep                    42.0     −2.0     [−13.9, +9.9]     ─●──
-             richer                 40.0     −4.0      [−6.0, −2.0]      │──●─
+             mep                    42.0     −2.0    [−15.6, +11.6]     ─●──
+             richer                 40.0     −4.0      [−6.3, −1.7]      │──●─
              real training images   11.5
              autoencoder floor      20.2
 fd ↓         label-only             44.0
@@ -155,7 +155,7 @@ def test_notes_are_there_on_demand(report):
     told = in_terminal(found, notes=True)
     assert "--notes" not in told
     assert "One training seed" not in told
-    assert "delete-half jackknife" in " ".join(told.split())
+    assert "\u00b1 is one standard error" in " ".join(told.split())
     assert sheet(found).rows
 
 
