@@ -97,6 +97,14 @@ def test_every_column_of_a_score_is_named():
     assert set(COLUMNS) - set(re.findall(r"\w+", section)) == set()
 
 
+def test_how_to_read_the_numbers_has_a_question_for_every_section_of_the_page():
+    from mep.report.page.html import SECTIONS
+
+    table = PAGES[REPOSITORY / "docs/reading-numbers.md"].partition("## Which section")[2].partition("\n## ")[0]
+    named = [name for row in table.splitlines() if row.startswith("| ") for name in row.split("|")[1].split(",")]
+    assert [title for title, _ in SECTIONS.values() if title not in map(str.strip, named)] == []
+
+
 def pages_of_the_site(entries):
     """The pages that an entry of the navigation, or a list of entries, leads to."""
     if isinstance(entries, str):
