@@ -1,8 +1,8 @@
-"""Record docs/terminal.svg, a short session of mep in a terminal: python tools/record_terminal.py [RECIPE]
+"""Record docs/terminal.svg, a short session of mep in a terminal: python tools/record_terminal.py
 
-The commands run in a terminal of 80 x 24 characters, in an empty folder. What they write is kept with its times as an
-asciicast (version 2; `asciinema play` shows it), long waits are shortened, and the screens become an animated SVG.
-It needs pyte: pip install -e '.[docs]'. To draw a kept recording again: python tools/record_terminal.py FILE.cast
+The commands run in a terminal of 80 x 24 characters, on the folder and the recipe of docs/tutorial.md. What they write
+is kept with its times as an asciicast (version 2; `asciinema play` shows it), long waits are shortened, and the screens
+become an animated SVG. It needs pyte: pip install -e '.[docs]'. To draw a kept recording again: python tools/record_terminal.py FILE.cast
 """
 
 import fcntl
@@ -11,7 +11,6 @@ import os
 import pty
 import select
 import shlex
-import shutil
 import struct
 import subprocess
 import sys
@@ -21,12 +20,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from run_tutorial import PAGE, carry_out
 from terminal_svg import as_svg
 
 REPOSITORY = Path(__file__).parents[1]
 TARGET = REPOSITORY / "docs" / "terminal.svg"
 COLUMNS, ROWS = 80, 24
-COMMANDS = (("mep plan {recipe}", 2.0, 4.0), ("mep run {recipe}", 12.0, 8.0), ("mep report --notes", 1.5, 8.0))
+COMMANDS = (("mep plan tissue.yaml", 2.0, 5.0), ("mep run tissue.yaml", 12.0, 9.0), ("mep report", 1.5, 9.0))
 """A command, the seconds that its output takes at most in the picture, and the seconds to read it."""
 KEY_S, PROMPT = 0.06, "\x1b[1;32m$\x1b[0m "
 
@@ -34,12 +34,12 @@ Event = tuple[float, str]
 """Seconds since the beginning, and what is written then."""
 
 
-def main(source: str = str(REPOSITORY / "recipes" / "starter.yaml")) -> None:
-    if source.endswith(".cast"):
-        events = read(Path(source))
+def main(recording: str | None = None) -> None:
+    if recording:
+        events = read(Path(recording))
     else:
         with tempfile.TemporaryDirectory() as folder:
-            events = list(session(Path(source), Path(folder)))
+            events = list(session(Path(folder)))
         kept = Path(tempfile.gettempdir()) / "mep-terminal.cast"
         write(kept, events)
         print(f"{kept}: {events[-1][0]:.0f} s")
@@ -47,12 +47,13 @@ def main(source: str = str(REPOSITORY / "recipes" / "starter.yaml")) -> None:
     print(f"{TARGET}: {TARGET.stat().st_size / 1000:.0f} kB")
 
 
-def session(recipe: Path, folder: Path) -> Iterator[Event]:
+def session(folder: Path) -> Iterator[Event]:
     """Everything that stands on the terminal, at the times of the picture."""
-    shutil.copy(recipe, folder / recipe.name)
+    for shown, _ in carry_out(PAGE.read_text(), folder, quick=True):
+        if shown.commands == [COMMANDS[0][0]]:
+            break
     now = 0.0
-    for command, longest_s, read_s in COMMANDS:
-        line = command.format(recipe=recipe.name)
+    for line, longest_s, read_s in COMMANDS:
         yield now, PROMPT
         for key in [*line, "\r\n"]:
             now += KEY_S

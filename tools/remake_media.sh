@@ -2,7 +2,7 @@
 # Remakes every picture of README.md and docs/: tools/remake_media.sh [RUNS]
 #
 # RUNS keeps a run of recipes/quickstart.yaml, which is made there if it is missing (seven minutes on two cores).
-# The recording of the terminal takes another three minutes. Needs Chromium, and pip install -e '.[docs]'.
+# The recording of the terminal takes another two minutes. Needs Chromium, and pip install -e '.[docs]'.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 runs=$(realpath -m "${1:-runs}")
