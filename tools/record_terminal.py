@@ -2,7 +2,8 @@
 
 The commands run in a terminal of 80 x 24 characters, on the folder and the recipe of docs/tutorial.md. What they write
 is kept with its times as an asciicast (version 2; `asciinema play` shows it), long waits are shortened, and the screens
-become an animated SVG. It needs pyte: pip install -e '.[docs]'. To draw a kept recording again: python tools/record_terminal.py FILE.cast
+become an animated SVG. It needs pyte: pip install -e '.[docs]'. To draw a kept recording again:
+python tools/record_terminal.py FILE.cast
 """
 
 import fcntl
