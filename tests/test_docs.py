@@ -21,9 +21,9 @@ from mep.registry import members
 from mep.stages import stages
 from mep.store.database import Database
 
-README = (REPOSITORY / "README.md").read_text()
 PAGES = {path: path.read_text() for path in [*REPOSITORY.glob("*.md"), *sorted(REPOSITORY.glob("docs/*.md"))]}
 DOCS = "\n".join(PAGES.values())
+STAGES, COMMANDS, METHODS = (PAGES[REPOSITORY / f"docs/{name}.md"] for name in ("stages", "commands", "methods"))
 CONTRIBUTING = (REPOSITORY / "CONTRIBUTING.md").read_text()
 CHECK, CI = ((REPOSITORY / name).read_text() for name in ("scripts/check", ".ci/run"))
 
@@ -49,18 +49,18 @@ def test_every_command_shown_is_one_that_mep_understands(line):
 
 def test_every_command_stage_and_method_is_mentioned():
     for command in main.list_commands(click.Context(main)):
-        assert f"mep {command}" in README, command
+        assert f"mep {command}" in COMMANDS, command
     for stage in stages():
-        assert f"`{stage}`" in README, stage
+        assert f"`{stage}`" in STAGES, stage
     for folder, family in families().items():
-        assert f"`{folder}/`" in README, folder
+        assert f"`{folder}/`" in METHODS, folder
         for kind in members(family):
             assert f"`{kind}`" in DOCS, (folder, kind)
 
 
 def test_the_table_of_methods_names_verbs_that_the_families_have():
     for folder, family in families().items():
-        row = next(line for line in README.splitlines() if line.startswith(f"| `{folder}/`"))
+        row = next(line for line in METHODS.splitlines() if line.startswith(f"| `{folder}/`"))
         verbs = re.findall(r"`(\w+)`", row.split("|")[-2])
         assert verbs, folder
         for verb in verbs:
@@ -69,7 +69,7 @@ def test_the_table_of_methods_names_verbs_that_the_families_have():
 
 def test_the_stage_table_names_inputs_and_outputs_as_the_code_has_them():
     for name, stage in stages().items():
-        row = next(line for line in README.splitlines() if line.startswith(f"| `{name}` "))
+        row = next(line for line in STAGES.splitlines() if line.startswith(f"| `{name}` "))
         for kind in [*stage.inputs.values(), stage.output]:
             assert kind.__name__ in row, (name, kind.__name__)
 
@@ -83,7 +83,7 @@ def test_every_exit_code_is_listed():
         if name.endswith(("Error", "Failed", "Lacks", "Locked"))
     }
     for code in codes | {0, 10, 130, 143}:
-        assert re.search(rf"\| {code}\b|/ {code}\b", README), code
+        assert re.search(rf"\| {code}\b|/ {code}\b", COMMANDS), code
 
 
 @pytest.mark.parametrize("query", blocks("sql"))
