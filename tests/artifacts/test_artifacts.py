@@ -11,6 +11,7 @@ from mep.artifacts import (
     VALIDATION,
     Artifact,
     Assignment,
+    Calibration,
     Clusters,
     Embeddings,
     Guidance,
@@ -27,10 +28,12 @@ from mep.artifacts import (
     Utility,
 )
 from mep.artifacts.base import InFolder
+from mep.artifacts.calibration import Effect
 from mep.artifacts.score_row import Estimate, ScoreRow
 from mep.config import Config
 from mep.methods.sources.imagefolder import ImageFolder
 from mep.stages import stages
+from mep.stages.balancing import BalancingConfig
 from mep.stages.dataset.stage import DatasetConfig
 
 IDS = ["a.png", "ünï/ b.png", "c"]
@@ -72,7 +75,7 @@ def example(kind, tmp_path):
             np.ones(3),
             ["b, cluster 4: 1 image"],
             Members(["c"], [None], np.array([2])),
-            [{"group": "b", "images": 3}],
+            [{"group": "b", "images": 3, "picked": 2, "share": 1.0}],
             ("label", "cluster"),
         ),
         Prompts: Prompts(
@@ -84,6 +87,13 @@ def example(kind, tmp_path):
             {"random_conv": {"heldout": np.ones((2, 3), np.float32)}},
             {"random_conv": {"d": 3}},
             {"heldout": {"id": ["a", "b"], "label": ["x", None], "group": [0, 1]}},
+        ),
+        Calibration: Calibration(
+            [Effect("random_conv", "kid", "lower", "blur", 0.4, 0.1, 0.02, 0.03)],
+            256,
+            2,
+            ["copies: there are no training images"],
+            {"shuffled blocks": np.arange(24, dtype=np.uint8).reshape(2, 2, 2, 3)},
         ),
         Assignment: Assignment(
             {"heldout": ["a"], "samples": ["b.png", "c.png"]},
@@ -129,12 +139,16 @@ KINDS = [one.output for one in stages().values() if not issubclass(one.output, I
 def test_save_then_load_gives_equals(kind, tmp_path):
     before = example(kind, tmp_path)
     before.save(tmp_path)
-    config = DatasetConfig(source=before.source, group=before.group) if kind is Images else Config()
+    configs = {
+        Images: lambda: DatasetConfig(source=before.source, group=before.group),
+        TrainingSet: lambda: BalancingConfig(method="none"),
+    }
+    config = configs.get(kind, Config)()
     after = kind.load(tmp_path, config)
     for field in dataclasses.fields(kind):
         assert same(getattr(before, field.name), getattr(after, field.name)), field.name
     assert after.facts() == before.facts()
-    assert {path.suffix for path in tmp_path.rglob("*") if path.is_file()} <= {".parquet", ".npy", ".json"}
+    assert {path.suffix for path in tmp_path.rglob("*") if path.is_file()} <= {".parquet", ".npy", ".json", ".png"}
 
 
 def test_every_stage_writes_an_artifact_of_its_own():
