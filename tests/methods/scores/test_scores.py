@@ -14,6 +14,7 @@ from mep.methods.scores.kid_subsets import KidSubsets
 from mep.methods.scores.prdc import Prdc
 from mep.methods.scores.vendi import Vendi
 from mep.registry import kind_of, members
+from mep.statistics.influence import error_of_one
 
 FRECHET, KID, PRDC = Frechet(kind="frechet"), Kid(kind="kid"), Prdc(kind="prdc")
 SCORES = [FRECHET, KID, PRDC, Cmmd(kind="cmmd"), FdInfinity(kind="fd_infinity"), Vendi(kind="vendi")]
@@ -33,7 +34,7 @@ def test_scores_that_share_a_pass_say_what_each_says_alone():
     together = measure_all([FRECHET, KID, PRDC, Prdc(kind="prdc", k_pr=5)], real, fake)
     for score, found in zip([FRECHET, KID, PRDC, Prdc(kind="prdc", k_pr=5)], together, strict=True):
         assert found.values == score.measure(real, fake)
-    assert together[1].errors["kid"] == pytest.approx(kernel_distance_error(real, fake), rel=1e-5)
+    assert error_of_one(together[1].influences["kid"]) == pytest.approx(kernel_distance_error(real, fake), rel=1e-5)
     refused = measure_all([PRDC, KID], real[:5], fake)
     assert refused[0].missing.text == "5 real rows of features, at least 11 are needed"
     assert set(refused[1].values) == {"kid"}

@@ -100,7 +100,8 @@ def test_the_best_arm_is_bold_whichever_way_is_better(report, tmp_path):
     assert [sorted(row.best) for row in found.metrics] == [["mep"], ["mep"], ["label-only"]]
     assert "| **31.2** ± 2.0 |" in as_markdown(found)
     assert "| **0.440** ± 0.020 |" in as_markdown(found)
-    assert sorted(re.findall(r'class="value best">([^<]*)', page_of(report, tmp_path))) == ["0.440", "31.2", "31.2"]
+    coloured = re.findall(r'<td class="n (better|worse)"[^>]*><span[^>]*>([^<]*)', page_of(report, tmp_path))
+    assert sorted(coloured) == [("better", "31.2"), ("better", "31.2"), ("worse", "0.312")]
     screen = io.StringIO()
     Console(file=screen, width=80, force_terminal=True, color_system="standard").print(as_rich(found))
     bold = re.findall(r"\x1b\[1m *([0-9.]+)\x1b", screen.getvalue())
