@@ -75,11 +75,16 @@ def controlled(store: Store, arms: Sequence[Arm]) -> Controlled | None:
 
     Repeats of an arm are left out: they were shown what the first was.
     """
-    arms = [arm for arm in arms if "#" not in arm.name]
-    if not 1 < len(arms) <= MOST_ARMS:
+    first = [arm for arm in arms if "#" not in arm.name]
+    if not 1 < len(first) <= MOST_ARMS:
         return None
-    shown = {arm.label: exposure for arm in arms if (exposure := exposure_of(store, arm)) is not None}
-    return verdict_on(shown, differing_fields(store, arms)) if len(shown) > 1 else None
+    shown = {arm.label: exposure for arm in first if (exposure := exposure_of(store, arm)) is not None}
+    labels = {arm.label for arm in first}
+    fields = {
+        field: {label: value for label, value in values.items() if label in labels}
+        for field, values in differing_fields(store, arms).items()
+    }
+    return verdict_on(shown, fields) if len(shown) > 1 else None
 
 
 def verdict_on(shown: Mapping[str, Exposure], fields: FieldValues) -> Controlled:

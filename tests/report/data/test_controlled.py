@@ -6,6 +6,7 @@ import pytest
 from drawn_run import Drawn, finished
 
 from mep.artifacts import TrainingSet
+from mep.report.data.arms import read_arms
 from mep.report.data.controlled import Exposure, controlled, verdict_on
 from mep.report.tables.compare import comparison
 
@@ -79,6 +80,17 @@ def test_a_report_reads_it_from_the_artifacts_and_notes_it(tmp_path):
     assert found.sentence == "Controlled: both arms saw the same 7 images for 10 steps."
     assert comparison(report.store, [report.runs[0].run_id]).notes[0] == found.sentence
     assert controlled(report.store, report.arms[:1]) is None
+
+
+def test_repeats_of_an_arm_change_nothing(tmp_path):
+    drawn = Drawn(tmp_path)
+    report = finished(drawn)
+    drawn.add_arms(["label-only#2", "mep#2"])
+    with report.store.db.write() as db:
+        db.execute("INSERT INTO parameters SELECT run_id, arm || '#2', field, value, origin FROM parameters")
+    found = controlled(report.store, read_arms(report.store, [report.runs[0].run_id]))
+    assert list(found.checks[0].values) == ["label-only", "mep"]
+    assert found.sentence == "Controlled: both arms saw the same 7 images for 10 steps."
 
 
 def test_images_that_cannot_be_read_leave_an_arm_out(tmp_path):
