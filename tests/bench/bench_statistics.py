@@ -45,7 +45,7 @@ METRICS = ("kid", "fd", "precision", "recall", "density", "coverage")
 # What is drawn
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Drawer:
     """Draws sets of features, float32 (n, d).
 
