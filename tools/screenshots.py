@@ -24,6 +24,13 @@ SETTLE_S = 1.0
 """Until charts and pictures are drawn."""
 
 
+class PatientPage(Page):
+    """A page that may take its time: a busy machine makes other pictures of it otherwise, or none."""
+
+    def wait_for(self, expression: str, timeout_s: float = 120) -> None:
+        super().wait_for(expression, timeout_s)
+
+
 def main(runs: str, run: str | None = None) -> None:
     browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if browser is None:
@@ -34,7 +41,7 @@ def main(runs: str, run: str | None = None) -> None:
         chosen = [run] if run else []
         command = [sys.executable, "-m", "mep", "--runs", runs, "report", *chosen, "--format", "html"]
         subprocess.run([*command, "--output", str(page_file)], check=True)
-        with Page(browser, Path(folder)) as page:
+        with PatientPage(browser, Path(folder)) as page:
             for name, (width, height, dark) in SHOTS.items():
                 page.open(page_file, width=width, height=height, dark=dark)
                 time.sleep(SETTLE_S)
