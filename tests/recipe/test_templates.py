@@ -85,7 +85,7 @@ def test_every_recipe_validates_and_plans(name, copies, monkeypatch):
     assert all(arm["prompts"] and arm["samples"] for arm in found["arms"]) or name == "pcam-hdbscan"
     assert found["notes"] == []
     fetched = {name.partition(": ")[2] for name in found["downloads"]}
-    assert bool(fetched) == (name not in ("quickstart", "starter", "photographs"))
+    assert bool(fetched) == (name not in ("quickstart", "claim", "starter", "photographs"))
 
 
 def test_the_recipe_of_the_paper_has_66_captions_for_33_clusters_of_two_labels(copies):

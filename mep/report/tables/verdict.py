@@ -28,7 +28,7 @@ def verdict(comparison: Comparison) -> list[str]:
     sentences = [assay.sentence] if assay else []
     arm = leading_arm(comparison, metric)
     if arm is None:
-        return [*sentences, _without_pair(comparison, metric)]
+        return [*sentences, _without_pair(comparison, metric), *_unmeasured(comparison, metric)]
     sentences.append(_pair(metric, arm, comparison.baseline))
     if delta := metric.differences.get(arm):
         sentences.append(_smallest(metric, delta, comparison))
@@ -50,6 +50,13 @@ def leading_arm(comparison: Comparison, metric: Metric) -> str | None:
     if not others or values.get(comparison.baseline) is None:
         return None
     return (min if metric.better == "lower" else max)(others, key=lambda name: others[name])
+
+
+def _unmeasured(comparison: Comparison, metric: Metric) -> list[str]:
+    labels = [plain(label) for label in comparison.arms if label not in metric.arms]
+    if len(labels) > 4:
+        return [f"{len(labels)} of {len(comparison.arms)} arms have no metrics yet."]
+    return [f"{listed(labels)} {'has' if len(labels) == 1 else 'have'} no metrics yet."] if labels else []
 
 
 def _without_pair(comparison: Comparison, metric: Metric) -> str:
