@@ -21,7 +21,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from run_tutorial import PAGE, carry_out
+from run_tutorial import FOLDER, PAGE, carry_out
 from terminal_svg import as_svg
 
 REPOSITORY = Path(__file__).parents[1]
@@ -62,7 +62,7 @@ def session(folder: Path) -> Iterator[Event]:
         written = list(output_of(shlex.split(line), folder))
         took = written[-1][0] if written else 0.0
         pace = min(1.0, longest_s / max(took, 1e-9))
-        yield from ((now + at * pace, text) for at, text in written)
+        yield from ((now + at * pace, text.replace(str(folder), FOLDER)) for at, text in written)
         now += took * pace + read_s
     yield now, PROMPT
 

@@ -36,27 +36,35 @@ def as_svg(events: Iterable[tuple[float, str]], columns: int, rows: int) -> str:
         used = [(row, lines.setdefault(line, f"l{len(lines)}")) for row, line in enumerate(screen) if line]
         bodies.append("".join(f'<use href="#{name}" y="{row * HIGH}"/>' for row, name in used))
     wide, high = columns * WIDE + 2 * MARGIN, rows * HIGH + BAR + MARGIN
-    steps = "".join(
-        f"{100 * at / end:.2f}%{{transform:translateX({-n * wide:g}px)}}" for n, (at, _) in enumerate(frames)
-    )
-    last = f"translateX({-(len(frames) - 1) * wide:g}px)"
+    ends = [*(at for at, _ in frames[1:]), end]
+    shown = [_shown(n, at / end, until / end) for n, ((at, _), until) in enumerate(zip(frames, ends, strict=True))]
     return "".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide:g} {high:g}" width="{wide:g}" role="img" ',
             'aria-label="mep plan, mep run and mep report in a terminal; waiting times are shortened"><style>',
             f"text{{font:{SIZE}px ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace;",
             f"white-space:pre;fill:{COLOURS['default']}}}.b{{font-weight:700}}",
-            f"#film{{animation:film {end:.1f}s step-end infinite}}@keyframes film{{{steps}}}",
-            f"@media(prefers-reduced-motion:reduce),print{{#film{{animation:none;transform:{last}}}}}</style>",
+            f".f{{visibility:hidden;animation:{end:.1f}s step-end infinite}}{''.join(shown)}",
+            f"@media(prefers-reduced-motion:reduce),print{{.f{{animation:none}}#f{len(frames) - 1}",
+            "{visibility:visible}}</style>",
             f"<defs>{''.join(_drawn(line, name) for line, name in lines.items())}</defs>",
             f'<rect width="{wide:g}" height="{high:g}" rx="9" fill="#14181c"/>',
             *(f'<circle cx="{18 + 18 * n}" cy="16" r="5.5" fill="#48535c"/>' for n in range(3)),
             f'<text x="{wide - MARGIN:g}" y="20" style="fill:#8a969f;font-size:11px;text-anchor:end">',
             "waiting times are shortened</text>",
-            f'<svg x="{MARGIN}" y="{BAR}" width="{columns * WIDE:g}" height="{rows * HIGH}"><g id="film">',
-            *(f'<g transform="translate({n * wide:g})">{body}</g>' for n, body in enumerate(bodies)),
-            "</g></svg></svg>\n",
+            f'<g transform="translate({MARGIN} {BAR})">',
+            *(f'<g class="f" id="f{n}">{body}</g>' for n, body in enumerate(bodies)),
+            "</g></svg>\n",
         ]
+    )
+
+
+def _shown(number: int, since: float, until: float) -> str:
+    """The rule that shows a screen from one share of the time to another, and hides it otherwise."""
+    before = f"0%{{visibility:hidden}}{100 * since:.2f}%" if since else "0%"
+    return (
+        f"#f{number}{{animation-name:k{number}}}@keyframes k{number}"
+        f"{{{before}{{visibility:visible}}{100 * until:.2f}%{{visibility:hidden}}}}"
     )
 
 
