@@ -17,7 +17,7 @@ class Spread:
 
 
 SHIPPED = (
-    # recipes/claim.yaml of 2026-11-26: five arms of eight trainings, 512 images an arm: KID x 1000 of 555 to 615 on average,
-    # standard deviations between trainings of 9 to 20, pooled 16.3 of 595: 2.7 %.
+    # recipes/claim.yaml of 2026-11-26, five arms of eight trainings, 512 images an arm: KID x 1000 of 555 to 615 on
+    # average, standard deviations between trainings of 9 to 20, pooled 16.3 of 595: 2.7 %.
     Spread("efficientnet_lite0", "kid", 0.027, "as on the sample that ships with mep"),
 )
