@@ -25,7 +25,6 @@ from mep.report.figures.pictures import pixels_of, sample_sets
 from mep.report.figures.styles import REFERENCE, Style, reference_style, style
 from mep.report.tables.comparison import Comparison, Metric
 from mep.report.tables.formats import csv_cell, csv_text
-from mep.report.tables.verdict import is_clear
 from mep.report.text import clipped, listed, p_text, plain
 
 Cell: TypeAlias = str | int | float | None
@@ -178,17 +177,17 @@ def _intervals(axis: Axes, metric: Metric, comparison: Comparison, line: int) ->
             continue
         look = style(comparison.arms.index(label))
         axis.errorbar(
-            (-1 if metric.better == "lower" else 1) * delta.value / delta.se,
+            metric.right * delta.value / delta.se,
             -line + 0.25 - 0.5 * (number + 0.5) / len(labels),
             xerr=(delta.high - delta.low) / 2 / delta.se,
             color=look.light,
             marker=look.marker,
             ms=4,
             capsize=2,
-            mfc=look.light if is_clear(delta) else "white",
+            mfc=look.light if delta.is_clear else "white",
             label=_short(label) if line == 0 else None,
         )
-        yield [label, comparison.baseline, delta.value, delta.low, delta.high, delta.p, is_clear(delta)]
+        yield [label, comparison.baseline, delta.value, delta.low, delta.high, delta.p, delta.is_clear]
 
 
 def _losses(curve_set: CurveSet) -> Figure:

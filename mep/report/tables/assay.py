@@ -117,8 +117,7 @@ def _label(control: Control, comparison: Comparison) -> str:
 
 
 def _outcome(control: Control, delta: Delta, metric: Metric) -> tuple[str, bool | None, str]:
-    better = delta.value < 0 if metric.better == "lower" else delta.value > 0
-    showed = "no difference" if not delta.is_clear else "better" if better else "worse"
+    showed = "no difference" if not delta.is_clear else "better" if metric.is_better(delta) else "worse"
     if delta.n_pairs < FEWEST_SEEDS:
         return f"{showed} so far", None, _too_few(delta)
     return showed, showed == ("better" if control == "positive" else "no difference"), ""

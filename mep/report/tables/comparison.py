@@ -1,5 +1,6 @@
 """The comparison as data: every metric of every arm, the difference to the baseline, and what the numbers rest on."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -127,6 +128,19 @@ class Metric:
     def flagged(self) -> bool:
         return any(self.concerns(flag) for number in self.arms.values() for flag in number.score.kind.flags)
 
+    @property
+    def right(self) -> int:
+        """1 where more is better, -1 where less is: the better side of a picture is always the right one."""
+        return -1 if self.better == "lower" else 1
+
+    def is_better(self, delta: Delta) -> bool:
+        """Whether a difference to the baseline is for the better, clear or not."""
+        return self.right * delta.value > 0
+
+    def best_of(self, values: Mapping[str, float]) -> str:
+        """The label with the best value; of equals the first."""
+        return max(values, key=lambda label: self.right * values[label])
+
     @cached_property
     def best(self) -> frozenset[str]:
         """The label with the best value of the arms made alike, where it clearly differs; else none. Controls aside.
@@ -140,7 +154,7 @@ class Metric:
         }
         if len(alike) < 2 or self.better not in ARROWS:
             return frozenset()
-        best = (min if self.better == "lower" else max)(alike.values())
+        best = alike[self.best_of(alike)]
         winners = [label for label, value in alike.items() if value == best]
         rivals = winners if winners[0] in self.differences else [label for label in alike if label not in winners]
         deltas = [self.differences.get(label) for label in rivals]

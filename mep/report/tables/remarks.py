@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from mep.recipe.controls import is_control
 from mep.report.tables.comparison import Comparison, Metric
-from mep.report.tables.verdict import headline, is_better, leading_arm
+from mep.report.tables.verdict import headline, leading_arm
 from mep.report.text import listed, plain
 from mep.report.wording import REFERENCES
 
@@ -49,7 +49,7 @@ def _about_other_numbers(comparison: Comparison, of: Metric, label: str) -> Iter
         if metric is not of and metric.in_overview and label in metric.differences
     ]
     clear = [metric for metric in others if metric.differences[label].is_clear]
-    n_better = sum(is_better(metric.differences[label], metric) for metric in clear)
+    n_better = sum(metric.is_better(metric.differences[label]) for metric in clear)
     counts = {
         f"clearly for {plain(label)}": n_better,
         f"clearly for {plain(comparison.baseline)}": len(clear) - n_better,

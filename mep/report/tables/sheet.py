@@ -186,10 +186,9 @@ def contrast_of(metric: Metric, label: str) -> Contrast:
     if delta is None:
         return Contrast(label, "", "", "", "none", None, metric.refusals.get(label, ""))
     p = "<0.001" if delta.p < 0.001 else f"{delta.p:.2g}"
-    better = delta.value < 0 if metric.better == "lower" else delta.value > 0
-    outcome: Outcome = ("better" if better else "worse") if delta.is_clear else "open"
+    outcome: Outcome = ("better" if metric.is_better(delta) else "worse") if delta.is_clear else "open"
     texts = difference_text(delta, metric.scale), bracketed(delta, metric.scale)
-    return Contrast(label, *texts, p, outcome, delta, right=-1 if metric.better == "lower" else 1)
+    return Contrast(label, *texts, p, outcome, delta, right=metric.right)
 
 
 def name_of(metric: Metric, group: str) -> str:

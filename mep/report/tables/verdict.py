@@ -49,7 +49,7 @@ def leading_arm(comparison: Comparison, metric: Metric) -> str | None:
     others = {label: value for label, value in values.items() if value is not None and label != comparison.baseline}
     if not others or values.get(comparison.baseline) is None:
         return None
-    return (min if metric.better == "lower" else max)(others, key=lambda name: others[name])
+    return metric.best_of(others)
 
 
 def _unmeasured(comparison: Comparison, metric: Metric) -> list[str]:
@@ -73,8 +73,7 @@ def _without_pair(comparison: Comparison, metric: Metric) -> str:
         return f"The arms cannot be compared: {why} ({subject}: {told})."
     if len(numbers) <= 4:
         return f"{subject[0].upper()}{subject[1:]}: {told}."
-    values = {label: numbers[label].value or 0.0 for label in alike}
-    best = (min if metric.better == "lower" else max)(values, key=lambda label: values[label])
+    best = metric.best_of({label: numbers[label].value or 0.0 for label in alike})
     word = "highest" if metric.better == "higher" else "lowest"
     return f"Of {len(numbers)} arms {plain(best)} has the {word} {subject}, {numbers[best].text}."
 
@@ -94,9 +93,9 @@ def _pair(metric: Metric, label: str, baseline: str) -> str:
     difference = (
         f"(difference {difference_text(delta, metric.scale)}, 95 % interval {interval_text(delta, metric.scale)})"
     )
-    if not is_clear(delta):
+    if not delta.is_clear:
         told = f"{arm} and {other} cannot be told apart {by}: {value} against {base_value}{unit} {difference}."
-    elif is_better(delta, metric):
+    elif metric.is_better(delta):
         told = f"{arm} is better than {other} {by}: {value} against {base_value}{unit} {difference}."
     else:
         told = f"{arm} is worse than {other} {by}: {value} against {base_value}{unit} {difference}."
@@ -112,16 +111,6 @@ def _smallest(metric: Metric, delta: Delta, comparison: Comparison) -> str:
     if delta.n_pairs or "seed" in comparison.fields:
         return f"{sentence}."
     return f"{sentence}; with one training an arm it speaks of these images, not yet of the methods."
-
-
-def is_clear(delta: Delta) -> bool:
-    """Whether the interval leaves zero out."""
-    return delta.is_clear
-
-
-def is_better(delta: Delta, metric: Metric) -> bool:
-    """Whether a difference to the baseline is for the better, clear or not."""
-    return delta.value < 0 if metric.better == "lower" else delta.value > 0
 
 
 def _to(metric: Metric) -> str:
