@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from mep.recipe.controls import is_control
 from mep.report.tables.comparison import Comparison, Metric
-from mep.report.tables.verdict import headline, leading_arm
+from mep.report.tables.verdict import headline, leading_arm, unmeasured
 from mep.report.text import listed, plain
 from mep.report.wording import REFERENCES
 
@@ -26,7 +26,7 @@ def remarks(comparison: Comparison) -> Iterator[str]:
         elif "seed" in comparison.fields:
             yield "Arms of other seeds are other trainings: their spread, not these intervals, speaks of the method."
     yield from _for_scale(metric)
-    yield from _about_unmeasured(comparison, metric)
+    yield from unmeasured(comparison, metric)
     if any("rank_deficient" in number.score.kind.flags for number in metric.arms.values()):
         yield "There are too few images for a distance in so many dimensions: take it for a first look."
     yield from _usefulness(comparison)
@@ -67,14 +67,6 @@ def _for_scale(metric: Metric) -> Iterator[str]:
     ]
     if parts and len(parts) <= 4:
         yield f"For scale, {metric.metric}: {listed(parts)}."
-
-
-def _about_unmeasured(comparison: Comparison, metric: Metric) -> Iterator[str]:
-    labels = [plain(label) for label in comparison.arms if label not in metric.arms]
-    if len(labels) > 4:
-        yield f"{len(labels)} of {len(comparison.arms)} arms have no metrics yet."
-    elif labels:
-        yield f"{listed(labels)} {'has' if len(labels) == 1 else 'have'} no metrics yet."
 
 
 def _usefulness(comparison: Comparison) -> Iterator[str]:

@@ -28,7 +28,7 @@ def verdict(comparison: Comparison) -> list[str]:
     sentences = [assay.sentence] if assay else []
     arm = leading_arm(comparison, metric)
     if arm is None:
-        return [*sentences, _without_pair(comparison, metric), *_unmeasured(comparison, metric)]
+        return [*sentences, _without_pair(comparison, metric), *unmeasured(comparison, metric)]
     sentences.append(_pair(metric, arm, comparison.baseline))
     if delta := metric.differences.get(arm):
         sentences.append(_smallest(metric, delta, comparison))
@@ -52,7 +52,8 @@ def leading_arm(comparison: Comparison, metric: Metric) -> str | None:
     return metric.best_of(others)
 
 
-def _unmeasured(comparison: Comparison, metric: Metric) -> list[str]:
+def unmeasured(comparison: Comparison, metric: Metric) -> list[str]:
+    """A sentence on the arms that have no number yet; empty where all have one."""
     labels = [plain(label) for label in comparison.arms if label not in metric.arms]
     if len(labels) > 4:
         return [f"{len(labels)} of {len(comparison.arms)} arms have no metrics yet."]
