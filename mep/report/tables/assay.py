@@ -6,7 +6,8 @@ from mep.evaluation.uncertainty import FEWEST_SEEDS
 from mep.recipe.controls import CONTROLS, RUN, Control, is_control
 from mep.report.tables.comparison import Comparison, Delta, Metric
 from mep.report.tables.overview import headline_of
-from mep.report.text import bracketed, difference_text, listed, p_text, plain
+from mep.report.tables.sheet import contrast_of
+from mep.report.text import listed, plain
 
 MUST: dict[Control, str] = {"negative": "no difference", "shuffled": "no difference", "positive": "better"}
 """What each control has to show against the baseline. The shuffled one does not decide whether the assay is valid."""
@@ -95,17 +96,12 @@ def _row(control: Control, comparison: Comparison, metric: Metric | None) -> Con
         return ControlRow(control, label, MUST[control], "nothing" if label else "not run", why=fate)
     if metric is None or label not in metric.arms:
         return ControlRow(control, label, MUST[control], "no number yet")
-    delta = metric.differences.get(label)
-    if delta is None:
-        why = metric.refusals.get(label, "it is not compared with the baseline")
+    shown = contrast_of(metric, label)
+    if shown.delta is None:
+        why = shown.why or "it is not compared with the baseline"
         return ControlRow(control, label, MUST[control], "no interval", why=why)
-    showed, passed, why = _outcome(control, delta, metric)
-    shown = (
-        difference_text(delta, metric.scale),
-        bracketed(delta, metric.scale),
-        p_text(delta.p).removeprefix("p = ").removeprefix("p "),
-    )
-    return ControlRow(control, label, MUST[control], showed, *shown, passed, why)
+    showed, passed, why = _outcome(control, shown.delta, metric)
+    return ControlRow(control, label, MUST[control], showed, shown.difference, shown.interval, shown.p, passed, why)
 
 
 def _label(control: Control, comparison: Comparison) -> str:
