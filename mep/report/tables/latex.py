@@ -76,7 +76,8 @@ def _sheet_rows(row: Row, layout: Sheet, comparison: Comparison, *, single: bool
     contrast = next((contrast for contrast in row.contrasts if contrast.delta), None)
     told = [""] * 4
     if contrast:
-        told = [_tex(contrast.difference), _tex(contrast.interval), _p(contrast), _drawn(contrast, layout.reach)]
+        words = contrast.difference, contrast.interval, contrast.p_told
+        told = [*map(_tex, words), _drawn(contrast, layout.reach)]
     numbers = (row.references.get(title) for title in layout.references)
     references = [_tex(number.shown) if number else "" for number in numbers]
     yield " & ".join([_tex(row.name), *arms, *(told if single else []), *references]) + r" \\"
@@ -84,7 +85,7 @@ def _sheet_rows(row: Row, layout: Sheet, comparison: Comparison, *, single: bool
         of_arm = {one.arm: one for one in row.contrasts if one.delta}
         for texts in (
             {label: _tex(f"{one.difference} {one.interval}") for label, one in of_arm.items()},
-            {label: _p(one) for label, one in of_arm.items()},
+            {label: _tex(one.p_told) for label, one in of_arm.items()},
         ):
             small = [rf"{{\footnotesize {texts[label]}}}" if label in texts else "" for label in layout.arms]
             yield " & ".join(["", *small, *([""] * len(references))]) + r" \\"
@@ -99,10 +100,6 @@ def _drawn(contrast: Contrast, reach: float) -> str:
         rf"\begin{{picture}}({MARK_PT},6)\put({MARK_PT // 2},0){{\line(0,1){{6}}}}"
         rf"\put({left},3){{\line(1,0){{{round(right - left, 1)}}}}}\put({value},3){{\circle*{{3}}}}\end{{picture}}"
     )
-
-
-def _p(contrast: Contrast) -> str:
-    return _tex(f"p {contrast.p}" if contrast.p.startswith("<") else f"p = {contrast.p}")
 
 
 def _of_grid(layout: Grid) -> tuple[str, list[str], list[str]]:

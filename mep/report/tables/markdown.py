@@ -6,7 +6,7 @@ from mep.report.tables.assay import HEADINGS, assay_of
 from mep.report.tables.comparison import Comparison
 from mep.report.tables.grid import Cell, Grid, footnotes, grid
 from mep.report.tables.interval_mark import interval_mark
-from mep.report.tables.sheet import Contrast, Row, Sheet, is_wide, sheet
+from mep.report.tables.sheet import Row, Sheet, is_wide, sheet
 from mep.report.tables.verdict import verdict
 from mep.report.text import in_markdown, plain
 
@@ -62,7 +62,7 @@ def _arm(row: Row, label: str, comparison: Comparison, *, below: bool) -> str:
     contrast = next((contrast for contrast in row.contrasts if contrast.arm == label and contrast.delta), None)
     if contrast is None or not below:
         return text
-    return f"{text}<br>{contrast.difference}<br>{in_markdown(contrast.interval)}<br>{_p(contrast)}"
+    return f"{text}<br>{contrast.difference}<br>{in_markdown(contrast.interval)}<br>{in_markdown(contrast.p_told)}"
 
 
 def _difference(row: Row, reach: float) -> list[str]:
@@ -70,11 +70,7 @@ def _difference(row: Row, reach: float) -> list[str]:
     if contrast is None:
         return [""] * 4
     mark = f"`{interval_mark(contrast, reach, MARK_WIDTH).replace(' ', chr(0xA0))}`"
-    return [contrast.difference, in_markdown(contrast.interval), _p(contrast), mark]
-
-
-def _p(contrast: Contrast) -> str:
-    return in_markdown(f"p {contrast.p}" if contrast.p.startswith("<") else f"p = {contrast.p}")
+    return [contrast.difference, in_markdown(contrast.interval), in_markdown(contrast.p_told), mark]
 
 
 def _grid_lines(layout: Grid) -> Iterator[list[str]]:

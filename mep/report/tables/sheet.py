@@ -48,6 +48,11 @@ class Contrast:
     right: int = 1
 
     @property
+    def p_told(self) -> str:
+        """p = 0.54, p <0.001: the p of an interval that stands in a cell with others."""
+        return f"p {self.p}" if self.p.startswith("<") else f"p = {self.p}"
+
+    @property
     def ends(self) -> tuple[float, float, float] | None:
         """Left end, value and right end on the axis of the picture: standard errors from the baseline, better right."""
         if self.delta is None or self.delta.se <= 0:
