@@ -43,15 +43,15 @@ def write_html(report: Report, path: Path, comparison: Comparison | None = None,
     view        which rows and columns of it
     """
     whole = comparison or compare.comparison(report.store, [run.run_id for run in report.runs])
-    write_text(path, page(report, whole, view))
+    parts = _parts(report) | {"groups": _groups(whole)}
+    write_text(path, _page(report, whole, view, parts))
     if path.parent == report.store.run_folder(report.runs[0].run_id):
-        card_of(report, verdict(select(whole, view)), opening(report, sample_sets(report)))
+        card_of(report, verdict(select(whole, view)), parts["opening"])
         write_index(report.store)
 
 
-def page(report: Report, comparison: Comparison, view: View = VIEW) -> str:
+def _page(report: Report, comparison: Comparison, view: View, parts: dict[str, Any]) -> str:
     shown = select(comparison, view)
-    parts = _parts(report) | {"groups": _groups(comparison)}
     found = sheet(_with_more(shown, comparison, view))
     # the style of an arm is its place in its run, or in the comparison where arms of several runs were merged
     styles = {
