@@ -9,10 +9,8 @@ from pydantic import JsonValue
 from mep.report.tables.comparison import MISSING, Comparison, Metric, Number
 from mep.report.tables.overview import ON_ONE_SCREEN as FEW
 from mep.report.tables.overview import group_of
+from mep.report.tables.sheet import FIELD_WIDTH
 from mep.report.text import difference_text, interval_text, p_text, plain, shortened
-
-FIELD_WIDTH = 40
-"""Characters of a recipe value in a table."""
 
 
 @dataclass(frozen=True)
