@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from mep.report.tables.comparison import Comparison
 from mep.report.tables.grid import Cell, Grid, Line, footnotes, grid
-from mep.report.tables.sheet import Contrast, Row, Sheet, is_wide, sheet
+from mep.report.tables.sheet import Contrast, Row, Sheet, arms_in_rows, sheet
 from mep.report.tables.verdict import verdict
 from mep.report.text import MINUS, plain
 
@@ -25,7 +25,7 @@ def as_latex(comparison: Comparison, *, transpose: bool | None = None) -> str:
     transpose   an arm a row, a metric a column; without an answer where there are many arms
     """
     layout = sheet(comparison)
-    as_grid = is_wide(layout) if transpose is None else transpose
+    as_grid = arms_in_rows(layout, transpose)
     columns, head, body = _of_grid(grid(comparison)) if as_grid else _of_sheet(layout, comparison)
     notes = [rf"\item {_tex(note)}" for note in footnotes(comparison)]
     lines = [

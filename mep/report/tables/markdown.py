@@ -6,7 +6,7 @@ from mep.report.tables.assay import HEADINGS, assay_of
 from mep.report.tables.comparison import Comparison
 from mep.report.tables.grid import Cell, Grid, footnotes, grid
 from mep.report.tables.interval_mark import interval_mark
-from mep.report.tables.sheet import Row, Sheet, is_wide, sheet
+from mep.report.tables.sheet import Row, Sheet, arms_in_rows, sheet
 from mep.report.tables.verdict import verdict
 from mep.report.text import in_markdown, plain
 
@@ -20,7 +20,7 @@ def as_markdown(comparison: Comparison, *, transpose: bool | None = None) -> str
     """
     parts = [f"## {in_markdown(plain(comparison.name))}", in_markdown(" ".join(verdict(comparison)))]
     layout = sheet(comparison)
-    if is_wide(layout) if transpose is None else transpose:
+    if arms_in_rows(layout, transpose):
         lines = list(_grid_lines(grid(comparison)))
     else:
         lines = list(_sheet_lines(layout, comparison))

@@ -163,9 +163,9 @@ def sheet(comparison: Comparison, *, controls: bool = False, only: Sequence[str]
     return Sheet(arms, left_out, comparison.baseline, settings, titles, groups, reach)
 
 
-def is_wide(layout: Sheet) -> bool:
-    """Whether there are too many arms to stand side by side."""
-    return len(layout.arms) > MOST_ARMS
+def arms_in_rows(layout: Sheet, transpose: bool | None) -> bool:
+    """Whether an arm is a row and a metric a column: as it is asked for, else where there are many arms."""
+    return len(layout.arms) > MOST_ARMS if transpose is None else transpose
 
 
 def _rows(comparison: Comparison, metrics: Sequence[Metric], arms: Sequence[str]) -> Iterator[tuple[str, Row]]:

@@ -10,7 +10,7 @@ from mep.report.tables.assay import HEADINGS, Assay, assay_of
 from mep.report.tables.comparison import Comparison
 from mep.report.tables.grid import footnotes, grid, overview_grid, warnings
 from mep.report.tables.overview import ON_ONE_SCREEN
-from mep.report.tables.sheet import is_wide, sheet
+from mep.report.tables.sheet import arms_in_rows, sheet
 from mep.report.tables.terminal_grid import blocks
 from mep.report.tables.terminal_sheet import drawn
 from mep.report.tables.verdict import verdict
@@ -30,7 +30,7 @@ def as_rich(comparison: Comparison, *, width: int = WIDTH, transpose: bool | Non
     """
     layout = sheet(comparison)
     parts: list[RenderableType] = [Text(" ".join(verdict(comparison))), Text("")]
-    if is_wide(layout) if transpose is None else transpose:
+    if arms_in_rows(layout, transpose):
         parts += blocks(grid(comparison) if transpose else overview_grid(comparison), width)
     else:
         fields = list(layout.settings) if notes else list(layout.settings)[:MOST_FIELDS]
