@@ -22,8 +22,6 @@ MOST_ROWS, MOST_NAMES = 4, 2
 """Arms that have a line each below a stage, and arms that are named in one; more are counted."""
 MOST_DIFFERENCES = 8
 """Fields in which arms differ that are told without --all."""
-LONGEST = 60
-"""Characters of a value that are told without --all."""
 
 SECTIONS = {
     "sessions": ["session", "state", "started_at", "ended_at", "host", "cpu", "gpu", "git_commit", "git_dirty"],
@@ -141,13 +139,15 @@ def _facts(details: Row) -> Iterator[tuple[str, str]]:
 
 def _differences(parameters: Sequence[Row]) -> list[list[str]]:
     """Arm, field and value, where not all arms have the same."""
+    from mep.report.text import clipped
+
     values: dict[str, dict[str, str]] = {}
     for row in parameters:
         values.setdefault(row["field"], {})[row["arm"]] = row["value"]
     n_arms = len({row["arm"] for row in parameters})
     differing = [field for field, of in values.items() if len(set(of.values())) > 1 or len(of) < n_arms]
     rows = [
-        [arm, field, _short(_text("value", value))]
+        [arm, field, clipped(_text("value", value))]
         for field in differing[:MOST_DIFFERENCES]
         for arm, value in values[field].items()
     ]
@@ -171,10 +171,6 @@ def _artifacts(details: Row) -> list[list[str]]:
         for (artifact, how), arms in users.items()
         if of_stage[artifact.split("/")[0]] <= MOST_ROWS
     ] + [["", "", "", f"{stage}/: {n} artifacts"] for stage, n in of_stage.items() if n > MOST_ROWS]
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
 def _text(name: str, value: Any) -> str:
