@@ -14,6 +14,7 @@ from mep.artifacts import Images, Samples
 from mep.errors import UsageError
 from mep.imaging.pixels import square
 from mep.recipe import Recipe, load_recipe
+from mep.recipe.model import repeat_of
 from mep.stages import maker_of
 from mep.store import ArtifactT, Store, now
 
@@ -163,7 +164,7 @@ def _arms(recipe: Recipe, wanted: tuple[str, ...]) -> list[str]:
     for arm in wanted:
         if arm not in recipe.arms:
             raise UsageError(f"the run has no arm '{arm}'", hint=f"arms: {', '.join(recipe.arms)}")
-    return list(dict.fromkeys(wanted)) or [arm for arm in recipe.arms if "#" not in arm]
+    return list(dict.fromkeys(wanted)) or [arm for arm in recipe.arms if repeat_of(arm)[1] == 1]
 
 
 def _load(store: Store, run_id: str, recipe: Recipe, arm: str, kind: type[ArtifactT]) -> ArtifactT:

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from mep.artifacts import Prompts, Samples, TrainingSet
 from mep.config import Config
+from mep.recipe.model import repeat_of
 from mep.report.data.arms import Arm, FieldValues, differing_fields
 from mep.report.data.artifacts import UNREADABLE
 from mep.report.text import listed, plain
@@ -75,7 +76,7 @@ def controlled(store: Store, arms: Sequence[Arm]) -> Controlled | None:
 
     Repeats of an arm are left out: they were shown what the first was.
     """
-    first = [arm for arm in arms if "#" not in arm.name]
+    first = [arm for arm in arms if repeat_of(arm.name)[1] == 1]
     if not 1 < len(first) <= MOST_ARMS:
         return None
     shown = {arm.label: exposure for arm in first if (exposure := exposure_of(store, arm)) is not None}
