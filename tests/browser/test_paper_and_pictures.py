@@ -1,11 +1,7 @@
 """The page on paper, and its pictures: nothing cut off, nothing hidden, every pixel."""
 
 import pytest
-from devtools import Page
-from drawn_run import Drawn, finished
-from shown_report import comparison
-
-from mep.report import write_html
+from shown_page import page_in_browser
 
 A4_PX = 718
 """Width of a sheet of A4 with margins of 1 cm, in CSS pixels."""
@@ -13,12 +9,8 @@ A4_PX = 718
 
 @pytest.fixture(scope="module")
 def shown(chromium, tmp_path_factory):
-    """A browser with the page of a run of three arms open."""
-    folder = tmp_path_factory.mktemp("page")
-    report = finished(Drawn(folder, useful=True))
-    write_html(report, folder / "report.html", comparison(report))
-    with Page(chromium, folder) as page:
-        page.open(folder / "report.html")
+    with page_in_browser(chromium, tmp_path_factory.mktemp("page")) as (page, path):
+        page.open(path)
         yield page
 
 

@@ -4,21 +4,13 @@ import csv
 import xml.etree.ElementTree as ET
 
 import pytest
-from devtools import Page
-from drawn_run import Drawn, finished
-from shown_report import comparison
-
-from mep.report import write_html
+from shown_page import page_in_browser
 
 
 @pytest.fixture(scope="module")
 def browser(chromium, tmp_path_factory):
-    """A browser, and the page of a finished run."""
-    folder = tmp_path_factory.mktemp("page")
-    report = finished(Drawn(folder, useful=True))
-    write_html(report, folder / "report.html", comparison(report))
-    with Page(chromium, folder) as page:
-        yield page, folder / "report.html"
+    with page_in_browser(chromium, tmp_path_factory.mktemp("page")) as shown:
+        yield shown
 
 
 @pytest.fixture

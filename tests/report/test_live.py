@@ -2,36 +2,22 @@
 
 import json
 import re
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from click.testing import CliRunner
 from drawn_run import RUN
 from hypothesis import given
 from hypothesis import strategies as st
+from run_at_work import training_at_work
 
 from mep.cli.main import main
-from mep.machine.files import append_json_line
-from mep.report import (
-    live,
-)
+from mep.report import live
 from mep.store import locks
 
 
 def test_watching_tells_the_stage_its_pace_and_its_loss(drawn):
     drawn.shared_stages()
-    artifact_id = "training/" + "f" * 32
-    began = datetime.now(UTC) - timedelta(seconds=60)
-    with drawn.store.db.write() as db:
-        row = {"run_id": RUN, "artifact_id": artifact_id, "why": "first time", "state": "running"}
-        db.table("attempts").insert(row | {"started_at": began.isoformat(), "arms": '["mep"]'})
-    work = drawn.store.work_folder(artifact_id)
-    for step in range(100):
-        append_json_line(make(work) / "training.jsonl", {"step": step, "loss": 1 - step / 100})
-    with (drawn.store.run_folder(RUN) / "log.txt").open("a") as log:
-        for seconds, done in ((20, 100), (50, 250)):
-            at = (began + timedelta(seconds=seconds)).isoformat()
-            log.write(f"{at} training[mep] {done}/1000 loss 0.5\n")
+    training_at_work(drawn, n_losses=100, reached={20: 100, 50: 250})
     with locks.hold(drawn.store.run_folder(RUN) / "lock"):
         found = live.snapshot(drawn.store, None)
         done = CliRunner().invoke(main, ["--runs", str(drawn.store.root), "watch", "--once"])
@@ -42,11 +28,6 @@ def test_watching_tells_the_stage_its_pace_and_its_loss(drawn):
     assert re.search(r"> training .*\[mep\].* 250/1000, .*left", done.stdout)
     assert "loss 0.0100 ███" in done.stdout
     assert "\x1b" not in done.stdout
-
-
-def make(folder):
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def test_watching_a_run_that_ended_shows_it_and_ends(report, drawn):

@@ -2,13 +2,12 @@
 
 import json
 import time
-from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from drawn_run import RUN, save_picture
+from run_at_work import training_at_work
 from shown_report import Page, comparison
 
-from mep.machine.files import append_json_line
 from mep.report import verdict, write_html
 from mep.report.page.cards import recipe_differences
 from mep.report.page.index import write_index
@@ -21,19 +20,8 @@ def at_work(drawn):
     """A run of which the training of one arm is done and that of the other goes on."""
     drawn.shared_stages()
     drawn.own_stages("label-only")
-    artifact_id = "training/" + "f" * 32
-    began = datetime.now(UTC) - timedelta(seconds=60)
-    with drawn.store.db.write() as db:
-        row = {"run_id": RUN, "artifact_id": artifact_id, "why": "first time", "state": "running"}
-        db.table("attempts").insert(row | {"started_at": began.isoformat(), "arms": '["mep"]'})
-    work = drawn.store.work_folder(artifact_id)
-    work.mkdir(parents=True)
-    for step in range(50):
-        append_json_line(work / "training.jsonl", {"step": step, "loss": 1 - step / 100})
+    work = training_at_work(drawn, n_losses=50, reached={50: 250})
     save_picture(work / "looks" / "000000025.png", np.random.default_rng(0), size=40)
-    with (drawn.store.run_folder(RUN) / "log.txt").open("a") as log:
-        at = (began + timedelta(seconds=50)).isoformat()
-        log.write(f"{at} training[mep] 250/1000 loss 0.5\n")
 
 
 def test_the_page_of_a_running_run_shows_time_left_losses_and_samples_so_far(drawn, tmp_path):
