@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from counting import Counting
 from diffusers import DDPMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from diffusers.training_utils import EMAModel, compute_snr
 from machines import machine
@@ -25,7 +26,7 @@ from mep.methods.bases.scratch import Scratch
 from mep.stages.training.batches import Batch, TrainingInputs
 from mep.stages.training.build import assemble
 from mep.stages.training.config import TrainingConfig
-from mep.stages.training.optimizers import round_stochastically
+from mep.stages.training.optimizers import StochasticRounding, groups_of, round_stochastically
 from mep.stages.training.step import share_of
 
 UNET = "diffusion_pytorch_model.safetensors"
@@ -186,11 +187,28 @@ def test_the_average_is_that_of_diffusers():
 
 def test_rounding_to_bfloat16_keeps_small_updates_on_average():
     # 1 + 2^-10 lies an eighth of the way from 1 to the next bfloat16, 1 + 2^-7
-    values = torch.full((100_000,), 1 + 2**-10)
-    rounded = round_stochastically(values, torch.bfloat16, torch.Generator().manual_seed(0)).float()
-    assert set(rounded.tolist()) == {1.0, 1 + 2**-7}
-    assert float((rounded - 1).mean()) == pytest.approx(2**-10, rel=0.03)
-    assert torch.equal(values.to(torch.bfloat16).float(), torch.ones(100_000))  # to nearest: lost
+    values, rounded = torch.full((400, 250), 1 + 2**-10), torch.zeros((400, 250), dtype=torch.bfloat16)
+    untouched = torch.zeros(2)
+    round_stochastically([torch.full((2,), 0.3), values], [untouched, rounded], seed=0)
+    assert set(rounded.ravel().tolist()) == {1.0, 1 + 2**-7}
+    assert float((rounded.float() - 1).mean()) == pytest.approx(2**-10, rel=0.03)
+    assert torch.equal(values.to(torch.bfloat16).float(), torch.ones(400, 250))  # to nearest: lost
+    assert untouched.tolist() == [pytest.approx(0.3)] * 2
+
+
+def test_weights_are_rounded_in_few_operations_and_without_a_copy_between_devices():
+    weights = [torch.nn.Parameter(torch.ones(40, 5, dtype=torch.bfloat16)) for _ in range(30)]
+    optimizer = StochasticRounding(torch.optim.AdamW(groups_of(weights), fused=True))
+    for _ in range(2):  # the first step makes the optimizer's state
+        for weight in weights:
+            weight.grad = torch.ones_like(weight)
+        with Counting() as counted:
+            optimizer.step()
+    assert len(optimizer.param_groups) == 1
+    assert (counted.draws, counted.waits) == (["randint"], ["_local_scalar_dense"])  # the seed, on the CPU
+    assert counted.copies == []
+    assert counted.launches <= 2 * len(weights) + 40  # each tensor and its gradient to float32, the rest at once
+    assert all(weight.dtype == torch.bfloat16 and weight.grad is None for weight in weights)
 
 
 def test_memory_that_runs_out_halves_the_micro_batch_and_keeps_the_steps(inputs, calm, tmp_path, monkeypatch, caplog):

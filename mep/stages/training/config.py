@@ -1,6 +1,6 @@
 """What a recipe says of training."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -101,6 +101,10 @@ class TrainingConfig(BaseConfig, LatentsConfig):
                 {"field": "zero_terminal_snr", "hint": "set prediction: v_prediction"},
             )
         return self
+
+    def dump(self) -> dict[str, Any]:
+        """The fields, and where weights are rounded at random which numbers that takes: others until version 2."""
+        return super().dump() | ({"rounding": "SplitMix64"} if self.weights == "bf16" else {})
 
     def check_machine(self, machine: Machine) -> None:
         device = resolve_device(machine.device)  # only here: finding it takes PyTorch, and a second
