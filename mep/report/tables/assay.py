@@ -70,8 +70,11 @@ class Assay:
 
 
 def assay_of(comparison: Comparison) -> Assay | None:
-    """The controls of the baseline's run, read from the headline metric; None where the recipe asks for none."""
-    if not comparison.controls:
+    """The controls of the baseline's run, read from the headline metric; None where the recipe asks for none.
+
+    None as well where trainings are rows of their own: a control is judged over all of its trainings.
+    """
+    if not comparison.controls or comparison.trainings:
         return None
     measured = {metric.key: metric for metric in comparison.metrics if metric.arms}
     headline = headline_of(measured)

@@ -1,6 +1,5 @@
 """From the scores of arms to their comparison."""
 
-import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -8,13 +7,13 @@ from mep.report.data.arms import Arm, Key, StoredScore, controls_of, differing_f
 from mep.report.data.calibration import blind_spots
 from mep.report.data.controlled import controlled
 from mep.report.data.halves import Halves
-from mep.report.tables.comparison import MISSING, Comparison, Delta, Metric, Number, id_of
+from mep.report.tables.comparison import Comparison, Delta, Metric, Number, id_of
 from mep.report.tables.notes import notes_of
 from mep.report.tables.overview import headline_of, overview_of
 from mep.report.tables.rows import TableRow, baseline_of, fields_of_rows, grouped, references_of, state_of
 from mep.report.tables.significance import Repeats, adjusted, difference_of, unlike_of
 from mep.report.tables.trust import distrust
-from mep.report.text import listed, plain, value_and_error
+from mep.report.text import listed, plain
 from mep.report.wording import MEASURED, SCALES
 from mep.store import Store
 
@@ -163,12 +162,5 @@ class _Comparer:
         of_baseline = scores.get(self.baseline.label, {}) if self.baseline else {}
         return difference_of(repeats, of_baseline, deviations, self.halves)
 
-    def _number(self, scores: list[StoredScore], scale: float, mark: str = "") -> Number:
-        """One score as it is; of several their mean and standard deviation."""
-        value, error, repeats = scores[0].value, scores[0].se, tuple[float, ...]()
-        if len(scores) > 1:
-            repeats = tuple(score.value for score in scores if score.value is not None)
-            value = statistics.fmean(repeats) if repeats else None
-            error = statistics.stdev(repeats) if len(repeats) > 1 else None
-        texts = (MISSING, "") if value is None else value_and_error(value, error, scale, self.precision)
-        return Number(value, error, *texts, scores[0], repeats, mark)
+    def _number(self, scores: Sequence[StoredScore], scale: float, mark: str = "") -> Number:
+        return Number.of(scores, scale, self.precision, mark)

@@ -1,13 +1,16 @@
 """The comparison as data: every metric of every arm, the difference to the baseline, and what the numbers rest on."""
 
-from collections.abc import Mapping
+import statistics
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Self
 
 from mep.evaluation.uncertainty import Difference
 from mep.recipe.controls import is_control
+from mep.recipe.model import repeat_of
 from mep.report.data.arms import FieldValues, Key, StoredScore
-from mep.report.text import plain
+from mep.report.text import plain, value_and_error
 from mep.report.wording import ARROWS, NAMES, SILENT_FLAGS
 from mep.statistics.intervals import LEVEL
 from mep.statistics.power import detectable
@@ -33,6 +36,17 @@ class Number:
     score: StoredScore
     repeats: tuple[float, ...] = ()
     mark: str = ""
+
+    @classmethod
+    def of(cls, scores: Sequence[StoredScore], scale: float, precision: int | None = None, mark: str = "") -> Self:
+        """One score as it is; of several their mean and standard deviation."""
+        value, error, repeats = scores[0].value, scores[0].se, tuple[float, ...]()
+        if len(scores) > 1:
+            repeats = tuple(score.value for score in scores if score.value is not None)
+            value = statistics.fmean(repeats) if repeats else None
+            error = statistics.stdev(repeats) if len(repeats) > 1 else None
+        texts = (MISSING, "") if value is None else value_and_error(value, error, scale, precision)
+        return cls(value, error, *texts, scores[0], repeats, mark)
 
     @property
     def shown(self) -> str:
@@ -205,6 +219,16 @@ class Comparison:
     @cached_property
     def has_differences(self) -> bool:
         return any(metric.differences for metric in self.metrics)
+
+    @cached_property
+    def trainings(self) -> dict[str, list[str]]:
+        """Arm -> labels of its trainings, where each of them is a row of its own; empty where no arm has several."""
+        arms: dict[str, list[str]] = {}
+        for label in self.arms:
+            run, _, arm = repeat_of(self.members[label][0])[0].rpartition("/")
+            arms.setdefault(f"{run}/{arm}" if len(self.runs) > 1 else arm, []).append(label)
+        apart = len(arms) < len(self.arms) and all(len(self.members[label]) == 1 for label in self.arms)
+        return arms if apart else {}
 
     @property
     def extractors(self) -> list[str]:

@@ -1,8 +1,10 @@
 """What the numbers say, in three plain sentences at most."""
 
+from collections.abc import Mapping
+
 from mep.recipe.controls import is_control
 from mep.report.tables.assay import assay_of
-from mep.report.tables.comparison import Comparison, Delta, Metric
+from mep.report.tables.comparison import Comparison, Delta, Metric, Number
 from mep.report.tables.overview import headline_of
 from mep.report.text import difference_text, interval_text, listed, plain, rounded
 
@@ -12,6 +14,7 @@ TO = {
     "train": " to training images",
 }
 """Reference -> what a distance goes to."""
+EACH_A_ROW = "Here every training is a row; without --group-by none, arms are compared over their trainings."
 DISTANCES = ("kid", "fd", "fid", "cmmd", "mmd_rbf")
 
 
@@ -28,7 +31,8 @@ def verdict(comparison: Comparison) -> list[str]:
     sentences = [assay.sentence] if assay else []
     arm = leading_arm(comparison, metric)
     if arm is None:
-        return [*sentences, _without_pair(comparison, metric), *unmeasured(comparison, metric)]
+        apart = [EACH_A_ROW] if comparison.trainings else []
+        return [*sentences, _without_pair(comparison, metric), *apart, *unmeasured(comparison, metric)]
     sentences.append(_pair(metric, arm, comparison.baseline))
     if delta := metric.differences.get(arm):
         sentences.append(_smallest(metric, delta, comparison))
@@ -44,7 +48,12 @@ def headline(comparison: Comparison) -> Metric | None:
 
 
 def leading_arm(comparison: Comparison, metric: Metric) -> str | None:
-    """The arm that is held against the baseline: the best of those made alike, controls aside; None without two."""
+    """The arm that is held against the baseline: the best of those made alike, controls aside; None without two.
+
+    None as well where trainings are rows of their own: the best of many trainings says little about its arm.
+    """
+    if comparison.trainings:
+        return None
     values = {label: number.value for label, number in metric.arms.items() if not number.mark and not is_control(label)}
     others = {label: value for label, value in values.items() if value is not None and label != comparison.baseline}
     if not others or values.get(comparison.baseline) is None:
@@ -62,21 +71,45 @@ def unmeasured(comparison: Comparison, metric: Metric) -> list[str]:
 
 def _without_pair(comparison: Comparison, metric: Metric) -> str:
     """Of a single arm its number; of several without a baseline the best one, or why none can be named."""
-    numbers = {label: number for label, number in metric.arms.items() if not is_control(label)} or metric.arms
+    measured = _over_trainings(comparison, metric)
+    numbers = {label: number for label, number in measured.items() if not is_control(label)} or measured
     alike = [label for label, number in numbers.items() if number.value is not None and not number.mark]
     subject = f"{metric.name}{_to(metric)}{_unit(metric)}"
     if len(numbers) == 1:
         label, number = next(iter(numbers.items()))
-        return f"{plain(label)} has a {subject} of {number.text}."
-    told = listed([f"{plain(label)} {number.text}" for label, number in numbers.items()])
+        return f"{plain(label)} has a {subject} of {_told(number)}{_trainings(numbers)}."
+    told = listed([f"{plain(label)} {_told(number)}" for label, number in numbers.items()])
     if len(alike) < 2:
         why = next(iter(metric.refusals.values()), "they were not made alike, as the footnotes say")
         return f"The arms cannot be compared: {why} ({subject}: {told})."
     if len(numbers) <= 4:
-        return f"{subject[0].upper()}{subject[1:]}: {told}."
+        return f"{subject[0].upper()}{subject[1:]}: {told}{_trainings(numbers)}."
     best = metric.best_of({label: numbers[label].value or 0.0 for label in alike})
     word = "highest" if metric.better == "higher" else "lowest"
-    return f"Of {len(numbers)} arms {plain(best)} has the {word} {subject}, {numbers[best].text}."
+    told = f"{_told(numbers[best])}{_trainings(numbers)}"
+    return f"Of {len(numbers)} arms {plain(best)} has the {word} {subject}, {told}."
+
+
+def _over_trainings(comparison: Comparison, metric: Metric) -> dict[str, Number]:
+    """Label -> number of every arm; where trainings are rows of their own the mean of an arm."""
+    found: dict[str, Number] = {}
+    for arm, labels in comparison.trainings.items():
+        if numbers := [metric.arms[label] for label in labels if label in metric.arms]:
+            mark = max(number.mark for number in numbers)
+            found[arm] = Number.of([number.score for number in numbers], metric.scale, mark=mark)
+    return found or metric.arms
+
+
+def _told(number: Number) -> str:
+    """Of several trainings with their spread."""
+    return number.shown if number.repeats else number.text
+
+
+def _trainings(numbers: Mapping[str, Number]) -> str:
+    counts = sorted({len(number.repeats) for number in numbers.values()})
+    if counts[-1] < 2:
+        return ""
+    return f" (mean and spread of {'up to ' * (len(counts) > 1)}{counts[-1]} trainings an arm)"
 
 
 def _pair(metric: Metric, label: str, baseline: str) -> str:

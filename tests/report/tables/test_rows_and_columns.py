@@ -79,8 +79,8 @@ def test_another_baseline_turns_the_differences_round(report):
 def test_repeats_of_an_arm_are_one_row_with_mean_and_spread_and_pairs(tmp_path):
     arms = ["label-only", "mep", "label-only#2", "mep#2", "label-only#3", "mep#3"]
     drawn = Drawn(tmp_path, arms=["label-only", "mep"])
-    drawn.shared_stages()
     drawn.add_arms(arms[2:])
+    drawn.shared_stages(arms)
     for arm, value in zip(arms, (40.0, 30.0, 42.0, 33.0, 44.0, 36.0), strict=True):
         drawn.publish(scores(value, base_halves()), [arm])
     found = compare(drawn.store, [RUN])
@@ -93,7 +93,14 @@ def test_repeats_of_an_arm_are_one_row_with_mean_and_spread_and_pairs(tmp_path):
     assert verdict(found)[0].startswith("Over 3 trainings an arm mep is better than label-only by the kernel distance")
     assert "Over 3 training seeds the methods differ." in found.notes
     assert "| **33.0** ± 3.0 |" in as_markdown(found)
-    assert compare(drawn.store, [RUN], group_by="none").arms == arms
+    apart = compare(drawn.store, [RUN], group_by="none")
+    assert apart.arms == arms
+    assert verdict(apart) == [  # of the arms, not of the best of six trainings
+        "Kernel distance to held-out images (×10³): label-only 42.0 ± 2.0 and mep 33.0 ± 3.0 (mean and spread of 3 "
+        "trainings an arm).",
+        "Here every training is a row; without --group-by none, arms are compared over their trainings.",
+    ]
+    assert not any("is the best of" in note for note in apart.notes)
     with pytest.raises(UsageError, match="cannot group by 'colour'"):
         compare(drawn.store, [RUN], group_by="colour")
 
