@@ -6,6 +6,7 @@ import inspect
 import itertools
 import json
 import os
+import stat
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -151,6 +152,15 @@ class Anchored(str):
         return anchored
 
 
+SPECIAL = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
+"""Files that are none: reading one may wait for ever, or never end."""
+
+
+def special_file(path: str | Path) -> str:
+    """What a path leads to where that is neither a file nor a folder, else empty; OSError where it leads nowhere."""
+    return SPECIAL.get(stat.S_IFMT(os.stat(path).st_mode), "")
+
+
 def _resolve(value: object, info: ValidationInfo) -> Path:
     if not isinstance(value, str | Path) or str(value) == "":
         raise PydanticCustomError("path_type", "a path is wanted")
@@ -159,11 +169,12 @@ def _resolve(value: object, info: ValidationInfo) -> Path:
     path = Path(os.path.normpath(folder / value))
     if context.get("paths_must_exist"):
         try:
-            path.stat()
+            what = special_file(path)
+            problem = f"is {what}, not a file" if what else ""
         except (OSError, ValueError) as error:  # absent, a name too long, a closed folder, a zero byte
             problem = "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be opened: {error}"
-            context = {"path": str(path), "problem": problem}
-            raise PydanticCustomError("path_missing", "'{path}' {problem}", context) from error
+        if problem:
+            raise PydanticCustomError("path_missing", "'{path}' {problem}", {"path": str(path), "problem": problem})
     return path
 
 

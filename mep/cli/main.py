@@ -1,6 +1,7 @@
 """`mep`: the group of all commands, and mep's own errors in plain words."""
 
 import importlib
+import json
 import pkgutil
 from functools import cache
 from pathlib import Path
@@ -9,6 +10,7 @@ import click
 
 import mep
 import mep.cli.commands
+from mep.cli.types import RunsFolder
 from mep.errors import MepError
 
 SECTIONS = {
@@ -28,7 +30,24 @@ def defined_commands() -> dict[str | None, click.Command]:
     """Every command at the top of a file of `mep/cli/commands/`, by its name."""
     names = [file.name for file in pkgutil.iter_modules(mep.cli.commands.__path__)]
     files = [importlib.import_module(f"{mep.cli.commands.__name__}.{name}") for name in names]
-    return {item.name: item for file in files for item in vars(file).values() if isinstance(item, click.Command)}
+    commands = {item for file in files for item in vars(file).values() if isinstance(item, click.Command)}
+    for command in commands:  # those below a group stand at the top of a file, too
+        _take_runs(command)
+    return {command.name: command for command in commands}
+
+
+def _take_runs(command: click.Command) -> None:
+    """Let a command be told --runs after its name as well as before it."""
+
+    def keep(ctx: click.Context, param: click.Parameter, runs: Path | None) -> None:
+        if runs is not None:
+            ctx.obj = ctx.find_root().params["runs"] = runs
+
+    text = "As before the command."
+    option = click.Option(
+        ["--runs", "folder_of_runs"], type=RunsFolder(), metavar="DIR", help=text, callback=keep, expose_value=False
+    )
+    command.params.append(option)
 
 
 class Commands(click.Group):
@@ -60,13 +79,28 @@ class Commands(click.Group):
             ctx.exit(explained.exit_code)
 
 
+def _show_version(ctx: click.Context, param: click.Parameter, asked: bool) -> None:
+    if not asked:
+        return
+    if ctx.params["as_json"]:
+        from mep.runner.environment import formats
+
+        click.echo(json.dumps(formats(), indent=1))
+    else:
+        click.echo(f"mep, version {mep.__version__}")
+    ctx.exit()
+
+
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(mep.__version__, prog_name="mep")
-@click.option("--runs", type=click.Path(path_type=Path), envvar="MEP_RUNS", default="runs", show_default=True)
+@click.option("--version", is_flag=True, expose_value=False, callback=_show_version, help="Show the version and exit.")
+@click.option("--json", "as_json", is_flag=True, is_eager=True, help="With --version: formats and packages too.")
+@click.option("--runs", type=RunsFolder(), metavar="DIR", envvar="MEP_RUNS", default="runs", show_default=True)
 @click.pass_context
-def main(ctx: click.Context, runs: Path) -> None:
+def main(ctx: click.Context, runs: Path, as_json: bool) -> None:
     """One YAML recipe, one finished experiment: do synthetic medical images help, and which captions make better ones?
 
-    --runs, or the variable MEP_RUNS, names the folder that keeps everything.
+    --runs, or the variable MEP_RUNS, names the folder that keeps everything. It may stand after the command, too.
     """
+    if as_json:
+        raise click.UsageError("--json stands after the name of a command, or beside --version")
     ctx.obj = runs

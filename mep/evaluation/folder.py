@@ -68,16 +68,15 @@ def open_folder(path: Path) -> Folder:
 
     DataError   no folder, no image in it, a single one, or a file that is no image
     """
-    from PIL import Image
-
-    records = ImageFolder(kind="imagefolder", path=path).records()
+    source = ImageFolder(kind="imagefolder", path=path)
+    records = source.records()
     if len(records) < 2:
         held = "no image" if not records else f"a single image, {records[0].id}"
         raise DataError(f"{path} holds {held}", hint="at least two are needed, and hundreds to say anything")
     sizes, modes = [], Counter[str]()
     for record in records:
         try:
-            with Image.open(path / record.id) as image:
+            with source.open(record.id) as image:
                 sizes.append(image.size)
                 modes[image.mode] += 1
         except OSError as error:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Literal
 
+from mep.config import special_file
 from mep.errors import DataError, EnvironmentLacks
 
 
@@ -36,7 +37,15 @@ def noticing_full_disk(message: str, hint: str) -> Iterator[None]:
         raise
 
 
+def refuse_special(path: str | Path) -> None:
+    """DataError where a path leads to a pipe, a device or a socket, which nobody may read."""
+    if what := special_file(path):
+        raise DataError(f"{path} is {what}, not a file", hint="take it out of the folder")
+
+
 def sha256_of(path: Path) -> str:
+    """The digest of a file, in hex. DataError: it is a pipe, a device or a socket."""
+    refuse_special(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -1,9 +1,7 @@
 """The recipes that come with mep, and a copy of one to begin with."""
 
-import sys
 from pathlib import Path
 
-import mep
 from mep.errors import UsageError
 from mep.machine.files import write_text
 from mep.recipe.reader import FORMAT, parse_recipe
@@ -17,9 +15,7 @@ SCHEMA_LINE = "# yaml-language-server: $schema="
 
 def templates() -> dict[str, Path]:
     """The path of every template by its name."""
-    beside, installed = Path(mep.__file__).parents[1] / "recipes", Path(sys.prefix) / "share" / "mep" / "recipes"
-    folder = beside if (beside / "quickstart.yaml").exists() else installed
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    return {path.stem: path for path in sorted((Path(__file__).parent / "shipped").glob("*.yaml"))}
 
 
 def question_of(path: Path) -> str:

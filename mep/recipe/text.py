@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import NoReturn
 
+from mep.config import special_file
 from mep.errors import Mistake, Place, RecipeError, printable
 
 MAX_BYTES = 1 << 20
@@ -68,6 +69,8 @@ def read_file(path: Path) -> RecipeText:
         raise RecipeError([Mistake("", message, Place(name), hint=hint)])
 
     try:
+        if what := special_file(path):
+            refuse(f"is {what}, not a file", "name the YAML file of a recipe")
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:  # ValueError: a null character in the name

@@ -82,7 +82,7 @@ def _device() -> Check:
     if gpu_names():
         message = f"{gpu_names()[0]} is there, but this torch ({torch.__version__}) does not see it"
         return Check("device", "bad", message, "install a torch with CUDA: https://pytorch.org/get-started")
-    return Check("device", "warning", "no GPU: small models only", "recipes/quickstart.yaml is made for that")
+    return Check("device", "warning", "no GPU: small models only", "mep run quickstart is made for that")
 
 
 def _disk(folder: Path) -> Check:

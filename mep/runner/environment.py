@@ -12,7 +12,8 @@ from pathlib import Path
 import mep
 from mep.config import digest, leaves
 from mep.machine.settings import MachineConfig
-from mep.store.database import Entry
+from mep.recipe.reader import FORMAT
+from mep.store.database import Entry, migrations
 
 PACKAGES = ("torch", "diffusers", "transformers", "accelerate", "numpy", "scikit-learn", "scikit-image", "hdbscan")
 """What the environment of a run names first; `packages` lists all that are installed."""
@@ -38,6 +39,18 @@ def summary() -> dict[str, str]:
     versions = {"mep": mep.__version__, "python": platform.python_version(), "platform": platform.platform()}
     installed = _installed()
     return versions | {package: installed[package] for package in PACKAGES if package in installed}
+
+
+def formats() -> dict[str, object]:
+    """What `mep --version --json` says: the version, the formats that it reads and writes, and `summary`."""
+    commit, diff = git_state(Path(mep.__file__).parent)
+    return {
+        "mep": mep.__version__,
+        "recipe_format": FORMAT,
+        "store_format": len(migrations()),
+        "commit": commit + "+" * bool(diff),
+        **summary(),
+    }
 
 
 def rows() -> tuple[str, list[Entry]]:

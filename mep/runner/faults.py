@@ -15,6 +15,7 @@ FULL = {
     errno.EDQUOT: "the disk quota is used up",
     errno.EFBIG: "a file would be larger than this system allows (ulimit -f)",
 }
+NO_FOLDER = (errno.ENOENT, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL)
 READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 OUT_OF_MEMORY = ("MemoryError", "OutOfMemoryError", "BrokenProcessPool", "WorkerCrashedError")
 """Names of errors: of Python and numpy, of torch and Ray, and of pools whose worker was killed by the system."""
@@ -43,6 +44,10 @@ def explain(error: BaseException, root: Path) -> MepError | None:
         return EnvironmentLacks(
             f"{FULL[error.errno]}{where} ({free_mb:,.0f} MB free under {root})",
             hint="free some: mep gc lists what can go",
+        )
+    if error.errno in NO_FOLDER and not root.is_dir():
+        return EnvironmentLacks(
+            f"the folder {root} cannot be made: {error.strerror}", hint="name another one: mep --runs DIR"
         )
     if error.errno in READ_ONLY and (error.filename is None or root in Path(str(error.filename)).absolute().parents):
         return EnvironmentLacks(

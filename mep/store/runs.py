@@ -49,7 +49,7 @@ def find_run(store: Store, name: str | None) -> RunRow:
     """
     rows = store.db.select(RunRow, "SELECT * FROM runs ORDER BY started_at, run_id")
     if not rows:
-        raise UsageError(f"there are no runs in {store.root}", hint="make one: mep run recipes/quickstart.yaml")
+        raise UsageError(f"there are no runs in {store.root}", hint="make one: mep run quickstart")
     if name is None:
         return rows[-1]
     matches = [row for row in rows if row["run_id"] == name] or [row for row in rows if row["run_id"].startswith(name)]

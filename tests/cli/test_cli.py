@@ -202,7 +202,7 @@ def test_a_command_without_any_run_says_how_to_make_one(tmp_path):
     for command in ("ls", "status", "show", "report"):
         done = mep("--runs", tmp_path / "none", command)
         assert done.exit_code == 2
-        assert "mep run recipes/quickstart.yaml" in done.stderr
+        assert "mep run quickstart" in done.stderr
     assert not (tmp_path / "none").exists()
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mep.cli.types import InputFile, RecipeName
 from mep.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,9 +20,10 @@ def _complete_run(ctx: click.Context, param: click.Parameter, incomplete: str) -
 
 
 FILE = click.Path(path_type=Path)
+INPUT_FILE = InputFile()
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
-RECIPE = click.argument("recipe", type=FILE)
+RECIPE = click.argument("recipe", type=RecipeName())
 RUN = click.argument("run_id", metavar="[RUN]", required=False, shell_complete=_complete_run)
 SET = click.option("--set", "overrides", multiple=True, metavar="FIELD=VALUE", help="Override a field; repeatable.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -31,7 +33,7 @@ def open_store(runs: Path, *, must_exist: bool = True) -> Store:
     from mep.store import Store
 
     if must_exist and not (runs / "mep.db").exists() and not any(runs.glob("*/journal.jsonl")):
-        raise UsageError(f"there are no runs in {runs}", hint="make one: mep run recipes/quickstart.yaml")
+        raise UsageError(f"there are no runs in {runs}", hint="make one: mep run quickstart")
     return Store(runs)
 
 

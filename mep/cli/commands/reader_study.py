@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from mep.cli.commands._shared import FILE, JSON, RUN, open_run
+from mep.cli.commands._shared import INPUT_FILE, JSON, RUN, open_run
 from mep.cli.console import show, show_json, show_rows, tell
 from mep.cli.options import collected, option
 from mep.errors import UsageError
@@ -63,7 +63,7 @@ def reader_study_command(runs: Path, options: StudyOptions, run_id: str | None) 
 
 @click.command("reader-score")
 @click.argument("run_id", metavar="RUN")
-@click.argument("answers", nargs=-1, required=True, type=FILE)
+@click.argument("answers", nargs=-1, required=True, type=INPUT_FILE)
 @JSON
 @click.pass_obj
 def reader_score_command(runs: Path, run_id: str, answers: tuple[Path, ...], as_json: bool) -> None:

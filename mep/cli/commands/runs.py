@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from mep.cli.commands._shared import FILE, JSON, RUN, open_run, open_store
+from mep.cli.commands._shared import INPUT_FILE, JSON, RUN, open_run, open_store
 from mep.cli.console import listing, safe, show, show_json
 from mep.cli.listings import show_details, show_runs, show_status
 
@@ -95,7 +95,7 @@ def logs_command(runs: Path, run_id: str | None, stage: str | None, follow: bool
 
 
 @click.command("why")
-@click.argument("file", type=FILE)
+@click.argument("file", type=INPUT_FILE)
 @JSON
 @click.pass_obj
 def why_command(runs: Path, file: Path, as_json: bool) -> None:

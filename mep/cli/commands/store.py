@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from mep.cli.commands._shared import FILE, JSON, RUN, open_run, open_store
+from mep.cli.commands._shared import FILE, INPUT_FILE, JSON, RUN, open_run, open_store
 from mep.cli.console import listing_or_json, show, show_json, size, tell
 from mep.errors import UsageError
 
@@ -136,7 +136,7 @@ def export_command(
 
 
 @click.command("import")
-@click.argument("file", type=FILE)
+@click.argument("file", type=INPUT_FILE)
 @click.pass_obj
 def import_command(runs: Path, file: Path) -> None:
     """Take in a run that `mep export` wrote.

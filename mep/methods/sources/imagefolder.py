@@ -3,10 +3,11 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import IO, TYPE_CHECKING, Literal
 
 from mep.config import HashFile, LocalPath, fold
 from mep.errors import DataError
+from mep.machine.files import refuse_special
 from mep.methods.sources import Record, Source
 from mep.methods.sources._tree import LABEL, class_of, is_image, is_metadata, records_of
 
@@ -27,12 +28,14 @@ class ImageFolder(Source):
     def records(self) -> list[Record]:
         if not self.path.is_dir():
             raise DataError(f"{self.path} is not a folder", hint="give the folder that holds the images")
-        return records_of(self._names(), str(self.path), lambda name: (self.path / name).open(encoding="utf-8-sig"))
+        return records_of(self._names(), str(self.path), self._open_text)
 
     def open(self, image_id: str) -> "Image":
         from PIL import Image
 
-        return Image.open(os.path.join(self.path, image_id))  # in a third of the time of Path
+        path = os.path.join(self.path, image_id)  # in a third of the time of Path
+        refuse_special(path)
+        return Image.open(path)
 
     def path_of(self, image_id: str) -> Path:
         return self.path / image_id
@@ -50,6 +53,10 @@ class ImageFolder(Source):
             return {"content": fold([(name, hash_file(self.path / name)) for name in self._names()])}
         except FileNotFoundError as error:
             raise DataError(f"{error.filename} is a link to nothing", hint="remove it, or restore the file") from error
+
+    def _open_text(self, name: str) -> IO[str]:
+        refuse_special(self.path / name)
+        return (self.path / name).open(encoding="utf-8-sig")
 
     def _names(self) -> Iterator[str]:
         """Images and metadata files, as POSIX paths below the folder."""
