@@ -127,3 +127,10 @@ def test_no_name_breaks_out_of_the_data_of_the_script():
     data = str(payload([name], {name: 0}, NO_SHEET, []))
     assert "<" not in data
     assert json.loads(data)["arms"] == [{"label": name, "style": 0}]
+
+
+def test_in_the_picture_of_an_interval_the_better_side_is_the_right_one(report, tmp_path):
+    html = page_of(report, tmp_path)
+    rows = dict(re.findall(r'<tr data-metric="random_conv/(\w+)".*?class="dot" cx="([\d.]+)"', html, re.DOTALL))
+    assert float(rows["fd"]) > 66  # mep is better by fd, of which less is better
+    assert float(rows["precision"]) < 66  # and worse by precision, of which more is better
