@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -10,8 +11,9 @@ from small_data import draw_imagefolder, tiny_settings, write_recipe
 
 from mep.cli.main import main
 from mep.recipe import load_recipe
-from mep.runner.detection import detection, pooled, sentences, spread_of
+from mep.runner.detection import detection, sentences
 from mep.runner.plan import make_plan
+from mep.runner.spreads import SHIPPED, pooled, spread_between_trainings
 from mep.statistics.power import detectable, seeds_needed
 from mep.store import Store, now
 
@@ -55,8 +57,8 @@ def add_run(store, run_id, values, *, dataset, reference="matched", n_fake=10, m
 
 def test_the_relative_spread_is_pooled_within_arms():
     # 90, 110 about 100: squares 0.02 with one degree of freedom; 45, 50, 55 about 50: 0.02 with two
-    assert pooled([[90, 110], [45, 50, 55]]) == pytest.approx(math.sqrt(0.04 / 3))
-    assert pooled([[5.0], [-1.0, 0.5]]) is None
+    assert pooled([[90, 110], [45, 50, 55]]) == (pytest.approx(math.sqrt(0.04 / 3)), 3)
+    assert pooled([[5.0], [-1.0, 0.5]]) == (None, 0)
 
 
 def test_before_any_run_the_spread_is_that_of_the_sample(place):
@@ -75,7 +77,7 @@ def test_earlier_runs_on_the_same_images_tell_the_spread(place):
     found = ahead(place, "seeds=5")
     assert found.spread == pytest.approx(math.sqrt(0.04 / 3))
     assert sentences(found) == [
-        "can detect: 27 % of kid (5 seeds; spread between seeds 12 % as in 2 earlier runs of this store)",
+        "can detect: 27 % of kid (5 seeds; spread between seeds 12 % as in 2 runs of this store)",
         "to detect 2 %: more than 100 seeds; 5 %: 86; 10 %: 23",
     ]
 
@@ -85,9 +87,9 @@ def test_a_run_that_reused_the_trainings_of_another_counts_once(place):
     dataset = make_plan(load_recipe(recipe), store).of_arm("mep")["dataset"].artifact_id
     add_run(store, "20261101-a", {"a": 90.0, "a#2": 110.0}, dataset=dataset)
     add_run(store, "20261102-b", {"a": 90.0, "a#2": 110.0, "a#3": 100.0}, dataset=dataset)
-    spread = spread_of(store, dataset, EXTRACTOR, 10)
-    assert spread.relative == pytest.approx(0.1)
-    assert spread.source == "as in 1 earlier run of this store"
+    spread = spread_between_trainings(store, dataset, "imagefolder", EXTRACTOR, 10)
+    assert (spread.relative, spread.freedom, spread.of_these_images) == (pytest.approx(0.1), 2, True)
+    assert spread.source == "as in 1 run of this store"
 
 
 def test_other_images_and_metrics_tell_nothing_and_other_numbers_of_images_are_named(place):
@@ -95,9 +97,21 @@ def test_other_images_and_metrics_tell_nothing_and_other_numbers_of_images_are_n
     dataset = make_plan(load_recipe(recipe), store).of_arm("mep")["dataset"].artifact_id
     add_run(store, "20261101-a", {"a": 90.0, "a#2": 110.0}, dataset="dataset/other")
     add_run(store, "20261102-b", {"a": 91.0, "a#2": 111.0}, dataset=dataset, metric="fd")
-    assert spread_of(store, dataset, EXTRACTOR, 10) is None
+    elsewhere = spread_between_trainings(store, dataset, "imagefolder", EXTRACTOR, 10)
+    assert elsewhere == replace(SHIPPED[0], source=elsewhere.source, of_these_images=False)
+    assert spread_between_trainings(store, dataset, "sample", "random_conv", 10) is None
     add_run(store, "20261103-c", {"a": 92.0, "a#2": 112.0}, dataset=dataset, n_fake=99)
-    assert spread_of(store, dataset, EXTRACTOR, 10).source.endswith("of this store of other numbers of images")
+    found = spread_between_trainings(store, dataset, "imagefolder", EXTRACTOR, 10)
+    assert found.source.endswith("of this store of other numbers of images")
+
+
+def test_one_seed_detects_what_is_larger_than_the_spread_of_the_same_images(place):
+    recipe, store = place
+    dataset = make_plan(load_recipe(recipe), store).of_arm("mep")["dataset"].artifact_id
+    add_run(store, "20261101-a", {"a": 95.0, "a#2": 105.0, "a#3": 100.0}, dataset=dataset)
+    assert ahead(place).detectable == pytest.approx(detectable(math.sqrt(2) * 0.05, freedom=2))
+    assert ahead(place, "seeds=2").detectable == pytest.approx(detectable(0.05, freedom=2))
+    assert sentences(ahead(place))[0].endswith("as in 1 run of this store); a claim takes 3 seeds")
 
 
 def test_one_seed_detects_nothing_of_a_method_and_one_arm_compares_nothing(place):

@@ -54,7 +54,7 @@ def test_no_spread_takes_two_and_no_difference_is_never_found() -> None:
 
 
 def test_a_delta_knows_what_could_have_been_seen() -> None:
-    of_pairs = Delta(1.0, 2.0, -3.0, 5.0, 0.6, n_pairs=5)
+    of_pairs = Delta(1.0, 2.0, -3.0, 5.0, 0.6, n_pairs=5, freedom=4)
     of_halves = Delta(1.0, 2.0, -3.0, 5.0, 0.6)
     assert of_pairs.detectable == pytest.approx(detectable(2.0, freedom=4))
     assert of_halves.detectable == pytest.approx(detectable(2.0))

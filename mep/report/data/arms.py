@@ -14,6 +14,7 @@ from mep.artifacts.captions import RENAMED
 from mep.artifacts.score_row import SQL_COLUMNS, JsonObject, ScoreRow
 from mep.errors import UsageError
 from mep.recipe.controls import CONTROLS, SHUFFLED
+from mep.runner.spreads import Spread, spread_between_trainings
 from mep.stages import stages
 from mep.store import Store
 from mep.store.runs import RunRow, find_run, state_of
@@ -185,6 +186,17 @@ def controls_of(store: Store, run_id: str) -> dict[str, str]:
     if dealt and json.loads(dealt[0]["facts"]).get(RENAMED) == 0:
         fates["shuffled"] = "every label has one cluster, so that there was nothing to shuffle"
     return {control: fates[control] for control in CONTROLS if control in fates}
+
+
+def spread_of(store: Store, arm: Arm, extractor: str, n_images: int) -> Spread | None:
+    """How far trainings lie apart that saw the images of an arm and drew so many, as far as that is known of them."""
+    source = store.db.query(
+        "SELECT value FROM parameters WHERE run_id = ? AND arm = ? AND field = 'dataset.source.kind'",
+        *(arm.run_id, arm.name),
+    )
+    kind = json.loads(source[0]["value"]) if source else ""
+    spread = spread_between_trainings(store, arm.used.get("dataset", ""), kind, extractor, n_images)
+    return spread if spread and spread.of_these_images else None
 
 
 def find_runs(store: Store, names: Sequence[str]) -> list[str]:

@@ -7,7 +7,7 @@ from mep.recipe.controls import CONTROLS, RUN, Control, is_control
 from mep.report.tables.comparison import Comparison, Delta, Metric
 from mep.report.tables.overview import headline_of
 from mep.report.tables.sheet import contrast_of
-from mep.report.text import listed, plain
+from mep.report.text import listed, plain, rounded
 
 MUST: dict[Control, str] = {"negative": "no difference", "shuffled": "no difference", "positive": "better"}
 """What each control has to show against the baseline. The shuffled one does not decide whether the assay is valid."""
@@ -117,9 +117,11 @@ def _label(control: Control, comparison: Comparison) -> str:
 
 def _outcome(control: Control, delta: Delta, metric: Metric) -> tuple[str, bool | None, str]:
     showed = "no difference" if not delta.is_clear else "better" if metric.is_better(delta) else "worse"
-    if delta.n_pairs < FEWEST_SEEDS:
+    if not delta.speaks_of_methods:
         return f"{showed} so far", None, _too_few(delta)
-    return showed, showed == ("better" if control == "positive" else "no difference"), ""
+    passed = showed == ("better" if control == "positive" else "no difference")
+    smallest = rounded(delta.detectable * metric.scale, delta.detectable * metric.scale)
+    return showed, passed, "" if passed or delta.is_clear else f"smallest that it could have seen is {smallest}"
 
 
 def _too_few(delta: Delta) -> str:
@@ -142,8 +144,10 @@ def _valid(rows: list[ControlRow]) -> str:
 def _wrong(row: ControlRow) -> str:
     if row.control == "negative":
         return f"it finds a difference where there is none ({row.difference}, the baseline from other seeds)"
-    outcome = "are worse" if row.showed == "worse" else "make no difference that it finds"
-    return f"captions with the truth {outcome} ({row.difference})"
+    if row.showed == "worse":
+        return f"captions with the truth are worse ({row.difference})"
+    blind = "so it can tell no small difference from none"
+    return f"it misses the positive control ({row.difference}, the {row.why}), {blind}"
 
 
 def _open(negative: ControlRow | None, positive: ControlRow | None) -> str:

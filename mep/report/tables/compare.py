@@ -3,7 +3,16 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from mep.report.data.arms import Arm, Key, StoredScore, controls_of, differing_fields, read_arms, read_scores
+from mep.report.data.arms import (
+    Arm,
+    Key,
+    StoredScore,
+    controls_of,
+    differing_fields,
+    read_arms,
+    read_scores,
+    spread_of,
+)
 from mep.report.data.calibration import blind_spots
 from mep.report.data.controlled import controlled
 from mep.report.data.halves import Halves
@@ -11,10 +20,11 @@ from mep.report.tables.comparison import Comparison, Delta, Metric, Number, id_o
 from mep.report.tables.notes import notes_of
 from mep.report.tables.overview import headline_of, overview_of
 from mep.report.tables.rows import TableRow, baseline_of, fields_of_rows, grouped, references_of, state_of
-from mep.report.tables.significance import Repeats, adjusted, difference_of, unlike_of
+from mep.report.tables.significance import Repeats, adjusted, difference_of, unlike_of, with_spread
 from mep.report.tables.trust import distrust
 from mep.report.text import listed, plain
 from mep.report.wording import MEASURED, SCALES
+from mep.runner.spreads import HEADLINE
 from mep.store import Store
 
 LARGEST_SCALED = 0.1
@@ -52,7 +62,7 @@ def comparison(
     comparer = _Comparer(rows, base, references, Footnotes(), Halves(store), precision, _largest(arms))
     kept = {key: keep is None or keep(id_of(key), key in overview) for key in keys}
     found = [replace(comparer.metric(key), in_overview=key in overview) for key in keys if kept[key]]
-    metrics = adjusted(found, headline)
+    metrics = adjusted(_by_known_spread(store, found, headline, rows, base), headline)
     result = Comparison(
         name=f"{len(runs)} runs" if len(runs) > 1 else names[0]["name"] if names else "",
         runs=runs,
@@ -72,6 +82,20 @@ def comparison(
     sight = [*distrust(result), *blind_spots(store, list(runs))] if len(runs) == 1 else []
     control = [said.sentence] if (said := controlled(store, arms)) else []
     return replace(result, notes=[*control, *notes_of(result), *sight], sight=sight)
+
+
+def _by_known_spread(
+    store: Store, metrics: list[Metric], headline: Key | None, rows: Sequence[TableRow], base: TableRow | None
+) -> list[Metric]:
+    """The metrics; the differences of few trainings in the headline hold what trainings are known to differ by."""
+    metric = next((metric for metric in metrics if metric.key == headline and metric.metric == HEADLINE), None)
+    if metric is None or base is None or all(delta.speaks_of_methods for delta in metric.differences.values()):
+        return metrics
+    trained = {row.label: training for row in rows if (training := row.arms[0].used.get("training"))}
+    apart = [label for label, training in trained.items() if training != trained.get(base.label, training)]
+    number = metric.arms.get(base.label)
+    spread = spread_of(store, base.arms[0], metric.extractor, number.score.n_fake) if number else None
+    return metrics if spread is None else [with_spread(one, spread, apart) if one is metric else one for one in metrics]
 
 
 def _largest(arms: Sequence[Arm]) -> dict[tuple[str, str, str], float]:

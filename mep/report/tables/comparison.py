@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Self
 
-from mep.evaluation.uncertainty import Difference
+from mep.evaluation.uncertainty import FEWEST_SEEDS, Difference
 from mep.recipe.controls import is_control
 from mep.recipe.model import repeat_of
 from mep.report.data.arms import FieldValues, Key, StoredScore
@@ -68,18 +68,25 @@ class Delta(Difference):
     sentence    what that many repeats allow to say
     p_holm      p adjusted over all metrics but the first; None for the first, and for parts
     n_arms      arms that the interval and p hold for at once; 1 for each on its own
+    spread      of the few trainings behind it too little is known to tell methods apart: where the spread between
+                trainings comes from that its error holds, "2.7 % as on ..."; empty where no such error was needed
     """
 
     n_pairs: int = 0
     sentence: str = ""
     p_holm: float | None = None
     n_arms: int = 1
+    spread: str = ""
+
+    @property
+    def speaks_of_methods(self) -> bool:
+        """Whether its error holds what one training differs from the next, by enough of them or as known elsewhere."""
+        return self.n_pairs >= FEWEST_SEEDS or bool(self.spread)
 
     @property
     def detectable(self) -> float:
         """The smallest true difference that four of five such experiments would have found, at 5 % two-sided."""
-        freedom = self.n_pairs - 1 if self.n_pairs > 1 else self.freedom
-        return detectable(self.se, freedom, level=1 - LEVEL ** (1 / self.n_arms))
+        return detectable(self.se, self.freedom, level=1 - LEVEL ** (1 / self.n_arms))
 
     @property
     def is_clear(self) -> bool:

@@ -51,6 +51,8 @@ def level_of(metric: Metric) -> str:
 
 
 def _behind(metric: str, delta: Delta) -> Simulated | None:
+    if delta.spread:
+        return None
     if delta.n_pairs:
         known = [n for n in TRAININGS if n <= delta.n_pairs]
         return TRAININGS[max(known)] if known else None

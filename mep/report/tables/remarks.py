@@ -21,7 +21,7 @@ def remarks(comparison: Comparison) -> Iterator[str]:
         yield from _about_choice(comparison, arm)
         yield from _about_other_numbers(comparison, metric, arm)
         delta = metric.differences.get(arm)
-        if delta is not None and delta.n_pairs:
+        if delta is not None and delta.sentence:
             yield f"{delta.sentence[0].upper()}{delta.sentence[1:]}."
         elif "seed" in comparison.fields:
             yield "Arms of other seeds are other trainings: their spread, not these intervals, speaks of the method."

@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from mep.config import canonical_json
@@ -20,6 +20,7 @@ from mep.report.data.arms import Key, StoredScore
 from mep.report.data.halves import Halves
 from mep.report.tables.comparison import Delta, Metric
 from mep.report.text import listed
+from mep.runner.spreads import Spread
 from mep.statistics.influence import error_of_difference
 
 LEVEL = 0.05
@@ -99,6 +100,31 @@ def _paired(arm: Repeats, base: Repeats) -> Delta | str:
     se = statistics.stdev(values) / math.sqrt(len(values))
     n, said = len(values), paired.sentence
     return Delta(paired.value, se, paired.low, paired.high, paired.p, n, said, freedom=n - 1)
+
+
+def with_spread(metric: Metric, spread: Spread, labels: Collection[str]) -> Metric:
+    """A metric in which differences of fewer trainings than a claim takes hold the spread between trainings.
+
+    One training of either arm knows the error of its images alone. How one training differs from the next is known from
+    other arms or other runs; that spread holds the chance of as many images as were drawn there, and the error of the
+    images is added where they are fewer. Two trainings say less of their spread than those do.
+
+    spread      on the same images
+    labels      arms that were trained on their own; others share the training of the baseline, or have none
+    """
+    deltas = dict(metric.differences)
+    for label in labels:
+        delta = deltas.get(label)
+        number = metric.arms.get(label)
+        if delta is None or number is None or number.value is None or delta.speaks_of_methods:
+            continue
+        fewer = 0.0 if delta.n_pairs else max(1 - number.score.n_fake / spread.n_images, 0.0)
+        of_trainings = spread.relative * abs(number.value - delta.value / 2) * math.sqrt(2 / max(delta.n_pairs, 1))
+        error = math.hypot(of_trainings, delta.se * math.sqrt(fewer))
+        wider = difference_by_error(delta.value, error, spread.freedom)
+        sentence = f"the interval holds the spread between trainings, {spread.text}"
+        deltas[label] = replace(delta, **vars(wider), spread=spread.text, sentence=sentence)
+    return replace(metric, differences=deltas)
 
 
 def adjusted(metrics: Sequence[Metric], headline: Key | None) -> list[Metric]:

@@ -142,6 +142,8 @@ def _smallest(metric: Metric, delta: Delta, comparison: Comparison) -> str:
     base = metric.arms[comparison.baseline].value
     share = f" ({100 * delta.detectable / abs(base):.0f} %)" if base else ""
     sentence = f"The smallest difference that this run could have seen is {rounded(size, size)}{share}"
+    if delta.spread:
+        return f"{sentence}, if trainings spread as is known: by {delta.spread}."
     if delta.n_pairs or "seed" in comparison.fields:
         return f"{sentence}."
     return f"{sentence}; with one training an arm it speaks of these images, not yet of the methods."

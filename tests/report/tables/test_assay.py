@@ -11,16 +11,16 @@ ALL = {"negative": "run", "shuffled": "run", "positive": "run"}
 NOTHING, BETTER, WORSE = (1.0, -4.0, 6.0), (-20.0, -30.0, -10.0), (20.0, 10.0, 30.0)
 
 
-def compared(controls=ALL, n_pairs=5, metric="kid", reference="matched", better="lower", **outcomes):
+def compared(controls=ALL, n_pairs=5, spread="", reference="matched", better="lower", **outcomes):
     """A comparison whose arms differ from the baseline as told: value, low, high."""
     labels = ["base", "mep", *(f"control-{name}" for name in outcomes)]
     number = Number(950.0, 12.0, "950", "12", None)
     differences = {
-        f"control-{name}": Delta(value, (high - low) / 4, low, high, 0.004, n_pairs)
+        f"control-{name}": Delta(value, (high - low) / 4, low, high, 0.004, n_pairs, spread=spread)
         for name, (value, low, high) in outcomes.items()
     }
     measured = Metric(
-        *("efficientnet_lite0", metric, "all", reference, better, 1, dict.fromkeys(labels, number), {}, differences, {})
+        *("efficientnet_lite0", "kid", "all", reference, better, 1, dict.fromkeys(labels, number), {}, differences, {})
     )
     members = {label: [f"{RUN}/{label}"] for label in labels}
     return Comparison(
@@ -56,7 +56,8 @@ def test_an_assay_is_valid_where_it_finds_what_is_there_and_nothing_else():
         ),
         (
             {"negative": NOTHING, "positive": NOTHING},
-            "Assay not valid: captions with the truth make no difference that it finds (+1.0).",
+            "Assay not valid: it misses the positive control (+1.0, the smallest that it could have seen is 7.0), so "
+            "it can tell no small difference from none.",
         ),
         ({"negative": NOTHING, "positive": WORSE}, "Assay not valid: captions with the truth are worse (+20.0)."),
     ],
@@ -79,6 +80,12 @@ def test_too_few_trainings_judge_nothing(n_pairs):
     assert assay.sentence == (
         f"Assay not judged: negative control better so far: {n} training{plural} an arm, at least 3 are needed."
     )
+
+
+def test_one_training_is_judged_by_the_spread_that_trainings_are_known_to_have():
+    known = {"n_pairs": 0, "spread": "2.7 % as in 1 run of this store"}
+    assert assay_of(compared(negative=NOTHING, shuffled=NOTHING, positive=BETTER, **known)).valid is True
+    assert assay_of(compared(negative=BETTER, shuffled=NOTHING, positive=BETTER, **known)).valid is False
 
 
 def test_a_control_that_was_not_run_says_why():

@@ -1,6 +1,8 @@
 """Differences of a report: in closed form or by halves, for all arms at once, and adjusted beside the headline."""
 
+import math
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,8 +14,9 @@ from mep.evaluation.uncertainty import EvaluationSettings
 from mep.methods.scores.kid import Kid, kernel_difference
 from mep.report.data.arms import StoredScore
 from mep.report.data.halves import Halves
-from mep.report.tables.comparison import Delta, Metric
-from mep.report.tables.significance import adjusted, difference_of, holm_note
+from mep.report.tables.comparison import Delta, Metric, Number
+from mep.report.tables.significance import adjusted, difference_of, holm_note, with_spread
+from mep.runner.spreads import Spread
 from mep.store import Store
 
 
@@ -44,6 +47,39 @@ def test_the_headline_allows_for_every_arm_that_could_have_been_picked_and_contr
     assert found.differences["a"].low == pytest.approx(1 - 2.23648 * 0.5, abs=1e-4)
     assert found.differences["control-negative"].p == 0.03
     assert found.differences["a"].detectable > found.differences["control-negative"].detectable
+
+
+def measured(deltas):
+    """A headline in which the baseline has 600 and every arm its difference."""
+    score = StoredScore(ScoreRow("kid", "samples"), {}, 600.0, 10.0, 50, 50, "d", "metrics/a", 0)
+    number = {label: Number(600.0 + delta.value, None, "", "", score) for label, delta in deltas.items()}
+    return Metric(*("drawn", "kid", "all", "matched", "lower", 1.0), number, {}, deltas, {})
+
+
+def test_one_training_holds_the_error_of_its_images_and_the_known_spread():
+    spread = Spread("drawn", 0.03, 35, 200, "as in 1 run of this store")
+    deltas = {label: Delta(-40.0, 10.0, -60.0, -20.0, 0.001) for label in ("mep", "redrawn")}
+    found = with_spread(measured(deltas), spread, ["mep"]).differences
+    # 200 images are part of the spread, 50 were drawn: three quarters of their variance are missing from it
+    se = math.hypot(10.0 * math.sqrt(0.75), math.sqrt(2) * 0.03 * 580)
+    assert found["mep"].se == pytest.approx(se)
+    assert found["mep"].low == pytest.approx(-40 - 2.0301 * se, abs=1e-2)  # Student's t of 35 degrees of freedom
+    assert not found["mep"].is_clear
+    assert found["mep"].p > 0.05
+    assert found["mep"].speaks_of_methods
+    assert found["mep"].detectable > 2.8 * se
+    as_many = with_spread(measured(deltas), replace(spread, n_images=50), ["mep"]).differences
+    assert as_many["mep"].se == pytest.approx(math.sqrt(2) * 0.03 * 580)
+    assert found["redrawn"] == deltas["redrawn"]  # from the training of the baseline: its spread is shared
+
+
+def test_two_trainings_are_told_apart_by_the_known_spread_and_three_by_their_own():
+    spread = Spread("drawn", 0.03, 35, 200, "as in 1 run of this store")
+    deltas = {f"{n} trainings": Delta(-40.0, 1.0, -52.7, -27.3, 0.02, n, freedom=n - 1) for n in (2, 3)}
+    found = with_spread(measured(deltas), spread, list(deltas)).differences
+    assert found["2 trainings"].se == pytest.approx(0.03 * 580)
+    assert found["2 trainings"].freedom == 35
+    assert found["3 trainings"] == deltas["3 trainings"]
 
 
 @pytest.fixture
