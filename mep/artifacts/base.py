@@ -9,7 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mep.config import Config
+from mep.machine.files import read_json
 
+NAMES = "cluster_names.json"
+"""What given clusters are called; absent where their numbers say all."""
 Table: TypeAlias = dict[str, list[Any]]
 Arrays: TypeAlias = dict[str, NDArray[Any]]
 
@@ -68,3 +71,9 @@ def save_arrays(folder: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None
 def load_arrays(folder: Path, mmap_mode: Literal["r", "c"] | None = None) -> Arrays:
     """Those of a folder by name. With a mode they stay on disk and are read where they are touched."""
     return {path.stem: np.load(path, mmap_mode, allow_pickle=False) for path in sorted(folder.glob("*.npy"))}
+
+
+def load_names(folder: Path) -> dict[int, str]:
+    """Number of a cluster -> its name."""
+    path = folder / NAMES
+    return {int(number): name for number, name in read_json(path).items()} if path.exists() else {}

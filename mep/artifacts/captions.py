@@ -9,7 +9,7 @@ from typing import Self, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from mep.artifacts.base import Artifact, Table, load_table, save_table
+from mep.artifacts.base import NAMES, Artifact, Table, load_names, load_table, save_table
 from mep.config import Config
 from mep.machine.files import read_json, write_json
 
@@ -55,6 +55,7 @@ class TrainingSet(Artifact):
     validation  validation images of the groups that are trained on; the loss on them tells how training goes
     groups      every group that has images
     balanced_by     what the groups are of, label and cluster say; empty where every image is drawn equally often
+    cluster_names   number -> what a given cluster is called; empty where the numbers say all
     """
 
     ids: list[str]
@@ -65,6 +66,7 @@ class TrainingSet(Artifact):
     validation: Members = Members()
     groups: list[BalancedGroup] = field(default_factory=list)
     balanced_by: tuple[str, ...] = ()
+    cluster_names: dict[int, str] = field(default_factory=dict)
 
     def save(self, folder: Path) -> None:
         weights = {"weight": self.weights.tolist()}
@@ -73,6 +75,8 @@ class TrainingSet(Artifact):
             save_table(folder / f"{name}.parquet", columns | more)
         write_json(folder / "shortage.json", self.shortage)
         write_json(folder / "groups.json", self.groups)
+        if self.cluster_names:
+            write_json(folder / NAMES, self.cluster_names)
 
     @classmethod
     def load(cls, folder: Path, config: Config) -> Self:
@@ -88,6 +92,7 @@ class TrainingSet(Artifact):
             Members(watched["id"], watched["label"], np.array(watched["cluster"], dtype=np.int64)),
             groups,
             () if keeps_the_mix(groups) else getattr(config, "by", ()),
+            load_names(folder),
         )
 
     def facts(self) -> Mapping[str, object]:

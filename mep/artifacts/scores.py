@@ -59,6 +59,7 @@ class Assignment(Artifact):
                 names, and of real images, the cluster of the image as it is and its label
     protocol    d, preprocessing, eval_resolution, resize, dtype, and the digest of the embedder's settings and of the
                 fitted clusters: two arms of other clusters do not compare
+    unseen      why nothing was found in any image; empty where something was looked for
     """
 
     ids: dict[str, list[str]]
@@ -66,6 +67,7 @@ class Assignment(Artifact):
     n_clusters: int
     label_names: list[str]
     protocol: JsonObject
+    unseen: str = ""
 
     def save(self, folder: Path) -> None:
         for part, array in self.parts.items():
@@ -73,7 +75,7 @@ class Assignment(Artifact):
             table: Table = {name: array[:, place].tolist() for place, name in enumerate(columns)}
             save_table(folder / f"{part}.parquet", {"id": self.ids.get(part, self.ids["heldout"])} | table)
         kinds = {"clusters": self.n_clusters, "labels": self.label_names, "protocol": self.protocol}
-        write_json(folder / "kinds.json", kinds)
+        write_json(folder / "kinds.json", kinds | ({"unseen": self.unseen} if self.unseen else {}))
 
     @classmethod
     def load(cls, folder: Path, config: Config) -> Self:
@@ -85,7 +87,8 @@ class Assignment(Artifact):
             for part, table in tables.items()
         }
         # mep 0.2.0 kept no protocol
-        return cls(ids, parts, kinds["clusters"], kinds["labels"], kinds.get("protocol", {}))
+        protocol, unseen = kinds.get("protocol", {}), kinds.get("unseen", "")
+        return cls(ids, parts, kinds["clusters"], kinds["labels"], protocol, unseen)
 
     def facts(self) -> Mapping[str, object]:
         return {part: len(array) for part, array in self.parts.items() if part != "floor"}

@@ -1,7 +1,7 @@
 """The vectors of images, and what they say: outliers and clusters."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, Self, TypedDict, cast
@@ -9,7 +9,17 @@ from typing import Protocol, Self, TypedDict, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from mep.artifacts.base import Arrays, Artifact, Table, load_arrays, load_table, save_arrays, save_table
+from mep.artifacts.base import (
+    NAMES,
+    Arrays,
+    Artifact,
+    Table,
+    load_arrays,
+    load_names,
+    load_table,
+    save_arrays,
+    save_table,
+)
 from mep.config import Config
 from mep.imaging.encoders import Preprocessing
 from mep.machine.files import read_json, write_json
@@ -137,6 +147,8 @@ class Clusters(Artifact):
     summaries     one for each cluster
     curve         the numbers of clusters that were tried, where k was chosen
     assigner      the config that made it, which knows how to assign new vectors
+    names         number -> what a given cluster is called; empty where the numbers say all
+    given         validation or held-out image -> the cluster that it was given, -1 for one that no training image has
     """
 
     ids: list[str]
@@ -147,11 +159,19 @@ class Clusters(Artifact):
     summaries: list[ClusterSummary] = field(default_factory=list)
     curve: list[TriedK] = field(default_factory=list)
     assigner: "Assigner | None" = None
+    names: dict[int, str] = field(default_factory=dict)
+    given: dict[str, int] = field(default_factory=dict)
 
-    def assign(self, vectors: NDArray[np.float32]) -> NDArray[np.int64]:
-        """int64 (m,) number of the cluster of new vectors from the same embedder; -1 for noise."""
+    def assign(self, vectors: NDArray[np.float32], ids: Sequence[str] = ()) -> NDArray[np.int64]:
+        """int64 (m,) number of the cluster of new vectors from the same embedder; -1 for noise.
+
+        ids     of real images, which may have been given their cluster
+        """
         assert self.assigner is not None, "read the artifact from its folder first"
-        return self.assigner.assign(self, vectors)
+        labels = self.assigner.assign(self, vectors)
+        for place, image_id in enumerate(ids):
+            labels[place] = self.given.get(image_id, labels[place])
+        return labels
 
     @property
     def n_clusters(self) -> int:
@@ -165,10 +185,17 @@ class Clusters(Artifact):
             save_arrays(folder, {"memberships": self.memberships})
         write_json(folder / "cards.json", self.summaries)
         write_json(folder / "curve.json", self.curve)
+        if self.names:
+            write_json(folder / NAMES, self.names)
+        if self.given:
+            save_table(folder / "given.parquet", {"id": list(self.given), "cluster": list(self.given.values())})
 
     @classmethod
     def load(cls, folder: Path, config: Config) -> Self:
         rows = load_table(folder / "clusters.parquet")
+        given = (
+            load_table(folder / "given.parquet") if (folder / "given.parquet").exists() else {"id": [], "cluster": []}
+        )
         return cls(
             ids=rows["id"],
             labels=np.array(rows["cluster"]),
@@ -177,6 +204,8 @@ class Clusters(Artifact):
             memberships=load_arrays(folder).get("memberships"),
             summaries=read_json(folder / "cards.json"),
             curve=read_json(folder / "curve.json"),
+            names=load_names(folder),
+            given=dict(zip(given["id"], given["cluster"], strict=True)),
             assigner=cast(Assigner, config),
         )
 

@@ -74,6 +74,8 @@ def _positive(arms: Mapping[str, Node], place: Place) -> tuple[str, Node] | str:
     truth, allocation = _at(baseline, "dataset", "truth"), _at(baseline, "generation", "allocation")
     if truth is None or not isinstance(truth.value, str):
         return "the recipe names no dataset.truth"
+    if _is_given(baseline):
+        return "the captions of the baseline are given, and name what they name"
     if "truth" in _names(baseline):
         return "the captions of the baseline name the truth already"
     if allocation and allocation.kind == "table":
@@ -106,8 +108,16 @@ def _is_permuted(arm: Node) -> bool:
     return permute is not None and permute.value != "none"
 
 
+def _is_given(arm: Node) -> bool:
+    """Whether an arm's captions were written elsewhere."""
+    method = _at(arm, "prompts", "method")
+    return method is not None and "given" in (method.kind, method.value)
+
+
 def _names(arm: Node) -> set[str]:
-    """The slots of an arm's templates; none where they cannot be read, which validation will tell."""
+    """The slots of an arm's templates; none where they cannot be read, which validation will tell, or play no part."""
+    if _is_given(arm):
+        return set()
     template, variants = _at(arm, "prompts", "template"), _at(arm, "prompts", "variants")
     nodes = [*([template] if template else []), *(variants.items if variants else [])]
     try:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from mep.errors import UsageError
-from mep.machine.files import write_text
+from mep.machine.files import write_bytes, write_text
 from mep.recipe.reader import FORMAT, parse_recipe
 from mep.recipe.schema import schema_text
 from mep.recipe.text import read_file
@@ -26,7 +26,10 @@ def question_of(path: Path) -> str:
 
 
 def start(name: str, target: Path) -> list[Path]:
-    """Copy a template, what it extends and the schema; what was written. UsageError where a file is there already."""
+    """Copy a template, what it extends, the folder of its name and the schema; what was written.
+
+    UsageError      no such template, or a file is there already
+    """
     paths = templates()
     if name not in paths:
         raise UsageError(f"there is no template '{name}'", hint=find_near(name, list(paths)))
@@ -37,12 +40,18 @@ def start(name: str, target: Path) -> list[Path]:
     for path, source in files.items():
         if path.exists() and (path == target or path.read_text(encoding="utf-8") != _copied(source)):
             raise UsageError(f"{path} is there already", hint="give another name: mep init FILE")
+    beside = paths[name].with_suffix("")
+    tables = {target.parent / name / path.name: path for path in sorted(beside.glob("*")) if path.is_file()}
+    if there := [path for path in tables if path.exists()]:
+        raise UsageError(f"{there[0]} is there already", hint="start in another folder")
     schema = target.absolute().parent / SCHEMA
     if not schema.exists():
         write_text(schema, schema_text())
     for path, source in files.items():
         write_text(path, _copied(source))
-    return [*files, schema]
+    for path, source in tables.items():
+        write_bytes(path, source.read_bytes())
+    return [*files, *tables, schema]
 
 
 def _copied(source: Path) -> str:

@@ -140,6 +140,8 @@ def _listing(experiment: Experiment) -> Listing | None:
 def _prompts(experiment: Experiment, labels: list[str], steps: list[str]) -> list[Prompt]:
     """Every prompt that there can be, as if every cluster and every step of truth had images of every label."""
     config, named = experiment.prompts, experiment.prompts.names
+    if config.method.kind == "given":
+        return []
     writer = Writer((config.template,), config.label_names, config.cluster_names)
     most = _most_clusters(experiment.clustering.method)
     if named - {"label", "cluster", TRUTH} or ("cluster" in named and most is None):

@@ -11,8 +11,11 @@ from mep.artifacts.score_row import JsonObject
 from mep.config import digest
 from mep.evaluation.features import SQUARE
 from mep.machine.work import Work
+from mep.methods.embedders.table import Table
 from mep.stage import stage
 from mep.stages.embedding import Embed, EmbeddingConfig, embedded
+
+UNSEEN = "the embeddings come from a table, which has none of new images"
 
 
 @stage(version=3, section="embedding")
@@ -32,19 +35,29 @@ def assignment(  # noqa: PLR0913  (the parameters of a stage declare what it rea
     How many held-out images keep their cluster at the resolution of the model, and after a pass through its
     autoencoder, is the most that generated images can be expected to reach.
     """
-    probe = label_probe(images, embeddings)
     listed = samples.rows
+    wanted = np.column_stack([clusters.assign(real.vectors["original"], real.ids), images.held_out.labels])
+    wanted_made = wanted_of(listed, images.label_names)
+    ids = {"heldout": real.ids, "samples": [row["file_name"] for row in listed]}
+    if isinstance(config.model, Table):
+        blind = {part: _unseen(rows) for part, rows in (("heldout", wanted), ("samples", wanted_made))}
+        protocol = {"extractor": "assignment", "layer": "a table of vectors"}
+        return Assignment(ids, blind, clusters.n_clusters, images.label_names, protocol, UNSEEN)
+    probe = label_probe(images, embeddings)
     made = embedded("samples", Embed(config, partial(map, samples.read), work.machine.batch_size), listed, work)
 
     def beside_shown(wanted: NDArray[np.int64], vectors: NDArray[np.float32]) -> NDArray[np.int64]:
         return np.column_stack([wanted[:, 0], clusters.assign(vectors), wanted[:, 1], probe(vectors)])
 
-    wanted = np.column_stack([clusters.assign(real.vectors["original"]), images.held_out.labels])
     parts = {part: beside_shown(wanted, real.vectors[part]) for part in ("heldout", "floor")}
-    parts["samples"] = beside_shown(wanted_of(listed, images.label_names), made)
-    ids = {"heldout": real.ids, "samples": [row["file_name"] for row in listed]}
+    parts["samples"] = beside_shown(wanted_made, made)
     protocol = _protocol(config, embeddings, clusters, base.resolution)
     return Assignment(ids, parts, clusters.n_clusters, images.label_names, protocol)
+
+
+def _unseen(wanted: NDArray[np.int64]) -> NDArray[np.int64]:
+    """int64 (n, 4) of images in which nothing was looked for."""
+    return np.insert(wanted, [1, 2], -1, axis=1)
 
 
 def _protocol(config: EmbeddingConfig, embeddings: Embeddings, clusters: Clusters, side: int) -> JsonObject:

@@ -54,6 +54,7 @@ def balancing(config: BalancingConfig, images: Images, clusters: Clusters, *, wo
         validation=aside,
         groups=table,
         balanced_by=() if keeps_the_mix(table) else config.by,
+        cluster_names=clusters.names,
     )
 
 

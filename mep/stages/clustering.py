@@ -14,6 +14,7 @@ from mep.methods.clusterers import Clusterer, Labels, Partition, State, Vectors
 from mep.methods.clusterers._choice import draw_curve, settle_k
 from mep.methods.clusterers._lloyd import to_unit
 from mep.methods.clusterers._summaries import stability_of, summaries
+from mep.methods.clusterers.given import Given
 from mep.registry import OneOf
 from mep.stage import stage
 
@@ -92,13 +93,19 @@ def clustering(
     reduction = config.learn(vectors, seed=work.seed)
     vectors = config.reduce(reduction, vectors)
     method, curve = settle_k(config.method, vectors, seed=work.seed)
-    partition = method.fit(vectors, seed=work.seed)
     ids = [embedded.ids[row] for row in rows]
-    numbers = _numbers(partition.labels, ids, config)
+    known: dict[str, str] = {}
+    names: list[str] = []
+    if isinstance(method, Given):
+        known = method.names_of(images)
+        partition, names = method.partition([known.get(image_id) for image_id in ids], vectors)
+    else:
+        partition = method.fit(vectors, seed=work.seed)
+    numbers = _numbers(partition.labels, ids, config, names)
     labels = _renumbered(partition.labels, numbers)
     n = len(embedded)
     stability = None
-    if config.resamples:
+    if config.resamples and not names:
         by_label = stability_of(method, vectors, partition.labels, n=config.resamples, seed=work.seed)
         stability = _spread(by_label, numbers[: len(by_label)], int(numbers.max()) + 1, 0)
     clusters = Clusters(
@@ -109,15 +116,35 @@ def clustering(
         memberships=_memberships(partition, numbers, rows, n),
         summaries=summaries(ids, [embedded.label_of(row) for row in rows.tolist()], vectors, labels, stability),
         curve=curve,
+        names=_names(names, numbers),
+        given=_given(known, images, names, numbers),
+        assigner=config,
     )
-    clusters.labels[validation] = config.assign(clusters, embeddings.vectors[validation])
+    aside = [embedded.ids[row] for row in validation.tolist()]
+    clusters.labels[validation] = clusters.assign(embeddings.vectors[validation], aside)
     if curve:
         draw_curve(curve, work.out / "curve.svg")
     return clusters
 
 
-def _numbers(labels: Labels, ids: list[str], config: ClusteringConfig) -> NDArray[np.int64]:
-    """int64 (k,) number of each of the method's clusters: by size, or by an earlier clustering of the same images."""
+def _names(names: list[str], numbers: NDArray[np.int64]) -> dict[int, str]:
+    """Number -> name of each given cluster; nothing where the names are the numbers."""
+    named = dict(zip(numbers.tolist(), names, strict=True)) if names else {}
+    return {number: name for number, name in sorted(named.items()) if name != str(number)}
+
+
+def _given(known: dict[str, str], images: Images, names: list[str], numbers: NDArray[np.int64]) -> dict[str, int]:
+    """Image that is not trained on -> the cluster that it was given; -1 for one that no training image has."""
+    number_of = dict(zip(names, numbers.tolist(), strict=True)) if names else {}
+    aside = (image_id for image_id, split in zip(images.ids, images.splits.tolist(), strict=True) if split != TRAIN)
+    return {image_id: number_of.get(known[image_id], -1) for image_id in aside if image_id in known}
+
+
+def _numbers(labels: Labels, ids: list[str], config: ClusteringConfig, names: list[str]) -> NDArray[np.int64]:
+    """int64 (k,) number of each of the method's clusters: by size, or by an earlier clustering of the same images, or
+    as it was given."""
+    if names and config.ids_from is None and all(name.isdecimal() for name in names):
+        return np.array(names, dtype=np.int64)
     sizes = np.bincount(labels[labels >= 0])
     rank = np.empty(len(sizes), dtype=np.int64)
     rank[np.argsort(-sizes, kind="stable")] = np.arange(len(sizes))

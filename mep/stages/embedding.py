@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import model_validator
 
 from mep.artifacts import Embeddings, Images
 from mep.config import Config
@@ -19,6 +20,7 @@ from mep.machine.jobs import Job, map_ahead
 from mep.machine.shards import Shards
 from mep.machine.work import Work
 from mep.methods.embedders import Embedder
+from mep.methods.embedders.table import Table
 from mep.registry import OneOf
 from mep.stage import stage
 
@@ -34,8 +36,15 @@ class EmbeddingConfig(Config):
     """What turns an image into a vector."""
 
     model: OneOf[Embedder]
+    """A model, or a table of vectors that were made elsewhere."""
     view: Literal["rgb", "canny"] = "rgb"
     """What the model sees: the image, or its edges, which ignore stain and exposure (Osorio et al. 2024)."""
+
+    @model_validator(mode="after")
+    def _has_a_view(self) -> Self:
+        if self.view != "rgb" and isinstance(self.model, Table):
+            raise ValueError("a table was made from the images already: view: rgb")
+        return self
 
     def load(self, device: str) -> Encoder:
         """The embedder behind the view: uint8 RGB images -> float32 (b, d)."""
@@ -49,6 +58,8 @@ class EmbeddingConfig(Config):
 def embedding(config: EmbeddingConfig, images: Images, *, work: Work) -> Embeddings:
     """Turn every training and validation image into a vector."""
     seen = images.seen
+    if (known := config.model.known(seen.ids)) is not None:
+        return Embeddings(seen.ids, known)
     places = np.unique(np.linspace(0, len(seen) - 1, N_TESTED).astype(int))
     about = self_test(config.load(work.device), [seen.read(int(row)) for row in places], config.view)
     job = Embed(config, partial(map, images.reader), work.machine.batch_size)

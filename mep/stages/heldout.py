@@ -13,6 +13,8 @@ from mep.stages.references import Squares, reconstructor
 def heldout(config: EmbeddingConfig, images: Images, base: BaseModel, *, work: Work) -> HeldOutEmbeddings:
     """Embed held-out images as they are, at the resolution of the model, and after a pass through its autoencoder."""
     held_out, size = images.held_out, work.machine.batch_size
+    if (known := config.model.known(held_out.ids)) is not None:
+        return HeldOutEmbeddings(held_out.ids, {"original": known})  # other pixels than the table saw have no vector
     rows, resized = range(len(held_out)), Squares(held_out, base.resolution)
     original = Embed(config, partial(map, held_out.reader), size)
     reconstructions = Embed(config, resized, size, partial(reconstructor, base))

@@ -14,7 +14,7 @@ from mep.evaluation.evaluate import evaluate
 from mep.evaluation.features import features_of, file_formats
 from mep.evaluation.groups import GroupKeys, evaluate_groups
 from mep.evaluation.matching import Match, match_of
-from mep.evaluation.measurement import Comparison, Scored, measure
+from mep.evaluation.measurement import Comparison, Measurement, Scored, measure
 from mep.evaluation.space import Space, drawn
 from mep.evaluation.uncertainty import N_HALVES, EvaluationSettings
 from mep.imaging.pixels import square
@@ -209,7 +209,8 @@ def _adherence_rows(
     score = next((score for score in config.scores if isinstance(score, Adherence)), None)
     if score is None:
         return
-    parts = {subject: assignment.parts[subject].astype(np.float64) for subject in ("samples", "heldout", "floor")}
+    subjects = [subject for subject in ("samples", "heldout", "floor") if subject in assignment.parts]
+    parts = {subject: assignment.parts[subject].astype(np.float64) for subject in subjects}
     real, settings = parts["heldout"], EvaluationSettings(config.seed, config.halves)
     for subject, part in parts.items():
         counts = Counts(len(real), len(part), len(real), len(part))
@@ -220,4 +221,10 @@ def _adherence_rows(
                 wanted = "cluster" if metric.startswith("cluster") else "label"
                 whose = "captions of these samples name" if subject == "samples" else "real images have"
                 measurement = replace(measurement, missing=Missing(Reason.NO_VALUE, f"the {whose} no {wanted}"))
-            yield comparison.scored(score, metric, measurement, Null.of(chance.get(metric, measurement.missing)))
+            expected = chance.get(metric)
+            if assignment.unseen:
+                measurement = Measurement.absent(Missing(Reason.NO_VALUE, assignment.unseen), config.halves)
+                expected = None
+            yield comparison.scored(
+                score, metric, measurement, Null.of(measurement.missing if expected is None else expected)
+            )

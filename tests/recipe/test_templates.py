@@ -16,6 +16,8 @@ from mep.runner.plan import make_plan
 from mep.store import Store
 
 RECIPES = sorted(REPOSITORY.glob("recipes/*.yaml"))
+FOUND_WHILE_RUNNING = ("pcam-hdbscan", "made-elsewhere")
+"""Recipes of which nobody knows the clusters, or the captions, before they run."""
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
@@ -40,6 +42,16 @@ def test_a_new_recipe_is_a_copy_that_validates_and_knows_its_schema(tmp_path, mo
     assert (tmp_path / "mine.yaml").read_text().startswith("# yaml-language-server: $schema=recipe.schema.json\n")
     assert (tmp_path / "recipe.schema.json").read_text() == (REPOSITORY / "schemas/recipe.schema.json").read_text()
     assert CliRunner().invoke(main, ["validate", "mine.yaml"]).exit_code == 0
+
+
+def test_a_new_recipe_has_the_tables_that_it_reads(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    start = ["init", "mine.yaml", "--from", "made-elsewhere"]
+    assert CliRunner().invoke(main, start).exit_code == 0
+    assert load_recipe("mine.yaml").arms["types"].clustering.method.path == tmp_path / "made-elsewhere" / "types.csv"
+    (tmp_path / "mine.yaml").unlink()
+    again = CliRunner().invoke(main, start)
+    assert (again.exit_code, "is there already" in again.stderr) == (2, True)
 
 
 def test_a_new_recipe_overwrites_nothing(tmp_path):
@@ -82,10 +94,10 @@ def test_every_recipe_validates_and_plans(name, copies, monkeypatch):
     found = json.loads(plan.stdout)
     assert len(found["arms"]) == len(load_recipe(path).arms) >= 2
     assert all(arm["images"] for arm in found["arms"])
-    assert all(arm["prompts"] and arm["samples"] for arm in found["arms"]) or name == "pcam-hdbscan"
+    assert all(arm["prompts"] and arm["samples"] for arm in found["arms"]) or name in FOUND_WHILE_RUNNING
     assert found["notes"] == []
     fetched = {name.partition(": ")[2] for name in found["downloads"]}
-    assert bool(fetched) == (name not in ("quickstart", "claim", "starter", "photographs"))
+    assert bool(fetched) == (name not in ("quickstart", "claim", "starter", "photographs", "made-elsewhere"))
 
 
 def test_the_recipe_of_the_paper_has_66_captions_for_33_clusters_of_two_labels(copies):

@@ -26,6 +26,9 @@ class Detector(Method):
 
     noun: ClassVar[str] = "detector"
 
+    def check(self, images: Images) -> None:
+        """DataError where what the detector was given does not fit the dataset, of which these are all images."""
+
     def inspect(self, images: Images, vectors: NDArray[np.float32], train: NDArray[np.bool_], work: Work) -> Verdict:
         """A verdict on n images.
 

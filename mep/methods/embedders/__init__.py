@@ -1,6 +1,10 @@
 """Embedders: images -> the vectors that are clustered. One file, one embedder."""
 
+from collections.abc import Sequence
 from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mep.imaging.encoders import Encoder
 from mep.registry import Method
@@ -16,3 +20,7 @@ class Embedder(Method):
     def load(self, device: str) -> Embed:
         """The function itself, its weights on the device; EnvironmentLacks where the model cannot be had."""
         raise NotImplementedError
+
+    def known(self, ids: Sequence[str]) -> NDArray[np.float32] | None:
+        """float32 (n, d), vectors that were there before the recipe; None where they are computed from the images."""
+        return None

@@ -80,6 +80,8 @@ def _cards(
         if pictures.full:
             return
         rows = np.flatnonzero(clusters.labels == number)
+        if not len(rows):
+            continue  # given clusters keep their numbers, which may leave some out
         nearest = rows[np.argsort(clusters.distances[rows], kind="stable")][:N_PER_CLUSTER]
         labels = Counter(real.label_of(clusters.ids[row]) for row in rows)
         made = []
@@ -93,7 +95,8 @@ def _cards(
             mix=[(label, count / len(rows)) for label, count in labels.most_common()],
             nearest=[real.picture(clusters.ids[row], pictures) for row in nearest],
             made=made,
-            facts=_facts(summaries.get(number, {})),
+            facts=({"given as": clusters.names[number]} if number in clusters.names else {})
+            | _facts(summaries.get(number, {})),
         )
 
 

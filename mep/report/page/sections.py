@@ -52,6 +52,8 @@ def confusions(report: Report) -> list[Confusion]:
     matrices = []
     for shared in report.shared(Assignment):
         assignment = shared.artifact
+        if assignment.unseen:
+            continue  # the row of the adherence says why
         clusters = [str(number) for number in range(assignment.n_clusters)]
         for kind, names, columns in (("cluster", clusters, [0, 1]), ("label", assignment.label_names, [2, 3])):
             pairs, real = (assignment.parts[part][:, columns] for part in ("samples", "heldout"))

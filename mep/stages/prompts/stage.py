@@ -2,18 +2,23 @@
 
 import itertools
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from mep.artifacts import BaseModel, Images, Prompt, Prompts, TrainingSet
 from mep.config import Config
 from mep.errors import DataError
 from mep.machine.work import Work
+from mep.methods.captioners import Captioner
+from mep.methods.captioners.given import Given
+from mep.methods.captioners.template import Template
+from mep.registry import OneOf
 from mep.stage import stage
+from mep.stages.prompts.given import given_prompts
 from mep.stages.prompts.template import COLUMN_FORMATS, FORMATS, Record, Writer, slots
 from mep.stages.prompts.truth import truths
 
@@ -21,6 +26,8 @@ from mep.stages.prompts.truth import truths
 class PromptsConfig(Config):
     """How a caption is built."""
 
+    method: OneOf[Captioner] = Template(kind="template")
+    """Where captions come from: the template, or a column or a table that has one for every image."""
     template: str = Field(min_length=1, max_length=1000)
     """Text with the slots {label}, {cluster} and those columns that dataset.columns names. Formats: {label:lower},
     {label:title}, {label:name}; {cluster} (0, 1, ...), {cluster:words} (zero, one, ...), {cluster:letter} (a, b, ...),
@@ -31,7 +38,8 @@ class PromptsConfig(Config):
     label_names: dict[str, str] = Field(default_factory=dict)
     """What {label:name} says for a label."""
     cluster_names: dict[int, str] = Field(default_factory=dict)
-    """What {cluster:name} says for a cluster. The numbers hold for one clustering; clustering.ids_from keeps them."""
+    """What {cluster:name} says for a cluster; for a given one, the name that it was given, unless there is one here.
+    The numbers hold for one clustering; clustering.ids_from keeps them."""
     permute: Literal["none", "cluster"] = "none"
     """`cluster` deals the clusters of a label out again among its images, by lot: captions of the same form, each as
     often as before, that say nothing of morphology. Training images stay the same."""
@@ -43,13 +51,26 @@ class PromptsConfig(Config):
             _check(template)
         return value
 
+    @model_validator(mode="after")
+    def _has_clusters_to_permute(self) -> Self:
+        if self.permute != "none" and self.method.kind != "template":
+            raise ValueError("permute deals out the clusters that a template names, and these captions are given")
+        return self
+
+    def dump(self) -> dict[str, Any]:
+        """Without the method where the template is meant, so that what was made before there were others is reused."""
+        given = super().dump()
+        return given if self.method.kind != "template" else {k: v for k, v in given.items() if k != "method"}
+
     @property
     def templates(self) -> tuple[str, ...]:
         return self.template, *self.variants
 
     @property
     def names(self) -> set[str]:
-        """The slots of all templates."""
+        """The slots of all templates; none where captions are given."""
+        if self.method.kind != "template":
+            return set()
         return {name for template in self.templates for name, _ in slots(template)}
 
 
@@ -80,6 +101,10 @@ def prompts(
     """Caption every training and validation image from its record of label, cluster and columns."""
     validation = training_set.validation
     ids = [*training_set.ids, *validation.ids]
+    if isinstance(config.method, Given):
+        captioned = images.select(ids)
+        texts, n_train = config.method.texts(captioned), len(training_set.ids)
+        return given_prompts(texts, captioned, n_train, base, config.method.too_long)
     own = np.concatenate([training_set.clusters, validation.clusters])
     clusters = own
     if config.permute == "cluster":
@@ -87,7 +112,7 @@ def prompts(
         clusters = np.concatenate([permuted(*part, work.rng("permute", place)) for place, part in enumerate(parts)])
     records, record_of = _records(config.names, images, ids, clusters, len(training_set.ids))
     counts = np.bincount(record_of[: len(training_set.ids)], minlength=len(records))
-    writer = Writer(config.templates, config.label_names, config.cluster_names)
+    writer = Writer(config.templates, config.label_names, training_set.cluster_names | config.cluster_names)
     order = sorted(np.flatnonzero(counts).tolist(), key=lambda place: records[place].sort_key)
     shown = [_prompt(writer, records[place], int(counts[place])) for place in order]
     unseen = [] if config.names - {"label", "cluster"} else _unseen(shown, writer)

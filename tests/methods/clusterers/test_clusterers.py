@@ -31,7 +31,7 @@ def of_kind(kind):
     return members(Clusterer)[kind](kind=kind, **SETTINGS.get(kind, {}))
 
 
-@pytest.mark.parametrize("kind", members(Clusterer))
+@pytest.mark.parametrize("kind", sorted(members(Clusterer).keys() - {"given"}))  # which finds none itself
 def test_every_clusterer_repeats_itself_and_assigns_its_own_vectors_to_their_clusters(kind):
     vectors, _ = blobs()
     clusterer = of_kind(kind)

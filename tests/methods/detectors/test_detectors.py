@@ -68,7 +68,7 @@ def test_outlines_by_eulers_formula_equal_those_that_are_counted(picture):
     assert _n_outlines(bright) == regions + holes
 
 
-@pytest.mark.parametrize("kind", members(Detector))
+@pytest.mark.parametrize("kind", sorted(members(Detector).keys() - {"given"}))  # which looks at no image
 def test_every_detector_gives_a_verdict_and_a_reason_for_each_removal(kind, tmp_path):
     rng = np.random.default_rng(0)
     images = rng.integers(0, 255, (30, 16, 16, 3), dtype=np.uint8)
