@@ -38,7 +38,7 @@ class Halves:
     def error_of_difference(self, mine: StoredScore, theirs: StoredScore) -> float | None:
         """Standard error of one score minus another, from their halves; those of two artifacts are computed together.
 
-        returns     nan where one of them has no halves; None where files are gone
+        returns     nan where one of them has no halves, or both a single pair; None where files are gone
         """
         pair = mine.artifact_id, theirs.artifact_id
         all_mine, all_theirs = (self._all(artifact_id) for artifact_id in pair)
@@ -47,7 +47,7 @@ class Halves:
         n = min(len(all_mine), len(all_theirs))
         if max(mine.number, theirs.number) >= n:
             return None
-        if all_mine.shape[1:] != all_theirs.shape[1:]:
+        if all_mine.shape[1:] != all_theirs.shape[1:] or all_mine.shape[1] < 2:
             return math.nan
         if mine.number != theirs.number:
             return float(spread(all_mine[mine.number] - all_theirs[theirs.number]))

@@ -1,15 +1,20 @@
-"""A difference and its interval as a line of characters: `──●┼──`."""
+"""A difference and its interval as a line of characters: `──●┼── ▲`."""
+
+from collections.abc import Iterable
 
 from mep.report.tables.sheet import Contrast
 
 LINE, DOT, ZERO, CROSSED, LEFT, RIGHT = "─●│┼‹›"
+REFERENCE, FURTHER_LEFT, FURTHER_RIGHT = "▲◂▸"
 
 
-def interval_mark(contrast: Contrast, reach: float, width: int) -> str:
+def interval_mark(contrast: Contrast, reach: float, width: int, references: Iterable[float] = ()) -> str:
     """The interval of a difference on an axis whose middle is the baseline and whose right side is the better one.
 
-    reach   standard errors from the middle to an edge; what lies further out ends in ‹ or ›
-    width   odd number of characters
+    reach       standard errors from the middle to an edge; an interval that lies further out ends in ‹ or ›
+    width       odd number of characters
+    references  standard errors from the middle to what real images reach: ▲, or ◂ and ▸ at the edge that they lie
+                beyond; the interval is drawn over them
 
     returns `width` characters; only spaces where there is no interval
     """
@@ -17,7 +22,12 @@ def interval_mark(contrast: Contrast, reach: float, width: int) -> str:
         return " " * width
     middle = width // 2
     left, value, right = (round(end / reach * middle) + middle for end in contrast.ends)
-    cells = [LINE if left <= place <= right else " " for place in range(width)]
+    cells = [" "] * width
+    for place in references:
+        at = round(place / reach * middle) + middle
+        cells[min(max(at, 0), width - 1)] = FURTHER_LEFT if at < 0 else FURTHER_RIGHT if at >= width else REFERENCE
+    for at in range(max(left, 0), min(right + 1, width)):
+        cells[at] = LINE
     cells[middle] = CROSSED if left <= middle <= right else ZERO
     if left < 0:
         cells[0] = LEFT

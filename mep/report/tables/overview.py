@@ -10,11 +10,8 @@ GROUPS = {
     "copies": ("Copies", "are they new, or do they repeat training images?"),
     "prompts": ("Prompts", "do they show what their captions ask for?"),
     "usefulness": ("Usefulness", "does a classifier that learns from them work on real images?"),
-    "opinion": ("Second opinion", "does the answer hang on the features that measure it?"),
-    "dataset": (
-        "Is the dataset right?",
-        "how far is it from real images in their natural mix of labels and types?",
-    ),
+    "opinion": ("Second opinion", "does the answer hang on the features?"),
+    "dataset": ("Dataset", "how far is it from real images in their natural mix?"),
     "other": ("Other", "what else was measured"),
 }
 """Group of metrics -> its title, and what it asks; in the order of a table."""

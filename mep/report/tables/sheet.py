@@ -10,8 +10,8 @@ from typing import Literal
 from mep.recipe.controls import is_control
 from mep.report.tables.comparison import Comparison, Delta, Metric, Number
 from mep.report.tables.overview import GROUPS, MEMBERS, group_of
-from mep.report.text import bracketed, difference_text, plain, shortened
-from mep.report.wording import ARROWS, SHORT
+from mep.report.tables.row_names import names_of, title_of
+from mep.report.text import bracketed, difference_text, shortened
 from mep.statistics.intervals import Z_95
 
 Outcome = Literal["better", "worse", "open", "none"]
@@ -85,13 +85,12 @@ class Row:
         outcomes: list[Outcome] = [contrast.outcome for contrast in self.contrasts]
         return next((sure for sure in ("better", "worse", "open") if sure in outcomes), "none")
 
-    def place_of(self, number: Number, contrast: Contrast) -> float | None:
-        """Where a number of this row (what real images reach, say) lies on the axis of a contrast's picture."""
-        if self.base is None or contrast.delta is None or not contrast.delta.se:
-            return None
-        if number.value is None or self.base.value is None:
-            return None
-        return contrast.right * (number.value - self.base.value) / contrast.delta.se
+    def places(self, contrast: Contrast) -> list[float]:
+        """Where what real images reach lies on the axis of a contrast's picture."""
+        if self.base is None or self.base.value is None or contrast.delta is None or contrast.delta.se <= 0:
+            return []
+        values = [number.value for number in self.references.values() if number.value is not None]
+        return [contrast.right * (value - self.base.value) / contrast.delta.se for value in values]
 
 
 @dataclass(frozen=True)
@@ -147,20 +146,15 @@ def sheet(comparison: Comparison, *, controls: bool = False, only: Sequence[str]
     left_out = [] if controls or len(studied) < 2 else [label for label in comparison.arms if is_control(label)]
     arms = [label for label in comparison.arms if label not in left_out]
     metrics = [metric for metric in comparison.metrics if not only or metric.metric in only]
-    rows = list(_rows(comparison, metrics, arms))
-    titles = [title for title in comparison.references if any(title in row.references for _, row in rows)]
+    groups = list(_groups(comparison, metrics, arms))
+    rows = [row for group in groups for row in group.rows]
+    titles = [title for title in comparison.references if any(title in row.references for row in rows)]
     settings = {
         name: shortened({label: values[label] for label in arms}, FIELD_WIDTH)
         for name, values in comparison.fields.items()
         if all(label in values for label in arms)
     }
-    groups = [
-        RowGroup(key, title, asks, [row for group, row in rows if group == key])
-        for key, (title, asks) in GROUPS.items()
-        if any(group == key for group, _ in rows)
-    ]
-    reach = _reach([row for _, row in rows])
-    return Sheet(arms, left_out, comparison.baseline, settings, titles, groups, reach)
+    return Sheet(arms, left_out, comparison.baseline, settings, titles, groups, _reach(rows))
 
 
 def arms_in_rows(layout: Sheet, transpose: bool | None) -> bool:
@@ -168,21 +162,29 @@ def arms_in_rows(layout: Sheet, transpose: bool | None) -> bool:
     return len(layout.arms) > MOST_ARMS if transpose is None else transpose
 
 
-def _rows(comparison: Comparison, metrics: Sequence[Metric], arms: Sequence[str]) -> Iterator[tuple[str, Row]]:
-    """Group and row of every metric; within a group in the order of its members, parts after the whole."""
+def _groups(comparison: Comparison, metrics: Sequence[Metric], arms: Sequence[str]) -> Iterator[RowGroup]:
+    """Groups that have metrics; within one in the order of its members, parts after the whole."""
     keys = [metric.key for metric in comparison.metrics]
     order = [metric for members in MEMBERS.values() for metric in members]
 
     def place(metric: Metric) -> tuple[bool, int]:
         return metric.group != "all", order.index(metric.metric) if metric.metric in order else len(order)
 
+    members: dict[str, list[Metric]] = {group: [] for group in GROUPS}
     for metric in sorted(metrics, key=place):
-        group = group_of(metric.key, keys)
-        others = [label for label in arms if label != comparison.baseline] if comparison.baseline else []
-        values = {label: metric.arms[label] for label in arms if label in metric.arms}
-        contrasts = tuple(contrast_of(metric, label) for label in others)
-        base = values.get(comparison.baseline)
-        yield group, Row(metric, name_of(metric, group), values, contrasts, metric.references, base)
+        members[group_of(metric.key, keys)].append(metric)
+    for group, found in members.items():
+        if found:
+            names = names_of(found, group)
+            rows = [_row(metric, name, comparison.baseline, arms) for metric, name in zip(found, names, strict=True)]
+            yield RowGroup(group, title_of(group, found), GROUPS[group][1], rows)
+
+
+def _row(metric: Metric, name: str, baseline: str, arms: Sequence[str]) -> Row:
+    others = [label for label in arms if label != baseline] if baseline else []
+    values = {label: metric.arms[label] for label in arms if label in metric.arms}
+    contrasts = tuple(contrast_of(metric, label) for label in others)
+    return Row(metric, name, values, contrasts, metric.references, values.get(baseline))
 
 
 def contrast_of(metric: Metric, label: str) -> Contrast:
@@ -194,18 +196,6 @@ def contrast_of(metric: Metric, label: str) -> Contrast:
     outcome: Outcome = ("better" if metric.is_better(delta) else "worse") if delta.is_clear else "open"
     texts = difference_text(delta, metric.scale), bracketed(delta, metric.scale)
     return Contrast(label, *texts, p, outcome, delta, right=metric.right)
-
-
-def name_of(metric: Metric, group: str) -> str:
-    """What stands in front of a row: kid ×10³ ↓; what the group's title says already is left out."""
-    name = SHORT.get(metric.metric, plain(metric.metric))
-    part = "" if metric.group == "all" else f" ({plain(metric.group)})"
-    against = f" to {plain(metric.reference)}" if (group, metric.metric) != ("copies", "copy_rate") else ""
-    against = "" if metric.reference in ("heldout", "matched") else against
-    space = f", {plain(metric.extractor)}" if group == "opinion" else ""
-    factor = " ×10³" if metric.scale == 1000 else ""
-    arrow = f" {ARROWS[metric.better]}" if metric.better in ARROWS else ""
-    return f"{name}{part}{against}{space}{factor}{arrow}{'‡' if metric.flagged else ''}"
 
 
 def _reach(rows: Sequence[Row]) -> float:

@@ -77,7 +77,7 @@ def _on_halves(mine: StoredScore, theirs: StoredScore, halves: Halves) -> Delta 
     if my_halves is None or their_halves is None or my_halves.shape != their_halves.shape:
         return "they were measured in two ways, by two versions of mep or with unlike numbers of halves"
     if not math.isfinite(se):
-        return "there is no number on the halves of one of them"
+        return "there are too few halves of them"
     return _delta(difference_by_error(value, se, freedom_of(my_halves)))
 
 

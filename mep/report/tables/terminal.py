@@ -49,7 +49,7 @@ def as_rich(comparison: Comparison, *, width: int = WIDTH, transpose: bool | Non
 
 def _controls(assay: Assay) -> Table:
     """The controls, a line each; why one tells nothing is in the sentence, or in a line of its own."""
-    table = Table(*HEADINGS, box=None, padding=(0, 1, 0, 0), header_style="bold")
+    table = Table(*HEADINGS, box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
     for row in assay.rows:
         control, must, _, *rest = map(plain, row.cells)
         table.add_row(control, must, plain(row.showed), *rest)

@@ -2,243 +2,184 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 
 from rich.cells import cell_len, chop_cells
 from rich.text import Text
 
-from mep.report.tables.comparison import Comparison, Number
-from mep.report.tables.interval_mark import interval_mark
-from mep.report.tables.sheet import Contrast, Outcome, Row, RowGroup, Sheet
+from mep.report.tables.comparison import Comparison
+from mep.report.tables.interval_mark import REFERENCE
+from mep.report.tables.sheet import RowGroup, Sheet
+from mep.report.tables.terminal_columns import (
+    Cell,
+    Column,
+    Detail,
+    difference_columns,
+    head_of,
+    line_of,
+    number_cell,
+    width_of,
+)
 from mep.report.text import plain
 
-STYLES: dict[Outcome, str] = {"better": "green", "worse": "red", "open": "", "none": ""}
-GAP = "  "
-NAME_WIDTH, LABEL_WIDTH = 24, 24
-"""Characters of a metric's name and of an arm's; longer ones go on in the next line, or are cut."""
-MARK_WIDTHS = (13, 9)
-"""Characters of a picture, where there is room and where there is little; odd, so that zero is in the middle."""
+LABEL_WIDTHS, MOST_FOLDS = (40, 24), 3
+"""Characters of an arm's name in a line, where there is room and where not, and lines of one above a column."""
 
-
-@dataclass(frozen=True)
-class _Cell:
-    text: str = ""
-    style: str = ""
-
-
-@dataclass(frozen=True)
-class _Column:
-    """A column; `heading` may have several lines, cells have one."""
-
-    heading: list[str]
-    cells: list[_Cell]
-    left: bool = False
-
-    @cached_property
-    def width(self) -> int:
-        return max((cell_len(text) for text in (*self.heading, *(cell.text for cell in self.cells))), default=0)
-
-    def padded(self, text: str) -> str:
-        space = " " * (self.width - cell_len(text))
-        return text + space if self.left else space + text
-
-
-@dataclass(frozen=True)
-class _Shape:
-    """What a table shows beside arms, difference and interval; the first shape that fits is taken."""
-
-    errors: bool
-    references: bool
-    p: bool
-    mark_width: int
-    label_width: int = 11
-
-
-SHAPES = (
-    _Shape(True, True, True, MARK_WIDTHS[0]),
-    _Shape(False, True, True, MARK_WIDTHS[0]),
-    _Shape(True, False, True, MARK_WIDTHS[0]),
-    _Shape(False, False, True, MARK_WIDTHS[0]),
-    _Shape(False, False, True, MARK_WIDTHS[1]),
-    _Shape(False, False, True, MARK_WIDTHS[1], label_width=6),
-    _Shape(False, False, False, MARK_WIDTHS[1], label_width=6),
-    _Shape(False, False, False, 0, label_width=6),
+BESIDE = (
+    (Detail(True, True, 13), True, 11),
+    (Detail(False, True, 13), True, 11),
+    (Detail(True, True, 13), False, 11),
+    (Detail(False, True, 13), False, 11),
+    (Detail(False, True, 9), False, 11),
+    (Detail(False, True, 9), False, 6),
+    (Detail(False, True, 7), False, 6),
+    (Detail(False, True, 0), False, 6),
+    (Detail(False, False, 0), False, 6),
 )
+"""Arms side by side: what is told, whether real references have columns, characters of an arm's name."""
+BELOW = (
+    *((Detail(errors, True, width), False) for errors, width in ((True, 13), (False, 13), (False, 9), (False, 7))),
+    *((Detail(errors, True, width), True) for errors, width in ((True, 13), (False, 13), (False, 9), (False, 7))),
+    (Detail(False, True, 0), True),
+)
+"""An arm a line: what is told, whether the name of a metric has a line of its own."""
 
 
 def drawn(layout: Sheet, comparison: Comparison, width: int, *, references: bool = True) -> list[Text]:
-    """Every line of the table.
+    """Every line of the table, in the first shape that fits.
 
-    references  whether what real images reach is told below each group where it has no columns
+    references  whether what real images reach is told and marked
     """
     if not layout.rows:
         return []
     if len(layout.contrasted) < 2:
-        for shape in SHAPES:
-            columns = _side_by_side(layout, comparison, shape)
-            if _width(columns) <= width:
-                return list(_lines(layout, columns, width, references and not shape.references))
-    for errors, p, mark_width in ((True, True, 13), (False, True, 13), (False, True, 9), (False, False, 9)):
-        stacked = list(_stacked(layout, comparison, errors, p, mark_width, references))
-        if max(cell_len(line.plain) for line in stacked if not line.no_wrap) <= width:
+        for detail, in_columns, label_width in BESIDE:
+            in_columns = in_columns and references
+            columns = _side_by_side(layout, comparison, detail, label_width, references=references)
+            columns += _reference_columns(layout) if in_columns else []
+            if width_of(columns) <= width and max(len(column.heading) for column in columns) <= MOST_FOLDS:
+                return list(_lines(layout, columns, width, references and not in_columns))
+    shapes = [(*shape, label_width) for label_width in LABEL_WIDTHS for shape in BELOW]
+    shapes.append((Detail(False, False, 0), True, LABEL_WIDTHS[1]))
+    for detail, above, label_width in shapes:
+        columns = _stacked(layout, comparison, detail, label_width, above=above, references=references)
+        if width_of(columns) <= width:
             break
-    return stacked
+    return list(_stacked_lines(layout, columns, width, above=above, references=references))
 
 
-def _width(columns: Sequence[_Column]) -> int:
-    return sum(column.width + len(GAP) for column in columns if column.width) - len(GAP)
-
-
-def _side_by_side(layout: Sheet, comparison: Comparison, shape: _Shape) -> list[_Column]:
+def _side_by_side(
+    layout: Sheet, comparison: Comparison, detail: Detail, label_width: int, *, references: bool
+) -> list[Column]:
     """A line a metric."""
     rows = layout.rows
-    columns = [_Column(["metric"], [_Cell(row.name) for row in rows], left=True)]
+    columns = [Column(["metric"], [Cell(row.name) for row in rows], left=True)]
     for label in layout.arms:
-        cells = [_number(row, label, comparison, shape.errors) for row in rows]
-        width = max(shape.label_width, *(cell_len(cell.text) for cell in cells))
-        columns.append(_Column(folded_label(plain(label), width), cells))
-    contrasts = [row.contrasts[0] if row.contrasts else None for row in rows]
+        cells = [number_cell(row, label, comparison, detail.errors) for row in rows]
+        width = max(label_width, *(cell_len(cell.text) for cell in cells))
+        columns.append(Column(folded_label(plain(label), width), cells))
     if layout.contrasted:
-        columns += _difference_columns(contrasts, layout.reach, shape)
-    if shape.references:
-        for title in layout.references:
-            cells = [_Cell(row.references[title].text if title in row.references else "", "dim") for row in rows]
-            columns.append(_Column(folded_label(title, 10), cells))
+        found = [(row, row.contrasts[0] if row.contrasts else None) for row in rows]
+        columns += difference_columns(found, layout.reach, detail, references=references)
     return columns
 
 
-def _difference_columns(contrasts: Sequence[Contrast | None], reach: float, shape: _Shape) -> list[_Column]:
-    def cells(texts: Sequence[str]) -> list[_Cell]:
-        pairs = zip(texts, contrasts, strict=True)
-        return [_Cell(text, STYLES[contrast.outcome] if contrast else "") for text, contrast in pairs]
-
-    columns = [
-        _Column(["differ-", "ence"], cells([contrast.difference if contrast else "" for contrast in contrasts])),
-        _Column(["95 % interval"], cells([contrast.interval if contrast else "" for contrast in contrasts])),
-    ]
-    if shape.p:
-        columns.append(_Column(["p"], cells([contrast.p if contrast else "" for contrast in contrasts])))
-    if width := shape.mark_width:
-        marks = [interval_mark(contrast, reach, width) if contrast else "" for contrast in contrasts]
-        columns.append(
-            _Column([f"worse{'better':>{width - 5}}" if width > 11 else "better →"], cells(marks), left=True)
+def _reference_columns(layout: Sheet) -> list[Column]:
+    return [
+        Column(
+            folded_label(title, 10),
+            [Cell(row.references[title].text if title in row.references else "", "dim") for row in layout.rows],
         )
-    return columns
+        for title in layout.references
+    ]
 
 
-def _number(row: Row, label: str, comparison: Comparison, errors: bool) -> _Cell:
-    number = row.values.get(label)
-    if number is None:
-        return _Cell(comparison.absent(label), "dim")
-    return _Cell(_shown(number, errors), "bold" if label in row.metric.best else "")
-
-
-def _shown(number: Number, errors: bool) -> str:
-    return (number.shown if errors else number.text) + (f" †{number.mark}" if number.mark else "")
-
-
-def _lines(layout: Sheet, columns: list[_Column], width: int, references: bool) -> Iterator[Text]:
-    columns = [column for column in columns if column.width]
-    depth = max(len(column.heading) for column in columns)
-    for number in range(depth):
-        texts = [
-            column.heading[number - depth + len(column.heading)] if number >= depth - len(column.heading) else ""
-            for column in columns
-        ]
-        cells = [column.padded(text) for column, text in zip(columns, texts, strict=True)]
-        yield Text(GAP.join(cells).rstrip(), style="bold")
+def _lines(layout: Sheet, columns: list[Column], width: int, references: bool) -> Iterator[Text]:
+    yield from head_of(columns)
     number = 0
     for group in layout.groups:
         yield _heading(group, width)
         for _ in group.rows:
-            yield _line([(column, column.cells[number]) for column in columns])
+            yield line_of(columns, number)
             number += 1
         if references:
-            yield from _references(group, layout.references)
+            yield from _references(group, layout.references, width)
 
 
-def _line(cells: Sequence[tuple[_Column, _Cell]]) -> Text:
-    line = Text()
-    for number, (column, cell) in enumerate(cells):
-        line.append((GAP if number else "") + column.padded(cell.text), style=cell.style)
-    line.rstrip()
-    return line
+def _stacked(
+    layout: Sheet, comparison: Comparison, detail: Detail, label_width: int, *, above: bool, references: bool
+) -> list[Column]:
+    """An arm a line, the metric's name in front of the first or in a line of its own."""
+    lines = [(row, label) for row in layout.rows for label in layout.arms]
+    names = [Cell(row.name if label == layout.arms[0] else "") for row, label in lines]
+    columns = [] if above else [Column(["metric"], names, left=True)]
+    columns += [
+        Column(
+            ["  arm" if above else "arm"],
+            [Cell("  " * above + _cut(plain(label), label_width)) for _, label in lines],
+            left=True,
+        ),
+        Column([""], [number_cell(row, label, comparison, detail.errors) for row, label in lines]),
+    ]
+    if layout.contrasted:
+        found = [
+            (row, next((contrast for contrast in row.contrasts if contrast.arm == label), None)) for row, label in lines
+        ]
+        columns += difference_columns(found, layout.reach, detail, references=references)
+    return columns
+
+
+def _stacked_lines(
+    layout: Sheet, columns: list[Column], width: int, *, above: bool, references: bool
+) -> Iterator[Text]:
+    yield from head_of(columns)
+    number = 0
+    for group in layout.groups:
+        yield _heading(group, width)
+        for row in group.rows:
+            if above:
+                yield _cropped(Text(row.name), width)
+            for _ in layout.arms:
+                yield line_of(columns, number)
+                number += 1
+        if references:
+            yield from _references(group, layout.references, width)
 
 
 def _heading(group: RowGroup, width: int) -> Text:
-    text = Text(f"{group.title}: ", style="bold").append(group.asks, style="not bold")
+    return _cropped(Text(f"{group.title}: ", style="bold").append(group.asks, style="not bold"), width)
+
+
+def _cropped(text: Text, width: int) -> Text:
     text.truncate(width, overflow="ellipsis")
     text.no_wrap = True
     return text
 
 
-def _references(group: RowGroup, titles: Sequence[str]) -> Iterator[Text]:
-    """What real images reach, in a line below the group."""
+def _references(group: RowGroup, titles: Sequence[str], width: int) -> Iterator[Text]:
+    """What real images reach, in lines below the group."""
     for title in titles:
         found = [
             f"{row.name.partition(' ↑')[0].partition(' ↓')[0]} {row.references[title].text}"
             for row in group.rows
             if title in row.references
         ]
+        line = f"{REFERENCE} {plain(title)}:"
+        for number, text in enumerate(found):
+            text += "," if number < len(found) - 1 else ""
+            if cell_len(f"{line} {text}") > width:
+                yield _cropped(Text(line, style="dim"), width)
+                line = " "
+            line += f" {text}"
         if found:
-            text = Text(f"  {plain(title)}: {', '.join(found)}", style="dim")
-            text.no_wrap = True
-            yield text
+            yield _cropped(Text(line, style="dim"), width)
 
 
-def _stacked(
-    layout: Sheet, comparison: Comparison, errors: bool, p: bool, mark_width: int, references: bool
-) -> Iterator[Text]:
-    """An arm a line, the metric's name in front of the first."""
-    names, labels, numbers, contrasts = [], list[str](), list[_Cell](), list[Contrast | None]()
-    ends = list[int]()
-    for row in layout.rows:
-        of_arm = {contrast.arm: contrast for contrast in row.contrasts}
-        names += [row.name, *([""] * (len(layout.arms) - 1))]
-        labels += [plain(label) for label in layout.arms]
-        numbers += [_number(row, label, comparison, errors) for label in layout.arms]
-        contrasts += [of_arm.get(label) for label in layout.arms]
-        titles = [title for title in layout.references if title in row.references] if references else []
-        names += [""] * len(titles)
-        labels += titles
-        numbers += [_Cell(_shown(row.references[title], errors), "dim") for title in titles]
-        contrasts += [None] * len(titles)
-        ends.append(len(names))
-    shape = _Shape(errors, False, p, mark_width)
-    columns = [
-        _Column(["metric"], [_Cell(name) for name in names], left=True),
-        _Column(
-            ["arm"],
-            [
-                _Cell(_cut(label), number.style if number.style == "dim" else "")
-                for label, number in zip(labels, numbers, strict=True)
-            ],
-            left=True,
-        ),
-        _Column([""], numbers),
-        *(_difference_columns(contrasts, layout.reach, shape) if layout.contrasted else []),
-    ]
-    return _stacked_lines(layout, columns, ends)
-
-
-def _stacked_lines(layout: Sheet, columns: list[_Column], ends: list[int]) -> Iterator[Text]:
-    columns = [column for column in columns if column.width]
-    heads = ["".join(column.heading).replace("-ence", "ence") for column in columns]
-    yield Text(
-        GAP.join(column.padded(head) for column, head in zip(columns, heads, strict=True)).rstrip(), style="bold"
-    )
-    first, number = 0, 0
-    for group in layout.groups:
-        yield _heading(group, 10_000)
-        for _ in group.rows:
-            for line in range(first, ends[number]):
-                yield _line([(column, column.cells[line]) for column in columns])
-            first, number = ends[number], number + 1
-
-
-def _cut(label: str) -> str:
-    return label if cell_len(label) <= LABEL_WIDTH else chop_cells(label, LABEL_WIDTH - 1)[0] + "…"
+def _cut(label: str, width: int) -> str:
+    """The middle of a long name is left out: its end tells arms of several runs apart."""
+    if cell_len(label) <= width:
+        return label
+    half = width // 2
+    return f"{chop_cells(label, half - 1)[0]}…{chop_cells(label[::-1], half)[0][::-1]}"
 
 
 def folded_label(label: str, width: int) -> list[str]:

@@ -8,6 +8,7 @@ from shown_report import comparison
 
 from mep.report import comparison as compare
 from mep.report.tables.overview import group_of, headline_of, overview_of
+from mep.report.tables.row_names import names_of, title_of
 from mep.report.tables.sheet import sheet
 
 
@@ -35,8 +36,7 @@ def test_real_images_lie_on_the_axis_of_the_difference(report):
     assert (value - low, high - value) == pytest.approx((1.96, 1.96), abs=1e-3)
     assert value > 0  # lower is better: the better side is the right one
     # 11.5 against 44.0 of the baseline, where -12.8 lies at `value`
-    train = fd.references["real training images"]
-    assert fd.place_of(train, contrast) == pytest.approx((11.5 - 44.0) / -12.8 * value)
+    assert fd.places(contrast)[0] == pytest.approx((11.5 - 44.0) / -12.8 * value)
 
 
 def test_matched_images_lead_and_the_natural_ones_ask_whether_the_dataset_is_right():
@@ -55,6 +55,20 @@ def test_a_second_extractor_is_a_second_opinion_of_one_row():
     assert overview_of(keys) - overview_of(keys[:3]) == {key("kid", "random")}
     assert group_of(key("kid", "random"), keys) == "opinion"
     assert headline_of(keys) == key("kid", "trained")
+
+
+def test_metrics_of_the_same_name_are_told_apart(report):
+    (kid, *_) = comparison(report).metrics
+
+    def metric(extractor, reference="heldout"):
+        return replace(kid, metric="kid", extractor=extractor, reference=reference, scale=1, arms={})
+
+    to_train = [metric("lite", "train"), metric("random", "train")]
+    assert names_of(to_train, "copies") == ["kid to train ↓", "kid to train, random ↓"]
+    opinions = [metric("random", "matched"), metric("random")]
+    assert names_of(opinions, "opinion") == ["kid ↓", "kid to all held-out ↓"]
+    assert title_of("opinion", opinions) == "Second opinion (random)"
+    assert names_of([metric("one"), metric("other")], "opinion") == ["kid, one ↓", "kid, other ↓"]
 
 
 def test_controls_are_no_columns_unless_asked_for(tmp_path):

@@ -2,6 +2,7 @@
 
 import math
 import shutil
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -114,6 +115,11 @@ def test_without_the_closed_form_halves_speak_and_of_two_kinds_none(pair):
     found = difference_of({1: mine}, {1: theirs}, {}, Halves(store))
     assert found.freedom == 19
     assert found.is_clear == (found.p <= 0.05)
+    for name in "ab":
+        np.save(store.folder(f"metrics/{name}") / "halves.npy", np.ones((1, 1, 2)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # numpy warns of a spread of one
+        assert difference_of({1: mine}, {1: theirs}, {}, Halves(store)) == "there are too few halves of them"
     np.save(store.folder("metrics/b") / "halves.npy", np.zeros((1, 40)))  # as an older version kept them
     assert "two versions of mep" in difference_of({1: mine}, {1: theirs}, {}, Halves(store))
     (store.folder("metrics/b") / "halves.npy").unlink()

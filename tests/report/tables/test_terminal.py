@@ -23,33 +23,30 @@ prompts.template: label-only … {label} tissue; mep … {label} tissue, type
                                 differ-
 metric       label-only    mep     ence     95 % interval       p  worse  better
 Quality: do they look like real images that the model has never seen?
-kid ×10³ ↓         44.0   31.2    −12.8    [−14.8, −10.8]  <0.001        │    ●›
-fd ↓               44.0   31.2    −12.8    [−14.8, −10.8]  <0.001        │    ●›
-precision ↑       0.440  0.312   −0.128  [−0.148, −0.108]  <0.001  ‹●    │
-  real training images: kid ×10³ 11.5, fd 11.5, precision 0.115
-  autoencoder floor: kid ×10³ 20.2, fd 20.2, precision 0.203
+kid ×10³ ↓         44.0   31.2    −12.8    [−14.8, −10.8]  <0.001        │   ─●─
+fd ↓               44.0   31.2    −12.8    [−14.8, −10.8]  <0.001        │   ─●─
+precision ↑       0.440  0.312   −0.128  [−0.148, −0.108]  <0.001  ─●─   │
+▲ real training images: kid ×10³ 11.5, fd 11.5, precision 0.115
+▲ autoencoder floor: kid ×10³ 20.2, fd 20.2, precision 0.203
 What the numbers rest on: --notes
 """
 STACKED = """\
 prompts.template: label-only Image of {label} tissue; mep Image of {label} 
 tissue, type {cluster:…; richer richer {label}
-metric       arm                          difference     95 % interval  better →
+                                differ-
+metric       arm                   ence     95 % interval       p  worse  better
 Quality: do they look like real images that the model has never seen?
-kid ×10³ ↓   label-only             44.0
-             mep                    42.0     −2.0    [−15.6, +11.6]     ─●──
-             richer                 40.0     −4.0      [−6.3, −1.7]      │──●─
-             real training images   11.5
-             autoencoder floor      20.2
-fd ↓         label-only             44.0
-             mep                    42.0     −2.0     [−13.9, +9.9]     ─●──
-             richer                 40.0     −4.0      [−6.0, −2.0]      │──●─
-             real training images   11.5
-             autoencoder floor      20.2
-precision ↑  label-only            0.440
-             mep                   0.420   −0.020  [−0.139, +0.099]    ──●─
-             richer                0.400   −0.040  [−0.060, −0.020]  ─●──│
-             real training images  0.115
-             autoencoder floor     0.203
+kid ×10³ ↓   label-only   44.0
+             mep          42.0     −2.0    [−15.6, +11.6]    0.93      ──●──▲▲
+             richer       40.0     −4.0      [−6.3, −1.7]  <0.001        │──●──▸
+fd ↓         label-only   44.0
+             mep          42.0     −2.0     [−13.9, +9.9]    0.74       ─●──▲▲
+             richer       40.0     −4.0      [−6.0, −2.0]  <0.001        │ ─●──▸
+precision ↑  label-only  0.440
+             mep         0.420   −0.020  [−0.139, +0.099]    0.74    ▲▲──●─
+             richer      0.400   −0.040  [−0.060, −0.020]  <0.001  ◂──●─ │
+▲ real training images: kid ×10³ 11.5, fd 11.5, precision 0.115
+▲ autoencoder floor: kid ×10³ 20.2, fd 20.2, precision 0.203
 What the numbers rest on: --notes
 """
 SCREEN = """\
@@ -140,6 +137,36 @@ def test_only_what_differs_clearly_is_coloured(tmp_path):
 def test_a_mark_is_the_interval_on_an_axis_with_the_baseline_in_the_middle(low, high, right, drawn):
     contrast = Contrast("mep", "", "", "", "open", Delta((low + high) / 2, 1.0, low, high, 0.5), right=right)
     assert interval_mark(contrast, 3.0, 11) == drawn
+
+
+@pytest.mark.parametrize(
+    ("references", "drawn"),
+    [
+        ((-2.4, 1.8), " ▲ ──●──▲  "),  # of three standard errors on five characters: four and three from the middle
+        ((-9.0, 9.0), "◂  ──●──  ▸"),  # beyond
+        ((0.5, 0.0), "   ──●──   "),  # the interval is drawn over them
+    ],
+)
+def test_what_real_images_reach_is_marked_on_the_same_axis(references, drawn):
+    contrast = Contrast("mep", "", "", "", "open", Delta(0.0, 1.0, -1.2, 1.2, 0.5))
+    assert interval_mark(contrast, 3.0, 11, references) == drawn
+
+
+@pytest.mark.parametrize("width", [80, 78, 76, 74])
+def test_p_is_kept_longer_than_the_picture(report, width):
+    head = in_terminal(comparison(report), width=width).split("\n\n", 1)[1].splitlines()[3]
+    assert head.split()[-2:] in (["worse", "better"], ["better", "→"]) or head.split()[-1] == "p"
+    assert " p" in head
+
+
+def test_arms_of_two_runs_have_a_line_each_in_which_their_whole_names_stand(drawn):
+    finished(drawn)
+    again = drawn.copied_run("20261122-1000-other", {"training.steps": 20})
+    table = in_terminal(compare(drawn.store, [RUN, again], baseline=f"{RUN}/mep"))
+    for label in ("label-only", "mep"):
+        assert f"{RUN}/{label} " in table
+        assert f"{again}/{label} " in table
+    assert max(map(cell_len, table.splitlines())) <= 80
 
 
 def test_a_label_is_folded_behind_hyphens():
