@@ -38,8 +38,8 @@ def protocol_of(extractor: Extractor, d: int, size: int | None) -> dict[str, Any
 
 def file_formats(names: Iterable[str]) -> str:
     """png, jpeg, png+jpeg: what the names of the images say of their files; empty where they say nothing."""
-    formats = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".tif": "tiff", ".tiff": "tiff", ".webp": "webp"}
-    endings = {PurePosixPath(name).suffix.lower() for name in names}
+    formats = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".tif": "tiff", ".tiff": "tiff", ".dcm": "dicom"}
+    endings = {PurePosixPath(name.partition("#")[0]).suffix.lower() for name in names}  # an image in a file: a.dcm#0001
     return "+".join(sorted({formats.get(ending, ending[1:]) for ending in endings if ending and len(ending) < 6}))
 
 

@@ -53,7 +53,11 @@ def upright(image: "Image") -> "Image":
 
 def refuse_bomb(image: "Image") -> None:
     """Before anything is decoded: the size that the header claims."""
-    width, height = image.size
+    refuse_size(*image.size)
+
+
+def refuse_size(width: int, height: int) -> None:
+    """DataError: more pixels than any tile or radiograph has."""
     if width * height > MOST_PIXELS:
         raise DataError(
             f"its header claims {width} x {height} pixels, more than {MOST_PIXELS / 1e6:.0f} million",

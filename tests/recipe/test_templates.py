@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 from click.testing import CliRunner
+from dicom_files import draw_dicom_folder
 from small_data import REPOSITORY, draw_imagefolder
 
 from mep.cli.main import main
@@ -15,6 +16,7 @@ from mep.runner.forecast import forecast
 from mep.runner.plan import make_plan
 from mep.store import Store
 
+NOTHING_FETCHED = ("quickstart", "claim", "starter", "photographs", "made-elsewhere", "dicom")
 RECIPES = sorted(REPOSITORY.glob("recipes/*.yaml"))
 FOUND_WHILE_RUNNING = ("pcam-hdbscan", "made-elsewhere")
 """Recipes of which nobody knows the clusters, or the captions, before they run."""
@@ -76,6 +78,7 @@ def copies(tmp_path_factory):
     for name in ("pcam", "rsna", "photographs"):
         draw_imagefolder(root / "data" / name)
         (root / "data" / name / "metadata.jsonl").unlink()
+    draw_dicom_folder(root / "data" / "dicom")
     for number, path in enumerate(sorted((root / "data" / "pcam").glob("*.png"))):
         folder = path.parent / ("healthy", "cancer")[number % 2]
         folder.mkdir(exist_ok=True)
@@ -97,7 +100,7 @@ def test_every_recipe_validates_and_plans(name, copies, monkeypatch):
     assert all(arm["prompts"] and arm["samples"] for arm in found["arms"]) or name in FOUND_WHILE_RUNNING
     assert found["notes"] == []
     fetched = {name.partition(": ")[2] for name in found["downloads"]}
-    assert bool(fetched) == (name not in ("quickstart", "claim", "starter", "photographs", "made-elsewhere"))
+    assert bool(fetched) == (name not in NOTHING_FETCHED)
 
 
 def test_the_recipe_of_the_paper_has_66_captions_for_33_clusters_of_two_labels(copies):
@@ -105,3 +108,25 @@ def test_the_recipe_of_the_paper_has_66_captions_for_33_clusters_of_two_labels(c
     store = Store(copies / "runs")
     prompts = {arm.arm: arm.prompts for arm in forecast(make_plan(recipe, store), store).arms}
     assert prompts == {"label-only": 2, "mep": 66, "shuffled-clusters": 66}
+
+
+SMALL = [
+    *("training.base.preset=nano", "training.base.resolution=16", "training.base.autoencoder={kind: pca}"),
+    "training.base.unet={channels: [8, 8], attention: [false, true], head_channels: 8}",
+    "training.base.text={width: 16, layers: 1}",
+    *("training.steps=4", "training.warmup_steps=0", "training.global_batch_size=4", "training.precision=fp32"),
+    *("training.watch={looks: 1, steps: 2, prompts: 1}", "clustering.method.k=2"),
+    *("generation.allocation.images=4", "generation.sampler={kind: dpmsolver++, steps: 2}"),
+    *("metrics.extractors=[random_conv]", "utility.extractor=random_conv"),
+    *("machine.device=cpu", "machine.engine={kind: local, workers: 1}"),
+]
+"""What makes of a recipe for a GPU one that is done in seconds."""
+
+
+@pytest.mark.parametrize("name", ["dicom"])
+def test_a_recipe_of_a_format_runs_on_real_files_to_its_end(name, copies):
+    settings = [word for setting in SMALL for word in ("--set", setting)]
+    path = copies / "recipes" / f"{name}.yaml"
+    done = CliRunner().invoke(main, ["--runs", str(copies / "runs"), "run", str(path), *settings])
+    assert done.exit_code == 0, done.output
+    assert "kid" in done.output

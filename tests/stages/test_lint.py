@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import yaml
 from click.testing import CliRunner
+from dicom_files import write_dicom
 from PIL import Image
 from small_data import draw
 
@@ -106,3 +107,23 @@ def test_an_unknown_check_is_told(imagefolder, tmp_path):
 def test_the_real_images_are_clean(name, request, tmp_path):
     folder = request.getfixturevalue(name)
     assert lint(folder, tmp_path, "--set", f"dataset.label={'label' if name == 'pcam' else 'null'}").exit_code == 0
+
+
+def test_what_only_the_headers_of_dicom_files_tell_is_found(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 4096, (5, 32, 32), dtype=np.uint16)
+    window = {"WindowCenter": 2048, "WindowWidth": 4096, "BitsStored": 12}
+    write_dicom(tmp_path / "set" / "a.dcm", pixels[0], **window)
+    write_dicom(tmp_path / "set" / "b.dcm", pixels[1:3], BurnedInAnnotation="YES", **window)
+    write_dicom(tmp_path / "set" / "c.dcm", pixels[3], BitsStored=12)
+    write_dicom(tmp_path / "set" / "d.dcm", pixels[4], BurnedInAnnotation="NO", **window)
+    (tmp_path / "set" / "e.dcm").touch()
+    source = {"kind": "dicom", "path": str(tmp_path / "set")}
+    found = checks_of(lint(tmp_path, tmp_path, "--json", source=source, label=None))
+    assert found == {
+        ("burned_in", "b.dcm#0001"),
+        ("burned_in", "b.dcm#0002"),
+        ("no_window", "c.dcm"),
+        ("unreadable", "e.dcm"),
+    }
+    lint(tmp_path, tmp_path, "--fix", str(tmp_path / "out.txt"), source=source, label=None)
+    assert (tmp_path / "out.txt").read_text().split() == ["b.dcm#0001", "b.dcm#0002", "e.dcm"]

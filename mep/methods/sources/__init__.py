@@ -1,8 +1,9 @@
 """Sources: where images and their labels come from. One file, one source."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Self, TypeAlias
 
 from mep.registry import Method
 
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
 
 Row: TypeAlias = dict[str, object]
 """Values of an image by column."""
+Problem: TypeAlias = tuple[str, str, str, bool]
+"""Check of `mep lint`, image, what is wrong with it, and whether leaving it out is the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,18 @@ class Source(Method):
     def path_of(self, image_id: str) -> Path | None:
         """The file that holds an image and nothing else, where there is one."""
         return None
+
+    def windowed(self) -> Self:
+        """The source for a recipe that has a window of its own for deep grey: one that applies no other."""
+        return self
+
+    def problems(self) -> Iterator[Problem]:
+        """What `mep lint` cannot see in the pixels."""
+        yield from ()
+
+    def elsewhere_hint(self) -> str:
+        """What other source reads what lies there, asked where this one found no image."""
+        return ""
 
     def classes(self, column: str) -> list[str]:
         """Values that the source announces for a column, whether or not an image has them."""

@@ -3,7 +3,7 @@
 import csv
 import json
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import IO
 
 from mep.errors import DataError
@@ -11,6 +11,7 @@ from mep.machine.files import reading_utf8
 from mep.methods.sources import Record, Row
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
+OTHERS = {".dcm": "dicom", ".ima": "dicom", ".dicom": "dicom"}  # suffix -> kind of the source
 METADATA = ("metadata.jsonl", "metadata.csv")
 SPLITS = {"train": "train", "test": "test", "validation": "validation", "valid": "validation", "val": "validation"}
 LABEL = "label"  # column that holds the class folder where there is no metadata file
@@ -21,21 +22,36 @@ def is_image(name: str) -> bool:
     return base.lower().endswith(SUFFIXES) and not base.startswith(".")
 
 
+def kind_of_file(path: Path) -> str:
+    """The source that reads a file which Pillow does not; empty where no source is known to."""
+    kind = next((kind for suffix, kind in OTHERS.items() if path.name.lower().endswith(suffix)), "")
+    if not kind and not path.suffix and path.is_file():
+        with path.open("rb") as file:
+            kind = "dicom" if file.read(132)[128:] == b"DICM" else ""
+    return kind
+
+
 def is_metadata(name: str) -> bool:
     return name.rpartition("/")[2] in METADATA
 
 
-def records_of(names: Iterable[str], place: str, open_text: Callable[[str], IO[str]]) -> list[Record]:
+def records_of(
+    names: Iterable[str],
+    place: str,
+    open_text: Callable[[str], IO[str]],
+    is_wanted: Callable[[str], bool] = is_image,
+) -> list[Record]:
     """Records of the images among some file names, by metadata files or, where there is none, by class folders.
 
     names       relative POSIX paths
     place       what error messages call the whole
     open_text   gives the text of a file
+    is_wanted   tells images by their names
 
     DataError   a metadata file that cannot be read, or names a file that is absent or outside
     """
     listed = sorted(names)
-    images = list(filter(is_image, listed))
+    images = list(filter(is_wanted, listed))
     tables = list(filter(is_metadata, listed))
     if tables:
         rows = _join(set(images), tables, place, open_text)

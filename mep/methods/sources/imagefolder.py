@@ -9,7 +9,7 @@ from mep.config import HashFile, LocalPath, fold
 from mep.errors import DataError
 from mep.machine.files import refuse_special
 from mep.methods.sources import Record, Source
-from mep.methods.sources._tree import LABEL, class_of, is_image, is_metadata, records_of
+from mep.methods.sources._tree import LABEL, class_of, is_image, is_metadata, kind_of_file, records_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -39,6 +39,13 @@ class ImageFolder(Source):
 
     def path_of(self, image_id: str) -> Path:
         return self.path / image_id
+
+    def elsewhere_hint(self) -> str:
+        for folder, _, files in os.walk(self.path):
+            for name in files:
+                if kind := kind_of_file(Path(folder, name)):
+                    return f"it holds files such as {name}: source: {{kind: {kind}, path: ...}} reads them"
+        return ""
 
     def classes(self, column: str) -> list[str]:
         """Class folders, those without an image among them."""

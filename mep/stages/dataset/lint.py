@@ -24,6 +24,8 @@ CHECKS = {
     "straddling_group": "a slide or patient with images in several given splits",
     "straddling_twin": "a near duplicate of an image in another given split",
     "resolution": "an image less than half or more than twice as wide or high as the median",
+    "burned_in": "a DICOM file whose header says that text or a face is in the image",
+    "no_window": "a DICOM file of deep grey without a window among others that have one: its contrast is another",
     "small_class": "a class with no image, with a single one, or with none to train on",
 }
 """What is looked for; each may be allowed by name."""
@@ -44,7 +46,7 @@ def lint(config: DatasetConfig, work: Work) -> tuple[int, list[Finding]]:
     records, _ = list_records(config)
     dataset = _Dataset(config, records, scan(config.source, records, work))
     checks = [dataset.unreadable, dataset.missing, dataset.duplicates, dataset.same_names]
-    checks += [dataset.straddling, dataset.resolution, dataset.small_classes]
+    checks += [dataset.in_headers, dataset.straddling, dataset.resolution, dataset.small_classes]
     return len(records), [finding for check in checks for finding in check()]
 
 
@@ -91,6 +93,10 @@ class _Dataset:
             if first != record.id:
                 text = f"the name of {first}; tools that flatten folders overwrite one"
                 yield Finding("same_name", record.id, text, False)
+
+    def in_headers(self) -> Iterator[Finding]:
+        listed = {record.id for record in self.records}
+        yield from (Finding(*problem) for problem in self.config.source.problems() if problem[1] in listed)
 
     def straddling(self) -> Iterator[Finding]:
         """Only given splits can tear groups apart; drawn ones keep them together."""

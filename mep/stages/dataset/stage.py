@@ -74,6 +74,12 @@ class DatasetConfig(Config):
     validation: ValidationConfig = ValidationConfig()
     """The part on which training is watched and guidance is chosen."""
 
+    @model_validator(mode="after")
+    def _one_window(self) -> Self:
+        if self.window is not None:
+            object.__setattr__(self, "source", self.source.windowed())  # frozen, but for whoever builds it
+        return self
+
     def externals(self, hash_file: HashFile) -> dict[str, str]:
         return {} if self.exclude is None else {"exclude": hash_file(self.exclude)}
 
@@ -127,5 +133,6 @@ def list_records(config: DatasetConfig) -> tuple[list[Record], int]:
     records = [record for record in listed if record.id not in excluded]
     if len(records) < 2:
         content = "no image" if not records else f"one image only, {records[0].id}"
-        raise DataError(f"the dataset holds {content}", hint="at least two are needed", field="dataset.source")
+        hint = (not listed and config.source.elsewhere_hint()) or "at least two are needed"
+        raise DataError(f"the dataset holds {content}", hint=hint, field="dataset.source")
     return records, len(listed) - len(records)

@@ -1,0 +1,80 @@
+"""A folder of files of a format that Pillow does not read, each of which holds one image or several."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from mep.config import HashFile, LocalPath, fold
+from mep.errors import DataError
+from mep.methods.sources import Record, Row, Source
+from mep.methods.sources._tree import is_metadata, records_of
+
+MARK = "#"  # between the path of a file and the image in it
+
+
+class Files(Source):
+    """Names, splits, class folders and metadata files are those of `imagefolder`; a member says what a file holds."""
+
+    path: LocalPath
+    """Folder, or one file, relative to the recipe file. Splits, class folders and metadata files as in `imagefolder`;
+    a metadata file names files, not the images in them."""
+
+    def is_one(self, path: Path) -> bool:
+        """Is this file one of the format?"""
+        raise NotImplementedError
+
+    def contents(self, names: list[str]) -> Iterator[list[tuple[str, Row]]]:
+        """For each file the images in it, by what stands behind its path (empty where it holds one), with columns."""
+        raise NotImplementedError
+
+    def records(self) -> list[Record]:
+        names = self.names_below()
+        wanted = {name for name in names if not is_metadata(name)}
+        files = records_of(
+            names, str(self.root), lambda name: (self.root / name).open(encoding="utf-8-sig"), wanted.__contains__
+        )
+        if not files:
+            raise DataError(
+                f"{self.path} holds no file of kind {self.kind}",
+                hint="give the folder that holds them",
+                field="dataset.source.path",
+            )
+        records = [
+            Record(self.name_of(file.id, part), file.split, file.metadata | columns)
+            for file, images in zip(files, self.contents([file.id for file in files]), strict=True)
+            for part, columns in images
+        ]
+        return sorted(records, key=lambda record: record.id)
+
+    def name_of(self, file: str, part: str) -> str:
+        """The id of an image."""
+        return f"{file}{MARK}{part}" if part else file
+
+    def place_of(self, image_id: str) -> tuple[Path, str]:
+        """The file of an image, and what stands behind its path."""
+        file, _, part = image_id.partition(MARK)
+        return self.root / file, part
+
+    def names_below(self) -> list[str]:
+        """The files of the format, and the metadata files, as sorted POSIX paths below the root."""
+        if not self.path.exists():
+            raise DataError(f"{self.path} does not exist", hint="give a folder or a file", field="dataset.source.path")
+        if not self.path.is_dir():
+            return [self.path.name]
+        found = []
+        for folder, _, files in os.walk(self.path):
+            below = os.path.relpath(folder, self.path).replace(os.sep, "/")
+            prefix = "" if below == "." else f"{below}/"
+            visible = (name for name in files if not name.startswith("."))
+            found += [prefix + name for name in visible if is_metadata(name) or self.is_one(Path(folder, name))]
+        return sorted(found)
+
+    @property
+    def root(self) -> Path:
+        return self.path if self.path.is_dir() else self.path.parent
+
+    def externals(self, hash_file: HashFile) -> dict[str, str]:
+        try:
+            return {"content": fold([(name, hash_file(self.root / name)) for name in self.names_below()])}
+        except FileNotFoundError as error:
+            raise DataError(f"{error.filename} is a link to nothing", hint="remove it, or restore the file") from error

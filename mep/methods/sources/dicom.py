@@ -1,0 +1,180 @@
+"""DICOM files, as they come from an archive of a hospital."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Self
+
+from pydantic import field_validator
+
+from mep.errors import DataError
+from mep.methods.sources import Problem, Row
+from mep.methods.sources._files import MARK, Files
+from mep.methods.sources._identities import GROUPS, NAMING, named_in, numbered, plain, why_not
+from mep.methods.sources._tree import LABEL, class_of, is_metadata
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+SUFFIXES = (".dcm", ".dicom", ".ima")
+PATIENT = "PatientID"
+"""The column that says which images are of one patient."""
+
+
+BURNED_IN = ("BurnedInAnnotation", "RecognizableVisualFeatures")
+WINDOW = ("WindowCenter", "VOILUTSequence", "SharedFunctionalGroupsSequence")  # where a window may stand
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """What is known of a file before it is decoded; of a broken one nothing.
+
+    parts       names of the frames; one that is empty where there is one frame
+    values      plain value by tag
+    burned_in   tag that says so
+    window      has or lacks one; empty where it needs none
+    named       tag whose value stands in the path
+    is_class_naming     does it stand in the folder that would be the label?
+    """
+
+    parts: tuple[str, ...] = ("",)
+    values: Row = field(default_factory=dict)
+    burned_in: str = ""
+    window: str = ""
+    named: str = ""
+    is_class_naming: bool = False
+
+
+class Dicom(Files):
+    """DICOM files below a folder, whatever they are called; the frames of a file are images of their own, file#0001.
+
+    Grey is shown through the window, or the table, of each header, and MONOCHROME1 is inverted; `dataset.window` takes
+    the place of these windows. The column `PatientID` holds a number in the place of the ID, for `dataset.group`.
+    Needs the extra `dicom`.
+    """
+
+    kind: Literal["dicom"]
+    tags: tuple[str, ...] = ()
+    """Tags that become columns, by keyword: [PatientSex, PatientAge, ViewPosition]. Ages become years, 90 at most. IDs
+    become numbers. Names, dates and free text are refused."""
+    names: Literal["path", "number"] | None = None
+    """How an image is called in results: by the path of its file, or by its number in their order. Default: by path,
+    refused where a path names a patient."""
+    grey: Literal["shown", "measured"] | None = None
+    """`shown`: through the window of the header, to 8 bits. `measured`: rescaled, in Hounsfield units say, for
+    `dataset.window`. Default: `measured` where the recipe has a `dataset.window`."""
+
+    @field_validator("tags")
+    @classmethod
+    def _harmless(cls, tags: tuple[str, ...]) -> tuple[str, ...]:
+        if find_spec("pydicom") is not None:
+            for tag in tags:
+                if reason := why_not(tag):
+                    raise ValueError(f"{tag} {reason}")
+        return tags
+
+    def windowed(self) -> Self:
+        return self if self.grey else self.model_copy(update={"grey": "measured"})
+
+    def require(self) -> None:
+        from mep.imaging.dicom import pydicom
+
+        pydicom()
+
+    def is_one(self, path: Path) -> bool:
+        from mep.imaging.dicom import is_dicom
+
+        return path.name != "DICOMDIR" and (path.suffix.lower() in SUFFIXES or is_dicom(path))
+
+    def contents(self, names: list[str]) -> Iterator[list[tuple[str, Row]]]:
+        headers = self._headers(names)
+        self._refuse_names(headers)
+        columns = {tag: [header.values.get(tag) for header in headers] for tag in (PATIENT, *self.tags)}
+        columns |= {tag: list(numbered(columns[tag])) for tag in columns.keys() & set(GROUPS)}
+        if not any(columns[PATIENT]) and PATIENT not in self.tags:
+            del columns[PATIENT]
+        if self.names == "number" and any(header.is_class_naming for header in headers):
+            columns[LABEL] = [None] * len(headers)
+        for row, header in enumerate(headers):
+            values = {tag: of_tag[row] for tag, of_tag in columns.items()}
+            yield [(part, values) for part in header.parts]
+
+    def _refuse_names(self, headers: list[_Header]) -> None:
+        naming = [header.named for header in headers if header.named]
+        if self.names is None and naming:
+            raise DataError(
+                f"the paths of {len(naming)} of {len(headers)} files hold their {naming[0]}: results would show it",
+                hint="names: number calls images by number; names: path keeps the paths, where such IDs are pseudonyms",
+                field="dataset.source.names",
+            )
+
+    def open(self, image_id: str) -> "Image":
+        from mep.imaging.dicom import open_dicom
+
+        path, part = self.place_of(image_id)
+        return open_dicom(path, int(part) - 1 if part else 0, as_shown=self.grey != "measured")
+
+    def problems(self) -> Iterator[Problem]:
+        headers = self._headers(self.files)
+        n_windows = sum(header.window == "has" for header in headers)
+        for file, header in zip(self.files, headers, strict=True):
+            images = [self.name_of(file, part) for part in header.parts]
+            if header.burned_in:
+                text = f"{header.burned_in} is YES in its header"
+                yield from (("burned_in", image, text, True) for image in images)
+            if header.window == "lacks" and n_windows and self.grey != "measured":
+                yield "no_window", images[0], f"no window in its header, which {n_windows} other files have", False
+
+    @cached_property
+    def files(self) -> list[str]:
+        """The paths of the files below the root, in the order of their numbers."""
+        return [name for name in self.names_below() if not is_metadata(name)]
+
+    @cached_property
+    def numbers(self) -> dict[str, int]:
+        return {name: number for number, name in enumerate(self.files)}
+
+    def name_of(self, file: str, part: str) -> str:
+        return super().name_of(f"{self.numbers[file]:06d}" if self.names == "number" else file, part)
+
+    def place_of(self, image_id: str) -> tuple[Path, str]:
+        if self.names != "number":
+            return super().place_of(image_id)
+        number, _, part = image_id.partition(MARK)
+        return self.root / self.files[int(number)], part
+
+    def _headers(self, names: list[str]) -> list[_Header]:
+        stats = [os.stat(self.root / name, follow_symlinks=(self.root / name).exists()) for name in names]
+        listed = tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in zip(names, stats, strict=True))
+        return _read_headers(self.root, listed, self.tags)
+
+
+@lru_cache(maxsize=2)
+def _read_headers(root: Path, listed: tuple[tuple[str, int, int], ...], tags: tuple[str, ...]) -> list[_Header]:
+    """The headers of files, by name, size and time of change."""
+    return [_read(root / name, name, size, tags) for name, size, _ in listed]
+
+
+def _read(path: Path, name: str, size: int, tags: tuple[str, ...]) -> _Header:
+    from mep.imaging.dicom import read_header
+
+    wanted = [PATIENT, *tags, *NAMING, *BURNED_IN, "NumberOfFrames", "BitsStored", "SamplesPerPixel", *WINDOW]
+    try:
+        header = read_header(path, stop_before_pixels=True, specific_tags=wanted)
+        n_frames = int(header.get("NumberOfFrames") or 1)
+        if not 1 <= n_frames <= size:
+            raise ValueError(f"{n_frames} frames")
+    except Exception:  # whatever a broken file raises: the scan opens it, and says what is wrong with it
+        return _Header()
+    is_deep = header.get("SamplesPerPixel") == 1 and int(header.get("BitsStored") or 0) > 8
+    return _Header(
+        parts=tuple(f"{frame:04d}" for frame in range(1, n_frames + 1)) if n_frames > 1 else ("",),
+        values={tag: plain(header.get(tag)) for tag in (PATIENT, *tags)},
+        burned_in=next((tag for tag in BURNED_IN if header.get(tag) == "YES"), ""),
+        window="" if not is_deep else "has" if any(tag in header for tag in WINDOW) else "lacks",
+        named=named_in(name, header),
+        is_class_naming=bool(named_in(class_of(name) or "", header)),
+    )

@@ -1,0 +1,189 @@
+import numpy as np
+import pytest
+from dicom_files import dicom_files, write_dicom
+from pydicom import Dataset, dcmread
+from pydicom.pixels import apply_modality_lut, apply_voi_lut
+from pydicom.sequence import Sequence
+
+from mep.errors import DataError
+from mep.imaging.dicom import open_dicom
+from mep.imaging.pixels import to_rgb
+
+RAMP = np.arange(4096, dtype=np.uint16).reshape(64, 64)
+
+
+def opened(path, pixels, **settings):
+    how = {name: settings.pop(name) for name in ("frame", "as_shown") if name in settings}
+    return np.asarray(open_dicom(write_dicom(path, pixels, **settings), **how))
+
+
+WINDOWED = sorted(
+    path.name
+    for path in dicom_files().glob("*.dcm")
+    if path.name.startswith(("MR_small", "693_J2KI", "J2K_pixelrep", "examples_overlay"))
+)
+
+
+@pytest.mark.parametrize("name", WINDOWED)
+def test_grey_is_what_the_library_makes_of_rescale_and_window(name):
+    data = dcmread(dicom_files() / name)
+    # the library maps the window to the range of its rescaled values: that of BitsStored
+    shown = apply_voi_lut(apply_modality_lut(data.pixel_array, data), data)
+    bits, slope, intercept = data.BitsStored, data.get("RescaleSlope", 1), data.get("RescaleIntercept", 0)
+    ends = np.array([-(2 ** (bits - 1)), 2 ** (bits - 1) - 1] if data.PixelRepresentation else [0, 2**bits - 1])
+    low, high = ends * float(slope) + float(intercept)
+    wanted = (shown - low) / (high - low) * 255
+    ours = np.asarray(open_dicom(dicom_files() / name))
+    assert ours.dtype == np.uint8
+    assert np.abs(ours - wanted).max() <= 0.5 + 1e-6  # rounding to 8 bits
+
+
+COLOUR = sorted(path.name for path in dicom_files().glob("*.dcm") if path.name.startswith(("SC_rgb", "SC_ybr")))
+
+
+@pytest.mark.parametrize("name", COLOUR)
+def test_colour_of_every_photometric_interpretation_is_rgb_of_8_bits(name):
+    data = dcmread(dicom_files() / name)
+    wanted = data.pixel_array[0] if int(data.get("NumberOfFrames") or 1) > 1 else data.pixel_array
+    assert np.array_equal(np.asarray(open_dicom(dicom_files() / name)), wanted >> (data.BitsStored - 8))
+
+
+def test_palettes_become_rgb():
+    from pydicom.pixels import apply_color_lut
+
+    data = dcmread(dicom_files() / "examples_palette.dcm")
+    wanted = apply_color_lut(data.pixel_array, data)
+    ours = np.asarray(open_dicom(dicom_files() / "examples_palette.dcm"))
+    assert np.array_equal(ours, wanted >> 8 if wanted.dtype == np.uint16 else wanted)
+
+
+def test_one_frame_of_many_is_read():
+    frames = dcmread(dicom_files() / "examples_ybr_color.dcm").pixel_array
+    assert np.array_equal(np.asarray(open_dicom(dicom_files() / "examples_ybr_color.dcm", frame=17)), frames[17])
+    with pytest.raises(DataError, match="30 frames, no number 31"):
+        open_dicom(dicom_files() / "examples_ybr_color.dcm", frame=30)
+
+
+@pytest.mark.parametrize(
+    ("function", "value", "grey"),
+    [  # centre 2048, width 512, by the formulas of PS3.3 C.11.2.1.2 and C.11.2.1.3
+        ("LINEAR", 1792, 0),  # 2047.5 - 255.5 and below is black
+        ("LINEAR", 2303, 255),  # above 2047.5 + 255.5 is white
+        ("LINEAR", 2048, 128),  # 0.5 / 511 + 0.5 of 255 is 127.75
+        ("LINEAR_EXACT", 2048, 128),  # 127.5, to even
+        ("LINEAR_EXACT", 1920, 64),  # a quarter: 63.75
+        ("SIGMOID", 2304, 225),  # 255 / (1 + exp(-2)) is 224.6
+    ],
+)
+def test_windows_follow_the_formulas_of_the_standard(tmp_path, function, value, grey):
+    window = {"WindowCenter": 2048, "WindowWidth": 512, "VOILUTFunction": function}
+    assert opened(tmp_path / "a.dcm", RAMP, BitsStored=12, **window).ravel()[value] == grey
+
+
+def test_the_first_of_several_windows_is_taken(tmp_path):
+    one = opened(tmp_path / "a.dcm", RAMP, BitsStored=12, WindowCenter=100, WindowWidth=50)
+    many = opened(tmp_path / "b.dcm", RAMP, BitsStored=12, WindowCenter=[100, 900], WindowWidth=[50, 300])
+    assert np.array_equal(one, many)
+
+
+def test_a_negative_is_inverted_shown_and_measured(tmp_path):
+    kinds = [{"as_shown": True, "WindowCenter": 2048, "WindowWidth": 4096}, {"as_shown": True}, {"as_shown": False}]
+    for kind in kinds:
+        positive = opened(tmp_path / "a.dcm", RAMP, BitsStored=12, **kind)
+        negative = opened(
+            tmp_path / "b.dcm", 4095 - RAMP, BitsStored=12, PhotometricInterpretation="MONOCHROME1", **kind
+        )
+        assert np.array_equal(positive, negative)
+
+
+def test_a_table_of_the_header_stands_before_its_window(tmp_path):
+    item = Dataset()
+    item.LUTDescriptor, item.LUTData = [4096, 0, 16], [min(2 * value, 65535) for value in range(4096)]
+    item["LUTDescriptor"].VR = item["LUTData"].VR = "US"
+    shown = opened(
+        tmp_path / "a.dcm", RAMP, BitsStored=12, VOILUTSequence=Sequence([item]), WindowCenter=1, WindowWidth=1
+    )
+    assert np.array_equal(shown, np.round(2 * RAMP / 65535 * 255))
+
+
+def test_grey_of_8_bits_is_as_it_is_and_deeper_grey_without_a_window_stays_deep(tmp_path):
+    eight = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    assert np.array_equal(opened(tmp_path / "a.dcm", eight), eight)
+    assert np.array_equal(opened(tmp_path / "b.dcm", eight, WindowCenter=128, WindowWidth=256), eight)
+    deep = open_dicom(write_dicom(tmp_path / "c.dcm", RAMP, BitsStored=12))
+    assert deep.mode == "I;16"
+    assert np.array_equal(np.asarray(deep), RAMP)
+
+
+def test_measured_grey_is_in_hounsfield_units():
+    image = open_dicom(dicom_files() / "693_J2KI.dcm", as_shown=False)
+    data = dcmread(dicom_files() / "693_J2KI.dcm")
+    assert image.mode == "I"
+    assert np.array_equal(np.asarray(image), data.pixel_array.astype(int) - 1024)
+    assert to_rgb(image, (-160, 240)).shape == (512, 512, 3)
+
+
+def test_a_fractional_slope_gives_fractions(tmp_path):
+    values = opened(tmp_path / "a.dcm", RAMP, as_shown=False, RescaleSlope=0.25, RescaleIntercept=1)
+    assert values.dtype == np.float32
+    assert values.ravel()[:3].tolist() == [1, 1.25, 1.5]
+
+
+def test_frames_may_have_windows_of_their_own(tmp_path):
+    def group(name, **values):
+        inner, outer = Dataset(), Dataset()
+        for keyword, value in values.items():
+            setattr(inner, keyword, value)
+        setattr(outer, name, Sequence([inner]))
+        return outer
+
+    frames = [group("FrameVOILUTSequence", WindowCenter=1 + 1000 * n, WindowWidth=1) for n in range(2)]
+    shared = group("PixelValueTransformationSequence", RescaleSlope=1, RescaleIntercept=-10)
+    pixels = np.stack([RAMP, RAMP])
+    tags = {"PerFrameFunctionalGroupsSequence": frames, "SharedFunctionalGroupsSequence": [shared]}
+    path = write_dicom(tmp_path / "a.dcm", pixels, BitsStored=12, **tags)
+    whites = [int((np.asarray(open_dicom(path, frame)) == 255).sum()) for frame in range(2)]
+    assert whites == [4096 - 11, 4096 - 1011]  # value - 10 of at least 1, and of at least 1001
+
+
+def test_what_cannot_be_shown_is_told(tmp_path, monkeypatch):
+    (tmp_path / "empty.dcm").touch()
+    (tmp_path / "text.dcm").write_text("no dicom" * 40)
+    (tmp_path / "secret.dcm").write_bytes(bytes.fromhex("3080060b") + bytes.fromhex("2a864886f70d010703") + b"\0" * 200)
+    huge = write_dicom(tmp_path / "huge.dcm", RAMP)
+    data = dcmread(huge)
+    data.Rows = data.Columns = 65535
+    data.save_as(huge)
+    for path, message in [
+        (tmp_path / "empty.dcm", "the file is empty"),
+        (tmp_path / "text.dcm", "no DICOM"),
+        (tmp_path / "secret.dcm", "encrypted"),
+        (huge, "claims 65535 x 65535"),
+        (dicom_files() / "reportsi.dcm", r"no pixels \(SR\)"),
+        (dicom_files() / "JPEG2000-embedded-sequence-delimiter.dcm", "JPEG 2000 Image Compression, and does not"),
+    ]:
+        with pytest.raises(DataError, match=message):
+            open_dicom(path)
+    with pytest.raises(ValueError, match="less than expected"):
+        open_dicom(dicom_files() / "MR_truncated.dcm")
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "package"),
+    [
+        ("SC_rgb_jpeg_gdcm.dcm", "gdcm", "python-gdcm"),  # JPEG Lossless
+        ("MR_small_jp2klossless.dcm", "openjpeg", "pylibjpeg-openjpeg"),
+    ],
+)
+def test_a_decoder_that_is_not_installed_is_named(name, module, package, monkeypatch):
+    from importlib.util import find_spec
+
+    from pydicom.pixels.decoders import base
+
+    def refuse(*_, **__):
+        raise RuntimeError("all plugins are missing dependencies")
+
+    monkeypatch.setattr(base.Decoder, "as_array", refuse)
+    monkeypatch.setattr("mep.imaging.dicom.find_spec", lambda one: None if one == module else find_spec(one))
+    with pytest.raises(DataError, match=rf"which needs: pip install {package}$"):
+        open_dicom(dicom_files() / name)
