@@ -7,15 +7,12 @@ the recipe by content, the fingerprints of its inputs, the seed if it draws}. Na
 import hashlib
 from typing import Any
 
-from mep.config import Config, HashFile, canonical_json, digest, leaves, parts
+from mep.config import Config, HashFile, canonical_json, leaves, parts
 from mep.stage import Stage
 from mep.store.manifest import Ingredients
 
 Seed = tuple[int, int]
 """The recipe's seed, and which repeat of it a stage makes: 1 for the first and for every stage that is not repeated."""
-
-LENGTH = 32
-"""Hex digits kept of the sha256: 128 bits."""
 
 
 def ingredients_of(
@@ -46,10 +43,6 @@ def seed_of(seed: Seed) -> int:
     if repeat == 1:
         return number
     return int.from_bytes(hashlib.sha256(f"{number}/repeat/{repeat}".encode()).digest()[:8], "big") >> 1
-
-
-def fingerprint_of(ingredients: Ingredients) -> str:
-    return digest(ingredients)[:LENGTH]
 
 
 def externals_of(config: Config, hash_file: HashFile) -> list[list[Any]]:

@@ -8,11 +8,11 @@ from mep.config import Config
 from mep.errors import EnvironmentLacks
 from mep.recipe import Recipe
 from mep.recipe.model import Experiment, training_of
-from mep.runner.fingerprint import differences, externals_of, fingerprint_of, ingredients_of, seed_of
+from mep.runner.fingerprint import differences, externals_of, ingredients_of, seed_of
 from mep.stage import Stage
 from mep.stages import maker_of, stages
 from mep.store import Store
-from mep.store.manifest import Ingredients
+from mep.store.manifest import Ingredients, fingerprint_of
 
 Status = Literal["reuse", "run", "continue"]
 

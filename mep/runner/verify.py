@@ -4,15 +4,14 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mep.errors import MepError
+from mep.errors import EnvironmentLacks, MepError
 from mep.machine.files import sha256_of, write_json
 from mep.recipe import load_recipe
-from mep.runner.fingerprint import fingerprint_of
 from mep.runner.lockfile import inputs_of, unlike, versions
 from mep.store import Store, manifest, now
 from mep.store.artifact_rows import artifact_row
 from mep.store.database import Row
-from mep.store.manifest import FileEntry
+from mep.store.manifest import FileEntry, fingerprint_of
 
 
 @dataclass(frozen=True)
@@ -29,6 +28,8 @@ REDO = "run the recipe again: what is bad is made anew"
 
 def check_artifacts(store: Store, artifact_ids: list[str] | None = None) -> list[Mismatch]:
     """Read every byte of some artifacts, or of all. Damaged ones are marked, so that a run makes them anew."""
+    with contextlib.suppress(EnvironmentLacks):  # a read-only store can be verified, too
+        store.roll_forward()  # what was committed by a process that was killed before it could write the rows
     recorded = {row["artifact_id"]: row for row in store.db.query("SELECT * FROM artifacts")}
     names = sorted(set(store.committed()) | set(recorded)) if artifact_ids is None else sorted(set(artifact_ids))
     mismatches: list[Mismatch] = []

@@ -12,6 +12,8 @@ DAMAGED = "damaged.json"
 """`mep verify` leaves it beside a manifest whose files have changed: the artifact is then made again."""
 COLLECTED = "collected.json"
 """`mep gc` and `mep import` leave it beside a manifest whose files are not kept here."""
+LENGTH = 32
+"""Hex digits kept of the sha256 that is a fingerprint: 128 bits."""
 MARKS = (NAME, DAMAGED, COLLECTED)
 
 
@@ -97,6 +99,10 @@ def read(folder: Path) -> Manifest:
     ):
         raise ValueError("it is not as it was written")
     return cast(Manifest, content)
+
+
+def fingerprint_of(ingredients: Ingredients) -> str:
+    return digest(ingredients)[:LENGTH]
 
 
 def artifact_id(manifest: Manifest) -> str:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from small_data import draw_imagefolder, tiny_settings, write_recipe
 
 from mep.cli.main import main
 from mep.errors import UsageError
@@ -21,23 +20,6 @@ from mep.store.scrub import REMOVED, scrub
 
 def mep(*arguments, **environment):
     return CliRunner(env=environment).invoke(main, [str(argument) for argument in arguments])
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory):
-    """A finished run of two arms, with its report."""
-    root = tmp_path_factory.mktemp("house")
-    recipe = write_recipe(root / "tiny.yaml", tiny_settings(draw_imagefolder(root / "images")))
-    done = mep("--runs", root / "runs", "run", recipe)
-    assert done.exit_code == 0, done.output
-    return root / "runs", recipe
-
-
-@pytest.fixture
-def house(original, tmp_path):
-    """A copy of it that a test may spoil."""
-    shutil.copytree(original[0], tmp_path / "runs")
-    return Store(tmp_path / "runs"), original[1]
 
 
 def chain_of(runs, path):
@@ -192,28 +174,6 @@ def test_an_export_holds_no_absolute_path_and_no_secret_and_is_taken_in_elsewher
         assert mep("--runs", other, "run", recipe).exit_code == 0
         how = "SELECT DISTINCT how FROM uses WHERE stage IN ('training', 'generation') AND run_id != ?"
         assert Store(other).db.query(how, run_id) == [{"how": "reused"}]  # what came whole is not made again
-
-
-@pytest.mark.parametrize("spoil", ["cut", "text", "climb"])
-def test_a_file_that_is_no_whole_export_is_refused_and_leaves_nothing(house, tmp_path, spoil):
-    store, _ = house
-    output = tmp_path / "run.mep.tar.gz"
-    assert mep("--runs", store.root, "export", "--output", output).exit_code == 0
-    if spoil == "cut":
-        output.write_bytes(output.read_bytes()[:-2000])
-    elif spoil == "text":
-        output.write_text("nothing")
-    else:
-        with tarfile.open(output, "w:gz") as archive:
-            archive.add(__file__, "../../escaped.py")
-    other = tmp_path / "other"
-    done = mep("--runs", other, "import", output)
-    assert done.exit_code == 1
-    assert "Traceback" not in done.output
-    assert not (tmp_path / "escaped.py").exists()
-    assert [
-        path.name for path in other.iterdir() if path.name not in ("work", "locks", "mep.db", "mep.db-journal")
-    ] == []
 
 
 @pytest.mark.parametrize(

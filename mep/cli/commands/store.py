@@ -6,7 +6,7 @@ import click
 
 from mep.cli.commands._shared import FILE, INPUT_FILE, JSON, RUN, open_run, open_store
 from mep.cli.console import listing_or_json, show, show_json, size, tell
-from mep.errors import UsageError
+from mep.errors import RecipeError, UsageError
 
 
 @click.command("verify")
@@ -141,14 +141,27 @@ def export_command(
 def import_command(runs: Path, file: Path) -> None:
     """Take in a run that `mep export` wrote.
 
-    What came whole is reused like one's own.
+    What came whole is reused like one's own. Everything is checked first; a file that is not as it should be leaves
+    nothing behind. The page of the run is made anew from what came.
     """
-    from mep.store.bundle import import_run
+    from mep import report as reports
+    from mep.store.intake import import_run
 
-    held = import_run(open_store(runs, must_exist=False), file)
-    show(held["run_id"])
+    store = open_store(runs, must_exist=False)
+    held = import_run(store, file)
+    run_id = held["run_id"]
+    show(run_id)
     counts = f"{len(held['whole'])} of {len(held['artifacts'])} artifacts came whole"
-    tell(f"{counts}; look at it: mep show {held['run_id']}")
+    tell(f"{counts}; look at it: mep show {run_id}")
+    page = store.run_folder(run_id) / "report.html"
+    try:
+        reports.write_html(reports.gather(store, [run_id]), page)
+    except RecipeError as error:
+        tell(f"its page cannot be made, for this mep does not read its recipe: {error.message}")
+    except Exception as error:  # the data are a stranger's; the run is here all the same
+        tell(f"its page cannot be made from these data: {type(error).__name__}: {error}")
+    else:
+        tell(f"page, made anew from what came: {page}")
 
 
 @click.group("db")
