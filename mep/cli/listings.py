@@ -10,7 +10,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from mep.cli.console import out, show
-from mep.cli.people import facts_text, moment, table, took
+from mep.cli.people import facts_text, folded, moment, table, took
 from mep.errors import printable
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def show_runs(rows: Sequence[Row]) -> None:
             row["state"],
             moment(row["started_at"]),
             took(row["started_at"], row["ended_at"]),
-            ", ".join(row["arms"]),
+            ", ".join(folded(row["arms"])),
         ]
         for row in rows
     ]
@@ -98,7 +98,8 @@ def _arms(arms: Sequence[str], n_arms: int) -> str:
     """all; label-only, mep; 7 arms."""
     if not arms or len(arms) == n_arms > 1:
         return "all" if arms else ""
-    return ", ".join(arms) if len(arms) <= MOST_NAMES else f"{len(arms)} arms"
+    names = folded(arms)
+    return ", ".join(names) if len(names) <= MOST_NAMES else f"{len(arms)} arms"
 
 
 def show_details(details: Row, *, everything: bool) -> None:
@@ -139,6 +140,7 @@ def _facts(details: Row) -> Iterator[tuple[str, str]]:
 
 def _differences(parameters: Sequence[Row]) -> list[list[str]]:
     """Arm, field and value, where not all arms have the same."""
+    from mep.recipe.model import repeat_of
     from mep.report.text import clipped
 
     values: dict[str, dict[str, str]] = {}
@@ -146,11 +148,12 @@ def _differences(parameters: Sequence[Row]) -> list[list[str]]:
         values.setdefault(row["field"], {})[row["arm"]] = row["value"]
     n_arms = len({row["arm"] for row in parameters})
     differing = [field for field, of in values.items() if len(set(of.values())) > 1 or len(of) < n_arms]
-    rows = [
-        [arm, field, clipped(_text("value", value))]
-        for field in differing[:MOST_DIFFERENCES]
-        for arm, value in values[field].items()
-    ]
+    rows = []
+    for field in differing[:MOST_DIFFERENCES]:
+        arms: dict[tuple[str, str], list[str]] = {}
+        for arm, value in values[field].items():
+            arms.setdefault((repeat_of(arm)[0], value), []).append(arm)
+        rows += [[*folded(of), field, clipped(_text("value", value))] for (_, value), of in arms.items()]
     more = len(differing) - MOST_DIFFERENCES
     return [*rows, *([["", f"and {more} more fields", ""]] if more > 0 else [])]
 

@@ -12,6 +12,22 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 GAP = "  "
+MOST_NAMES = 4
+
+
+def folded(arms: Iterable[str]) -> list[str]:
+    """Names of arms; the trainings of one are together: label-only, mep × 8."""
+    from mep.recipe.model import repeat_of
+
+    trainings: dict[str, list[str]] = {}
+    for arm in arms:
+        trainings.setdefault(repeat_of(arm)[0], []).append(arm)
+    return [names[0] if len(names) == 1 else f"{arm} × {len(names)}" for arm, names in trainings.items()]
+
+
+def few(names: Sequence[str]) -> str:
+    """All names, or the first and the last of many."""
+    return ", ".join(names) if len(names) <= MOST_NAMES else f"{names[0]} ... {names[-1]} ({len(names)})"
 
 
 def moment(value: str | None) -> str:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mep.cli.console import err, out, safe, tell
-from mep.cli.people import facts_text
+from mep.cli.people import facts_text, few, folded
 from mep.cli.stage_bars import Pace, StageBars
 from mep.errors import printable
 from mep.runner.callback import RunCallback
@@ -73,7 +73,7 @@ class Screen(RunCallback):
             self.bars.close()
 
     def _name(self, task: Task) -> str:
-        arms = f"[{', '.join(task.arms)}]" if len(task.arms) < self.n_arms else ""
+        arms = f"[{few(folded(task.arms))}]" if len(task.arms) < self.n_arms else ""
         return safe(f"{task.stage.name:<11} {arms:<14}")
 
 

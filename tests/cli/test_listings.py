@@ -2,6 +2,7 @@
 
 import io
 import re
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -10,7 +11,9 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from mep.cli.main import main
-from mep.cli.people import facts_text, moment, table_lines, took
+from mep.cli.people import facts_text, few, folded, moment, table_lines, took
+
+REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -93,3 +96,20 @@ def test_moments_and_durations_have_no_milliseconds():
 def test_only_the_last_column_is_broken_and_only_between_words():
     lines = list(table_lines(["id", "text"], [["a" * 30, "one two three four five"]], 46))
     assert lines == ["id" + " " * 30 + "text", "a" * 30 + "  one two three", " " * 32 + "four five"]
+
+
+def test_trainings_of_an_arm_are_one_name():
+    arms = ["label-only", "mep", "label-only#2", "mep#2", "mep#3", "control-negative#2"]
+    assert folded(arms) == ["label-only × 2", "mep × 3", "control-negative#2"]
+    assert few(folded(arms)) == "label-only × 2, mep × 3, control-negative#2"
+    assert few(list("abcde")) == "a ... e (5)"
+
+
+def test_a_plan_has_a_line_for_all_trainings_of_an_arm(tmp_path):
+    recipe = tmp_path / "repeated.yaml"
+    recipe.write_text(f"{(REPOSITORY / 'recipes/starter.yaml').read_text()}\nseeds: 3\n")
+    planned = CliRunner().invoke(main, ["--runs", str(tmp_path / "runs"), "plan", str(recipe)])
+    assert planned.exit_code == 0, planned.output
+    trainings = [line.split() for line in planned.stdout.splitlines() if line.startswith("training ")]
+    assert [line[1:4] for line in trainings] == [["label-only", "×", "3"], ["mep", "×", "3"]]
+    assert "#2" not in planned.stdout

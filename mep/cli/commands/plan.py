@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,10 +11,11 @@ import click
 
 from mep.cli.commands._shared import JSON, RECIPE, SET, open_store
 from mep.cli.console import err, listing, plain_table, safe, show_json, show_rows, size
+from mep.cli.people import few, folded
 
 if TYPE_CHECKING:
     from mep.runner.forecast import ArmForecast, Forecast
-    from mep.runner.plan import Plan
+    from mep.runner.plan import Plan, Task
 
 COLOURS = {"reuse": "dim", "run": "green", "continue": "yellow"}
 
@@ -49,25 +51,37 @@ def plan_command(
 
 def _show_plan(plan: Plan) -> None:
     table = plain_table("stage", "arms", "", "why")
-    for task in plan.tasks:
-        arms = "all" if len(task.arms) == len(plan.recipe.arms) else _few(task.arms)
-        status = f"[{COLOURS[task.status]}]{task.status}[/]"
-        table.add_row(task.stage.name, safe(arms), status, safe(task.why))
+    for tasks in _alike(plan.tasks):
+        names = [arm for task in tasks for arm in task.arms]
+        arms = "all" if len(tasks) == 1 and len(names) == len(plan.recipe.arms) else few(folded(names))
+        status = f"[{COLOURS[tasks[0].status]}]{tasks[0].status}[/]"
+        table.add_row(tasks[0].stage.name, safe(arms), status, safe(tasks[0].why))
     listing().print(table)
     for lack in plan.lacks:
         err().print(f"[yellow]{safe(lack.message)}[/]\n  [dim]hint:[/] {safe(lack.hint)}")
+
+
+def _alike(tasks: Sequence[Task]) -> Iterable[list[Task]]:
+    """Tasks of a stage that are the same for the trainings of an arm."""
+    from mep.recipe.model import repeat_of
+
+    groups: dict[tuple[object, ...], list[Task]] = {}
+    for task in tasks:
+        arms = tuple(dict.fromkeys(repeat_of(arm)[0] for arm in task.arms))
+        groups.setdefault((task.stage.name, task.status, task.why, arms), []).append(task)
+    return groups.values()
 
 
 def _show_forecast(forecast: Forecast) -> None:
     from mep.runner.detection import sentences
 
     console = listing()
-    rows = [_row(arm) for arm in forecast.arms]
+    rows = _rows(forecast.arms)
     console.print()
     show_rows(rows, list(rows[0]))
     console.print()
     if forecast.untimed:
-        cost = f"time not known: {_few(forecast.untimed)} did not run here yet"
+        cost = f"time not known: {few(forecast.untimed)} did not run here yet"
     else:
         cost = f"about {forecast.time_s or 0:.0f} s and {(forecast.memory_mb or 0) / 1000:.1f} GB of memory, as before"
     disk = f"{size(forecast.disk_bytes)} of disk for latents and samples, beside models and checkpoints"
@@ -85,13 +99,20 @@ def _show_forecast(forecast: Forecast) -> None:
         console.print(f"[yellow]note:[/] {safe(note)}")
 
 
+def _rows(arms: Sequence[ArmForecast]) -> list[dict[str, object]]:
+    """An arm a row; its trainings are one where they are alike."""
+    from mep.recipe.model import repeat_of
+
+    groups: dict[tuple[tuple[str, object], ...], list[str]] = {}
+    for arm in arms:
+        row = _row(arm) | {"arm": repeat_of(arm.arm)[0]}
+        groups.setdefault(tuple(row.items()), []).append(arm.arm)
+    return [dict(row) | {"arm": few(folded(names))} for row, names in groups.items()]
+
+
 def _row(arm: ArmForecast) -> dict[str, object]:
     """One arm as a row; where its clusters are not there yet, its counts are upper bounds."""
     row = {name: "-" if value is None else value for name, value in asdict(arm).items() if name != "are_known"}
     if not arm.are_known:
         row |= {name: f"<= {row[name]}" for name in ("prompts", "samples") if row[name] != "-"}
     return row
-
-
-def _few(names: list[str]) -> str:
-    return ", ".join(names) if len(names) <= 4 else f"{names[0]} ... {names[-1]} ({len(names)})"
