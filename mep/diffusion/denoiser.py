@@ -8,33 +8,40 @@ import torch
 from torch import Tensor, nn
 
 from mep.diffusion.checkpoints import State
-from mep.diffusion.types import CLIPTextModel, UNet2DConditionModel
+from mep.diffusion.families import Condition, Family
+from mep.diffusion.types import CLIPTextModel, Core
 
 
 class Denoiser(nn.Module):
-    """The UNet, and the text encoder where that is trained too, as one module."""
+    """The part of a pipeline that removes noise, and the text encoder where that is trained too, as one module."""
 
-    def __init__(self, unet: UNet2DConditionModel, text_encoder: CLIPTextModel | None = None):
+    def __init__(self, family: Family, core: Core, text_encoder: CLIPTextModel | None = None):
         super().__init__()
-        self.unet = unet
+        self.family = family
+        self.add_module(family.core, core)
         self.text_encoder = text_encoder
 
-    def forward(self, noisy: Tensor, timesteps: Tensor, captions: Tensor) -> Tensor:
-        """What the UNet predicts for noisy latents, float (b, c, h, w) both, at int64 (b,) timesteps.
+    @property
+    def core(self) -> Core:
+        return cast(Core, self.get_submodule(self.family.core))
 
-        captions    float32 (b, tokens, d), or token numbers int64 (b, tokens) where the text encoder is trained
+    def forward(self, noisy: Tensor, times: Tensor, condition: Condition) -> Tensor:
+        """What is predicted for noisy latents, float (b, c, h, w) both, at times (b,).
+
+        condition   what the captions say, or their tokens where the text encoder is trained
         """
-        captions, dtype = self.encode(captions), self.unet.dtype
-        return cast(Tensor, self.unet(noisy.to(dtype), timesteps, captions.to(dtype)).sample)
+        dtype = self.core.dtype
+        said = {name: values.to(dtype) for name, values in self.encode(condition).items()}
+        return self.family.predict(self.core, noisy.to(dtype), times, said)
 
-    def encode(self, captions: Tensor) -> Tensor:
-        """Hidden states of captions, which they are already where the text encoder is not trained."""
-        return captions if self.text_encoder is None else cast(Tensor, self.text_encoder(captions)[0])
+    def encode(self, condition: Condition) -> Condition:
+        """What captions say, which they do already where the text encoder is not trained."""
+        return condition if self.text_encoder is None else self.family.encode_tokens(self.text_encoder, condition)
 
-    def parts(self) -> list[tuple[str, UNet2DConditionModel | CLIPTextModel]]:
+    def parts(self) -> list[tuple[str, Core | CLIPTextModel]]:
         """The parts of the pipeline that it holds, by their names there."""
         text_encoder = self.text_encoder
-        return [("unet", self.unet)] + ([] if text_encoder is None else [("text_encoder", text_encoder)])
+        return [(self.family.core, self.core)] + ([] if text_encoder is None else [("text_encoder", text_encoder)])
 
     def trained(self) -> dict[str, nn.Parameter]:
         """Parameters that require gradients, by name."""

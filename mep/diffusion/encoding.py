@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -12,17 +13,21 @@ from numpy.typing import NDArray
 
 from mep.artifacts import BaseModel
 from mep.config import digest, folder_digest
+from mep.diffusion.families import Condition, family_of, tokens_of
 from mep.diffusion.pipelines import load_part, to_tensor
 from mep.errors import DataError
 from mep.imaging.pixels import symmetry
 from mep.machine.array_cache import ArrayCache
-from mep.machine.files import read_json, sha256_of
+from mep.machine.files import read_json, sha256_of, write_json
 from mep.machine.work import Work
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mep.diffusion.types import AutoencoderKL, CLIPTextModel, CLIPTokenizer
+    from mep.diffusion.types import AutoencoderKL
+
+ON_DEVICE = 2**30
+"""Bytes of captions that the device holds at most."""
 
 
 @dataclass
@@ -69,48 +74,97 @@ class Scaling:
         return (latents - self.shift) * self.scale
 
 
-def tokenize(tokenizer: CLIPTokenizer, texts: Sequence[str]) -> Tensor:
-    """Token numbers int64 (n, tokens), padded to the tokenizer's full length; DataError where a prompt is longer."""
-    longest = int(tokenizer.model_max_length)
-    for text in texts:
-        n = len(tokenizer(text).input_ids)
-        if n > longest:
-            raise DataError(
-                f"the prompt {text!r} has {n} tokens, the text encoder reads {longest}",
-                hint="shorten the template or the names in it; the rest would be cut off without a word",
-                field="prompts.template",
-            )
-    tokens = tokenizer(list(texts), padding="max_length", max_length=longest, return_tensors="pt")
-    return cast("Tensor", tokens.input_ids)
+def check_lengths(base: BaseModel, texts: Sequence[str]) -> None:
+    """DataError where a caption has more tokens than a text encoder reads."""
+    for tokenizer in (
+        load_part(base.pipeline, part, "cpu") for part in family_of(base.pipeline).parts(base.pipeline).values()
+    ):
+        longest = int(tokenizer.model_max_length)
+        for text in texts:
+            n = len(tokenizer(text).input_ids)
+            if n > longest:
+                raise DataError(
+                    f"the prompt {text!r} has {n} tokens, the text encoder reads {longest}",
+                    hint="shorten the template or the names in it; the rest would be cut off without a word",
+                    field="prompts.template",
+                )
 
 
 class Captions:
-    """Hidden states of captions from a frozen text encoder, memory-mapped; each distinct one is computed once."""
+    """What captions say to the model, by their number, in tensors of a row each.
 
-    def __init__(self, base: BaseModel, texts: Sequence[str], work: Work):
+    There are some hundred of them: together they lie on the device, and a batch names their rows. Where they take over
+    ON_DEVICE bytes, those of a batch are sent with it.
+    """
+
+    def __init__(self, read: Callable[[NDArray[np.int64]], Condition], n: int, device: str):
+        self.read, self.device = read, device
+        n_bytes = n * sum(rows.nbytes for rows in read(np.zeros(1, dtype=np.int64)).values())
+        self.table = (
+            {name: rows.to(device) for name, rows in read(np.arange(n)).items()} if n_bytes <= ON_DEVICE else {}
+        )
+
+    def of(self, numbers: NDArray[np.int64]) -> tuple[Condition, Tensor]:
+        """A table of captions, and the rows int64 (b,) in it that have those numbers."""
         import torch
 
-        tokens = tokenize(load_part(base.pipeline, "tokenizer", work.device), texts)
-        parts = {part: folder_digest(base.pipeline / part, sha256_of) for part in ("text_encoder", "tokenizer")}
-        arrays = ArrayCache(work.cache_for("captions") / digest(parts | {"dtype": "float32", "format": 1})[:32])
-        keys = [digest(row) for row in tokens.tolist()]
+        if self.table:
+            return self.table, torch.from_numpy(numbers)
+        distinct, rows = np.unique(numbers, return_inverse=True)
+        return self.read(distinct), torch.from_numpy(rows)
 
-        @cache
-        def text_encoder() -> CLIPTextModel:
-            return cast("CLIPTextModel", load_part(base.pipeline, "text_encoder", work.device))
+    def __call__(self, numbers: NDArray[np.int64]) -> Condition:
+        """float32 (b, ...) on the device."""
+        table, rows = self.of(numbers)
+        return {name: values.to(self.device)[rows.to(self.device)] for name, values in table.items()}
 
-        @torch.inference_mode()
-        def compute(rows: Sequence[int]) -> NDArray[np.float32]:
-            batches = (tokens[row : row + 1].to(work.device) for row in rows)
-            return torch.cat([text_encoder()(batch)[0].float().cpu() for batch in batches]).numpy()
 
-        places = arrays.fill(keys, compute, work)
-        self.places = [places[key] for key in keys]
-        self.shards = {place.shard: arrays.read(place.shard) for place in self.places}
+def encoded_captions(base: BaseModel, texts: Sequence[str], work: Work) -> Captions:
+    """Captions as frozen text encoders see them, kept on disk; each distinct one is computed once."""
+    import torch
 
-    def __call__(self, rows: NDArray[np.int64]) -> Tensor:
-        """float32 (b, tokens, d) of captions by their number."""
-        import torch
+    family, device = family_of(base.pipeline), work.device
+    parts = family.parts(base.pipeline)
+    check_lengths(base, texts)
+    kept = {part: folder_digest(base.pipeline / part, sha256_of) for part in (*parts, *parts.values())}
+    folder = work.cache_for("captions") / digest(kept | {"family": family.pipeline, "format": 2})[:32]
 
-        places = [self.places[row] for row in rows]
-        return torch.from_numpy(np.stack([self.shards[place.shard][place.row] for place in places]))
+    @cache
+    def loaded() -> SimpleNamespace:
+        absent = dict.fromkeys([*family.encoders, *family.encoders.values()])
+        there = {part: load_part(base.pipeline, part, device) for part in (*parts, *parts.values())}
+        return SimpleNamespace(**absent | there)
+
+    @torch.inference_mode()
+    def encode(text: str) -> dict[str, NDArray[np.float32]]:
+        return {name: rows[0].cpu().numpy() for name, rows in sorted(family.encode(loaded(), [text]).items())}
+
+    if not (folder / "layout.json").exists():
+        write_json(folder / "layout.json", {name: list(row.shape) for name, row in encode("").items()})
+    layout, arrays = read_json(folder / "layout.json"), ArrayCache(folder / "rows")
+    ends = np.cumsum([int(np.prod(shape)) for shape in layout.values()])
+
+    def compute(rows: Sequence[int]) -> NDArray[np.float32]:
+        return np.stack([np.concatenate([one.ravel() for one in encode(texts[row]).values()]) for row in rows])
+
+    keys = [digest(text) for text in texts]
+    found = arrays.fill(keys, compute, work)
+    places = [found[key] for key in keys]
+    shards = {shard: arrays.read(shard) for shard in {place.shard for place in places}}
+
+    def read(numbers: NDArray[np.int64]) -> Condition:
+        rows = np.stack([shards[places[number].shard][places[number].row] for number in numbers])
+        split = zip(layout.items(), np.split(rows, ends[:-1], axis=1), strict=True)
+        return {name: torch.from_numpy(part.reshape(-1, *shape).copy()) for (name, shape), part in split}
+
+    return Captions(read, len(texts), device)
+
+
+def caption_tokens(base: BaseModel, texts: Sequence[str], device: str) -> Captions:
+    """Captions as token numbers, for a text encoder that is trained."""
+    import torch
+
+    check_lengths(base, texts)
+    (tokenizer,) = family_of(base.pipeline).parts(base.pipeline).values()
+    tokens = tokens_of(load_part(base.pipeline, tokenizer, device), texts)
+    return Captions(lambda numbers: {"tokens": tokens[torch.from_numpy(numbers)]}, len(texts), device)

@@ -1,9 +1,10 @@
-"""The denoising objective of latent diffusion."""
+"""What a model learns: how noise is added at a time, and what it shall predict. One class, one way."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 from mep.errors import DataError
 
@@ -11,6 +12,54 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from mep.diffusion.types import DDPMScheduler
+
+
+class Objective(Protocol):
+    """How a model is trained; times are float32 or int64 (b,), latents float32 (b, c, h, w)."""
+
+    @property
+    def scheduler_config(self) -> Mapping[str, object]:
+        """That of a scheduler of diffusers which draws from such a model."""
+
+    def times(self, level: Tensor) -> Tensor:
+        """Times of levels of noise, float32 (b,) in [0, 1): 0 is none."""
+
+    def add_noise(self, clean: Tensor, noise: Tensor, times: Tensor) -> Tensor:
+        """The latents as they are at those times."""
+
+    def target(self, clean: Tensor, noise: Tensor, times: Tensor) -> Tensor:
+        """What shall be predicted for them."""
+
+    def weights(self, times: Tensor) -> Tensor:
+        """Weight of each squared error, float32 (b,)."""
+
+
+@dataclass(frozen=True)
+class Diffusion:
+    """Denoising diffusion (Ho et al. 2020), at whole timesteps of a noise schedule.
+
+    snr_gamma   of min-SNR weighting; None weighs all timesteps alike
+    """
+
+    scheduler: DDPMScheduler
+    snr_gamma: float | None = None
+
+    @property
+    def scheduler_config(self) -> Mapping[str, object]:
+        return self.scheduler.config
+
+    def times(self, level: Tensor) -> Tensor:
+        n: int = self.scheduler.config["num_train_timesteps"]
+        return (level * n).long()
+
+    def add_noise(self, clean: Tensor, noise: Tensor, times: Tensor) -> Tensor:
+        return self.scheduler.add_noise(clean, noise, times)  # type: ignore[arg-type]  # any integers will do
+
+    def target(self, clean: Tensor, noise: Tensor, times: Tensor) -> Tensor:
+        return target_of(self.scheduler, clean, noise, times)
+
+    def weights(self, times: Tensor) -> Tensor:
+        return loss_weights(self.scheduler, times, self.snr_gamma)
 
 
 def target_of(scheduler: DDPMScheduler, clean: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:

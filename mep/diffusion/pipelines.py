@@ -1,28 +1,26 @@
-"""Loading a StableDiffusionPipeline, and the way pixels and captions enter it."""
+"""Loading pipelines and their parts, and the way of pixels in and out."""
 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mep.diffusion.families import family_of
 from mep.errors import DataError
 from mep.machine.files import read_json, write_json
 from mep.machine.libraries import prepare_libraries
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
-    from mep.diffusion.types import AutoencoderKL, StableDiffusionPipeline
+    from mep.diffusion.types import AutoencoderKL, DiffusionPipeline
 
-NO_CHECKER: dict[str, Any] = {
-    "safety_checker": None,  # it judges photographs, not tissue
-    "feature_extractor": None,
-    "requires_safety_checker": False,
-}
 LIBRARIES = ("diffusers", "transformers", "mep.diffusion.patch_autoencoder")
 """Modules that parts of a pipeline may come from."""
 LORA_FILE = "pytorch_lora_weights.safetensors"
@@ -34,44 +32,40 @@ def own_modules(folder: Path) -> list[str]:
     return sorted({part[0] for part in parts if isinstance(part, list) and str(part[0]).startswith("mep.")})
 
 
-def check_pipeline(folder: Path) -> None:
-    """DataError where a folder does not hold a StableDiffusionPipeline, but another architecture or nothing."""
-    index = folder / "model_index.json"
-    if not index.is_file():
-        raise DataError(
-            f"{folder} holds no model: it has no model_index.json",
-            hint="name one that StableDiffusionPipeline.save_pretrained wrote; on several hosts, one that all share",
-        )
-    class_name = read_json(index).get("_class_name")
-    if class_name != "StableDiffusionPipeline":
-        raise DataError(
-            f"{folder} holds a {class_name}, wanted a StableDiffusionPipeline",
-            hint="Stable Diffusion 1.x and 2.x and models of their architecture can be used; others cannot",
-        )
-
-
-def load_pipeline(folder: Path, device: str, *, lora_scale: float = 1.0) -> StableDiffusionPipeline:
+def load_pipeline(folder: Path, device: str, *, lora_scale: float = 1.0) -> DiffusionPipeline:
     """The diffusers pipeline in a folder, silent and on the device, in float32 and evaluation mode.
 
     lora_scale      how strongly the LoRA weights that lie in `lora/` beside the folder, if any, change the model
     """
-    check_pipeline(folder)
+    family = family_of(folder)
     prepare_libraries()
-    from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
+    import diffusers
+    from torch import nn
 
     for library in LIBRARIES:
         importlib.import_module(library)  # diffusers takes parts from modules that somebody else imported
-    pipeline: StableDiffusionPipeline
-    pipeline = StableDiffusionPipeline.from_pretrained(folder, use_safetensors=True, **NO_CHECKER)
+    pipeline_class = getattr(diffusers, family.pipeline)
+    pipeline: DiffusionPipeline = pipeline_class.from_pretrained(folder, use_safetensors=True, **family.left_out)
     pipeline.set_progress_bar_config(disable=True)
     if (folder.parent / "lora" / LORA_FILE).exists() and lora_scale:
         pipeline.load_lora_weights(folder.parent / "lora", weight_name=LORA_FILE)
         pipeline.fuse_lora(lora_scale=lora_scale)
         pipeline.unload_lora_weights()
-    for part in (pipeline.vae, pipeline.text_encoder, pipeline.unet):
-        part.eval()
+    for part in pipeline.components.values():
+        if isinstance(part, nn.Module):
+            part.eval()
     pipeline.to(device)
+    for part in pipeline.components.values():
+        if isinstance(part, nn.Module):
+            lay_out(part, device)
     return pipeline
+
+
+def taken_out(pipeline: Any, names: Sequence[str]) -> SimpleNamespace:
+    """Parts of a pipeline, which has none in their place from now on; None for those that it did not have."""
+    parts = {name: getattr(pipeline, name) for name in names}
+    pipeline.register_modules(**dict.fromkeys(names))
+    return SimpleNamespace(**parts)
 
 
 def load_part(folder: Path, part: str, device: str, *, dtype: str = "float32") -> Any:
@@ -89,7 +83,17 @@ def load_part(folder: Path, part: str, device: str, *, dtype: str = "float32") -
     if not issubclass(part_class, torch.nn.Module):
         return part_class.from_pretrained(folder / part)
     precision = {"torch_dtype" if library == "diffusers" else "dtype": getattr(torch, dtype)}
-    return part_class.from_pretrained(folder / part, use_safetensors=True, **precision).to(device).eval()
+    loaded = part_class.from_pretrained(folder / part, use_safetensors=True, **precision).to(device).eval()
+    lay_out(loaded, device)
+    return loaded
+
+
+def lay_out(module: nn.Module, device: str) -> None:
+    """Let the weights of convolutions lie on a GPU as its kernels want them, channels last."""
+    import torch
+
+    if device.startswith("cuda"):
+        module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # weights of other ranks stay
 
 
 def forget_places(folder: Path) -> None:
@@ -107,23 +111,21 @@ def to_tensor(pixels: NDArray[np.uint8], device: str = "cpu") -> Tensor:
     return torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
+def as_bytes(tensor: Tensor) -> Tensor:
+    """float (n, 3, h, w) in [-1, 1] -> uint8 (n, h, w, 3) on the same device; what is no number becomes 0."""
+    import torch
+
+    scaled = ((tensor.float() + 1) * 127.5).nan_to_num(0.0).round().clamp(0, 255)
+    return scaled.permute(0, 2, 3, 1).to(torch.uint8).contiguous()
+
+
 def to_pixels(tensor: Tensor) -> NDArray[np.uint8]:
-    """float (n, 3, h, w) in [-1, 1] -> uint8 (n, h, w, 3)."""
-    scaled = ((tensor.float() + 1) * 127.5).round().clamp(0, 255)
-    return scaled.permute(0, 2, 3, 1).cpu().numpy().astype(np.uint8)
+    """The same on the host, as an array."""
+    pixels: NDArray[np.uint8] = as_bytes(tensor).cpu().numpy()
+    return pixels
 
 
 def decode_latents(vae: AutoencoderKL, latents: Tensor) -> Tensor:
     """Latents as the UNet sees them -> float (n, 3, h, w) in about [-1, 1]."""
     unscaled = latents / vae.config["scaling_factor"] + (vae.config["shift_factor"] or 0.0)
     return cast("Tensor", vae.decode(unscaled).sample)
-
-
-def encode_prompts(pipeline: StableDiffusionPipeline, texts: list[str]) -> Tensor:
-    """float32 (n, tokens, d): hidden states of captions, padded to the tokenizer's full length as in training of SD."""
-    import torch
-
-    length = pipeline.tokenizer.model_max_length
-    tokens = pipeline.tokenizer(texts, padding="max_length", truncation=True, max_length=length, return_tensors="pt")
-    with torch.inference_mode():
-        return cast("Tensor", pipeline.text_encoder(tokens.input_ids.to(pipeline.text_encoder.device))[0].float())

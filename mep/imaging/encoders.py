@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mep.errors import DataError, EnvironmentLacks
+from mep.machine.devices import products
 from mep.machine.files import read_json
 
 if TYPE_CHECKING:
@@ -60,17 +61,9 @@ def exact_arithmetic(device: str) -> Iterator[None]:
     """Full float32: no TF32, no autocast, no kernels picked by timing, so that a feature is the same in any batch."""
     import torch
 
-    with (
-        torch.inference_mode(),
-        torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),
-        torch.autocast(torch.device(device).type, enabled=False),
-    ):
-        before = torch.get_float32_matmul_precision()
-        torch.set_float32_matmul_precision("highest")
-        try:
-            yield
-        finally:
-            torch.set_float32_matmul_precision(before)
+    autocast = torch.autocast(torch.device(device).type, enabled=False)
+    with torch.inference_mode(), products(tf32=False, repeatable=True), autocast:
+        yield
 
 
 def load_transformers(folder: Path, pooling: str, device: str, dtype: Dtype = "float32") -> Encoder:

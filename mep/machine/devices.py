@@ -2,6 +2,8 @@
 
 import resource
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 def resolve_device(device: str) -> str:
@@ -12,6 +14,23 @@ def resolve_device(device: str) -> str:
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+@contextmanager
+def products(*, tf32: bool, repeatable: bool = False) -> Iterator[None]:
+    """How float32 is multiplied on a GPU while the context lasts: with 10 bits of each factor (TF32), or with all.
+
+    repeatable  take no kernel by timing, and none that adds up in another order each time
+    """
+    import torch
+
+    before = torch.get_float32_matmul_precision()
+    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=repeatable, allow_tf32=tf32):
+        torch.set_float32_matmul_precision("high" if tf32 else "highest")
+        try:
+            yield
+        finally:
+            torch.set_float32_matmul_precision(before)
 
 
 def peak_memory_mb() -> float:

@@ -25,7 +25,8 @@ class MachineConfig(Config):
     attention: Literal["sdpa", "xformers"] = "sdpa"
     """Attention kernels: those of PyTorch, or of the package xformers."""
     compile: bool = False
-    """Compile the model (torch.compile): a slow start, faster steps on most GPUs."""
+    """Compile the model on a GPU (torch.compile) for training and generation: a slow start, faster steps. Graphs are
+    kept in `runs/cache/graphs`. On a CPU it does not pay, and is left out with a word in the log."""
     accelerate: LocalPath | None = None
     """Configuration file of `accelerate config`: training runs under `accelerate launch` with its processes. They share
     every global batch, so that any number of them takes the same steps. With FSDP they share the model too."""

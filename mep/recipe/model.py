@@ -1,6 +1,6 @@
 """The schema: one experiment, its arms, and the machine it runs on."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 from mep.config import Config
 from mep.errors import DataError
 from mep.machine.settings import MachineConfig
+from mep.methods.bases import Base
 from mep.recipe.controls import NEGATIVE, Control
 from mep.recipe.wording import find_near
 from mep.stages.balancing import BalancingConfig
@@ -85,6 +86,19 @@ class Experiment(Config):
     """What is measured."""
     utility: UtilityConfig = UtilityConfig()
     """What generated images teach a classifier that is tested on real ones."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drawn_with_the_arithmetic_of_its_base(cls, given: Any) -> Any:
+        """Where the recipe does not say how to draw: as models of that base are trained where nothing else is said."""
+        sections: list[Any] = (
+            [given.get(name) for name in ("training", "generation")] if isinstance(given, dict) else []
+        )
+        if not sections or not all(isinstance(section, dict) for section in sections):
+            return given
+        implied = Base.implied_by(sections[0].get("base"))
+        precision = {"precision": implied["precision"]} if "precision" in implied else {}
+        return given | {"generation": precision | sections[1]}
 
     @model_validator(mode="after")
     def _slots_are_there(self) -> "Experiment":

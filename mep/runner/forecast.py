@@ -15,6 +15,7 @@ from mep.artifacts import Prompt, Prompts, TrainingSet
 from mep.config import Download, parts
 from mep.errors import DataError
 from mep.imaging.pixels import SYMMETRIES
+from mep.machine.devices import resolve_device
 from mep.recipe.model import Experiment, repeat_of
 from mep.runner.detection import Detection, detection
 from mep.runner.plan import Plan, Task
@@ -58,7 +59,8 @@ class Forecast:
                 them has not run here
     memory_mb   the most that one of them took then
     untimed     stages that have not run here
-    notes       captions that are too long, empty or alike; groups that are short of images
+    notes       captions that are too long, empty or alike; groups that are short of images; slow arithmetic
+    arithmetic  training and generation -> the precisions that the arms have
     skipped     control that the recipe asks for -> why it is not run
     detection   which difference the run could detect
     """
@@ -70,6 +72,7 @@ class Forecast:
     memory_mb: float | None = None
     untimed: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    arithmetic: dict[str, list[str]] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
     detection: Detection | None = None
 
@@ -93,7 +96,8 @@ def forecast(plan: Plan, store: Store) -> Forecast:
             ahead.notes += _caption_notes(prompts, experiment.training.base.caption_tokens)
             ahead.notes += training_set.shortage if training_set else []
         disk |= _disk(experiment, tasks, counts)
-    ahead.notes = list(dict.fromkeys(ahead.notes))
+    ahead.arithmetic = _arithmetic(plan)
+    ahead.notes = list(dict.fromkeys([*ahead.notes, *_slow_arithmetic(plan, ahead.arithmetic)]))
     ahead.disk_bytes = sum(disk.values())
     ahead.downloads = _downloads(plan)
     _add_cost(ahead, plan, store)
@@ -195,6 +199,25 @@ def _disk(experiment: Experiment, tasks: dict[str, Task], counts: ArmForecast) -
     if tasks["generation"].status != "reuse" and counts.samples:
         n_bytes[tasks["generation"].artifact_id] = int(counts.samples * side * side * BYTES_PER_PIXEL)
     return n_bytes
+
+
+def _arithmetic(plan: Plan) -> dict[str, list[str]]:
+    chosen: dict[str, list[str]] = {"training": [], "generation": []}
+    for arm in plan.recipe.arms.values():
+        chosen["training"].append(arm.training.precision)
+        chosen["generation"].append(arm.generation.precision)
+    return {section: list(dict.fromkeys(values)) for section, values in chosen.items()}
+
+
+def _slow_arithmetic(plan: Plan, arithmetic: dict[str, list[str]]) -> list[str]:
+    """Sections yet to be made that a GPU of this machine would compute in float32, as its other cores do not."""
+    waiting = {task.stage.section for task in plan.tasks if task.status != "reuse"}
+    slow = [section for section, chosen in arithmetic.items() if "fp32" in chosen and section in waiting]
+    if not slow or not resolve_device(plan.recipe.machine.device).startswith("cuda"):
+        return []
+    return [
+        f"{section}.precision: fp32 on a GPU; bf16 is several times faster there, with other digits" for section in slow
+    ]
 
 
 def _downloads(plan: Plan) -> dict[str, Download]:

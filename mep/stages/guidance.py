@@ -12,6 +12,7 @@ from pydantic import Discriminator, Field, Tag
 
 from mep.artifacts import Guidance, Images, Model, Prompts, TrainingSet
 from mep.config import Config, by_shape
+from mep.diffusion.families import Family
 from mep.errors import DataError
 from mep.machine.shards import Shards
 from mep.machine.work import Work
@@ -58,9 +59,24 @@ class GuidanceConfig(Config):
     lora_scale: float = Field(1.0, ge=0, le=4)
     """How strongly LoRA weights change the model that they were trained on; without meaning for a model without."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    """Arithmetic of the UNet and the decoder. bf16 and fp16 are several times faster on a GPU; fp16 not on a CPU."""
+    """Arithmetic of the model and the decoder. Default: bf16 where the base is pretrained, else fp32. bf16 and fp16 are
+    several times faster on a GPU; fp16 not on a CPU."""
     decoding: Literal["whole", "tiled"] = "whole"
     """Tiled decodes large images in overlapping tiles, with far less memory and slightly other pixels at the seams."""
+
+    def dump(self) -> dict[str, Any]:
+        """The fields, and that captions stay in float32 in low precision, where once only the empty one did."""
+        return super().dump() | ({} if self.precision == "fp32" else {"captions": "fp32"})
+
+
+def check_family(config: GuidanceConfig, family: Family) -> None:
+    """DataError where a family cannot draw as the recipe says."""
+    if config.guidance_rescale and not family.rescales:
+        raise DataError(
+            f"{family.pipeline} knows no guidance_rescale",
+            hint="take it out of the recipe, and guide less strongly instead",
+            field="generation.guidance_rescale",
+        )
 
 
 @stage(version=1, section="generation", draws=True, repeats=True)
@@ -126,6 +142,8 @@ def guided_job(config: GuidanceConfig, scale: float, model: Model, work: Work, n
         tiled=config.decoding == "tiled",
         decode_at_once=work.machine.decode_batch_size,
         lora_scale=config.lora_scale,
+        compiled=work.machine.compile,
+        graphs=work.cache_for("graphs"),
     )
 
 

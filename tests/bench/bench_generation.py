@@ -35,7 +35,8 @@ import numpy as np
 
 from mep.artifacts import Images, Model, Prompt, Prompts
 from mep.config import Config
-from mep.diffusion.pipelines import NO_CHECKER, load_pipeline
+from mep.diffusion.families.stable_diffusion import StableDiffusion
+from mep.diffusion.pipelines import load_pipeline
 from mep.machine.engines.local import WorkerPool
 from mep.machine.jobs import Job, run_in_process
 from mep.machine.libraries import prepare_libraries
@@ -85,7 +86,7 @@ def scaled_down(folder: Path, divisor: int = 4, side: int = 256) -> Path:
     )
     scheduler = DDPMScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, clip_sample=False)
     parts = {"vae": vae, "text_encoder": CLIPTextModel(text), "tokenizer": tokenizer, "unet": unet}
-    StableDiffusionPipeline(**parts, scheduler=scheduler, **NO_CHECKER).save_pretrained(folder)
+    StableDiffusionPipeline(**parts, scheduler=scheduler, **StableDiffusion.left_out).save_pretrained(folder)
     return folder
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from mep.diffusion.pipelines import NO_CHECKER
+from mep.diffusion.families.stable_diffusion import StableDiffusion
 from mep.machine.libraries import prepare_libraries
 from mep.methods.bases._tokenizer import build_tokenizer
 
@@ -67,7 +67,7 @@ def build(folder: Path, width: float = 1.0) -> None:
         set_alpha_to_one=False,
     )
     parts = {"unet": unet, "vae": vae, "text_encoder": text, "tokenizer": build_tokenizer(77), "scheduler": scheduler}
-    StableDiffusionPipeline(**parts, **NO_CHECKER).save_pretrained(folder)
+    StableDiffusionPipeline(**parts, **StableDiffusion.left_out).save_pretrained(folder)
 
 
 def draw_images(folder: Path, n: int, side: int) -> None:

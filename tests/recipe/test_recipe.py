@@ -375,3 +375,21 @@ def test_the_example_of_the_schema_is_a_recipe_that_fits_it(write):
     (example,) = schema["examples"]
     pytest.importorskip("jsonschema").Draft202012Validator(schema).validate(example)
     assert list(load_recipe(write(yaml.safe_dump(example, sort_keys=False))).arms) == ["label-only", "mep"]
+
+
+PUBLISHED = """\
+name: published
+modality: histopathology
+dataset: {source: sample, label: stain}
+training: {base: {kind: pretrained, id: org/sd, revision: 0123456789abcdef0123456789abcdef01234567}, steps: 100}
+arms:
+  usual: {}
+  exact: {training: {precision: fp32}, generation: {precision: fp32}}
+  small: {training: {base: {kind: scratch}}}
+"""
+
+
+def test_a_published_base_is_trained_and_drawn_in_bf16_where_nothing_else_is_said(write):
+    arms = load_recipe(write(PUBLISHED)).arms
+    chosen = {name: (arm.training.precision, arm.generation.precision) for name, arm in arms.items()}
+    assert chosen == {"usual": ("bf16", "bf16"), "exact": ("fp32", "fp32"), "small": ("fp32", "fp32")}

@@ -81,3 +81,16 @@ def test_a_plan_of_many_arms_is_short(tmp_path):
     assert shown.exit_code == 0, shown.output
     assert "seed-0 ... seed-49 (50)" not in shown.stdout  # every arm draws on its own
     assert shown.stdout.count("seed-49") > 1
+
+
+def test_arithmetic_is_told_and_float32_on_a_gpu_is_noted(place, monkeypatch):
+    recipe, store = place
+    changes = ["training.steps=7", "arms.mep.generation.precision=bf16"]
+    before = ahead(recipe, store, *changes)
+    assert before.arithmetic == {"training": ["fp32"], "generation": ["fp32", "bf16"]}
+    assert not any("on a GPU" in note for note in before.notes)
+    monkeypatch.setattr("mep.runner.forecast.resolve_device", lambda device: "cuda")
+    noted = [note for note in ahead(recipe, store, *changes).notes if "on a GPU" in note]
+    assert [note.split(":")[0] for note in noted] == ["training.precision", "generation.precision"]
+    changes = ["training.precision=tf32", "generation.precision=bf16"]
+    assert not any("on a GPU" in note for note in ahead(recipe, store, *changes).notes)

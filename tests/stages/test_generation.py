@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 from generation_parts import PROMPTS, contents, draw, images, model  # noqa: F401  (fixtures)
 from machines import FakeEngine
 from PIL import Image
@@ -13,6 +14,7 @@ from mep.artifacts import Clusters, Images, Model, Prompt, Prompts
 from mep.errors import DataError, EnvironmentLacks
 from mep.machine.engines.local import Local
 from mep.machine.files import read_json, read_json_lines, sha256_of, write_json
+from mep.machine.transfer import Returned
 from mep.methods.allocations.table import Table
 from mep.methods.samplers import Sampler
 from mep.methods.samplers.dpmsolverpp import DpmSolverPlusPlus
@@ -161,6 +163,10 @@ def test_every_format_holds_the_picture(form, loss):
         assert np.abs(np.asarray(image.convert("RGB")).astype(int) - picture).max() <= loss
 
 
+def returned(pixels, finite):
+    return Returned({"pixels": torch.from_numpy(pixels), "finite": torch.tensor(finite)})
+
+
 def test_black_constant_and_broken_images_are_refused_and_counted(draw, tmp_path):
     noise = np.random.default_rng(0).integers(0, 255, (16, 16, 3)).astype(np.uint8)
     stack = np.stack([noise, noise // 64, np.full_like(noise, 99), noise])
@@ -168,7 +174,7 @@ def test_black_constant_and_broken_images_are_refused_and_counted(draw, tmp_path
 
     def faulty(job, items, stop):
         for number, batch in enumerate(items):
-            yield number, job.finish((batch, stack[: len(batch)], np.array([True, True, True, False])[: len(batch)]))
+            yield number, job.finish((batch, returned(stack[: len(batch)], [True, True, True, False][: len(batch)])))
 
     samples = draw(tmp_path, engine=FakeEngine(faulty))  # batches of four and two
     refused = read_json(samples.folder / "generation.json")["refused"]
@@ -182,7 +188,8 @@ def test_black_constant_and_broken_images_are_refused_and_counted(draw, tmp_path
 def test_a_model_that_draws_only_faults_ends_the_run(draw, tmp_path):
     def broken(job, items, stop):
         for number, batch in enumerate(items):
-            yield number, job.finish((batch, np.zeros((len(batch), 16, 16, 3), np.uint8), np.ones(len(batch), bool)))
+            black = np.zeros((len(batch), 16, 16, 3), np.uint8)
+            yield number, job.finish((batch, returned(black, [True] * len(batch))))
 
     with pytest.raises(DataError, match=r"all 6 images are refused \(black\)"):
         draw(tmp_path, engine=FakeEngine(broken))
@@ -255,8 +262,8 @@ def test_a_prompt_that_is_not_there_is_named_with_the_nearest(draw, tmp_path):
 
 def test_a_model_of_another_architecture_is_refused_by_its_name(draw, model, tmp_path):
     other = Model(shutil.copytree(model.folder, tmp_path / "model"))
-    write_json(other.pipeline / "model_index.json", {"_class_name": "StableDiffusionXLPipeline"})
-    with pytest.raises(DataError, match="holds a StableDiffusionXLPipeline, wanted a StableDiffusionPipeline"):
+    write_json(other.pipeline / "model_index.json", {"_class_name": "KandinskyPipeline"})
+    with pytest.raises(DataError, match=r"holds a KandinskyPipeline, wanted one of .*StableDiffusionPipeline"):
         draw(tmp_path / "work", model=other)
 
 

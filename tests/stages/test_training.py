@@ -58,16 +58,16 @@ def test_the_loss_is_that_of_a_plain_computation_with_diffusers(inputs, tmp_path
     setup = setup_of(inputs, tmp_path, **settings)
     scheduler = DDPMScheduler.from_pretrained(inputs.base.pipeline / "scheduler", prediction_type=kind)
     unet = UNet2DConditionModel.from_pretrained(inputs.base.pipeline / "unet")
-    batch = setup.step.batches(0, 1000)
+    batch = setup.step.ahead(0)
     with torch.no_grad():
         ours = setup.step.errors(batch).mean()
-        noisy = scheduler.add_noise(batch.clean, batch.added, batch.timesteps)
-        predicted = unet(noisy, batch.timesteps, batch.captions).sample
-    velocity = scheduler.get_velocity(batch.clean, batch.noise, batch.timesteps)
+        noisy = scheduler.add_noise(batch.clean, batch.added, batch.times)
+        predicted = unet(noisy, batch.times, batch.condition["states"]).sample
+    velocity = scheduler.get_velocity(batch.clean, batch.noise, batch.times)
     target = {"epsilon": batch.noise, "v_prediction": velocity, "sample": batch.clean}[kind]
     error = torch.nn.functional.mse_loss(predicted, target, reduction="none").mean((1, 2, 3))
     if gamma:  # Hang et al. 2023, as diffusers' training script has it; its clean latent has the weight min(snr, 5)
-        snr = compute_snr(scheduler, batch.timesteps)
+        snr = compute_snr(scheduler, batch.times)
         capped = snr.clamp_max(gamma)
         error *= {"epsilon": capped / snr, "v_prediction": capped / (snr + 1), "sample": capped}[kind]
     assert float(ours) == pytest.approx(float(error.mean()), rel=1e-6)
@@ -75,7 +75,7 @@ def test_the_loss_is_that_of_a_plain_computation_with_diffusers(inputs, tmp_path
 
 def test_noise_offset_and_perturbation_act_where_their_papers_say(inputs, tmp_path):
     plain, offset, perturbed = (
-        setup_of(inputs, tmp_path / str(n), **settings).step.batches(0, 1000)
+        setup_of(inputs, tmp_path / str(n), **settings).step.batches(0)
         for n, settings in enumerate(({}, {"noise_offset": 0.5}, {"input_perturbation": 0.5}))
     )
     shift = offset.noise - plain.noise
@@ -87,9 +87,7 @@ def test_noise_offset_and_perturbation_act_where_their_papers_say(inputs, tmp_pa
 
 def test_a_share_of_captions_is_empty(inputs, tmp_path):
     setup = setup_of(inputs, tmp_path, caption_dropout=0.25, global_batch_size=400)
-    empty = setup.step.batches.encoded.captions(np.array([2]))
-    captions = setup.step.batches(0, 1000).captions
-    share = float((captions == empty).flatten(1).all(1).float().mean())
+    share = float((setup.step.batches(0).captions == setup.step.batches.empty).float().mean())
     assert share == pytest.approx(0.25, abs=0.065)  # three standard errors of 400 draws
 
 
@@ -214,8 +212,8 @@ def test_weights_are_rounded_in_few_operations_and_without_a_copy_between_device
 def test_memory_that_runs_out_halves_the_micro_batch_and_keeps_the_steps(inputs, calm, tmp_path, monkeypatch, caplog):
     real, seen = Batch.part, []
 
-    def part(batch, rows, device):
-        found = real(batch, rows, device)
+    def part(batch, rows):
+        found = real(batch, rows)
         seen.append(len(found))
         if len(found) > 2:
             raise RuntimeError("[enforce fail at alloc_cpu.cpp:1] . DefaultCPUAllocator: can't allocate memory")
@@ -297,12 +295,12 @@ BAD = {
     "lora targets": (
         {"method": {"kind": "lora", "targets": ["to_q", "to_z"]}},
         DataError,
-        "no linear or convolution layer of the UNet is called 'to_z'",
+        "no linear or convolution layer of the model is called 'to_z'",
     ),
     "lora on a norm": (
         {"method": {"kind": "lora", "targets": ["norm1"]}},
         DataError,
-        "layer of the UNet is called 'norm1'",
+        "layer of the model is called 'norm1'",
     ),
 }
 

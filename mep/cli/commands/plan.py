@@ -86,6 +86,8 @@ def _show_forecast(forecast: Forecast) -> None:
         cost = f"about {forecast.time_s or 0:.0f} s and {(forecast.memory_mb or 0) / 1000:.1f} GB of memory, as before"
     disk = f"{size(forecast.disk_bytes)} of disk for latents and samples, beside models and checkpoints"
     console.print(safe(f"asks for {disk}; {cost}"))
+    arithmetic = (f"{section} in {' or '.join(chosen)}" for section, chosen in forecast.arithmetic.items())
+    console.print(safe(f"arithmetic: {', '.join(arithmetic)}"))
     for field, download in forecast.downloads.items():
         n_bytes = "size unknown, the hub does not answer" if download.bytes is None else size(download.bytes)
         what = f"{download.id} (revision {download.revision}, {n_bytes})"

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from mep.artifacts import Images
 from mep.machine.work import Work
-from mep.registry import Method
+from mep.registry import Method, member
 
 
 class Base(Method):
@@ -14,8 +14,18 @@ class Base(Method):
 
     noun: ClassVar[str] = "base"
 
+    implies: ClassVar[dict[str, str]] = {}
+    """What the section `training` says where a recipe with such a base does not; so has generation of `precision`."""
+
     resolution: int = Field(512, ge=8, le=4096)
     """Side in pixels of the squares that the model is trained on and generates."""
+
+    @classmethod
+    def implied_by(cls, value: object) -> dict[str, str]:
+        """The same of a base as a recipe has it, which may be none."""
+        kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", value)
+        chosen = member(cls, kind) if isinstance(kind, str) else None
+        return chosen.implies if chosen and issubclass(chosen, Base) else {}
 
     @property
     def caption_tokens(self) -> int:

@@ -3,7 +3,7 @@
 import re
 import shutil
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
@@ -36,6 +36,7 @@ class Pretrained(ModelReference, Base):
     """
 
     kind: Literal["pretrained"]
+    implies: ClassVar[dict[str, str]] = {"precision": "bf16"}
 
     @model_validator(mode="after")
     def _side_fits(self) -> "Pretrained":

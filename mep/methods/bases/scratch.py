@@ -11,7 +11,8 @@ from pydantic_core import PydanticCustomError
 
 from mep.artifacts import Images
 from mep.config import Config
-from mep.diffusion.pipelines import NO_CHECKER, forget_places
+from mep.diffusion.families.stable_diffusion import StableDiffusion
+from mep.diffusion.pipelines import forget_places
 from mep.machine.libraries import prepare_libraries
 from mep.machine.work import Work
 from mep.methods.autoencoders import Autoencoder
@@ -160,7 +161,7 @@ class Scratch(Base):
             steps_offset=1,
         )
         parts = {"vae": vae.cpu(), "text_encoder": text_encoder, "tokenizer": tokenizer, "unet": unet}
-        pipeline = types.StableDiffusionPipeline(**parts, scheduler=scheduler, **NO_CHECKER)
+        pipeline = types.StableDiffusionPipeline(**parts, scheduler=scheduler, **StableDiffusion.left_out)
         pipeline.save_pretrained(work.out / "pipeline", safe_serialization=True)
         forget_places(work.out / "pipeline")
         if log:

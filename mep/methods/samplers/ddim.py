@@ -12,6 +12,7 @@ class Ddim(Sampler):
 
     kind: Literal["ddim"]
     scheduler: ClassVar[str] = "DDIMScheduler"
+    settings: ClassVar[dict[str, str | bool]] = {"clip_sample": False}  # the default of diffusers, made for pixels
     eta: float = Field(0.0, ge=0, le=1)
     """Share of the noise of ancestral sampling (DDPM) that is added in every step."""
 

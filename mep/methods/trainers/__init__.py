@@ -7,7 +7,7 @@ from mep.registry import Method
 
 if TYPE_CHECKING:
     from mep.diffusion.denoiser import Denoiser
-    from mep.diffusion.types import CLIPTextModel, UNet2DConditionModel
+    from mep.diffusion.types import CLIPTextModel, Core
 
 
 class Trainer(Method):
@@ -17,7 +17,7 @@ class Trainer(Method):
     replaces: ClassVar[tuple[str, ...]] = ()
     """Parts of the pipeline folder that `save` writes anew; the others are those of the base."""
 
-    def prepare(self, unet: "UNet2DConditionModel", text_encoder: "CLIPTextModel | None") -> None:
+    def prepare(self, core: "Core", text_encoder: "CLIPTextModel | None") -> None:
         """Let exactly the trained parameters require gradients; the text encoder is None where it stays as it is."""
         raise NotImplementedError
 

@@ -8,17 +8,18 @@ from mep.methods.trainers import Trainer
 
 if TYPE_CHECKING:
     from mep.diffusion.denoiser import Denoiser
-    from mep.diffusion.types import CLIPTextModel, UNet2DConditionModel
+    from mep.diffusion.types import CLIPTextModel, Core
 
 
 class Unet(Trainer):
-    """Trains every weight of the denoising UNet, and of the text encoder where the recipe says so."""
+    """Trains every weight of the part that removes noise, UNet or transformer, and of the text encoder where the recipe
+    says so."""
 
     kind: Literal["unet"]
-    replaces: ClassVar[tuple[str, ...]] = ("unet", "text_encoder")
+    replaces: ClassVar[tuple[str, ...]] = ("unet", "transformer", "text_encoder")
 
-    def prepare(self, unet: "UNet2DConditionModel", text_encoder: "CLIPTextModel | None") -> None:
-        unet.requires_grad_(True)
+    def prepare(self, core: "Core", text_encoder: "CLIPTextModel | None") -> None:
+        core.requires_grad_(True)
         if text_encoder is not None:
             text_encoder.requires_grad_(True)
 

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from mep.artifacts import Clusters, Guidance, Images, Model, Prompt, Prompts, Samples
-from mep.diffusion.pipelines import check_pipeline
+from mep.diffusion.families import family_of
 from mep.errors import DataError
 from mep.machine.files import read_json
 from mep.machine.work import Work
@@ -23,7 +23,7 @@ from mep.stages.generation.progress import DRAWN, MISSING, GenerationProgress
 from mep.stages.generation.schedule import SamplePlan
 from mep.stages.generation.shares import counts_of
 from mep.stages.generation.worker_job import DrawJob
-from mep.stages.guidance import GuidanceConfig, guided_job
+from mep.stages.guidance import GuidanceConfig, check_family, guided_job
 
 
 class GenerationConfig(GuidanceConfig):
@@ -54,7 +54,7 @@ def generation(  # noqa: PLR0913  (the parameters of a stage declare what it rea
     work: Work,
 ) -> Samples:
     """Draw the synthetic dataset; only images that are missing are made."""
-    check_pipeline(model.pipeline)
+    check_family(config, family_of(model.pipeline))
     config.sampler.check(read_json(model.pipeline / "scheduler" / "scheduler_config.json"))
     counts = counts_of(config.allocation, prompts.prompts, real_counts(prompts.prompts, images.train, clusters))
     unseen = prompts.unseen if config.unseen_images else []

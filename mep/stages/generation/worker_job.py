@@ -6,28 +6,30 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mep.diffusion.pipelines import decode_latents, encode_prompts, load_pipeline, to_pixels
+from mep.diffusion.families import Condition, family_of
+from mep.diffusion.pipelines import as_bytes, decode_latents, load_pipeline, taken_out
 from mep.errors import EnvironmentLacks
 from mep.imaging.pixels import square
+from mep.machine.graphs import compile_graphs
 from mep.machine.jobs import Job
+from mep.machine.transfer import Lane, Returned
 from mep.methods.samplers import Sampler
 from mep.stages.generation.schedule import Sample
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 BLACK = 8
 """An image whose brightest value is at most this (of 255) is black."""
 CONSTANT = 2
 """An image whose channels each span at most this many grey levels shows nothing."""
+DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+"""Types of torch."""
 Form = Literal["png", "jpeg", "webp"]
-DrawnBatch: TypeAlias = tuple[Sequence[Sample], NDArray[np.uint8], NDArray[np.bool_]]
-"""Samples, their pixels (b, h, w, 3), and whether all values of each were finite."""
+DrawnBatch: TypeAlias = tuple[Sequence[Sample], Returned]
+"""Samples; on their way from the device their pixels uint8 (b, h, w, 3), and whether all values of each were finite."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class DrawJob(Job[Sequence[Sample], list[DrawnSample]]):
     saved_side      pixels of a side of the files; images are resized to it, bicubic with anti-aliasing
     batch_size      every batch is filled up to this many, so that an image never depends on how many were left
     decode_at_once  latents that the autoencoder decodes together
+    compiled        whether the part that removes noise is compiled, where the device is a GPU
+    graphs          folder of compiled graphs
     """
 
     pipeline: Path
@@ -62,48 +66,67 @@ class DrawJob(Job[Sequence[Sample], list[DrawnSample]]):
     form: Form = "png"
     quality: int = 95
     lora_scale: float = 1.0
+    compiled: bool = False
+    graphs: Path | None = None
 
     def prepare(self, device: str) -> Callable[[Sequence[Sample]], DrawnBatch]:
         import torch
 
         if self.precision == "fp16" and device == "cpu":
             raise EnvironmentLacks("fp16 needs a GPU", hint="set generation.precision to bf16 or fp32")
-        pipeline = load_pipeline(self.pipeline, device, lora_scale=self.lora_scale)
+        pipeline: Any = load_pipeline(self.pipeline, device, lora_scale=self.lora_scale)
         pipeline.scheduler = self.sampler.fitted(pipeline.scheduler.config)
-        empty = encode_prompts(pipeline, [""])
-        if self.precision != "fp32":
-            pipeline.to(torch.bfloat16 if self.precision == "bf16" else torch.float16)
+        family, dtype = family_of(self.pipeline), DTYPES[self.precision]
+        readers = taken_out(pipeline, [*family.encoders, *family.encoders.values()])  # captions stay in float32
+        pipeline.to(getattr(torch, dtype))
+        if self.compiled:
+            compile_graphs(getattr(pipeline, family.core), device, self.graphs)
         if self.tiled:
             pipeline.vae.enable_tiling()
+        lane = Lane(device)
+        side = self.side // pipeline.vae_scale_factor
+        shape = (int(pipeline.vae.config["latent_channels"]), side, side)
+        rescaled = {"guidance_rescale": self.guidance_rescale} if family.rescales else {}
 
         @cache
-        def encoded(text: str) -> "Tensor":
-            """A caption alone, so that its row does not depend on its neighbours."""
-            return encode_prompts(pipeline, [text]) if text else empty
+        def encoded(text: str) -> Condition:
+            """A caption alone, so that its row does not depend on its neighbours; it stays on the device."""
+            said = family.encode(readers, [text])
+            return {name: values.to(getattr(torch, dtype)) for name, values in said.items()}
+
+        def stacked(texts: Sequence[str]) -> Condition:
+            rows = [encoded(text) for text in texts]
+            return {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
 
         @torch.inference_mode()
         def draw_batch(batch: Sequence[Sample]) -> DrawnBatch:
             filled = [*batch, *[batch[-1]] * (self.batch_size - len(batch))]
+            captions = stacked([sample.prompt.text for sample in filled])
+            generators = [torch.Generator().manual_seed(sample.seed) for sample in filled]
+            noise = torch.stack([torch.randn(shape, generator=generator) for generator in generators])
             latents = pipeline(
-                prompt_embeds=torch.cat([encoded(sample.prompt.text) for sample in filled]),
-                negative_prompt_embeds=empty.expand(len(filled), -1, -1),
+                **family.arguments(captions, stacked([""] * len(filled))),
+                **rescaled,
                 num_inference_steps=self.sampler.steps,
                 guidance_scale=self.guidance,
-                guidance_rescale=self.guidance_rescale,
                 height=self.side,
                 width=self.side,
-                generator=[torch.Generator().manual_seed(sample.seed) for sample in filled],
+                latents=lane.send({"noise": noise}).receive()["noise"].to(getattr(torch, dtype)),
+                generator=generators,
                 output_type="latent",
                 **self.sampler.extras(),
             ).images
             decoded = torch.cat([decode_latents(pipeline.vae, part) for part in latents.split(self.decode_at_once)])
             decoded = decoded[: len(batch)]
-            return batch, to_pixels(decoded), torch.isfinite(decoded).flatten(1).all(1).cpu().numpy()
+            finite = torch.isfinite(decoded).flatten(1).all(1)
+            return batch, lane.fetch({"pixels": as_bytes(decoded), "finite": finite})
 
         return draw_batch
 
     def finish(self, computed: DrawnBatch) -> list[DrawnSample]:
-        return [self._save(*image) for image in zip(*computed, strict=True)]
+        batch, returned = computed
+        arrays = returned.wait()  # here, on a thread: the device is at the next batch by now
+        return [self._save(*image) for image in zip(batch, arrays["pixels"], arrays["finite"], strict=True)]
 
     def _save(self, sample: Sample, pixels: NDArray[np.uint8], finite: bool) -> DrawnSample:
         if refused := fault_of(pixels) if finite else "not finite":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -12,16 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mep.artifacts import BaseModel, Images, Latents, Prompts, TrainingSet
-from mep.diffusion.encoding import Captions, LatentEncoder, Scaling, tokenize
+from mep.diffusion.encoding import Captions, LatentEncoder, Scaling, caption_tokens, encoded_captions
+from mep.diffusion.families import Condition
 from mep.diffusion.loop import batch_rows
-from mep.diffusion.pipelines import load_part
 from mep.imaging.pixels import SYMMETRIES
 from mep.machine.work import Work
 from mep.stages.training.config import TrainingConfig
-
-CaptionLookup: TypeAlias = Callable[[NDArray[np.int64]], Tensor]
-"""Numbers of captions -> hidden states, or tokens where the text encoder is trained. The captions of the prompts come
-first, then the empty one, then the variants of the prompts."""
 
 
 @dataclass(frozen=True)
@@ -57,14 +52,14 @@ class EncodedInputs:
             self.encoder = LatentEncoder(base, self.work.device)
             self.position = {image_id: row for row, image_id in enumerate(images.ids)}
 
-    def _captions(self) -> CaptionLookup:
+    def _captions(self) -> Captions:
+        """Those of the prompts come first, then the empty one, then the variants of the prompts."""
         prompts, base = self.inputs.prompts.prompts, self.inputs.base
         variants = (text for prompt in prompts for text in prompt.variants)
         texts = [*(prompt.text for prompt in prompts), "", *variants]
         if self.config.text_encoder == "frozen":
-            return Captions(base, texts, self.work)
-        tokens = tokenize(load_part(base.pipeline, "tokenizer", self.work.device), texts)
-        return lambda rows: tokens[torch.from_numpy(rows)]
+            return encoded_captions(base, texts, self.work)
+        return caption_tokens(base, texts, self.work.device)
 
     def posterior(self, ids: Sequence[str], turns: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation, float32 (b, c, h, w), unscaled, of images under one symmetry each."""
@@ -84,26 +79,36 @@ class EncodedInputs:
 
 @dataclass(frozen=True)
 class Batch:
-    """What a step is computed from; every field has one row an image.
+    """What a step is computed from; every field but the last has one row an image.
 
     clean       float32 (b, c, h, w)    latents, scaled
     noise       float32 (b, c, h, w)    what is predicted, or enters it
     added       float32 (b, c, h, w)    what is added to the latents: the noise, perturbed where the recipe says so
-    timesteps   int64 (b,)
-    captions    float32 (b, tokens, d), or int64 (b, tokens) where the text encoder is trained
+    times       (b,)                    as the objective has them
+    captions    int64 (b,)              rows of the table
+    table       by name (n, ...)        captions, of which a batch has each but once
     """
 
     clean: Tensor
     noise: Tensor
     added: Tensor
-    timesteps: Tensor
+    times: Tensor
     captions: Tensor
+    table: Condition
 
-    def part(self, rows: slice, device: str) -> Batch:
-        return Batch(*(getattr(self, name)[rows].to(device) for name in vars(self)))
+    def part(self, rows: slice) -> Batch:
+        return Batch(**{name: values[rows] for name, values in self.rows().items()}, table=self.table)
+
+    def rows(self) -> dict[str, Tensor]:
+        return {name: values for name, values in vars(self).items() if name != "table"}
+
+    @property
+    def condition(self) -> Condition:
+        """What the captions of its images say, by name (b, ...)."""
+        return {name: values[self.captions] for name, values in self.table.items()}
 
     def __len__(self) -> int:
-        return len(self.timesteps)
+        return len(self.times)
 
 
 @dataclass
@@ -111,6 +116,8 @@ class Batches:
     """Gives the batch of a step, or the share of one process in it."""
 
     encoded: EncodedInputs
+    times: Callable[[Tensor], Tensor]
+    """Levels of noise float32 (b,) in [0, 1) -> times of the objective."""
 
     def __post_init__(self) -> None:
         prompts, self.training_set = self.encoded.inputs.prompts, self.encoded.inputs.training_set
@@ -118,7 +125,7 @@ class Batches:
         self.empty = len(prompts.prompts)
         self.texts = numbers_of(prompts)
 
-    def __call__(self, step: int, n_timesteps: int, share: slice = slice(None)) -> Batch:
+    def __call__(self, step: int, share: slice = slice(None)) -> Batch:
         """Every process draws the whole batch, so that all agree on it, and reads only its share."""
         encoded, config, work = self.encoded, self.encoded.config, self.encoded.work
         size = config.global_batch_size
@@ -141,9 +148,10 @@ class Batches:
         shown = self.prompt_rows[rows]
         if self.texts.shape[1] > 1:
             shown = self.texts[shown, work.rng("variant", step).integers(self.texts.shape[1], size=size)]
-        captions = encoded.captions(np.where(dropped, self.empty, shown)[share])
-        clean = encoded.scaling(mean + std * spread[share])
-        return Batch(clean, noise[share], added[share], (level * n_timesteps).long()[share], captions)
+        table, captions = encoded.captions.of(np.where(dropped, self.empty, shown)[share])
+        clean, drawn = encoded.scaling(mean + std * spread[share]), noise[share]
+        perturbed = drawn if added is noise else added[share]
+        return Batch(clean, drawn, perturbed, self.times(level)[share], captions, table)
 
 
 def numbers_of(prompts: Prompts) -> NDArray[np.int64]:

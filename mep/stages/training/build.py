@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import torch
-
 from mep.diffusion.checkpoints import Stateful
 from mep.diffusion.loop import LoopSettings, LossRow, Tracker
 from mep.errors import EnvironmentLacks
@@ -30,12 +28,11 @@ class TrainingSetup:
 
 def assemble(config: TrainingConfig, inputs: TrainingInputs, work: Work) -> TrainingSetup:
     """Build model, optimizer, batches and validation from the inputs of the stage."""
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = config.precision == "tf32"
     group = AccelerateGroup(work, config.global_batch_size)
     encoded = EncodedInputs(config, inputs, work)  # before the UNet is loaded: the text encoder is gone by then
     model = build_model(config, inputs.base, group, work)
     trackers = _trackers_of(work) if group.is_main else []
-    validation, step = Validation(encoded, model, trackers), Step(model, Batches(encoded))
+    validation, step = Validation(encoded, model, trackers), Step(model, Batches(encoded, model.objective.times))
     loop = LoopSettings("training", config.steps, config.global_batch_size, group, validation, trackers)
     state = model.state | {"micro-batch": step, "scaler": step.scaler}
     return TrainingSetup(encoded, model, step, validation, loop, state)

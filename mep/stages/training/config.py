@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 from mep.config import Config, Machine
 from mep.errors import EnvironmentLacks
 from mep.machine.devices import resolve_device
+from mep.methods.bases import Base
 from mep.methods.trainers import Trainer
 from mep.methods.trainers.unet import Unet
 from mep.registry import OneOf
@@ -79,12 +80,18 @@ class TrainingConfig(BaseConfig, LatentsConfig):
     """Decay of the moving average of the weights that generation uses; 0 keeps the last weights. It warms up as
     min(decay, (1 + step) / (10 + step))."""
     precision: Literal["fp32", "tf32", "bf16", "fp16"] = "fp32"
-    """Arithmetic of forward and backward pass. tf32 rounds the inputs of products to 10 bits on GPUs that can; bf16 and
-    fp16 are autocast, fp16 with a scaled loss and on GPUs only."""
+    """Arithmetic of forward and backward pass. Default: bf16 where the base is pretrained, else fp32. tf32 rounds the
+    inputs of products to 10 bits on GPUs that can; bf16 and fp16 are autocast, fp16 with a scaled loss and on GPUs
+    only."""
     weights: Literal["fp32", "bf16"] = "fp32"
     """Type in which the model is held. bf16 halves its memory: of the frozen part with LoRA; with the whole UNet of the
     trained weights too, which are then rounded stochastically. Needs precision: bf16."""
     watch: WatchConfig = WatchConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_usual_for_its_base(cls, given: Any) -> Any:
+        return Base.implied_by(given.get("base")) | given if isinstance(given, dict) else given
 
     @model_validator(mode="after")
     def _fit_together(self) -> "TrainingConfig":

@@ -7,6 +7,7 @@ from pathlib import Path
 import yaml
 
 from mep.diffusion.denoiser import EMA, Denoiser
+from mep.diffusion.families import family_of
 from mep.diffusion.pipelines import forget_places, own_modules
 from mep.machine.files import link_or_copy, read_json, write_json, write_text
 from mep.stages.training.batches import TrainingInputs
@@ -29,9 +30,9 @@ its images are for research, and show what its training images show, their biase
 ## Use
 
 ```python
-{imports}from diffusers import StableDiffusionPipeline
+{imports}from diffusers import {class_name}
 
-pipeline = StableDiffusionPipeline.from_pretrained("pipeline")
+pipeline = {class_name}.from_pretrained("pipeline")
 {lora}image = pipeline("{example}", height={resolution}, width={resolution}).images[0]
 ```
 
@@ -68,7 +69,7 @@ def publish(setup: TrainingSetup, denoiser: Denoiser, ema: EMA, log: Path) -> No
     with ema.applied():
         config.method.save(denoiser, work.out)
     if config.prediction or config.zero_terminal_snr:
-        _write_scheduler(setup.model.noise_scheduler.config, work.out / "pipeline")
+        _write_scheduler(setup.model.objective.scheduler_config, work.out / "pipeline")
     shutil.copyfile(log, work.out / "losses.jsonl")
     setup.validation.publish()
     facts: dict[str, str | int] = {
@@ -109,6 +110,7 @@ def _model_card(inputs: TrainingInputs, facts: dict[str, str | int], lineage: Ma
         made=f"{'LoRA weights for' if is_lora else 'Fine-tuned from'} {start}",
         licence=_licence(origin),
         imports="".join(IMPORT_PART.format(module=module) for module in own_modules(inputs.base.pipeline)),
+        class_name=family_of(inputs.base.pipeline).pipeline,
         lora=LOAD_LORA if is_lora else "",
         example=prompts[0].text.replace('"', "'"),
         raw=RAW if facts["averaged"] else "",

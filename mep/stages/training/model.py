@@ -11,10 +11,11 @@ from torch.optim.lr_scheduler import LRScheduler
 from mep.artifacts import BaseModel
 from mep.diffusion.checkpoints import Stateful, check_room
 from mep.diffusion.denoiser import EMA, Denoiser, TrainedWeights
-from mep.diffusion.objective import noise_scheduler_of
+from mep.diffusion.families import family_of
+from mep.diffusion.objective import Diffusion, Objective, noise_scheduler_of
 from mep.diffusion.pipelines import load_part
-from mep.diffusion.types import DDPMScheduler
 from mep.errors import EnvironmentLacks
+from mep.machine.graphs import compile_graphs
 from mep.machine.work import Work
 from mep.stages.training.config import TrainingConfig
 from mep.stages.training.optimizers import build_optimizer
@@ -26,7 +27,7 @@ class TrainedModel:
     """The model, and what changes its weights."""
 
     denoiser: Denoiser
-    noise_scheduler: DDPMScheduler
+    objective: Objective
     optimizer: Optimizer
     schedule: LRScheduler
     ema: EMA
@@ -63,6 +64,7 @@ class TrainedModel:
 def build_model(config: TrainingConfig, base: BaseModel, group: AccelerateGroup, work: Work) -> TrainedModel:
     scheduler_config = load_part(base.pipeline, "scheduler", work.device).config
     noise_scheduler = noise_scheduler_of(scheduler_config, config.prediction, config.zero_terminal_snr)
+    objective = Diffusion(noise_scheduler, config.snr_gamma)
     denoiser = _build_denoiser(config, base, work, "cpu" if group.sharded else work.device)
     if group.sharded:
         shard(denoiser, work.device)
@@ -71,29 +73,30 @@ def build_model(config: TrainingConfig, base: BaseModel, group: AccelerateGroup,
     ema = EMA(parameters, config.ema_decay if group.is_main or group.sharded else 0.0)
     check_room(work.folder, parameters, config.optimizer, averaged=bool(config.ema_decay))
     fresh = partial(_build_denoiser, config, base, work, "cpu")
-    return TrainedModel(denoiser, noise_scheduler, optimizer, schedule, ema, group, fresh)
+    return TrainedModel(denoiser, objective, optimizer, schedule, ema, group, fresh)
 
 
 def _build_denoiser(config: TrainingConfig, base: BaseModel, work: Work, device: str) -> Denoiser:
     """The module that is trained, in training mode, with the machine's ways to save memory and time."""
     dtype = {"fp32": "float32", "bf16": "bfloat16"}[config.weights]
-    unet = load_part(base.pipeline, "unet", device, dtype=dtype)
+    family = family_of(base.pipeline)
+    core = load_part(base.pipeline, family.core, device, dtype=dtype)
     is_encoder_trained = config.text_encoder == "train"
     text_encoder = load_part(base.pipeline, "text_encoder", device, dtype=dtype) if is_encoder_trained else None
     torch.manual_seed(work.seed_for("new weights"))
-    config.method.prepare(unet, text_encoder)
+    config.method.prepare(core, text_encoder)
     if work.machine.gradient_checkpointing:
-        unet.enable_gradient_checkpointing()
+        core.enable_gradient_checkpointing()
         if text_encoder is not None:
             text_encoder.gradient_checkpointing_enable()
     if work.machine.attention == "xformers":
         try:
-            unet.enable_xformers_memory_efficient_attention()
+            core.enable_xformers_memory_efficient_attention()
         except (ImportError, ModuleNotFoundError, ValueError) as error:
             raise EnvironmentLacks(
                 f"machine.attention: xformers does not work here: {error}", hint="set machine.attention to sdpa"
             ) from error
-    denoiser = Denoiser(unet, text_encoder).train()
+    denoiser = Denoiser(family, core, text_encoder).train()
     if work.machine.compile:
-        denoiser.compile()
+        compile_graphs(denoiser, work.device, work.cache_for("graphs"))
     return denoiser

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -13,8 +13,10 @@ from PIL import ImageDraw
 from PIL.Image import Image
 from torch import Tensor
 
+from mep.diffusion.denoiser import Denoiser
+from mep.diffusion.families import Condition
 from mep.diffusion.pipelines import decode_latents, to_pixels
-from mep.diffusion.types import AutoencoderKL, DPMSolverMultistepScheduler, UNet2DConditionModel
+from mep.diffusion.types import AutoencoderKL
 from mep.machine.files import write_atomically
 
 GAP_PX, MARGIN_PX = 2, 56
@@ -22,41 +24,40 @@ GAP_PX, MARGIN_PX = 2, 56
 
 
 @dataclass(frozen=True)
-class GuidedUnet:
-    """A UNet under classifier-free guidance (Ho & Salimans 2022, arXiv:2207.12598).
+class Guided:
+    """A model under classifier-free guidance (Ho & Salimans 2022, arXiv:2207.12598).
 
-    captions    float (n, tokens, d)    hidden states
-    empty       float (1, tokens, d)    of the empty caption
+    captions    by name, float (n, ...)     what the captions say
+    empty       by name, float (1, ...)     what the empty one does
     scale       1 is no guidance
     """
 
-    unet: UNet2DConditionModel
-    captions: Tensor
-    empty: Tensor
+    denoiser: Denoiser
+    captions: Condition
+    empty: Condition
     scale: float
 
     def __call__(self, latents: Tensor, timestep: Tensor) -> Tensor:
-        """What the UNet predicts for latents (n, c, h, w), float32 (n, c, h, w)."""
+        """What the model predicts for latents (n, c, h, w), float32 (n, c, h, w)."""
         if self.scale == 1:
             return self._predict(latents, timestep, self.captions)
-        states = torch.cat([self.empty.expand_as(self.captions), self.captions])
-        without, towards = self._predict(torch.cat([latents] * 2), timestep, states).chunk(2)
+        both = {name: torch.cat([self.empty[name].expand_as(values), values]) for name, values in self.captions.items()}
+        without, towards = self._predict(torch.cat([latents] * 2), timestep, both).chunk(2)
         return without + self.scale * (towards - without)
 
-    def _predict(self, latents: Tensor, timestep: Tensor, states: Tensor) -> Tensor:
-        dtype = self.unet.dtype
-        return cast(Tensor, self.unet(latents.to(dtype), timestep, states.to(dtype)).sample.float())
+    def _predict(self, latents: Tensor, timestep: Tensor, condition: Condition) -> Tensor:
+        core, family = self.denoiser.core, self.denoiser.family
+        said = {name: values.to(core.dtype) for name, values in condition.items()}
+        return family.predict(core, latents.to(core.dtype), timestep.expand(len(latents)), said).float()
 
 
-def draw_previews(
-    unet: GuidedUnet, vae: AutoencoderKL, scheduler: DPMSolverMultistepScheduler, noise: Tensor, *, steps: int
-) -> NDArray[np.uint8]:
+def draw_previews(model: Guided, vae: AutoencoderKL, scheduler: Any, noise: Tensor, *, steps: int) -> NDArray[np.uint8]:
     """Images uint8 (n, h, w, 3), one for each caption, from noise float32 (n, c, h, w) of variance 1."""
     scheduler.set_timesteps(steps, device=noise.device)
     latents = noise * scheduler.init_noise_sigma
     with torch.inference_mode():
         for timestep in scheduler.timesteps:
-            predicted = unet(scheduler.scale_model_input(latents, timestep), timestep)
+            predicted = model(scheduler.scale_model_input(latents, timestep), timestep)
             latents = scheduler.step(predicted, timestep, latents, return_dict=False)[0]
         return np.concatenate([to_pixels(decode_latents(vae, latent[None])) for latent in latents])
 

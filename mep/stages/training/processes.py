@@ -42,13 +42,12 @@ class AccelerateGroup(ProcessGroup):
 
 
 def shard(denoiser: Denoiser, device: str) -> None:
-    """Keep only this process's part of every weight, on the device; a block of the UNet is gathered while it runs."""
+    """Keep only this process's part of every weight, on the device; a block is gathered while it runs."""
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
 
     mesh = init_device_mesh(device.split(":")[0], (int(os.environ["WORLD_SIZE"]),))
-    blocks = [*denoiser.unet.down_blocks, denoiser.unet.mid_block, *denoiser.unet.up_blocks]
-    for module in [*(block for block in blocks if block is not None), denoiser]:
+    for module in [*denoiser.family.blocks(denoiser.core), denoiser]:
         fully_shard(module, mesh=mesh)
 
 

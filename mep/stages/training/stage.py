@@ -1,8 +1,11 @@
 """Training: fine-tune the base on captions and latents."""
 
+from contextlib import ExitStack, closing
+
 from mep.artifacts import BaseModel, Images, Latents, Model, Prompts, TrainingSet
 from mep.diffusion.loop import optimise
 from mep.errors import DataError
+from mep.machine.devices import products
 from mep.machine.libraries import prepare_libraries
 from mep.machine.work import Work
 from mep.stage import stage
@@ -29,8 +32,11 @@ def training(  # noqa: PLR0913  (the parameters of a stage declare what it reads
     if not training_set.ids:
         raise DataError("there is no training image", hint="look at outliers and balancing", field="balancing.method")
     config.check_machine(work.machine)
-    setup = assemble(config, TrainingInputs(images, training_set, prompts, base, latents), work)
-    log = optimise(work, setup.loop, setup.step, setup.state)
-    if gathered := setup.model.gathered():
-        publish(setup, *gathered, log)
+    with ExitStack() as stack:
+        stack.enter_context(products(tf32=config.precision == "tf32"))
+        setup = assemble(config, TrainingInputs(images, training_set, prompts, base, latents), work)
+        stack.enter_context(closing(setup.step.ahead))
+        log = optimise(work, setup.loop, setup.step, setup.state)
+        if gathered := setup.model.gathered():
+            publish(setup, *gathered, log)
     return Model(work.out)

@@ -11,7 +11,8 @@ from torch.distributed.fsdp import FSDPModule
 
 from mep.diffusion.checkpoints import State
 from mep.diffusion.loop import Scalars
-from mep.diffusion.objective import denoising_errors, loss_weights, target_of
+from mep.diffusion.objective import denoising_errors
+from mep.stages.training.ahead import BatchesAhead
 from mep.stages.training.batches import Batch, Batches
 from mep.stages.training.model import TrainedModel
 
@@ -34,6 +35,7 @@ class Step:
             self.module = self.group.accelerator.prepare_model(self.module, device_placement=False)
         self.share = share_of(size, self.group.rank, self.group.n)
         self.largest_share = -(-size // self.group.n)
+        self.ahead = BatchesAhead(self.batches, self.share, self.work.device, self.config.steps)
         self.micro_batch = min(self.work.machine.micro_batch or 2**31, self.largest_share)
         self.scaler = torch.amp.GradScaler(self.work.device.split(":")[0], enabled=self.config.precision == "fp16")
 
@@ -48,8 +50,7 @@ class Step:
         model, optimizer = self.model, self.model.optimizer
         # dropout layers draw from torch's own generator
         torch.manual_seed(self.work.seed_for("dropout", number, self.group.rank))
-        batch = self.batches(number, model.noise_scheduler.config["num_train_timesteps"], self.share)
-        loss = self._backward(batch)
+        loss = self._backward(self.ahead(number))
         self.scaler.unscale_(optimizer)
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.config.max_grad_norm)
         norm = norm.full_tensor() if self.group.sharded else norm  # type: ignore[attr-defined]
@@ -74,7 +75,7 @@ class Step:
     def _accumulate(self, batch: Batch) -> Tensor:
         total, passes = torch.zeros((), device=self.work.device), self._passes(len(batch))
         for number, (images, weight) in enumerate(passes, 1):
-            part = batch.part(images, self.work.device)
+            part = batch.part(images)
             with self._gradient_exchange(number == len(passes)):
                 errors = weight * self.errors(part).sum() / self.config.global_batch_size
                 scaled = self.scaler.scale(errors * self.group.n)  # processes average their gradients
@@ -100,14 +101,13 @@ class Step:
 
     def errors(self, batch: Batch) -> Tensor:
         """Weighted squared error of each image, float32 (b,)."""
-        scheduler = self.model.noise_scheduler
-        noisy = scheduler.add_noise(batch.clean, batch.added, batch.timesteps)  # type: ignore[arg-type]
+        objective = self.model.objective
+        noisy = objective.add_noise(batch.clean, batch.added, batch.times)
         dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.config.precision)
         with torch.autocast(noisy.device.type, dtype, enabled=dtype is not None and self.config.weights == "fp32"):
-            prediction = self.module(noisy, batch.timesteps, batch.captions)
-        target = target_of(scheduler, batch.clean, batch.noise, batch.timesteps)
-        weights = loss_weights(scheduler, batch.timesteps, self.config.snr_gamma)
-        return denoising_errors(prediction, target) * weights
+            prediction = self.module(noisy, batch.times, batch.condition)
+        target = objective.target(batch.clean, batch.noise, batch.times)
+        return denoising_errors(prediction, target) * objective.weights(batch.times)
 
     def _make_smaller(self, error: RuntimeError) -> None:
         from accelerate.utils.memory import should_reduce_batch_size

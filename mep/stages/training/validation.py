@@ -8,17 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from mep.diffusion.checkpoints import keep_lines
 from mep.diffusion.denoiser import EMA, Denoiser
 from mep.diffusion.loop import Callback, Tracker
-from mep.diffusion.objective import denoising_errors, target_of
+from mep.diffusion.objective import denoising_errors
 from mep.diffusion.pipelines import load_part
-from mep.diffusion.types import DPMSolverMultistepScheduler
 from mep.machine.files import append_json_line, link_or_copy, write_atomically
+from mep.methods.samplers.dpmsolverpp import DpmSolverPlusPlus
 from mep.stages.training.batches import EncodedInputs
 from mep.stages.training.model import TrainedModel
-from mep.stages.training.previews import GuidedUnet, draw_previews, image_strip, save_strips
+from mep.stages.training.previews import Guided, draw_previews, image_strip, save_strips
 
 LEVELS = 4
 """Noise levels at which every validation image is evaluated, one from each quarter of the schedule."""
@@ -59,7 +60,8 @@ class Validation(Callback):
             denoiser, ema = denoiser.to(self.model.group.device), EMA([], 0.0)
         denoiser.eval()
         with ema.applied(), torch.inference_mode():
-            losses = [self._loss(denoiser, self.members.ids[row]) for row in self.rows]
+            on_device = [self._loss(denoiser, self.members.ids[row]) for row in self.rows]
+            losses = torch.stack(on_device).tolist() if on_device else []
             images = self._samples(denoiser) if self.shown else None
         denoiser.train()
         if losses:
@@ -87,35 +89,32 @@ class Validation(Callback):
         if paths:
             save_strips(paths, self.work.out / "looks.png")
 
-    def _loss(self, denoiser: Denoiser, image_id: str) -> float:
+    def _loss(self, denoiser: Denoiser, image_id: str) -> Tensor:
         """Unweighted mean squared error of the prediction for the mean of an image's latents under LEVELS noises."""
         generator = torch.Generator().manual_seed(self.work.seed_for("validation", image_id))
-        encoded, scheduler = self.encoded, self.model.noise_scheduler
+        encoded, objective = self.encoded, self.model.objective
         mean, _ = encoded.posterior([image_id], np.zeros(1, dtype=np.int64))
         clean = encoded.scaling(mean).expand(LEVELS, -1, -1, -1)
         noise = torch.randn(clean.shape, generator=generator)
         level = (torch.arange(LEVELS) + torch.rand(LEVELS, generator=generator)) / LEVELS
-        timesteps = (level * scheduler.config["num_train_timesteps"]).long()
-        captions = encoded.captions(np.full(LEVELS, encoded.inputs.prompts.of_image[image_id]))
-        clean, noise, timesteps, captions = (t.to(self.work.device) for t in (clean, noise, timesteps, captions))
-        noisy = scheduler.add_noise(clean, noise, timesteps)  # type: ignore[arg-type]  # any integers will do
-        predicted = denoiser(noisy, timesteps, captions)
-        return float(denoising_errors(predicted, target_of(scheduler, clean, noise, timesteps)).mean())
+        condition = encoded.captions(np.full(LEVELS, encoded.inputs.prompts.of_image[image_id]))
+        clean, noise, times = (tensor.to(self.work.device) for tensor in (clean, noise, objective.times(level)))
+        predicted = denoiser(objective.add_noise(clean, noise, times), times, condition)
+        return denoising_errors(predicted, objective.target(clean, noise, times)).mean()
 
     def _samples(self, denoiser: Denoiser) -> NDArray[np.uint8]:
         """uint8 (n, h, w, 3), an image for each prompt that is shown; all evaluations and arms share its noise."""
         encoded, device = self.encoded, self.work.device
-        scheduler = DPMSolverMultistepScheduler.from_config(
-            self.model.noise_scheduler.config, algorithm_type="dpmsolver++", solver_order=2
-        )
+        sampler = DpmSolverPlusPlus(kind="dpmsolver++", steps=self.watch.steps)
+        scheduler = sampler.fitted(self.model.objective.scheduler_config)
         seeds = [self.work.seed_for("look", column) for column in range(len(self.shown))]
         shape, generator = encoded.scaling.shape, torch.Generator()
         noise = torch.stack([torch.randn(shape, generator=generator.manual_seed(seed)) for seed in seeds]).to(device)
         vae = load_part(encoded.inputs.base.pipeline, "vae", device)  # not kept: it would be idle while training
         rows = self.shown, [len(encoded.inputs.prompts.prompts)]
-        captions, empty = (denoiser.encode(encoded.captions(np.array(numbers)).to(device)) for numbers in rows)
-        unet = GuidedUnet(denoiser.unet, captions, empty, self.watch.guidance)
-        return draw_previews(unet, vae, scheduler, noise, steps=self.watch.steps)
+        captions, empty = (denoiser.encode(encoded.captions(np.array(numbers))) for numbers in rows)
+        guided = Guided(denoiser, captions, empty, self.watch.guidance)
+        return draw_previews(guided, vae, scheduler, noise, steps=self.watch.steps)
 
 
 def _means(names: Iterable[str | None], losses: list[float]) -> dict[str, float]:

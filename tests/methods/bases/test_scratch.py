@@ -7,7 +7,8 @@ from diffusers import AutoencoderKL, StableDiffusionPipeline
 from pydantic import ValidationError
 from small_data import TINY_BASE
 
-from mep.diffusion.pipelines import encode_prompts, load_pipeline
+from mep.diffusion.families.stable_diffusion import StableDiffusion
+from mep.diffusion.pipelines import load_pipeline
 from mep.errors import DataError
 from mep.machine.work import Work
 from mep.methods.autoencoders.kl import normalise_latents
@@ -85,7 +86,7 @@ def test_captions_that_differ_in_a_word_get_codes_that_differ(images, tmp_path):
     base.build(images, Work(folder=tmp_path))
     pipeline = load_pipeline(tmp_path / "out" / "pipeline", "cpu")
     words = ("stained", "unstained")
-    codes = encode_prompts(pipeline, [f"Histology image of {word} tissue" for word in words])
+    codes = StableDiffusion().encode(pipeline, [f"Histology image of {word} tissue" for word in words])["states"]
     after_the_word = codes[:, 4:]
     assert float((after_the_word[0] - after_the_word[1]).norm() / after_the_word[0].norm()) > 0.4
 
@@ -94,7 +95,8 @@ def test_a_pooled_caption_reaches_every_block_and_diffusers_draws_with_it(images
     unet = TINY_BASE["unet"] | {"pooled_caption": True}
     Scratch.model_validate(TINY_BASE | {"unet": unet}).build(images, Work(folder=tmp_path))
     pipeline = load_pipeline(tmp_path / "out" / "pipeline", "cpu")
-    codes = encode_prompts(pipeline, ["Histology image of stained tissue", "Histology image of unstained tissue"])
+    captions = ["Histology image of stained tissue", "Histology image of unstained tissue"]
+    codes = StableDiffusion().encode(pipeline, captions)["states"]
     # the first block has no attention: only the timestep can tell it of the caption
     latents, first_block = torch.zeros(2, 2, 8, 8), []
     pipeline.unet.down_blocks[0].register_forward_hook(lambda module, given, made: first_block.append(made[0]))
