@@ -2,6 +2,7 @@
 
 import itertools
 import sqlite3
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import resources
@@ -44,6 +45,19 @@ KEYS = {
 """What tells the rows of a table apart; a row that is there already is brought up to date."""
 
 
+def _sqlite_utils() -> "type[SqliteUtils]":
+    """The class of sqlite_utils, without pandas: it would take 0.3 s of every command, for a type that we never store."""
+    hidden = "pandas" not in sys.modules and "sqlite_utils" not in sys.modules
+    if hidden:
+        sys.modules["pandas"] = None  # type: ignore[assignment]  # an import of it fails, as if it were not there
+    try:
+        from sqlite_utils import Database as SqliteUtils
+    finally:
+        if hidden:
+            del sys.modules["pandas"]
+    return SqliteUtils
+
+
 class Database:
     """A connection to the provenance. Reading needs no transaction; every change goes through `write` or `put`.
 
@@ -53,15 +67,13 @@ class Database:
     """
 
     def __init__(self, path: Path):
-        from sqlite_utils import Database as SqliteUtils
-
         self.path = path
         with self._explained():
             connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_S)
             busy = f"busy_timeout = {int(BUSY_S * 1000)}"
             for pragma in ("synchronous = FULL", "foreign_keys = ON", busy, "journal_mode = TRUNCATE"):
                 connection.execute(f"PRAGMA {pragma}")
-            self._db = SqliteUtils(connection)
+            self._db = _sqlite_utils()(connection)
             self._migrate()
 
     @contextmanager

@@ -192,3 +192,11 @@ def test_who_waits_for_a_lock_hears_who_holds_it_and_goes_on(tmp_path):
         assert time.monotonic() - started > 0.2
     assert heard == [f"process {process.pid} on {os.uname().nodename}"]
     process.wait()
+
+
+def test_opening_the_database_loads_no_pandas_and_leaves_it_to_be_loaded(tmp_path):
+    code = """import sys; from pathlib import Path; from mep.store.database import Database
+Database(Path(sys.argv[1])); found = "pandas" in sys.modules
+import pandas; print(found, hasattr(pandas, "DataFrame"))"""
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "mep.db")], capture_output=True, text=True)
+    assert done.stdout.split() == ["False", "True"], done.stderr
