@@ -52,8 +52,9 @@ class BaseModel(InPipeline):
 class Latents(InFolder):
     """The autoencoder's posterior for every training and validation image under every symmetry, memory-mapped.
 
-    `index.parquet` says in which shard and row an image lies; a shard is float32 (n, s, 2, c, h, w): mean and standard
-    deviation, unscaled, under s symmetries. Without shards the training encodes from pixels.
+    `index.parquet` says in which shard and row an image lies. A shard is float32 (n, s, 2, c, h, w): mean and standard
+    deviation, unscaled, under s symmetries; or uint8 (n, bytes), the same as `mep.diffusion.latent_rows.Compact` packs
+    it. Without shards the training encodes from pixels.
     """
 
     @property
@@ -64,8 +65,8 @@ class Latents(InFolder):
     def index(self) -> Table:
         return load_table(self.folder / "index.parquet")
 
-    def shard(self, name: str) -> NDArray[np.float32]:
-        return cast(NDArray[np.float32], np.load(self.folder / "shards" / f"{name}.npy", mmap_mode="r"))
+    def shard(self, name: str) -> NDArray[Any]:
+        return cast(NDArray[Any], np.load(self.folder / "shards" / f"{name}.npy", mmap_mode="r"))
 
     def facts(self) -> Facts:
         facts = read_json(self.folder / "latents.json")

@@ -5,7 +5,7 @@ What a row depends on besides its key belongs into the name of the folder. Any o
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,9 @@ from mep.machine.work import Work
 SHARD_ROWS = 256
 
 
+Rows: TypeAlias = NDArray[Any]
+
+
 class ShardRow(NamedTuple):
     """Where a row lies: the name of its shard, and its number there."""
 
@@ -26,7 +29,7 @@ class ShardRow(NamedTuple):
 
 
 class ArrayCache:
-    """Rows of equal shape, float32, by key."""
+    """Rows of equal shape and type, by key."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -48,9 +51,7 @@ class ArrayCache:
                 listing.unlink(missing_ok=True)
         return rows
 
-    def fill(
-        self, keys: Sequence[str], compute: Callable[[Sequence[int]], NDArray[np.float32]], work: Work
-    ) -> dict[str, ShardRow]:
+    def fill(self, keys: Sequence[str], compute: Callable[[Sequence[int]], Rows], work: Work) -> dict[str, ShardRow]:
         """Where the rows of all keys lie; missing ones are computed shard by shard, so that a kill costs one shard.
 
         compute     positions in `keys` -> one row each

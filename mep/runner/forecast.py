@@ -194,8 +194,8 @@ def _disk(experiment: Experiment, tasks: dict[str, Task], counts: ArmForecast) -
     n_images = counts.training_images or counts.images
     if tasks["latents"].status != "reuse" and n_images:
         n_symmetries = len(SYMMETRIES[experiment.training.symmetries])
-        numbers = 2 * base.latent_numbers  # mean and standard deviation
-        n_bytes[tasks["latents"].artifact_id] = 4 * n_images * n_symmetries * numbers
+        of_number = {"latents": 8 * n_symmetries, "compact": 2 * n_symmetries + 1, "off": 0}  # mean and deviation
+        n_bytes[tasks["latents"].artifact_id] = n_images * base.latent_numbers * of_number[experiment.training.cache]
     if tasks["generation"].status != "reuse" and counts.samples:
         n_bytes[tasks["generation"].artifact_id] = int(counts.samples * side * side * BYTES_PER_PIXEL)
     return n_bytes

@@ -104,6 +104,25 @@ def test_training_from_pixels_takes_the_same_steps_as_from_cached_latents(inputs
     assert model.facts()["images"] == 16
 
 
+def test_compact_latents_train_alike_in_a_third_of_the_space(inputs, calm, tmp_path):
+    _, losses = inputs.train(tmp_path, cache="compact")
+    assert losses != pytest.approx(calm[1], rel=1e-7)
+    assert losses == pytest.approx(calm[1], rel=0.02)  # this untrained encoder has deviations as large as its means
+    sizes = [path.stat().st_size for path in (tmp_path / "latents").rglob("shards/*.npy")]
+    exact = 22 * 8 * 2 * 2 * 8 * 8 * 4  # images, symmetries, mean and deviation, channels, height, width, bytes
+    assert sum(sizes) < 0.27 * exact + 200
+
+
+def test_no_more_shards_are_open_than_a_process_may(inputs, calm, tmp_path, monkeypatch):
+    monkeypatch.setattr("mep.machine.array_cache.SHARD_ROWS", 2)
+    monkeypatch.setattr("mep.stages.training.batches.OPEN_SHARDS", 3)
+    setup = setup_of(inputs, tmp_path)
+    losses = [float(setup.step(number)["loss"]) for number in range(6)]
+    assert losses == calm[1].tolist()
+    about = setup.encoded.shard.cache_info()
+    assert about.currsize <= 3 < about.misses
+
+
 def test_gradient_checkpointing_changes_no_loss(inputs, calm, tmp_path):
     _, losses = inputs.train(tmp_path, machine=machine(gradient_checkpointing=True))
     assert losses == pytest.approx(calm[1], rel=1e-6)

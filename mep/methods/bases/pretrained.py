@@ -36,7 +36,7 @@ class Pretrained(ModelReference, Base):
     """
 
     kind: Literal["pretrained"]
-    implies: ClassVar[dict[str, str]] = {"precision": "bf16"}
+    implies: ClassVar[dict[str, str]] = {"precision": "bf16", "cache": "compact"}
 
     @model_validator(mode="after")
     def _side_fits(self) -> "Pretrained":

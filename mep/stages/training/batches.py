@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -13,10 +14,14 @@ from torch import Tensor
 from mep.artifacts import BaseModel, Images, Latents, Prompts, TrainingSet
 from mep.diffusion.encoding import Captions, LatentEncoder, Scaling, caption_tokens, encoded_captions
 from mep.diffusion.families import Condition
+from mep.diffusion.latent_rows import Compact, Exact
 from mep.diffusion.loop import batch_rows
 from mep.imaging.pixels import SYMMETRIES
 from mep.machine.work import Work
 from mep.stages.training.config import TrainingConfig
+
+OPEN_SHARDS = 256
+"""Files of latents that are open at once; many systems allow a process a thousand."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,9 @@ class EncodedInputs:
         if latents.cached:
             index = latents.index
             self.places = dict(zip(index["id"], zip(index["shard"], index["row"], strict=True), strict=True))
-            self.shards = {name: latents.shard(name) for name in set(index["shard"])}
+            self.shard = lru_cache(OPEN_SHARDS)(latents.shard)
+            is_compact = self.config.cache == "compact"
+            self.rows = Compact(self.scaling.shape, self.turns) if is_compact else Exact()
         else:
             self.encoder = LatentEncoder(base, self.work.device)
             self.position = {image_id: row for row, image_id in enumerate(images.ids)}
@@ -68,7 +75,7 @@ class EncodedInputs:
 
     def _from_cache(self, ids: Sequence[str], turns: NDArray[np.int64]) -> list[NDArray[np.float32]]:
         rows = [(*self.places[image_id], turn) for image_id, turn in zip(ids, turns, strict=True)]
-        return [self.shards[shard][row, turn] for shard, row, turn in rows]
+        return [self.rows.unpack(self.shard(shard)[row], turn) for shard, row, turn in rows]
 
     def _from_pixels(self, ids: Sequence[str], turns: NDArray[np.int64]) -> list[NDArray[np.float32]]:
         images, side = self.inputs.images, self.inputs.base.resolution
