@@ -13,6 +13,7 @@ MepError
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 
 class MepError(Exception):
@@ -24,6 +25,16 @@ class MepError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """All of it goes to another process, whatever its class is made from."""
+        return _again, (type(self), self.args, self.__dict__)
+
+
+def _again(kind: type[MepError], args: tuple[Any, ...], content: dict[str, Any]) -> MepError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(content)
+    return error
 
 
 @dataclass(frozen=True, order=True)

@@ -26,7 +26,7 @@ class StageLine:
     """What is known of a stage.
 
     n_tasks     artifacts that the run needs of it
-    share       how far the one at work is, 0 to 1
+    at_work     how far each one at work is, 0 to 1, and what it says, by artifact
     facts       what each finished one came to, by artifact
     """
 
@@ -34,9 +34,8 @@ class StageLine:
     n_tasks: int
     n_done: int = 0
     n_reused: int = 0
-    share: float = 0.0
     spent_s: float = 0.0
-    note: str = ""
+    at_work: dict[str, tuple[float, str]] = field(default_factory=dict)
     facts: dict[str, Mapping[str, object]] = field(default_factory=dict)
 
     @property
@@ -45,13 +44,17 @@ class StageLine:
 
     @property
     def done_share(self) -> float:
-        return (self.n_done + (0 if self.is_done else self.share)) / self.n_tasks
+        return (self.n_done + sum(share for share, _ in self.at_work.values())) / self.n_tasks
+
+    @property
+    def note(self) -> str:
+        return "; ".join(filter(None, (note for _, note in self.at_work.values())))
 
     def sign(self) -> tuple[str, str]:
         """A character and its style."""
         if self.is_done:
             return ("=", "dim") if self.n_reused == self.n_tasks else ("+", "green")
-        return (">", "cyan") if self.n_done or self.share or self.note else (".", "dim")
+        return (">", "cyan") if self.n_done or self.at_work else (".", "dim")
 
     def told(self) -> str:
         """How long it took and what came out, or how far it is."""
@@ -84,21 +87,23 @@ class StageBars:
 
     def reused(self, task: Task) -> None:
         line = self.lines[task.stage.name]
-        line.n_done, line.n_reused, line.note = line.n_done + 1, line.n_reused + 1, ""
+        line.n_done, line.n_reused = line.n_done + 1, line.n_reused + 1
+        line.at_work.pop(task.artifact_id, None)
 
     def started(self, task: Task) -> None:
-        self.lines[task.stage.name].note = _arms(task)
+        self.lines[task.stage.name].at_work[task.artifact_id] = (0.0, _arms(task))
 
     def finished(self, task: Task, seconds: float, facts: Mapping[str, object]) -> None:
         line = self.lines[task.stage.name]
-        line.n_done, line.share, line.note = line.n_done + 1, 0.0, ""
+        line.n_done += 1
+        line.at_work.pop(task.artifact_id, None)
         line.spent_s += seconds
         line.facts[task.artifact_id] = facts
 
     def note(self, task: Task, text: str, share: float | None = None) -> None:
-        line = self.lines[task.stage.name]
-        line.note = f"{_arms(task)} {text}".strip()
-        line.share = line.share if share is None else share
+        at_work = self.lines[task.stage.name].at_work
+        reached, _ = at_work.get(task.artifact_id, (0.0, ""))
+        at_work[task.artifact_id] = (reached if share is None else share, f"{_arms(task)} {text}".strip())
 
     def picture(self) -> RenderableType:
         from rich.console import Group

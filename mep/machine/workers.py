@@ -13,7 +13,6 @@ from mep.errors import EnvironmentLacks
 ItemT = TypeVar("ItemT")
 WorkerT = TypeVar("WorkerT", bound=Hashable)
 
-ITEMS_PER_WORKER = 2  # items that a worker has at once: the second waits, so that it is never idle
 MAX_DEATHS = 3  # workers that may die on an item before the work is given up
 
 
@@ -52,7 +51,9 @@ def check_versions(theirs: dict[str, str], host: str) -> None:
 class Leases(Generic[WorkerT, ItemT]):
     """Which worker has which item. An item is taken from the iterator only when a worker is free to begin it."""
 
-    def __init__(self, items: Iterable[ItemT]):
+    def __init__(self, items: Iterable[ItemT], ahead: int = 1):
+        """ahead: items that wait at a worker beside the one that it is at."""
+        self._most = 1 + ahead
         self._fresh = enumerate(items)
         self._returned: deque[int] = deque()
         self._items: dict[int, ItemT] = {}
@@ -63,7 +64,7 @@ class Leases(Generic[WorkerT, ItemT]):
     def take(self, worker: WorkerT) -> tuple[int, ItemT] | None:
         """(number, item) for a worker to do next; None when it has enough or none is left."""
         leased = self._leased.setdefault(worker, [])
-        if len(leased) >= ITEMS_PER_WORKER:
+        if len(leased) >= self._most:
             return None
         if self._returned:
             number = self._returned.popleft()

@@ -12,6 +12,7 @@ from pathlib import Path
 import mep
 from mep.config import digest, leaves
 from mep.machine.settings import MachineConfig
+from mep.machine.workers import share_cores
 from mep.recipe.reader import FORMAT
 from mep.store.database import Entry, migrations
 
@@ -77,16 +78,20 @@ def rows() -> tuple[str, list[Entry]]:
     return environment_id, [("environments", {"environment_id": environment_id} | row), *packages]
 
 
-def traits(machine: MachineConfig, device: str) -> dict[str, object]:
-    """What the bits of a result may depend on besides its fingerprint; a resume is exact where all is the same."""
+def traits(machine: MachineConfig, device: str, at_once: int = 1) -> dict[str, object]:
+    """What the bits of a result may depend on besides its fingerprint; a resume is exact where all is the same.
+
+    at_once     processes that share the cores
+    """
     installed = _installed()
-    settings = machine.model_dump(mode="json", exclude={"device": True, "checkpoint_every_s": True, "trackers": True})
+    settings = machine.model_dump(mode="json", exclude={"device", "checkpoint_every_s", "trackers", "arms_at_once"})
     settings["engine"].pop("workers", None)  # threads and processes that read images
+    threads = os.environ.get("OMP_NUM_THREADS", str(os.cpu_count()))
     return dict(leaves(settings, "machine")) | {
         "device": device,
         "hardware": gpu_names()[0] if device.startswith("cuda") and gpu_names() else cpu_name(),
         "processes": int(os.environ.get("WORLD_SIZE", "1")),
-        "threads": os.environ.get("OMP_NUM_THREADS", str(os.cpu_count())),
+        "threads": threads if at_once == 1 else str(len(share_cores(at_once)[0])),
         "torch": installed.get("torch", ""),
         "numpy": installed.get("numpy", ""),
     }

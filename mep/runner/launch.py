@@ -15,13 +15,14 @@ from pathlib import Path
 from mep import errors
 from mep.artifacts import Artifact
 from mep.errors import DataError, EnvironmentLacks, Interrupted, MepError
-from mep.machine.files import write_json, write_text
+from mep.machine.files import write_json
 from mep.machine.settings import accelerate_settings
 from mep.machine.work import Work
+from mep.runner.elsewhere import Watch, told
 from mep.runner.plan import Task
 from mep.store import Store
 
-SPEC, STOP, PROGRESS, FAILURE, LOG = "launch.json", "stop", "progress.json", "failure.json", "processes.txt"
+SPEC, FAILURE, LOG = "launch.json", "failure.json", "processes.txt"
 POLL_S = 0.2
 OTHERS = ("DEEPSPEED", "MEGATRON_LM", "XLA", "TPU")
 """Ways of accelerate that bring an optimizer, or a loop, of their own."""
@@ -32,16 +33,16 @@ def launch(task: Task, work: Work, store: Store) -> Artifact:
 
     EnvironmentLacks    the configuration cannot be read or the processes do not start
     """
-    work.folder.mkdir(parents=True, exist_ok=True)
-    for name in (STOP, PROGRESS, FAILURE):
-        (work.folder / name).unlink(missing_ok=True)
-    write_json(work.folder / SPEC, _spec(task, work, store))
+    watch = Watch(work)
+    (work.folder / FAILURE).unlink(missing_ok=True)
+    here = {"device": work.device, "host": platform.node(), "pid": os.getpid()}
+    write_json(work.folder / SPEC, told(task, work, store) | here)
     command = command_of(Path(str(work.machine.accelerate)), work.folder)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     with (work.folder / LOG).open("w") as log:
         processes = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
         try:
-            code = _watch(processes, work)
+            code = _watched(processes, watch)
         finally:
             if processes.poll() is None:
                 processes.kill()  # the others see that this process or their launcher is gone
@@ -68,35 +69,10 @@ def command_of(config: Path, folder: Path) -> list[str]:
     return [*command, "-m", "mep.runner.process", str(folder)]
 
 
-def _spec(task: Task, work: Work, store: Store) -> dict[str, object]:
-    return {
-        "stage": task.stage.name,
-        "config": task.config.model_dump(mode="json"),
-        "inputs": {
-            role: {
-                "stage": source.stage.name,
-                "folder": str(store.folder(source.artifact_id)),
-                "config": source.config.model_dump(mode="json"),
-            }
-            for role, source in task.inputs.items()
-        },
-        "work": {"seed": work.seed, "cache": str(work.cache), "lineage": work.lineage},
-        "machine": work.machine.model_dump(mode="json", exclude={"engine"}) | {"device": work.device},
-        "host": platform.node(),
-        "pid": os.getpid(),
-    }
-
-
-def _watch(processes: "subprocess.Popen[bytes]", work: Work) -> int:
-    """Pass progress on and a signal down until all are done; their exit code."""
-    seen = 0
+def _watched(processes: "subprocess.Popen[bytes]", watch: Watch) -> int:
+    """Their exit code, once all are done."""
     while (code := processes.poll()) is None:
-        if work.stop_signal() is not None and not (work.folder / STOP).exists():
-            write_text(work.folder / STOP, str(work.stop_signal()))
-        path = work.folder / PROGRESS
-        if path.exists() and path.stat().st_mtime_ns != seen:
-            seen = path.stat().st_mtime_ns
-            work.progress.update(*json.loads(path.read_text()))
+        watch.look()
         time.sleep(POLL_S)
     return code
 

@@ -9,6 +9,8 @@ import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 from typing import Literal
 
 from mep.artifacts import Artifact
@@ -23,6 +25,7 @@ from mep.runner.faults import explain
 from mep.runner.launch import launch
 from mep.runner.plan import Plan, Task, lineage_of
 from mep.runner.run_log import LoggedProgress, RunLog
+from mep.runner.side_by_side import SideBySide, is_apart
 from mep.runner.signals import Signals, listening
 from mep.store import Store, locks, now
 from mep.store.crash_points import hit
@@ -98,9 +101,11 @@ class Session:
         try:
             self.callback.planned(self.run_id, plan)
             with self.log.of_libraries(), listening(self._signalled) as signals:
-                for task in plan.tasks:
-                    signals.stop_if_any()
-                    self._settle(task, signals)
+                for stage, tasks in groupby(plan.tasks, key=attrgetter("stage")):
+                    together = SideBySide(self, [*tasks], signals) if is_apart(stage, self.machine) else None
+                    for task in together.carry_out() if together else tasks:
+                        signals.stop_if_any()
+                        self._settle(task, signals)
             state = "done"
         except Interrupted:
             state = "interrupted"
@@ -124,18 +129,25 @@ class Session:
 
     def _settle(self, task: Task, signals: Signals) -> None:
         """Reuse or make the artifact of a task."""
+        if self.reuse(task):
+            return
+        with self.locked(task, signals):
+            if not self.reuse(task):  # somebody else may have made it meanwhile
+                self._make(task, signals)
+
+    def reuse(self, task: Task) -> bool:
+        """Use the artifact of a task, if the store has it."""
         artifact = self.store.find(task.artifact_id)
         if artifact is None:
-            with self._locked(task, signals):
-                artifact = self.store.find(task.artifact_id)  # somebody else may have made it meanwhile
-                if artifact is None:
-                    self._make(task, signals)
-                    return
+            return False
         self.callback.reused(task)
         # A run that is resumed meets what it made before it was stopped.
         self._use(task, "made" if artifact["made_by"] == self.run_id else "reused")
+        return True
 
-    def _locked(self, task: Task, signals: Signals) -> AbstractContextManager[None]:
+    def locked(self, task: Task, signals: Signals, wait_s: float | None = None) -> AbstractContextManager[None]:
+        """The right to make a task; Locked where another process has it for longer than this run waits."""
+
         def on_wait(holder: str) -> None:
             self.callback.waiting(task, holder)
             self.log.write(f"waits: {holder} is making it", task)
@@ -143,7 +155,7 @@ class Session:
 
         return locks.hold(
             self.store.lock_path(task.artifact_id),
-            wait_s=self.wait_s,
+            wait_s=self.wait_s if wait_s is None else wait_s,
             on_wait=on_wait,
             while_waiting=signals.stop_if_any,
         )
@@ -161,36 +173,45 @@ class Session:
     def _make(self, task: Task, signals: Signals) -> None:
         hit("before-intent", task.stage.name)
         started = time.monotonic()
-        with self._attempt(task, signals) as attempt:
-            work = self._work(task, signals)
-            artifact = self._run_stage(task, work)
-            artifact.save(work.out)
-            facts = artifact.facts()
-            hit("after-outputs", task.stage.name)
+        with self.attempt(task, signals) as attempt:
+            work = self.work(task, signals)
+            self.commit(task, attempt, work, self._run_stage(task, work), started)
 
-            def commit(artifact_rows: list[Entry]) -> None:
-                self._close(attempt, "done", "", time.monotonic() - started)
-                self._use(task, "made")
-                self._write([("attempts", attempt)], artifact_rows)
+    def commit(self, task: Task, attempt: Row, work: Work, artifact: Artifact, started: float) -> None:
+        """Put what a stage has written into the store, and say so.
 
-            origin: Origin = {
-                "made_by": self.run_id,
-                "resume": attempt["resume"],
-                "machine": json.loads(attempt["machine"]),
-                "environment": self.session["environment_id"],
-            }
-            self.store.publish(task.ingredients, task.fingerprint, artifact, work.out, origin, commit=commit)
+        started     of the attempt, by the monotonic clock
+        """
+        hit("after-outputs", task.stage.name)
+
+        def commit(artifact_rows: list[Entry]) -> None:
+            self._close(attempt, "done", "", time.monotonic() - started)
+            self._use(task, "made")
+            self._write([("attempts", attempt)], artifact_rows)
+
+        origin: Origin = {
+            "made_by": self.run_id,
+            "resume": attempt["resume"],
+            "machine": json.loads(attempt["machine"]),
+            "environment": self.session["environment_id"],
+        }
+        facts = artifact.facts()
+        self.store.publish(task.ingredients, task.fingerprint, artifact, work.out, origin, commit=commit)
         self.log.write(f"made in {time.monotonic() - started:.1f} s", task)
         self.callback.finished(task, time.monotonic() - started, facts)
 
     def _run_stage(self, task: Task, work: Work) -> Artifact:
+        """What the stage gives, with its files in the folder that is published."""
         if self.machine.accelerate and task.stage.parallel:
-            return launch(task, work, self.store)
-        sources = task.inputs.items()
-        inputs = {role: self.store.load(made.stage.output, made.artifact_id, made.config) for role, made in sources}
-        return task.stage.function(task.config, **inputs, work=work)
+            artifact = launch(task, work, self.store)
+        else:
+            sources = task.inputs.items()
+            inputs = {role: self.store.load(made.stage.output, made.artifact_id, made.config) for role, made in sources}
+            artifact = task.stage.function(task.config, **inputs, work=work)
+        artifact.save(work.out)
+        return artifact
 
-    def _work(self, task: Task, signals: Signals) -> Work:
+    def work(self, task: Task, signals: Signals) -> Work:
         return Work(
             folder=self.store.work_folder(task.artifact_id),
             seed=task.seed,
@@ -203,7 +224,7 @@ class Session:
         )
 
     @contextmanager
-    def _attempt(self, task: Task, signals: Signals) -> Iterator[Row]:
+    def attempt(self, task: Task, signals: Signals) -> Iterator[Row]:
         """The row of an attempt, from `running` to how it ended."""
         attempt = self._opened(task)
         started = time.monotonic()
@@ -251,11 +272,13 @@ class Session:
 
     def _close(self, attempt: Row, state: State, error: str, wall_s: float) -> None:
         attempt.update({"state": state, "error": error, "ended_at": self.journal.now()})
-        attempt.update({"wall_s": wall_s, "peak_memory_mb": peak_memory_mb()})
+        attempt.update({"wall_s": wall_s, "peak_memory_mb": attempt["peak_memory_mb"] or peak_memory_mb()})
 
     def _opened(self, task: Task) -> Row:
         self.journal.n_attempts += 1
-        traits = environment.traits(self.machine, resolve_device(self.machine.device))
+        device = resolve_device(self.machine.device)
+        at_once = self.machine.arms_at_once if is_apart(task.stage, self.machine) else 1
+        traits = environment.traits(self.machine, device, at_once)
         return {
             "run_id": self.run_id,
             "number": self.journal.n_attempts,

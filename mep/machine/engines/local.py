@@ -64,9 +64,10 @@ class Local(Engine):
 class WorkerPool(Generic[ItemT, ResultT]):
     """The worker processes of one map. A worker that dies is replaced, and its items go to another."""
 
-    def __init__(self, job: Job[ItemT, ResultT], items: Iterable[ItemT]):
+    def __init__(self, job: Job[ItemT, ResultT], items: Iterable[ItemT], ahead: int = 1):
+        """ahead: items that wait at each worker, so that it is never idle."""
         self.job = job
-        self.leases = Leases[_Worker, ItemT](items)
+        self.leases = Leases[_Worker, ItemT](items, ahead)
         self.workers: dict[object, _Worker] = {}
 
     def run(self, slots: Iterable[WorkerSlot], stop: Stop) -> Iterator[tuple[int, ResultT]]:

@@ -1,0 +1,162 @@
+"""Arms side by side: tasks of one stage at the same time, each in a process of its own with its part of the machine."""
+
+from __future__ import annotations
+
+import pickle
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mep.errors import Interrupted, Locked, MepError
+from mep.machine.devices import peak_memory_mb
+from mep.machine.engines.local import Local, WorkerPool
+from mep.machine.jobs import Job
+from mep.machine.settings import MachineConfig
+from mep.machine.work import Work
+from mep.runner.elsewhere import Watch, make, told
+from mep.runner.environment import forget_peak_memory
+from mep.runner.plan import Task
+from mep.stage import Stage
+
+if TYPE_CHECKING:
+    from mep.runner.session import Session
+    from mep.runner.signals import Signals
+    from mep.store.database import Row
+
+STAGES = ("training", "generation", "utility", "metrics")
+"""Those that take so much longer than a process needs to begin, some four seconds."""
+
+
+def is_apart(stage: Stage, machine: MachineConfig) -> bool:
+    """Whether the tasks of a stage are made in processes of their own, and so with a part of the cores each."""
+    launched = stage.parallel and machine.accelerate is not None
+    return machine.arms_at_once > 1 and stage.name in STAGES and not launched
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a process ended with a task; its files are in the work folder."""
+
+    error: Exception | None
+    peak_memory_mb: float
+
+
+@dataclass(frozen=True)
+class MakeTask(Job[dict[str, Any], Outcome]):
+    """Makes tasks in a worker process."""
+
+    def prepare(self, device: str) -> Callable[[dict[str, Any]], Outcome]:
+        from mep.machine.libraries import prepare_libraries
+
+        prepare_libraries()
+
+        def compute(spec: dict[str, Any]) -> Outcome:
+            forget_peak_memory()
+            error = None
+            try:
+                make(spec, device).save(Path(spec["folder"]) / "out")
+            except Exception as problem:  # goes on to the run, which knows what to say of it
+                error = _portable(problem)
+            return Outcome(error, peak_memory_mb())
+
+        return compute
+
+
+def _portable(error: Exception) -> Exception:
+    """An error that survives the way to another process, with its traceback where it is not one of mep's."""
+    if isinstance(error, MepError):
+        return error
+    trace = "".join(traceback.format_exception(error))
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # a library's error may be made from anything
+        error = RuntimeError(f"{type(error).__name__}: {error}")
+    error.add_note(f"in a process of its own:\n{trace}")
+    return error
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """A task that some process is at.
+
+    held    its lock and its attempt: both end with it
+    """
+
+    task: Task
+    held: ExitStack
+    attempt: Row
+    work: Work
+    watch: Watch
+    started: float
+
+
+class SideBySide:
+    """The tasks of one stage, at work in as many processes as the machine's `arms_at_once`."""
+
+    def __init__(self, session: Session, tasks: Sequence[Task], signals: Signals):
+        self.session, self.tasks, self.signals = session, tasks, signals
+        self.begun: list[_Begun] = []
+        self.errors: list[MepError] = []
+        self.elsewhere: list[Task] = []
+
+    def carry_out(self) -> list[Task]:
+        """Make or reuse all of them; those that other runs are making right now are left, and returned.
+
+        When one fails the others that have begun go on to their end, and no further one begins.
+
+        MepError    what the first of them failed with
+        """
+        machine = self.session.machine
+        slots = Local(kind="local", processes=min(machine.arms_at_once, len(self.tasks))).slots(machine.device)
+        with ExitStack() as all_held:
+            pool = WorkerPool(MakeTask(), self._beginnings(all_held), ahead=0)
+            for position, outcome in pool.run(slots, self._look):
+                self._end(self.begun[position], outcome)
+        failures = [error for error in self.errors if not isinstance(error, Interrupted)]
+        for error in failures or self.errors:
+            raise error
+        self.signals.stop_if_any()
+        return self.elsewhere
+
+    def _beginnings(self, all_held: ExitStack) -> Iterator[dict[str, Any]]:
+        """What the processes are told, task by task as they come to it."""
+        session = self.session
+        for task in self.tasks:
+            if self.errors or self.signals.look() is not None:
+                return
+            if session.reuse(task):
+                continue
+            held = all_held.enter_context(ExitStack())
+            try:
+                held.enter_context(session.locked(task, self.signals, wait_s=0))
+            except Locked:
+                self.elsewhere.append(task)
+                continue
+            if session.reuse(task):  # somebody else had made it meanwhile
+                held.close()
+                continue
+            attempt, work = held.enter_context(session.attempt(task, self.signals)), session.work(task, self.signals)
+            self.begun.append(_Begun(task, held, attempt, work, Watch(work), time.monotonic()))
+            yield told(task, work, session.store)
+
+    def _look(self) -> None:
+        for begun in self.begun:
+            if begun.attempt["state"] == "running":
+                begun.watch.look()
+
+    def _end(self, begun: _Begun, outcome: Outcome) -> None:
+        try:
+            with begun.held:
+                begun.watch.look()
+                begun.watch.end()
+                begun.attempt["peak_memory_mb"] = outcome.peak_memory_mb
+                if outcome.error is not None:
+                    raise outcome.error
+                artifact = begun.task.stage.output.load(begun.work.out, begun.task.config)
+                self.session.commit(begun.task, begun.attempt, begun.work, artifact, begun.started)
+        except MepError as error:
+            self.errors.append(error)

@@ -1,0 +1,152 @@
+"""Arms side by side, each in a process of its own: nothing is lost, and nothing else comes out."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from small_data import draw_imagefolder, tiny_settings, write_recipe
+
+from mep.errors import Interrupted, StageFailed
+from mep.machine.work import NullProgress
+from mep.recipe import load_recipe
+from mep.runner.callback import RunCallback
+from mep.runner.run import resume, run
+from mep.runner.verify import check_artifacts, check_database
+from mep.store import Store
+
+HEAVY = ("training", "generation", "utility", "metrics")
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory):
+    """A recipe of two arms that are made at once, and a store in which nobody disturbed it."""
+    root = tmp_path_factory.mktemp("side-by-side")
+    settings = tiny_settings(draw_imagefolder(root / "images"), training_steps=20)
+    settings["machine"] |= {"arms_at_once": 2, "checkpoint_every_s": 0.1}
+    recipe, store = write_recipe(root / "tiny.yaml", settings), Store(root / "runs")
+    run(load_recipe(recipe), store)
+    return recipe, store
+
+
+def contents(store):
+    return {
+        path.relative_to(store.root).as_posix(): path.read_bytes()
+        for path in sorted((store.root / "store").rglob("*"))
+        if path.is_file() and path.name != "manifest.json"
+    }
+
+
+def attempts(store, stage):
+    return store.db.query("SELECT * FROM attempts WHERE artifact_id LIKE ? ORDER BY number", f"{stage}/%")
+
+
+def assert_whole(store, calm):
+    assert contents(store) == contents(calm)
+    assert check_artifacts(store) == check_database(store) == []
+    assert not any((store.root / "work").glob("*/*"))
+
+
+@pytest.mark.parametrize("stage", HEAVY)
+def test_both_arms_are_at_work_at_the_same_time(scene, stage):
+    _, store = scene
+    first, second = attempts(store, stage)
+    assert max(first["started_at"], second["started_at"]) < min(first["ended_at"], second["ended_at"])
+    assert {first["state"], second["state"]} == {"done"}
+    assert min(first["peak_memory_mb"], second["peak_memory_mb"]) > 50
+    assert check_artifacts(store) == check_database(store) == []
+
+
+def test_what_they_say_is_heard(scene, tmp_path):
+    recipe, _ = scene
+    heard = []
+
+    class Listening(RunCallback):
+        def started(self, task):
+            return Heard(task)
+
+    class Heard:
+        def __init__(self, task):
+            self.task = task
+
+        def update(self, done, total, note=""):
+            heard.append((self.task.stage.name, *self.task.arms, done))
+
+    run(load_recipe(recipe), Store(tmp_path), Listening())
+    assert {("training", "label-only", 20), ("training", "mep", 20)} <= set(heard)
+
+
+class Stopping(RunCallback):
+    """Asks for a stop once the second training has begun."""
+
+    def __init__(self):
+        self.n_trainings = 0
+
+    def started(self, task):
+        self.n_trainings += task.stage.name == "training"
+        if self.n_trainings == 2:
+            signal.raise_signal(signal.SIGTERM)
+        return NullProgress()
+
+
+def test_a_signal_stops_both_and_they_go_on_to_the_same_bytes(scene, tmp_path):
+    recipe, calm = scene
+    store = Store(tmp_path)
+    with pytest.raises(Interrupted):
+        run(load_recipe(recipe), store, Stopping())
+    assert [row["state"] for row in attempts(store, "training")] == ["interrupted", "interrupted"]
+    run_id = store.db.query("SELECT run_id FROM runs")[0]["run_id"]
+    resume(run_id, store)
+    assert {row["resume"] for row in attempts(store, "training")[2:]} <= {"exact", ""}
+    assert_whole(store, calm)
+
+
+def children(pid):
+    return [int(child) for path in Path(f"/proc/{pid}/task").glob("*/children") for child in path.read_text().split()]
+
+
+def test_killed_with_its_processes_a_run_goes_on_to_the_same_bytes(scene, tmp_path):
+    recipe, calm = scene
+    store = Store(tmp_path)
+    command = [sys.executable, "-m", "mep", "--runs", str(tmp_path), "run", str(recipe)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 120
+        while not list((tmp_path / "work" / "training").glob("*/progress.json")):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        workers = children(process.pid)
+        process.kill()
+    assert workers
+    while any(os.path.exists(f"/proc/{pid}") for pid in workers):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert {row["state"] for row in attempts(store, "training")} == {"running"}
+    resume(store.db.query("SELECT run_id FROM runs")[0]["run_id"], store)
+    assert_whole(store, calm)
+
+
+class Losing(RunCallback):
+    """Takes the captions of an arm away before its process reads them."""
+
+    def started(self, task):
+        if (task.stage.name, task.arms) == ("training", ["mep"]):
+            shutil.rmtree(self.store.folder(task.inputs["prompts"].artifact_id))
+        return NullProgress()
+
+
+def test_an_arm_that_fails_leaves_the_other_its_result(scene, tmp_path):
+    recipe, _ = scene
+    losing = Losing()
+    losing.store = store = Store(tmp_path)
+    with pytest.raises(StageFailed, match="stage training failed: FileNotFoundError"):
+        run(load_recipe(recipe), store, losing)
+    states = {row["arms"]: row["state"] for row in attempts(store, "training")}
+    assert states == {'["label-only"]': "done", '["mep"]': "failed"}
+    assert not attempts(store, "generation")
+    assert len(list((tmp_path / "store" / "training").iterdir())) == 1
+    log = next(tmp_path.glob("*/log.txt")).read_text()
+    assert "in a process of its own" in log
