@@ -46,7 +46,7 @@ KEYS = {
 
 
 def _sqlite_utils() -> "type[SqliteUtils]":
-    """The class of sqlite_utils, without pandas: it would take 0.3 s of every command, for a type that we never store."""
+    """The class of sqlite_utils, without pandas: it would take 0.3 s of every command, for a type never stored here."""
     hidden = "pandas" not in sys.modules and "sqlite_utils" not in sys.modules
     if hidden:
         sys.modules["pandas"] = None  # type: ignore[assignment]  # an import of it fails, as if it were not there
