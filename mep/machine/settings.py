@@ -17,7 +17,7 @@ DEVICES = r"^(auto|cpu|cuda(:\d+)?|mps)$"
 class MachineConfig(Config):
     """What changes speed and memory but never a result; no part of it enters a fingerprint."""
 
-    micro_batch: int | None = Field(None, ge=1)
+    micro_batch: int | None = Field(None, ge=1, le=1_000_000)
     """Images in one forward and backward pass on one device; their gradients are summed up to `global_batch_size`.
     Default: the device's whole share of the batch. Either way it is halved when memory runs out."""
     gradient_checkpointing: bool = False

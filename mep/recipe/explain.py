@@ -49,7 +49,7 @@ class Spot:
 
     @property
     def wanted(self) -> str:
-        return wanted(self.annotation, self.field)
+        return wanted(self.annotation, self.field, self.node.value if self.node else None)
 
     @property
     def description(self) -> str:

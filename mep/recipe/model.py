@@ -213,7 +213,7 @@ class LockedConfig(Config):
     """Versions of the packages that a result may depend on."""
     inputs: dict[str, dict[str, str]] = Field(default_factory=dict)
     """Field that names something outside the recipe -> its content: sha256 of files, commit of a model."""
-    dataset: dict[str, dict[str, int]] = Field(default_factory=dict)
+    dataset: dict[str, dict[str, Annotated[int, Field(le=2**63 - 1)]]] = Field(default_factory=dict)
     """Arms -> how many images the dataset has."""
 
 

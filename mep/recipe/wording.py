@@ -13,6 +13,7 @@ from mep.recipe.node import Steps
 MAX_SHOWN = 60
 """Characters of a value that a message repeats."""
 NAMES: dict[object, str] = {int: "an integer", float: "a number", str: "text", bool: "true or false", Path: "a path"}
+FAR = 1_000_000
 SIGNS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
 
 
@@ -53,9 +54,11 @@ def find_near(word: object, candidates: list[str]) -> str:
     return f"{guess}known: {', '.join(sorted(candidates))}"
 
 
-def wanted(annotation: object, field: FieldInfo | None = None) -> str:
-    """What a value has to be: "an integer >= 1"."""
+def wanted(annotation: object, field: FieldInfo | None = None, value: object = None) -> str:
+    """What a value has to be: "an integer >= 1". A bound that is far away is named where the value is as far."""
     bounds = _bounds(field) if field else {}
+    if not (isinstance(value, int | float) and abs(value) >= FAR):
+        bounds = {name: bound for name, bound in bounds.items() if abs(bound) < FAR}
     or_null = " or null" if field and type(None) in get_args(field.annotation) else ""
     if is_family(annotation):
         return f"{a(annotation.noun)} ({listed(choices(annotation))}){or_null}"

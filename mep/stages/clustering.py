@@ -26,7 +26,7 @@ class ClusteringConfig(Config):
 
     scale: Literal["none", "standard", "unit"] = "none"
     """none; standard: every dimension to mean 0 and variance 1; unit: every vector to length 1."""
-    pca: int | None = Field(None, ge=1)
+    pca: int | None = Field(None, ge=1, le=1_000_000)
     """Principal components that are kept. Default: all dimensions, no rotation."""
     method: OneOf[Clusterer]
     ids_from: LocalPath | None = None

@@ -38,7 +38,7 @@ class GuidanceChoice(Config):
     """Scales to try."""
     by: Literal["kid", "frechet"] = "kid"
     """The distance; the least wins. kid is unbiased for few images."""
-    images: int = Field(256, ge=8)
+    images: int = Field(256, ge=8, le=1_000_000_000)
     """Images drawn at each scale, from the same noise, with prompts as frequent as among the validation images."""
     extractor: OneOf[Extractor] = EfficientNetLite0(kind="efficientnet_lite0")
     """Features in which the sets are compared."""

@@ -39,7 +39,7 @@ class ReferencesConfig(Config):
     clustering's embedder."""
     eval_resolution: int | None = Field(None, ge=8, le=1024)
     """Side in pixels to which both sets are brought first. Default: the resolution of the base."""
-    train_images: int | None = Field(None, ge=3)
+    train_images: int | None = Field(None, ge=3, le=1_000_000_000)
     """Training images to look at, drawn by `seed`; copies of others go unnoticed. Default: all."""
     seed: int = Field(0, ge=0, lt=2**32)
     """Which images are drawn where sets are brought to equal size, and how halves are cut: the same in all arms."""

@@ -39,10 +39,10 @@ class EvaluateOptions:
     resolution: int | None = option(
         "Side in pixels to which both sets are brought first.", type=click.IntRange(8, 4096)
     )
-    seed: int = option("Of draws and halves.", type=click.IntRange(0), default=0)
-    halves: int = option("For uncertainty; 0 is none.", type=click.IntRange(0), default=40)
+    seed: int = option("Of draws and halves.", type=click.IntRange(0, 2**63 - 1), default=0)
+    halves: int = option("For uncertainty; 0 is none.", type=click.IntRange(0, 1000), default=40)
     device: str = option("auto, cpu, cuda, cuda:N or mps.", default="auto")
-    batch_size: int = option(None, type=click.IntRange(1), default=64)
+    batch_size: int = option(None, type=click.IntRange(1, 65536), default=64)
     strict_comparable: bool = option("Exit with 5 rather than compare unlike protocols.")
 
 

@@ -18,19 +18,19 @@ MORE = {"auc": "AUC", "same_answer": "same answer twice", "type_right": "type na
 @dataclass(frozen=True)
 class StudyOptions:
     arms: tuple[str, ...] = option("Arm whose images are shown; repeatable. Default: all share evenly.", "--arm")
-    n_images: int = option("Half of them real.", "--images", type=click.IntRange(2), default=100)
+    n_images: int = option("Half of them real.", "--images", type=click.IntRange(2, 100_000), default=100)
     size_px: int | None = option(
         "Side in pixels. Default: that of synthetic images.", "--size", type=click.IntRange(8, 4096)
     )
     n_repeated: int = option(
         "Images that come a second time: do readers agree with themselves?",
         "--repeats",
-        type=click.IntRange(0),
+        type=click.IntRange(0, 100_000),
         default=0,
     )
     name_labels: bool = option("Readers also name the label that they see.")
     seed: int | None = option(
-        "Default: drawn by the system, so that no recipe tells the order.", type=click.IntRange(0)
+        "Default: drawn by the system, so that no recipe tells the order.", type=click.IntRange(0, 2**63 - 1)
     )
     output: Path | None = option("Where the page is written.", type=click.Path(path_type=Path, dir_okay=False))
 

@@ -40,8 +40,10 @@ def verify_command(ctx: click.Context, runs: Path, run_id: str | None, as_json: 
 
 
 @click.command("gc")
-@click.option("--keep-last", type=click.IntRange(0), metavar="N", help="Keep the newest N runs of every name.")
-@click.option("--older-than", type=click.FloatRange(0), metavar="DAYS", help="Let go runs older than this.")
+@click.option(
+    "--keep-last", type=click.IntRange(0, 1_000_000), metavar="N", help="Keep the newest N runs of every name."
+)
+@click.option("--older-than", type=click.FloatRange(0, 100_000), metavar="DAYS", help="Let go runs older than this.")
 @click.option("--delete", is_flag=True, help="Remove what is listed; without it, nothing is touched.")
 @JSON
 @click.pass_obj

@@ -17,7 +17,7 @@ class PerLabel(Allocation):
     """
 
     kind: Literal["per_label"]
-    images: int = Field(ge=1)
+    images: int = Field(ge=1, le=1_000_000_000)
     """Images for each label; in all, where the captions name no label."""
     share: Share = "training"
     """By what the prompts of a label share them: `training` images of each, `real` ones before balancing, `equal`."""

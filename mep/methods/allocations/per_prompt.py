@@ -13,7 +13,7 @@ class PerPrompt(Allocation):
     """A fixed number of images for every prompt."""
 
     kind: Literal["per_prompt"]
-    images: int = Field(ge=1)
+    images: int = Field(ge=1, le=1_000_000_000)
     """Images for each prompt."""
 
     def counts(self, prompts: Sequence[Prompt], real: Sequence[int] = ()) -> list[int]:

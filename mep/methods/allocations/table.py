@@ -18,7 +18,7 @@ class Table(Allocation):
     """
 
     kind: Literal["table"]
-    images: dict[str, Annotated[int, Field(ge=0)]] = Field(min_length=1)
+    images: dict[str, Annotated[int, Field(ge=0, le=1_000_000_000)]] = Field(min_length=1)
     """Prompt -> number of images."""
 
     @field_validator("images")

@@ -16,7 +16,7 @@ class Total(Allocation):
     """
 
     kind: Literal["total"]
-    images: int = Field(ge=1)
+    images: int = Field(ge=1, le=1_000_000_000)
     """Images of all prompts together."""
     share: Share = "real"
     """By what prompts share them: `real` images before balancing, `training` images after it, or `equal`."""

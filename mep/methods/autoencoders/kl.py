@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,17 +32,17 @@ class Kl(Autoencoder):
     """Trained on the absolute error of pixels and of their differences, with a light KL term."""
 
     kind: Literal["kl"]
-    channels: tuple[int, ...] = Field((16, 32, 64), min_length=1, max_length=6)
+    channels: tuple[Annotated[int, Field(le=65536)], ...] = Field((16, 32, 64), min_length=1, max_length=6)
     """Channels of each level; every level after the first halves the side."""
     layers: int = Field(1, ge=1, le=4)
     """Residual blocks in a level."""
     latent_channels: int = Field(4, ge=1, le=64)
     """Channels of the latent; Stable Diffusion has 4 at an eighth of the side."""
-    steps: int = Field(800, ge=1)
+    steps: int = Field(800, ge=1, le=1_000_000_000)
     """Optimizer steps."""
-    batch_size: int = Field(16, ge=1)
+    batch_size: int = Field(16, ge=1, le=65536)
     """Crops in a step."""
-    crop_px: int = Field(32, ge=8)
+    crop_px: int = Field(32, ge=8, le=8192)
     """Side of the random crops; a fully convolutional network learns as well from parts. Capped by the resolution."""
     learning_rate: float = Field(2e-3, gt=0, lt=1)
     """Peak learning rate of AdamW, after a warm-up of 30 steps, falling as a cosine."""

@@ -10,7 +10,7 @@ class Capped(Balancer):
     """Keeps every group, large ones cut to a cap by lot."""
 
     kind: Literal["capped"]
-    max_images: int = Field(ge=1)
+    max_images: int = Field(ge=1, le=1_000_000_000)
     """Most images of a group."""
 
     def pick(self, groups: Groups, *, seed: int) -> Choice:

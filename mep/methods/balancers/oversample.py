@@ -10,7 +10,7 @@ class Oversample(Balancer):
     """Repeats images until every group is as large as the largest: whole numbers of times, the rest by lot."""
 
     kind: Literal["oversample"]
-    max_repeats: int = Field(20, ge=1)
+    max_repeats: int = Field(20, ge=1, le=1_000_000)
     """Most often that an image is repeated: few images are soon learned by heart."""
 
     def pick(self, groups: Groups, *, seed: int) -> Choice:

@@ -15,9 +15,9 @@ class UniformPerPrompt(Balancer):
     """
 
     kind: Literal["uniform_per_prompt"]
-    min_prompts_per_label: int = Field(1, ge=1)
+    min_prompts_per_label: int = Field(1, ge=1, le=1_000_000)
     """Fewest clusters that a label may be left with."""
-    max_images_per_prompt: int | None = Field(None, ge=1)
+    max_images_per_prompt: int | None = Field(None, ge=1, le=1_000_000_000)
     """Cap on the images of a group."""
 
     def pick(self, groups: Groups, *, seed: int) -> Choice:

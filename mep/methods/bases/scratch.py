@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class UnetSizes(Config):
     """A UNet2DConditionModel."""
 
-    channels: tuple[int, ...] = Field((48, 96, 128), min_length=1, max_length=6)
+    channels: tuple[Annotated[int, Field(le=65536)], ...] = Field((48, 96, 128), min_length=1, max_length=6)
     """Channels of each level; every level after the first halves the side."""
     attention: tuple[bool, ...] = (False, False, True)
     """Whether a level attends to the caption, as the middle block always does."""

@@ -46,17 +46,17 @@ class Clusterer(Method):
 class ChooseK(Config):
     """Several numbers of clusters to try; an index of their partitions chooses one, and its curve is stored."""
 
-    choose: tuple[Annotated[int, Field(ge=2)], ...] = Field(min_length=2)
+    choose: tuple[Annotated[int, Field(ge=2, le=1_000_000)], ...] = Field(min_length=2)
     """Numbers to try."""
     by: Literal["s_dbw", "sd", "silhouette", "davies_bouldin", "stability"] = "silhouette"
     """s_dbw, sd (Halkidi et al. 2000, 2001) and davies_bouldin (1979): the least wins. silhouette (Rousseeuw 1987)
     and stability (adjusted Rand index of partitions of bootstrap resamples with the partition of all): the most."""
-    rows: int = Field(5000, ge=10)
+    rows: int = Field(5000, ge=10, le=1_000_000_000)
     """Images, drawn by the seed, on which the numbers compete."""
 
 
 K = Annotated[
-    Annotated[int, Field(ge=2), Tag("plain")] | Annotated[ChooseK, Tag("section")],
+    Annotated[int, Field(ge=2, le=1_000_000), Tag("plain")] | Annotated[ChooseK, Tag("section")],
     Discriminator(by_shape),
 ]
 

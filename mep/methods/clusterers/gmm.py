@@ -15,7 +15,7 @@ class GaussianMixture(KClusterer):
     kind: Literal["gmm"]
     covariance: Literal["diag", "spherical"] = "diag"
     """Axis-parallel ellipsoids, or balls."""
-    n_init: int = Field(3, ge=1)
+    n_init: int = Field(3, ge=1, le=100_000)
     """Starts, of which the likeliest is kept."""
 
     def fit(self, vectors: Vectors, *, seed: int) -> Partition:

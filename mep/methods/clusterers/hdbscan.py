@@ -16,9 +16,9 @@ class Hdbscan(VectorClusterer):
     """
 
     kind: Literal["hdbscan"]
-    min_cluster_size: int = Field(5, ge=2)
+    min_cluster_size: int = Field(5, ge=2, le=1_000_000_000)
     """Fewest images that make a cluster."""
-    min_samples: int | None = Field(None, ge=1)
+    min_samples: int | None = Field(None, ge=1, le=1_000_000_000)
     """Neighbours that make a point dense; larger calls more images noise. Default: min_cluster_size."""
     noise: Literal["drop", "own_cluster", "nearest"] = "drop"
     """What becomes of noise: it is left out of training, is a cluster with prompts of its own, or joins the nearest."""

@@ -15,9 +15,9 @@ class KMeans(CentroidClusterer):
     """
 
     kind: Literal["kmeans"]
-    n_init: int = Field(10, ge=1)
+    n_init: int = Field(10, ge=1, le=100_000)
     """Starts, of which the one with the least inertia is kept."""
-    start_rows: int | None = Field(20_000, ge=100)
+    start_rows: int | None = Field(20_000, ge=100, le=1_000_000_000)
     """Where there are more images, the starts compete on this many, drawn by the seed, and the winner is refined on
     all: a fifth of the time or less. Null: every start runs on all images, as scikit-learn does."""
 

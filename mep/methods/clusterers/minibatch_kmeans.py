@@ -14,11 +14,11 @@ class MiniBatchKMeans(CentroidClusterer):
     """
 
     kind: Literal["minibatch_kmeans"]
-    batch_size: int = Field(4096, ge=1)
+    batch_size: int = Field(4096, ge=1, le=1_000_000_000)
     """Vectors in a batch."""
-    n_init: int = Field(10, ge=1)
+    n_init: int = Field(10, ge=1, le=100_000)
     """Starts, of which the one with the least inertia is kept."""
-    max_passes: int = Field(300, ge=1)
+    max_passes: int = Field(300, ge=1, le=1_000_000)
     """Most passes over the vectors."""
 
     def fit(self, vectors: Vectors, *, seed: int) -> Partition:

@@ -14,7 +14,7 @@ class SphericalKMeans(KClusterer):
     """
 
     kind: Literal["spherical_kmeans"]
-    n_init: int = Field(10, ge=1)
+    n_init: int = Field(10, ge=1, le=100_000)
     """Starts, of which the one with the least inertia is kept."""
 
     def fit(self, vectors: Vectors, *, seed: int) -> Partition:

@@ -60,7 +60,7 @@ class ByScore(Detector):
 
     share: float = Field(0.01, gt=0, lt=0.5)
     """Share of the training images that is removed."""
-    rows: int = Field(20_000, ge=100)
+    rows: int = Field(20_000, ge=100, le=1_000_000_000)
     """Training images, drawn by the seed, that the others are compared with."""
 
     def inspect(self, images: Images, vectors: NDArray[np.float32], train: NDArray[np.bool_], work: Work) -> Verdict:

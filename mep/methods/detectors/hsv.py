@@ -40,7 +40,7 @@ class Hsv(Detector):
     """Standard deviation of the hue below: one colour only."""
     min_var_l: float = Field(100, ge=0)
     """Variance of the Laplacian of the luma below: out of focus."""
-    min_n_contour: int = Field(10, ge=0)
+    min_n_contour: int = Field(10, ge=0, le=1_000_000)
     """Outlines of bright regions (luma above 150), holes counted too; fewer mean an empty tile."""
 
     def inspect(self, images: Images, vectors: NDArray[np.float32], train: NDArray[np.bool_], work: Work) -> Verdict:

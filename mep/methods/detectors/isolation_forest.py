@@ -12,7 +12,7 @@ class IsolationForest(ByScore):
 
     score: ClassVar[str] = "isolation"
     kind: Literal["isolation_forest"]
-    trees: int = Field(200, ge=1)
+    trees: int = Field(200, ge=1, le=100_000)
     """Trees of the forest."""
 
     def scores(self, vectors: NDArray[np.float32], rows: NDArray[np.int64], seed: int) -> NDArray[np.float64]:

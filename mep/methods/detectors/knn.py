@@ -12,7 +12,7 @@ class Knn(ByScore):
 
     score: ClassVar[str] = "distance"
     kind: Literal["knn"]
-    neighbours: int = Field(10, ge=1)
+    neighbours: int = Field(10, ge=1, le=1_000_000)
     """The neighbour whose distance counts."""
 
     def scores(self, vectors: NDArray[np.float32], rows: NDArray[np.int64], seed: int) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ class LocalOutlierFactor(ByScore):
 
     score: ClassVar[str] = "lof"
     kind: Literal["lof"]
-    neighbours: int = Field(20, ge=1)
+    neighbours: int = Field(20, ge=1, le=1_000_000)
     """Neighbours that make a neighbourhood."""
 
     def scores(self, vectors: NDArray[np.float32], rows: NDArray[np.int64], seed: int) -> NDArray[np.float64]:

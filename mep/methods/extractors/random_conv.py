@@ -40,7 +40,7 @@ class RandomConv(Extractor):
     """
 
     kind: Literal["random_conv"]
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**63)
     """Another seed is another network, and its numbers are not comparable."""
     width: int = Field(default=64, ge=8, le=1024, multiple_of=4)
     """Number of features, a quarter from each level. A covariance has full rank from width + 1 images on, so that

@@ -37,7 +37,7 @@ class Cnn(Probe):
     model: ModelReference | None = None
     """Image classifier of the transformers library to fine-tune, such as microsoft/resnet-18 or
     facebook/deit-tiny-patch16-224. Default: a small residual network from random weights."""
-    steps: int = Field(1000, ge=1)
+    steps: int = Field(1000, ge=1, le=1_000_000_000)
     """Optimizer steps of every training."""
     batch_size: int = Field(64, ge=2, le=4096)
     """Images in a step."""

@@ -20,9 +20,9 @@ class FdInfinity(Score):
     """
 
     kind: Literal["fd_infinity"]
-    sizes: int = Field(15, ge=3)
+    sizes: int = Field(15, ge=3, le=10_000)
     """Numbers of images at which the distance is measured."""
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**63)
     """Which images are drawn."""
 
     better: ClassVar[Better] = {"fd_infinity": "lower"}

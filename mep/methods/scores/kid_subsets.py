@@ -18,9 +18,9 @@ class KidSubsets(Score):
     """
 
     kind: Literal["kid_subsets"]
-    subsets: int = Field(100, ge=2)
+    subsets: int = Field(100, ge=2, le=1_000_000)
     """Subsets."""
-    size: int = Field(1000, ge=2)
+    size: int = Field(1000, ge=2, le=1_000_000)
     """Images in each subset; all of a smaller set, which the row then says."""
     seed: int = Field(2020, ge=0, lt=2**32)
     """Seed of the subsets; torch-fidelity's by default."""

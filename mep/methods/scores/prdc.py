@@ -22,9 +22,9 @@ class Prdc(PairScore):
     """
 
     kind: Literal["prdc"]
-    k_pr: int = Field(default=3, ge=1)
+    k_pr: int = Field(default=3, ge=1, le=1_000_000)
     """Neighbours that span a ball for precision and recall."""
-    k_dc: int = Field(default=5, ge=1)
+    k_dc: int = Field(default=5, ge=1, le=1_000_000)
     """Neighbours that span a ball for density and coverage."""
 
     better: ClassVar[Better] = dict.fromkeys(("precision", "recall", "density", "coverage"), "higher")

@@ -31,7 +31,7 @@ class GenerationConfig(GuidanceConfig):
 
     allocation: OneOf[Allocation]
     """How many images for each prompt."""
-    unseen_images: int = Field(0, ge=0)
+    unseen_images: int = Field(0, ge=0, le=1_000_000_000)
     """Images for each pair of label and cluster that no training image shows, besides what the allocation gives."""
     size: Literal["model", "native"] | Annotated[int, Field(ge=8, le=8192)] = "model"
     """Side of the files: as the model draws; native, the median shorter side of the real training images; or pixels.

@@ -24,7 +24,7 @@ class WatchConfig(Config):
 
     looks: int = Field(4, ge=0, le=1000)
     """How often, evenly spaced, the last time at the end; 0: never."""
-    images: int = Field(256, ge=1)
+    images: int = Field(256, ge=1, le=1_000_000_000)
     """Validation images at most, for the denoising loss by label and cluster; see dataset.validation."""
     prompts: int = Field(4, ge=0, le=64)
     """Prompts of which a sample is drawn at each look, from the same noise; 0: none."""
@@ -40,9 +40,9 @@ class TrainingConfig(BaseConfig, LatentsConfig):
     method: OneOf[Trainer] = Unet(kind="unet")
     text_encoder: Literal["frozen", "train"] = "frozen"
     """Leave the text encoder as it is, which lets captions be encoded once; or train it with the rest."""
-    steps: int = Field(ge=1)
+    steps: int = Field(ge=1, le=1_000_000_000)
     """Optimizer steps."""
-    global_batch_size: int = Field(16, ge=1)
+    global_batch_size: int = Field(16, ge=1, le=1_000_000)
     """Images in an optimizer step, over all devices and micro-batches; how many of these there are changes no
     result."""
     optimizer: Literal["adamw", "adamw_8bit", "adafactor"] = "adamw"
@@ -52,7 +52,7 @@ class TrainingConfig(BaseConfig, LatentsConfig):
     """Peak learning rate. 1e-5 fine-tunes Stable Diffusion, 1e-4 its LoRA; a UNet from scratch wants about 1e-3."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     """What the learning rate does after the warm-up."""
-    warmup_steps: int = Field(0, ge=0)
+    warmup_steps: int = Field(0, ge=0, le=1_000_000_000)
     """Steps in which the learning rate rises from zero."""
     weight_decay: float = Field(1e-2, ge=0)
     """Decoupled weight decay (Loshchilov & Hutter 2019)."""
