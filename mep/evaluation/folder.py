@@ -18,6 +18,7 @@ from mep.machine.files import sha256_of, write_atomically
 from mep.machine.settings import ONE_PROCESS
 from mep.machine.work import NullProgress, Progress, Work
 from mep.methods.extractors import Extractor
+from mep.methods.sources._endings import advice, no_image
 from mep.methods.sources.imagefolder import ImageFolder
 
 
@@ -71,8 +72,10 @@ def open_folder(path: Path) -> Folder:
     source = ImageFolder(kind="imagefolder", path=path)
     records = source.records()
     if len(records) < 2:
-        held = "no image" if not records else f"a single image, {records[0].id}"
-        raise DataError(f"{path} holds {held}", hint="at least two are needed, and hundreds to say anything")
+        endings = source.endings() if not records else Counter[str]()
+        held = no_image(endings) if not records else f"a single image, {records[0].id}"
+        hint = advice(endings) if endings else "at least two are needed, and hundreds to say anything"
+        raise DataError(f"{path} holds {held}", hint=hint)
     sizes, modes = [], Counter[str]()
     for record in records:
         try:

@@ -1,5 +1,6 @@
 """Sources: where images and their labels come from. One file, one source."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,9 +59,9 @@ class Source(Method):
         """What `mep lint` cannot see in the pixels."""
         yield from ()
 
-    def elsewhere_hint(self) -> str:
-        """What other source reads what lies there, asked where this one found no image."""
-        return ""
+    def endings(self) -> Counter[str]:
+        """Endings of the files that lie there, asked where none of them is an image to this source."""
+        return Counter()
 
     def classes(self, column: str) -> list[str]:
         """Values that the source announces for a column, whether or not an image has them."""

@@ -5,6 +5,7 @@ import os
 import tarfile
 import threading
 import zipfile
+from collections import Counter
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from mep.config import HashFile, LocalPath
 from mep.errors import DataError
 from mep.methods.sources import Record, Source
+from mep.methods.sources._endings import ending_of
 from mep.methods.sources._tree import is_image, is_metadata, records_of
 
 if TYPE_CHECKING:
@@ -39,6 +41,9 @@ class Archive(Source):
 
         return Image.open(io.BytesIO(_opened(self.path).read(image_id)))
 
+    def endings(self) -> Counter[str]:
+        return _opened(self.path).endings
+
     def externals(self, hash_file: HashFile) -> dict[str, str]:
         return {"content": hash_file(self.path)}
 
@@ -46,7 +51,9 @@ class Archive(Source):
 class _Zip:
     def __init__(self, path: Path):
         self.file = zipfile.ZipFile(path)
-        self.names = [info.filename for info in self.file.infolist() if _wanted(info.filename) and not info.is_dir()]
+        files = [info.filename for info in self.file.infolist() if not info.is_dir()]
+        self.names = list(filter(_wanted, files))
+        self.endings = Counter(map(ending_of, files))
 
     def read(self, name: str) -> bytes:
         _refuse_giant(name, self.file.getinfo(name).file_size)
@@ -56,10 +63,13 @@ class _Zip:
 class _Tar:
     def __init__(self, path: Path):
         self.places: dict[str, tuple[int, int]] = {}
+        self.endings = Counter[str]()
         with tarfile.open(path, mode="r:") as tar:
             for member in tar:
                 tar.members = []  # type: ignore[attr-defined]  # tarfile would keep a large object for each
                 name = member.name.removeprefix("./")
+                if member.isfile():
+                    self.endings[ending_of(name)] += 1
                 if member.isfile() and _wanted(name):
                     self.places[name] = (member.offset_data, member.size)
         self.file = path.open("rb")

@@ -1,6 +1,7 @@
 """A Hugging Face imagefolder: images with a metadata.jsonl or metadata.csv, in class folders, or just images."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal
@@ -9,6 +10,7 @@ from mep.config import HashFile, LocalPath, fold
 from mep.errors import DataError
 from mep.machine.files import refuse_special
 from mep.methods.sources import Record, Source
+from mep.methods.sources._endings import ending_of
 from mep.methods.sources._tree import LABEL, class_of, is_image, is_metadata, kind_of_file, records_of
 
 if TYPE_CHECKING:
@@ -40,12 +42,9 @@ class ImageFolder(Source):
     def path_of(self, image_id: str) -> Path:
         return self.path / image_id
 
-    def elsewhere_hint(self) -> str:
-        for folder, _, files in os.walk(self.path):
-            for name in files:
-                if kind := kind_of_file(Path(folder, name)):
-                    return f"it holds files such as {name}: source: {{kind: {kind}, path: ...}} reads them"
-        return ""
+    def endings(self) -> Counter[str]:
+        paths = (Path(folder, name) for folder, _, files in os.walk(self.path) for name in files)
+        return Counter(ending_of(path.name) or kind_of_file(path) for path in paths)
 
     def classes(self, column: str) -> list[str]:
         """Class folders, those without an image among them."""

@@ -1,5 +1,6 @@
 """Dataset: list the images, decode each once, read the labels, set the held-out part aside."""
 
+from collections import Counter
 from typing import Self
 
 import numpy as np
@@ -11,6 +12,7 @@ from mep.errors import DataError
 from mep.machine.files import reading_utf8
 from mep.machine.work import Work
 from mep.methods.sources import Record, Source
+from mep.methods.sources._endings import advice, no_image
 from mep.registry import OneOf
 from mep.stage import stage
 from mep.stages.dataset.columns import label_numbers, metadata_table, require_column
@@ -132,7 +134,8 @@ def list_records(config: DatasetConfig) -> tuple[list[Record], int]:
             excluded = set(config.exclude.read_text(encoding="utf-8-sig").splitlines())
     records = [record for record in listed if record.id not in excluded]
     if len(records) < 2:
-        content = "no image" if not records else f"one image only, {records[0].id}"
-        hint = (not listed and config.source.elsewhere_hint()) or "at least two are needed"
+        endings = Counter() if listed else config.source.endings()
+        content = no_image(endings) if not records else f"one image only, {records[0].id}"
+        hint = advice(endings) if endings else "at least two are needed"
         raise DataError(f"the dataset holds {content}", hint=hint, field="dataset.source")
     return records, len(listed) - len(records)
