@@ -263,10 +263,10 @@ def draw_many(folder: Path, n: int, root: Path) -> None:
             yield batch
 
     compute = draw.prepare("cpu")
-    _, pixels, finite = compute(batches(plan, size)[0])
+    _, returned = compute(batches(plan, size)[0])
     for batch in listed():
-        pixels = np.roll(pixels, 1, axis=2)
-        progress.commit(draw.finish((batch, pixels, finite)))
+        returned.tensors["pixels"] = returned.tensors["pixels"].roll(1, 2)
+        progress.commit(draw.finish((batch, returned)))
     progress.conclude({})
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 

@@ -54,7 +54,7 @@ def prepare(root: Path, options: argparse.Namespace):
     prompts = Prompts(texts, {name: "ab".index(label) for name, label in zip(train.ids, labels, strict=True)})
     (root / "base.json").write_text(json.dumps({"kind": "pretrained", "resolution": options.side}))
     base = BaseModel(root)
-    machine = ONE_PROCESS.model_copy(update={"device": options.device})
+    machine = ONE_PROCESS.model_copy(update={"device": options.device, "compile": options.compile})
     work = Work(folder=root / "latents", cache=root / "cache", machine=machine)
     encoded = latents.function(LatentsConfig(), images, chosen, base, work=work)
     settings = {"base": {"kind": "pretrained", "path": root / "pipeline", "resolution": options.side}}
@@ -80,6 +80,8 @@ def unet_step(root: Path, options: argparse.Namespace):
     unet = load_part(root / "pipeline", "unet", options.device).train()
     optimizer = torch.optim.AdamW(unet.parameters(), lr=1e-5, weight_decay=1e-2, fused=True)
     low = {"bf16": torch.bfloat16}.get(options.precision)
+    if options.compile:
+        unet.compile()
 
     def step(noisy, timesteps, captions, noise):
         with torch.autocast(options.device, low, enabled=low is not None):
@@ -176,6 +178,15 @@ def peak(name: str, root: Path, options: argparse.Namespace) -> float:
     return float(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()[-1])
 
 
+def alone(name: str, root: Path, options: argparse.Namespace) -> dict[str, float]:
+    """Median seconds of a step among consecutive ones, after five that warm up, and the most memory that was held."""
+    step = WAYS[name](root, options)
+    taken = [seconds(step, number, options) for number in range(options.rounds + 5)][5:]
+    on_gpu = options.device.startswith("cuda")
+    held = torch.cuda.max_memory_allocated() / 1e9 if on_gpu else peak_gb()
+    return {"step_s": float(np.median(taken)), "peak_gb": held}
+
+
 def measure(root: Path, options: argparse.Namespace) -> None:
     times: dict[str, list[float]] = {name: [] for name in WAYS}
     steps = {name: way(root, options) for name, way in WAYS.items()}
@@ -210,9 +221,11 @@ def main() -> None:
     parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16"])
     parser.add_argument("--root", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--peak", choices=WAYS, help=argparse.SUPPRESS)
+    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--alone", choices=WAYS, help="consecutive steps of one way alone, as JSON")
     options = parser.parse_args()
     if options.gpu:
-        vars(options).update(width=1.0, side=512, batch=16, rounds=30, device="cuda", precision="bf16")
+        vars(options).update(width=1.0, side=512, batch=32, rounds=30, device="cuda", precision="bf16")
     if options.peak:
         step = WAYS[options.peak](options.root, options)
         for number in range(2):
@@ -227,7 +240,10 @@ def main() -> None:
         build(root / "pipeline", options.width)
         draw_images(root / "images", N_IMAGES, options.side)
         prepare(root, options)
-        measure(root, options)
+        if options.alone:
+            print(json.dumps(alone(options.alone, root, options)))
+        else:
+            measure(root, options)
 
 
 if __name__ == "__main__":

@@ -40,11 +40,21 @@ def draw(images, model):
     clusters = Clusters(images.ids, np.zeros(len(images.ids), int), np.zeros(len(images.ids)), {})
 
     def draw(
-        folder, *, n=3, batch_size=4, work=None, engine=ONE_PROCESS.engine, model=model, prompts=PROMPTS, **config
+        folder,
+        *,
+        n=3,
+        batch_size=4,
+        work=None,
+        engine=ONE_PROCESS.engine,
+        device="cpu",
+        model=model,
+        prompts=PROMPTS,
+        **config,
     ):
         config = {"allocation": PerPrompt(kind="per_prompt", images=n), "guidance": 1.5} | config
         config = {"sampler": DpmSolverPlusPlus(kind="dpmsolver++", steps=2)} | config
-        work = Work(folder=folder, machine=machine(batch_size=batch_size, engine=engine), **(work or {}))
+        here = machine(batch_size=batch_size, engine=engine, device=device)
+        work = Work(folder=folder, machine=here, **(work or {}))
         given = Guidance(float(config["guidance"]), [])
         return generation.function(GenerationConfig(**config), images, clusters, prompts, model, given, work=work)
 

@@ -1,0 +1,116 @@
+"""What only a GPU can show. `scripts/gpu-check` runs these and the timings; without a device they are skipped."""
+
+import signal
+
+import pytest
+import torch
+from generation_parts import draw, images, model  # noqa: F401  (fixtures)
+from machines import machine
+from training_parts import COMMON, Inputs
+
+from mep.errors import Interrupted
+from mep.machine.random_bits import random_16_bits
+from mep.machine.work import Work
+from mep.stages.training.batches import TrainingInputs
+from mep.stages.training.build import assemble
+from mep.stages.training.config import TrainingConfig
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason=f"torch {torch.__version__} sees no CUDA device"),
+]
+ON_GPU = machine(device="cuda")
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    return Inputs(tmp_path_factory.mktemp("inputs"))
+
+
+def setup_of(inputs, folder, **settings):
+    config = TrainingConfig.model_validate(COMMON | {"steps": 40} | settings)
+    work = Work(folder=folder / "training", cache=folder / "cache", seed=3, machine=ON_GPU)
+    latents = inputs.latents(config, inputs.base, folder)
+    given = TrainingInputs(inputs.images, inputs.training_set, inputs.prompts, inputs.base, latents)
+    return assemble(config, given, work)
+
+
+def test_random_bits_are_those_of_a_cpu():
+    there = random_16_bits(100_001, seed=7, start=3, device="cuda")
+    assert torch.equal(there.cpu(), random_16_bits(100_001, seed=7, start=3))
+
+
+@pytest.mark.parametrize("settings", [{}, {"precision": "bf16"}], ids=["fp32", "bf16"])
+def test_a_step_waits_for_nothing(inputs, tmp_path, settings):
+    setup = setup_of(inputs, tmp_path, **settings)
+    for number in range(3):
+        setup.step(number)
+    torch.cuda.synchronize()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        setup.step(3)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+        setup.step.ahead.close()
+
+
+def test_a_step_copies_its_batch_in_four_pieces_and_nothing_back(inputs, tmp_path):
+    setup = setup_of(inputs, tmp_path)
+    setup.step(0)
+    torch.cuda.synchronize()
+    n_steps = 10
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
+        for number in range(1, 1 + n_steps):
+            setup.step(number)
+        torch.cuda.synchronize()
+    setup.step.ahead.close()
+    names = [event.name for event in profile.events()]
+    assert sum("Memcpy HtoD" in name for name in names) <= 4 * (n_steps + 2)
+    assert sum("Memcpy DtoH" in name for name in names) == 0
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"optimizer": "adafactor", "weights": "bf16", "precision": "bf16"}, {"method": "lora", "precision": "bf16"}],
+    ids=["fp32", "bf16 weights", "lora"],
+)
+def test_a_training_that_is_stopped_twice_ends_with_the_same_bytes(inputs, tmp_path, settings):
+    def files(trained):
+        return {path.relative_to(trained.folder): path.read_bytes() for path in trained.folder.rglob("*.safetensors")}
+
+    calm, _ = inputs.train(tmp_path / "calm", machine=ON_GPU, **settings)
+    for number in (2, 1):
+        looks = iter(range(99))
+        work = Work(folder=tmp_path / "stormy" / "training", cache=tmp_path / "cache", seed=3, machine=ON_GPU)
+        work.stop_signal = lambda looks=looks, number=number: signal.SIGTERM if next(looks) >= number else None
+        with pytest.raises(Interrupted):
+            inputs.train(tmp_path / "stormy", work=work, **settings)
+    stormy, _ = inputs.train(tmp_path / "stormy", machine=ON_GPU, **settings)
+    assert files(calm) == files(stormy)
+    assert calm.losses == stormy.losses
+
+
+def test_losses_are_those_of_a_cpu_but_for_rounding(inputs, tmp_path):
+    _, there = inputs.train(tmp_path / "gpu", machine=ON_GPU)
+    _, here = inputs.train(tmp_path / "cpu")
+    assert there == pytest.approx(here, rel=1e-3)
+
+
+def test_a_compiled_step_has_the_same_loss(inputs, tmp_path):
+    _, plain = inputs.train(tmp_path / "plain", machine=ON_GPU)
+    _, compiled = inputs.train(tmp_path / "compiled", machine=machine(device="cuda", compile=True))
+    assert compiled == pytest.approx(plain, rel=1e-3)
+    assert any((tmp_path / "compiled" / "cache" / "graphs").rglob("*"))
+
+
+def test_convolutions_lie_channels_last(inputs, tmp_path):
+    setup = setup_of(inputs, tmp_path)
+    weight = setup.model.denoiser.core.conv_in.weight
+    setup.step.ahead.close()
+    assert weight.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_images_drawn_twice_have_the_same_bytes(draw, tmp_path):
+    one, two = (draw(tmp_path / name, device="cuda") for name in ("one", "two"))
+    files = [sorted((samples.folder / "images").rglob("*.png")) for samples in (one, two)]
+    assert [path.read_bytes() for path in files[0]] == [path.read_bytes() for path in files[1]]
