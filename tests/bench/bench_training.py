@@ -56,7 +56,7 @@ def prepare(root: Path, options: argparse.Namespace):
     base = BaseModel(root)
     machine = ONE_PROCESS.model_copy(update={"device": options.device, "compile": options.compile})
     work = Work(folder=root / "latents", cache=root / "cache", machine=machine)
-    encoded = latents.function(LatentsConfig(), images, chosen, base, work=work)
+    encoded = latents.function(LatentsConfig(cache="compact"), images, chosen, base, work=work)
     settings = {"base": {"kind": "pretrained", "path": root / "pipeline", "resolution": options.side}}
     settings |= {"steps": 1000, "global_batch_size": options.batch, "precision": options.precision, "ema_decay": 0}
     config = TrainingConfig.model_validate(settings | {"watch": {"looks": 0}})

@@ -55,7 +55,7 @@ def base(root: Path) -> str:
     config = BaseConfig(base=Pretrained(kind="pretrained", path=root / "model", resolution=SIDE))
     base.function(config, images, work=Work(folder=root / "work-base"))
     encoded = Work(folder=root / "work-latents", cache=root / "cache")
-    return str(latents.function(LatentsConfig(), images, chosen, made, work=encoded).facts())
+    return str(latents.function(LatentsConfig(cache="compact"), images, chosen, made, work=encoded).facts())
 
 
 def train(root: Path, name: str, stop_after: int | None) -> str:
