@@ -27,9 +27,9 @@ class MachineConfig(Config):
     compile: bool = False
     """Compile the model on a GPU (torch.compile) for training and generation: a slow start, faster steps. Graphs are
     kept in `runs/cache/graphs`. On a CPU it does not pay, and is left out with a word in the log."""
-    arms_at_once: int = Field(1, ge=1, le=64)
-    """Arms that are trained, drawn and measured at the same time, each in a process of its own: on a CPU with its share
-    of the cores, else on a GPU of its own. Small models are faster side by side than one after the other."""
+    at_once: int = Field(1, ge=1, le=64)
+    """Arms, and stages that do not need each other, that are made at the same time, each in a process of its own: on a
+    CPU with its share of the cores, else on a GPU of its own. Small models are faster side by side."""
     accelerate: LocalPath | None = None
     """Configuration file of `accelerate config`: training runs under `accelerate launch` with its processes. They share
     every global batch, so that any number of them takes the same steps. With FSDP they share the model too."""

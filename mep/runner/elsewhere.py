@@ -43,8 +43,8 @@ def told(task: Task, work: Work, store: Store) -> dict[str, Any]:
     }
 
 
-def make(spec: dict[str, Any], device: str, *, says: bool = True) -> Artifact:
-    """Make the task in this process, in its work folder.
+def make(spec: dict[str, Any], device: str, *, says: bool = True) -> tuple[Artifact, Work]:
+    """Make the task in this process, in its work folder; what the stage gives is not saved yet.
 
     says    whether this process tells how far it is
 
@@ -67,7 +67,7 @@ def make(spec: dict[str, Any], device: str, *, says: bool = True) -> Artifact:
     for role, source in spec["inputs"].items():
         maker = stages()[source["stage"]]
         inputs[role] = maker.output.load(Path(source["folder"]), maker.config.model_validate(source["config"]))
-    return stage.function(stage.config.model_validate(spec["config"]), **inputs, work=work)
+    return stage.function(stage.config.model_validate(spec["config"]), **inputs, work=work), work
 
 
 class _ToFile:

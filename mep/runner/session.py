@@ -9,8 +9,6 @@ import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from itertools import groupby
-from operator import attrgetter
 from typing import Literal
 
 from mep.artifacts import Artifact
@@ -25,7 +23,7 @@ from mep.runner.faults import explain
 from mep.runner.launch import launch
 from mep.runner.plan import Plan, Task, lineage_of
 from mep.runner.run_log import LoggedProgress, RunLog
-from mep.runner.side_by_side import SideBySide, is_apart
+from mep.runner.side_by_side import SideBySide, batches, is_apart
 from mep.runner.signals import Signals, listening
 from mep.store import Store, locks, now
 from mep.store.crash_points import hit
@@ -101,9 +99,10 @@ class Session:
         try:
             self.callback.planned(self.run_id, plan)
             with self.log.of_libraries(), listening(self._signalled) as signals:
-                for stage, tasks in groupby(plan.tasks, key=attrgetter("stage")):
-                    together = SideBySide(self, [*tasks], signals) if is_apart(stage, self.machine) else None
-                    for task in together.carry_out() if together else tasks:
+                for tasks in batches(plan.tasks, self.machine):
+                    if is_apart(tasks[0].stage, self.machine):
+                        tasks = SideBySide(self, tasks, signals).carry_out()
+                    for task in tasks:
                         signals.stop_if_any()
                         self._settle(task, signals)
             state = "done"
@@ -277,7 +276,7 @@ class Session:
     def _opened(self, task: Task) -> Row:
         self.journal.n_attempts += 1
         device = resolve_device(self.machine.device)
-        at_once = self.machine.arms_at_once if is_apart(task.stage, self.machine) else 1
+        at_once = self.machine.at_once if is_apart(task.stage, self.machine) else 1
         traits = environment.traits(self.machine, device, at_once)
         return {
             "run_id": self.run_id,

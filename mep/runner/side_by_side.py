@@ -1,14 +1,13 @@
-"""Arms side by side: tasks of one stage at the same time, each in a process of its own with its part of the machine."""
+"""Side by side: tasks that do not need each other, each in a process of its own with its part of the machine."""
 
 from __future__ import annotations
 
 import pickle
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mep.errors import Interrupted, Locked, MepError
@@ -27,14 +26,31 @@ if TYPE_CHECKING:
     from mep.runner.signals import Signals
     from mep.store.database import Row
 
-STAGES = ("training", "generation", "utility", "metrics")
-"""Those that take so much longer than a process needs to begin, some four seconds."""
+STAGES = (
+    *("calibration", "embedding", "ceiling", "heldout", "references"),
+    *("training", "generation", "utility", "metrics"),
+)
+"""Those that are worth a process, which takes some four seconds to begin and may do several."""
 
 
 def is_apart(stage: Stage, machine: MachineConfig) -> bool:
     """Whether the tasks of a stage are made in processes of their own, and so with a part of the cores each."""
     launched = stage.parallel and machine.accelerate is not None
-    return machine.arms_at_once > 1 and stage.name in STAGES and not launched
+    return machine.at_once > 1 and stage.name in STAGES and not launched
+
+
+def batches(tasks: Iterable[Task], machine: MachineConfig) -> Iterator[list[Task]]:
+    """The tasks in their order: those that may be made at the same time together, every other one alone."""
+    batch: list[Task] = []
+    for task in tasks:
+        needs_batch = any(source is other for source in task.inputs.values() for other in batch)
+        together = is_apart(task.stage, machine) and not needs_batch
+        if batch and not (together and is_apart(batch[0].stage, machine)):
+            yield batch
+            batch = []
+        batch.append(task)
+    if batch:
+        yield batch
 
 
 @dataclass(frozen=True)
@@ -58,7 +74,8 @@ class MakeTask(Job[dict[str, Any], Outcome]):
             forget_peak_memory()
             error = None
             try:
-                make(spec, device).save(Path(spec["folder"]) / "out")
+                artifact, work = make(spec, device)
+                artifact.save(work.out)
             except Exception as problem:  # goes on to the run, which knows what to say of it
                 error = _portable(problem)
             return Outcome(error, peak_memory_mb())
@@ -95,7 +112,7 @@ class _Begun:
 
 
 class SideBySide:
-    """The tasks of one stage, at work in as many processes as the machine's `arms_at_once`."""
+    """Tasks that do not need each other, at work in as many processes as the machine's `at_once`."""
 
     def __init__(self, session: Session, tasks: Sequence[Task], signals: Signals):
         self.session, self.tasks, self.signals = session, tasks, signals
@@ -111,7 +128,7 @@ class SideBySide:
         MepError    what the first of them failed with
         """
         machine = self.session.machine
-        slots = Local(kind="local", processes=min(machine.arms_at_once, len(self.tasks))).slots(machine.device)
+        slots = Local(kind="local", processes=min(machine.at_once, len(self.tasks))).slots(machine.device)
         with ExitStack() as all_held:
             pool = WorkerPool(MakeTask(), self._beginnings(all_held), ahead=0)
             for position, outcome in pool.run(slots, self._look):

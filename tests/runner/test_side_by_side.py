@@ -15,19 +15,22 @@ from mep.errors import Interrupted, StageFailed
 from mep.machine.work import NullProgress
 from mep.recipe import load_recipe
 from mep.runner.callback import RunCallback
+from mep.runner.plan import make_plan
 from mep.runner.run import resume, run
+from mep.runner.side_by_side import batches
 from mep.runner.verify import check_artifacts, check_database
 from mep.store import Store
 
-HEAVY = ("training", "generation", "utility", "metrics")
+STEPS = 100
+"""So many that the second process is there before the first has done its own."""
 
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory):
     """A recipe of two arms that are made at once, and a store in which nobody disturbed it."""
     root = tmp_path_factory.mktemp("side-by-side")
-    settings = tiny_settings(draw_imagefolder(root / "images"), training_steps=20)
-    settings["machine"] |= {"arms_at_once": 2, "checkpoint_every_s": 0.1}
+    settings = tiny_settings(draw_imagefolder(root / "images"), training_steps=STEPS)
+    settings["machine"] |= {"at_once": 2, "checkpoint_every_s": 0.1}
     recipe, store = write_recipe(root / "tiny.yaml", settings), Store(root / "runs")
     run(load_recipe(recipe), store)
     return recipe, store
@@ -51,14 +54,26 @@ def assert_whole(store, calm):
     assert not any((store.root / "work").glob("*/*"))
 
 
-@pytest.mark.parametrize("stage", HEAVY)
-def test_both_arms_are_at_work_at_the_same_time(scene, stage):
+def test_both_arms_are_at_work_at_the_same_time(scene):
     _, store = scene
-    first, second = attempts(store, stage)
+    first, second = attempts(store, "training")
     assert max(first["started_at"], second["started_at"]) < min(first["ended_at"], second["ended_at"])
     assert {first["state"], second["state"]} == {"done"}
     assert min(first["peak_memory_mb"], second["peak_memory_mb"]) > 50
     assert check_artifacts(store) == check_database(store) == []
+
+
+def test_tasks_are_together_only_where_none_needs_another(scene):
+    recipe, store = scene
+    plan = make_plan(load_recipe(recipe), store)
+    names = [[task.stage.name for task in batch] for batch in batches(plan.tasks, plan.recipe.machine)]
+    assert [name for batch in names for name in batch] == [task.stage.name for task in plan.tasks]
+    assert names[2] == ["calibration", "embedding", "ceiling", "heldout", "references"]
+    assert names[-1] == ["utility", "utility", "metrics", "metrics"]
+    assert ["training", "training"] in names
+    assert ["generation", "generation"] in names
+    alone = plan.recipe.machine.model_copy(update={"at_once": 1})
+    assert all(len(batch) == 1 for batch in batches(plan.tasks, alone))
 
 
 def test_what_they_say_is_heard(scene, tmp_path):
@@ -77,7 +92,7 @@ def test_what_they_say_is_heard(scene, tmp_path):
             heard.append((self.task.stage.name, *self.task.arms, done))
 
     run(load_recipe(recipe), Store(tmp_path), Listening())
-    assert {("training", "label-only", 20), ("training", "mep", 20)} <= set(heard)
+    assert {("training", "label-only", STEPS), ("training", "mep", STEPS)} <= set(heard)
 
 
 class Stopping(RunCallback):
