@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
@@ -18,8 +19,35 @@ sys.path.insert(0, str(REPOSITORY / "tests" / "browser"))
 from devtools import Page  # noqa: E402
 
 TARGET = REPOSITORY / "docs" / "screens"
-SHOTS = {"report": (1440, 900, False), "report-dark": (1440, 900, True), "report-phone": (390, 844, False)}
-"""Name of the picture -> width and height of the window in px, and whether the reader's system is dark."""
+
+
+@dataclass(frozen=True)
+class Shot:
+    """
+    width, height   of the window, in px
+    dark            whether the reader's system is dark
+    before          what is done on the page first, in JavaScript
+    """
+
+    width: int
+    height: int
+    dark: bool = False
+    on_paper: bool = False
+    before: str = ""
+
+
+SHOTS = {
+    "report-1440-light": Shot(1440, 900),
+    "report-1440-dark": Shot(1440, 900, dark=True),
+    "report-1024-light": Shot(1024, 768),
+    "report-1024-dark": Shot(1024, 768, dark=True),
+    "report-390-light": Shot(390, 844),
+    "report-390-dark": Shot(390, 844, dark=True),
+    "report-print": Shot(718, 1015, on_paper=True),  # a sheet of A4 with margins of 1 cm, in CSS pixels
+    "table-1440-light": Shot(1440, 900, before="comparison.scrollIntoView()"),
+    "lightbox-1440-dark": Shot(1440, 900, dark=True, before="document.querySelector('#samples img').click()"),
+}
+"""Name of the picture -> how it is taken."""
 SETTLE_S = 1.0
 """Until charts and pictures are drawn."""
 
@@ -42,13 +70,19 @@ def main(runs: str, run: str | None = None) -> None:
         command = [sys.executable, "-m", "mep", "--runs", runs, "report", *chosen, "--format", "html"]
         subprocess.run([*command, "--output", str(page_file)], check=True)
         with PatientPage(browser, Path(folder)) as page:
-            for name, (width, height, dark) in SHOTS.items():
-                page.open(page_file, width=width, height=height, dark=dark)
+            for name, shot in SHOTS.items():
+                page.open(page_file, width=shot.width, height=shot.height, dark=shot.dark)
+                if shot.on_paper:
+                    page.call("Emulation.setEmulatedMedia", media="print")
                 time.sleep(SETTLE_S)
-                shot = TARGET / f"{name}.png"
-                page.shot(shot)
-                Image.open(shot).convert("RGB").save(shot, optimize=True)
-                print(f"{shot}: {shot.stat().st_size / 1000:.0f} kB")
+                if shot.before:
+                    page.run(shot.before)
+                    time.sleep(SETTLE_S)
+                path = TARGET / f"{name}.png"
+                page.shot(path)
+                page.call("Emulation.setEmulatedMedia", media="")
+                Image.open(path).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+                print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
 
 
 if __name__ == "__main__":

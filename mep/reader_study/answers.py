@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mep.errors import DataError, UsageError
-from mep.reader_study.study import REAL, SYNTHETIC
+from mep.reader_study.candidates import REAL, SYNTHETIC
 
 COLUMNS = ("study", "reader", "item", "answer")
 """Columns that a file must have; others, such as position and seconds, may be missing."""

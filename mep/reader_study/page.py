@@ -21,13 +21,22 @@ def page(study: Study) -> str:
         study=study.id,
         n_images=len(study.items),
         size_px=study.size_px,
-        types=json.dumps(study.types, ensure_ascii=True).replace("<", "\\u003c"),
+        types=_in_script(study.types),
         asks_type=bool(study.types),
+        examples=_in_script({name: list(map(_uri, images)) for name, images in study.examples.items()}),
         style=_template("study.css"),
         script=script,
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        images=json.dumps([f"data:image/png;base64,{_png(item.pixels)}" for item in study.items]),
+        images=_in_script([_uri(item.pixels) for item in study.items]),
     )
+
+
+def _in_script(value: object) -> str:
+    return json.dumps(value, ensure_ascii=True).replace("<", "\\u003c")
+
+
+def _uri(pixels: NDArray[np.uint8]) -> str:
+    return f"data:image/png;base64,{_png(pixels)}"
 
 
 def _png(pixels: NDArray[np.uint8]) -> str:

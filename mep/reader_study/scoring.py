@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from mep.errors import DataError
 from mep.reader_study.answers import Answers
-from mep.reader_study.ratings import more_of_reader, more_over_readers
-from mep.reader_study.study import REAL, SYNTHETIC, Key
+from mep.reader_study.candidates import REAL, SYNTHETIC
+from mep.reader_study.ratings import more_of_reader, more_over_readers, types_named
+from mep.reader_study.study import Key
 from mep.statistics.intervals import agreement, binomial_p, clopper_pearson, over_readers
 
 DEFINITIONS = {
@@ -27,6 +28,8 @@ def score(answers: list[Answers], key: Key) -> dict[str, object]:
                 repeated images that got the same answer twice, of types named right, the p-value of guessing, seconds
     pooled      the same over all readers, on images that all of them answered
     arms        sensitivity on each arm's images, by reader and pooled
+    types       share of types named right on real images and on each arm's, how often each was taken for which other,
+                and Fleiss' kappa of what readers named; None without a second question
     agreement   Fleiss' kappa, with two readers or more
 
     DataError   an answer to an image that the study does not have
@@ -38,7 +41,7 @@ def score(answers: list[Answers], key: Key) -> dict[str, object]:
     # an image that comes a second time speaks of the reader alone
     firsts = [row for row in key["items"] if row.get("repeats") is None]
     truth = {row["item"]: row["truth"] for row in firsts}
-    labels = {row["item"]: row["label"] for row in firsts if key.get("types")}
+    types = {row["item"]: row.get("type", row["label"]) for row in firsts if key.get("types")}
     repeats = {row["item"]: row["repeats"] for row in key["items"] if row.get("repeats") is not None}
     sheets, answers = answers, [_of_items(sheet, truth) for sheet in answers]
     of_arm: dict[str, list[int]] = {}
@@ -54,16 +57,17 @@ def score(answers: list[Answers], key: Key) -> dict[str, object]:
         "n_real": list(truth.values()).count(REAL),
         "definitions": DEFINITIONS,
         "readers": [
-            _of_reader(sheet, truth) | more_of_reader(whole, sheet, truth, repeats, labels)
+            _of_reader(sheet, truth) | more_of_reader(whole, sheet, truth, repeats, types)
             for whole, sheet in zip(sheets, answers, strict=True)
         ],
         "pooled": {
             "n_readers": len(answers),
             "n_images": len(shared),
             **{name: asdict(over_readers(_right(answers, _items(name, shared, truth), truth))) for name in MEASURES},
-            **more_over_readers(answers, shared, truth, labels),
+            **more_over_readers(answers, shared, truth, types),
         },
         "arms": {arm: _of_arm(answers, of_arm[arm], truth) for arm in sorted(of_arm) if arm},
+        "types": types_named(answers, types, {arm or REAL: of_arm[arm] for arm in sorted(of_arm)}),
         "agreement": asdict(agreement(counts)) if len(answers) > 1 else None,
     }
 

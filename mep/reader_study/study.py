@@ -2,47 +2,32 @@
 
 import hashlib
 import secrets
-from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mep.artifacts import Images, Samples
+from mep.artifacts import Assignment, Clusters, Images, Samples, TrainingSet
 from mep.errors import UsageError
 from mep.imaging.pixels import square
+from mep.reader_study.candidates import REAL, SYNTHETIC, Candidate, choose, real_candidates
+from mep.reader_study.types import Types, clusters_by_example
 from mep.recipe import Recipe, load_recipe
 from mep.recipe.model import repeat_of
 from mep.stages import maker_of
 from mep.store import ArtifactT, Store, now
 
-REAL, SYNTHETIC = "real", "synthetic"
-
+TYPE_PX = 96
+"""Side of the images that show a type."""
 
 Key = dict[str, Any]
 """Everything that the page must not hold: study, run_id, seed, size_px, made_at, and a row for each of its items."""
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """An image that may be shown.
-
-    truth   real or synthetic
-    arm     of a synthetic image, empty for a real one
-    image   id in the dataset, or file name among the samples
-    row     in the dataset, or among the samples
-    """
-
-    truth: str
-    arm: str
-    image: str
-    label: str | None
-    row: int
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Item(Candidate):
     """An image that is shown; `first` is the place of the same image where it is shown a second time."""
 
@@ -54,7 +39,8 @@ class Item(Candidate):
 class Study:
     """Images of one size in random order; an item's number is its place, from 1.
 
-    types   what readers may say that an image shows, in a second question; empty where there is none
+    types       what readers may say that an image shows, in a second question; empty where there is none
+    examples    type -> real images that show it; empty for types that readers know by name
     """
 
     run_id: str
@@ -62,6 +48,7 @@ class Study:
     size_px: int
     items: list[Item]
     types: list[str] = field(default_factory=list)
+    examples: dict[str, list[NDArray[np.uint8]]] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -72,6 +59,7 @@ class Study:
         origin = {"study": self.id, "run_id": self.run_id, "seed": self.seed, "size_px": self.size_px}
         items = [
             {"item": number, "truth": item.truth, "arm": item.arm, "image": item.image, "label": item.label}
+            | {"type": item.type}
             | {"repeats": None if item.first is None else item.first + 1}
             for number, item in enumerate(self.items, 1)
         ]
@@ -94,7 +82,8 @@ class Design:
     n_images    half of them real
     size_px     side of every image; default: that of the synthetic ones
     n_repeated  images that come a second time, to see whether readers agree with themselves
-    name_labels whether readers also name the label that they see
+    name        labels or clusters: readers also name what they see; of clusters, arms whose captions name none
+                are left out
     seed        default: drawn by the system, so that nobody can work out the order from the recipe
     """
 
@@ -102,7 +91,7 @@ class Design:
     n_images: int = 100
     size_px: int | None = None
     n_repeated: int = 0
-    name_labels: bool = False
+    name: Literal["labels", "clusters"] | None = None
     seed: int | None = None
 
 
@@ -110,7 +99,7 @@ def draw(store: Store, run_id: str, design: Design) -> Study:
     """Half real held-out images, half synthetic ones, the same labels among both; the arms share their half evenly.
 
     UsageError  no such arm, an arm without images, arms that differ in the real images or the size, too few images,
-                more repeats than images, labels to name where there are no two
+                more repeats than images, labels or clusters to name where there are no two
     """
     recipe = load_recipe(store.run_folder(run_id) / "recipe.lock.yaml", paths_must_exist=False)
     names = _arms(recipe, design.arms)
@@ -120,12 +109,20 @@ def draw(store: Store, run_id: str, design: Design) -> Study:
     images = held_out[0]
     samples = {arm: _load(store, run_id, recipe, arm, Samples) for arm in names}
     rows = {arm: drawn.rows for arm, drawn in samples.items()}
+    types = None
+    if design.name == "clusters":
+        names = _naming_clusters(rows, design.arms)
+        types = _clusters(store, run_id, recipe, names, design.size_px or TYPE_PX)
     seed = secrets.randbits(63) if design.seed is None else design.seed
     rng = np.random.default_rng([seed, design.n_images])
-    real = _real_candidates(images, rng)
+    real = [
+        _typed(one, design.name, types.of_real(one.image) if types else None) for one in real_candidates(images, rng)
+    ]
     synthetic = {
         arm: [
-            Candidate(SYNTHETIC, arm, rows[arm][row]["file_name"], rows[arm][row].get("label"), int(row))
+            _typed(
+                _sample(arm, rows[arm][row], int(row)), design.name, types.of_sample(rows[arm][row]) if types else None
+            )
             for row in rng.permutation(len(rows[arm]))
         ]
         for arm in names
@@ -134,12 +131,50 @@ def draw(store: Store, run_id: str, design: Design) -> Study:
     def pixels(image: Candidate) -> NDArray[np.uint8]:
         return images.read(image.row) if image.truth == REAL else samples[image.arm].read(rows[image.arm][image.row])
 
-    chosen = _choose(real, synthetic, design.n_images // 2)
+    if types:
+        real, synthetic = _with_type(real), {arm: _with_type(pool) for arm, pool in synthetic.items()}
+    chosen = choose(real, synthetic, design.n_images // 2, leave_out=types is not None)
     size = design.size_px or _common_size([pixels(image) for image in chosen if image.truth == SYNTHETIC])
     shown = [chosen[place] for place in rng.permutation(len(chosen))]
     items = [Item(**vars(image), pixels=square(pixels(image), size)) for image in shown]
-    types = _types(chosen) if design.name_labels else []
-    return Study(run_id, seed, size, _with_repeats(items, design.n_repeated, rng), types)
+    asked = sorted({image.type for image in chosen if image.type is not None})
+    if design.name and len(asked) < 2:
+        raise UsageError(f"there are no two {design.name} that readers could name", hint="leave out --name")
+    examples = {name: types.examples[name] for name in asked} if types else {}
+    return Study(run_id, seed, size, _with_repeats(items, design.n_repeated, rng), asked, examples)
+
+
+def _sample(arm: str, row: Mapping[str, Any], place: int) -> Candidate:
+    return Candidate(SYNTHETIC, arm, row["file_name"], row.get("label"), place)
+
+
+def _typed(image: Candidate, name: str | None, cluster: str | None) -> Candidate:
+    return replace(image, type=image.label if name == "labels" else cluster)
+
+
+def _with_type(pool: list[Candidate]) -> list[Candidate]:
+    return [image for image in pool if image.type is not None]
+
+
+def _naming_clusters(rows: Mapping[str, Sequence[Mapping[str, object]]], wanted: tuple[str, ...]) -> list[str]:
+    """Arms whose captions name a cluster."""
+    found = [arm for arm, of in rows.items() if any(row.get("cluster") is not None for row in of)]
+    if lacking := [arm for arm in wanted if arm not in found]:
+        raise UsageError(f"captions of {lacking[0]} name no cluster", hint="take another arm, or --name labels")
+    if not found:
+        raise UsageError("no arm has captions that name a cluster", hint="ask for labels: --name labels")
+    return found
+
+
+def _clusters(store: Store, run_id: str, recipe: Recipe, arms: list[str], size_px: int) -> Types:
+    loaded = [_load(store, run_id, recipe, arm, Clusters) for arm in arms]
+    if any(not np.array_equal(one.labels, loaded[0].labels) for one in loaded):
+        raise UsageError("the arms have different clusters", hint=f"take one: --arm {arms[0]}")
+    images = _load(store, run_id, recipe, arms[0], Images)
+    assignment = _load(store, run_id, recipe, arms[0], Assignment)
+    names = _load(store, run_id, recipe, arms[0], TrainingSet).cluster_names
+    names = names | recipe.arms[arms[0]].prompts.cluster_names
+    return clusters_by_example(images, loaded[0], assignment, names, size_px)
 
 
 def _with_repeats(items: list[Item], n: int, rng: np.random.Generator) -> list[Item]:
@@ -151,13 +186,6 @@ def _with_repeats(items: list[Item], n: int, rng: np.random.Generator) -> list[I
     new_place = {old: new for new, old in enumerate(order)}
     extended = [*items, *(replace(items[place], first=new_place[place]) for place in places)]
     return [extended[old] for old in order]
-
-
-def _types(chosen: list[Candidate]) -> list[str]:
-    labels = sorted({image.label for image in chosen if image.label is not None})
-    if len(labels) < 2:
-        raise UsageError("there are no two labels that readers could name", hint="leave out --name-labels")
-    return labels
 
 
 def _arms(recipe: Recipe, wanted: tuple[str, ...]) -> list[str]:
@@ -175,50 +203,6 @@ def _load(store: Store, run_id: str, recipe: Recipe, arm: str, kind: type[Artifa
     if not rows or not store.has(rows[0]["artifact_id"]):
         raise UsageError(f"arm {arm} of {run_id} has no result of {stage.name}", hint=f"make it: mep resume {run_id}")
     return store.load(kind, rows[0]["artifact_id"], stage.view(experiment))
-
-
-def _real_candidates(images: Images, rng: np.random.Generator) -> list[Candidate]:
-    """In random order, but one of every slide or patient before a second of any."""
-    order = rng.permutation(len(images))
-    n_seen: Counter[int] = Counter()
-    turn = []
-    for group in images.groups[order]:
-        turn.append(n_seen[group])
-        n_seen[group] += 1
-    rows = order[np.argsort(turn, kind="stable")]
-    return [Candidate(REAL, "", images.ids[row], images.label_of(row), int(row)) for row in rows]
-
-
-def _choose(real: list[Candidate], synthetic: dict[str, list[Candidate]], n_each: int) -> list[Candidate]:
-    """The first of every label, as many real as synthetic ones; without labels on either side, the first of all."""
-    pools = [real, *synthetic.values()]
-    label_sets = [{image.label for image in pool} for pool in pools]
-    labels: list[str | None] = [None]
-    if None not in set.union(*label_sets):
-        labels = sorted(set.intersection(*label_sets), key=str)
-    if not labels:
-        raise UsageError("no label has both real held-out and synthetic images", hint="readers would tell by the label")
-    chosen = []
-    for label, n in zip(labels, _shares(n_each, len(labels)), strict=True):
-        chosen += _first(real, label, n, "real held-out")
-        for (arm, pool), n_of_arm in zip(synthetic.items(), _shares(n, len(synthetic)), strict=True):
-            chosen += _first(pool, label, n_of_arm, f"synthetic ({arm})")
-    return chosen
-
-
-def _first(pool: list[Candidate], label: str | None, n: int, kind: str) -> list[Candidate]:
-    images = [image for image in pool if label in (None, image.label)][:n]
-    if len(images) < n:
-        labelled = f" labelled '{label}'" if label is not None else ""
-        raise UsageError(
-            f"{n} {kind} images{labelled} are needed, there are {len(images)}", hint="ask for fewer: --images"
-        )
-    return images
-
-
-def _shares(n: int, parts: int) -> list[int]:
-    """n in whole numbers, as even as can be."""
-    return [n // parts + (place < n % parts) for place in range(parts)]
 
 
 def _common_size(images: list[NDArray[np.uint8]]) -> int:

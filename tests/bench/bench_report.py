@@ -1,7 +1,8 @@
-"""How long a report takes: python tests/bench/bench_report.py [table] [page]
+"""How long a report takes: python tests/bench/bench_report.py [table] [page] [live]
 
 table   `mep report '*'` on a store with 500 runs of 60 metrics, each beside two references, as a process of its own
 page    the HTML of 5 arms x 66 prompts x 16 samples of 96 px, and how long Chromium needs to load it
+live    the page of a run at work: five arms of 15,000 steps, four of them done, rewritten every minute
 
 Stores are made by hand in a temporary folder, with the arms and artifacts of the tests' drawn run.
 """
@@ -21,16 +22,16 @@ import numpy as np
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
-from drawn_run import RUN, Drawn, leaves, scores  # type: ignore[import-not-found]
+from drawn_run import RUN, Drawn, leaves, save_picture, scores  # type: ignore[import-not-found]
 
-from mep.artifacts import Prompt, Prompts, Samples
+from mep.artifacts import Model, Prompt, Prompts, Samples
 from mep.artifacts.score_row import Estimate
-from mep.machine.files import append_json_line
+from mep.machine.files import append_json_line, write_json
 from mep.report import gather, write_html
 from mep.store import now
 
 N_RUNS, N_METRICS = 500, 60
-N_ARMS, N_PROMPTS, N_SAMPLES, SIDE = 5, 66, 16, 96
+N_ARMS, N_PROMPTS, N_SAMPLES, SIDE, N_STEPS = 5, 66, 16, 96, 15_000
 
 
 def table(root: Path) -> None:
@@ -121,6 +122,42 @@ def page(root: Path) -> None:
         print(f"Chromium loads it in {loading_s(chromium, root):.2f} s")
 
 
+def live(root: Path) -> None:
+    from run_at_work import training_at_work  # type: ignore[import-not-found]
+
+    from mep.report.page.index import write_index
+    from mep.report.page.running import EVERY_S, write_running
+    from mep.store import locks
+
+    arms = ["mep", *(f"arm-{number}" for number in range(1, N_ARMS))]
+    drawn = Drawn(root, arms=arms)
+    drawn.shared_stages(arms)
+    for arm in arms[1:]:
+        drawn.publish(Model(None), [arm], fill_training)
+    fill_training(training_at_work(drawn, n_losses=N_STEPS, reached={50: 250}))
+    path = drawn.store.run_folder(RUN) / "report.html"
+    took = []
+    with locks.hold(drawn.store.run_folder(RUN) / "lock"):
+        for _ in range(6):
+            worked = time.process_time()
+            write_running(drawn.store, RUN, path)
+            write_index(drawn.store)
+            took.append(time.process_time() - worked)
+    share = 100 * sorted(took[1:])[2] / EVERY_S
+    told = f"{sorted(took[1:])[2]:.2f} s of CPU ({took[0]:.2f} s the first time), {share:.1f} % of {EVERY_S} s"
+    print(f"page of a run at work, {N_ARMS} trainings of {N_STEPS} steps: {told}, {path.stat().st_size / 1e6:.1f} MB")
+
+
+def fill_training(out: Path) -> None:
+    """Losses, validation and samples as a training leaves them."""
+    write_json(out / "training.json", {"steps": N_STEPS, "images": 7, "parameters": 1000})
+    with (out / "losses.jsonl").open("w") as log:
+        log.writelines(json.dumps({"step": step, "loss": 1 / (1 + step)}) + "\n" for step in range(N_STEPS))
+    for step in range(1000, N_STEPS + 1, 1000):
+        append_json_line(out / "validation.jsonl", {"step": step, "loss": 1 / step, "n": 4})
+        save_picture(out / "looks" / f"{step:09d}.png", np.random.default_rng(step), size=4 * SIDE)
+
+
 def fill_samples(out: Path, prompts: list[Prompt]) -> None:
     """Crops of real tissue, which compress like samples of a good model."""
     from skimage.data import immunohistochemistry
@@ -152,6 +189,6 @@ def loading_s(chromium: str, root: Path) -> float:
 
 if __name__ == "__main__":
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    for part in sys.argv[1:] or ("table", "page"):
+    for part in sys.argv[1:] or ("table", "page", "live"):
         with tempfile.TemporaryDirectory() as folder:
-            {"table": table, "page": page}[part](Path(folder))
+            {"table": table, "page": page, "live": live}[part](Path(folder))

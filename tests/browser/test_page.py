@@ -181,7 +181,10 @@ AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
 def test_axe_finds_nothing_serious(browse, tmp_path, scheme, hostile):
     if not AXE.exists():
         pytest.skip(f"axe-core is not installed: npm install --prefix {AXE.parents[2]} axe-core")
-    drawn = Drawn(tmp_path, labels=HOSTILE) if hostile else Drawn(tmp_path, useful=True)
+    names = ["label-only", "mep", f"mep.{'long-' * 11}name"]
+    drawn = Drawn(tmp_path, labels=HOSTILE, arms=names) if hostile else Drawn(tmp_path, useful=True)
+    if hostile:
+        drawn.own_stages(names[2], value=40.0)
     page = written(finished(drawn), tmp_path)
     page.write_text(page.read_text().replace("<details>", "<details open>"))
     script = (

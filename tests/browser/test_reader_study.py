@@ -101,6 +101,24 @@ def test_readers_see_the_images_in_orders_of_their_own(page, study):
     assert sorted(map(int, orders[0].split(","))) == list(range(12))
 
 
+def test_types_are_learned_by_example_and_named_by_key(page, tmp_path_factory):
+    drawn = study_run(tmp_path_factory.mktemp("types"), cluster_names=("glands", "stroma"))
+    path = mep(drawn, "reader-study", RUN, "--images", 8, "--name", "clusters").stdout.strip()
+    page.open(Path(path), width=390, height=844)
+    assert page.run("document.querySelectorAll('#learn figure').length") == 2
+    assert page.run("[...document.querySelectorAll('#learn img')].every(one => one.naturalWidth)")
+    begin(page, "x")
+    for key in "r", "4", "2":
+        page.press(key)
+    assert text_of(page, "place") == "2 of 8"
+    page.press("ArrowLeft")
+    pressed = page.run("document.querySelector('[data-type][aria-pressed=true]').textContent")
+    assert pressed == "2 stroma"
+    assert page.run("document.documentElement.scrollHeight") == 844
+    assert page.run("document.documentElement.scrollWidth") == 390
+    assert page.complaints() == []
+
+
 @pytest.mark.parametrize(("width", "height"), [(1280, 900), (390, 844), (844, 390)])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_every_screen_fits_a_desk_and_a_phone(page, study, width, height, dark):

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import re
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from study_run import ARMS, mep, study_run
 
 from mep.errors import DataError, UsageError
 from mep.reader_study.answers import read_answers
+from mep.reader_study.candidates import Candidate, choose
 from mep.reader_study.page import page
 from mep.reader_study.scoring import score
 from mep.reader_study.study import Design, draw
@@ -229,7 +231,7 @@ def test_repeated_images_come_twice_and_are_counted_once(run, tmp_path):
 
 
 def test_confidence_gives_a_roc_curve_and_named_types_are_scored(run, tmp_path):
-    key = draw_study(run.store, RUN, n_images=24, name_labels=True, seed=2).key()
+    key = draw_study(run.store, RUN, n_images=24, name="labels", seed=2).key()
     assert key["types"] == ["benign", "tumour"]
     sure = rated_sheet(tmp_path, key, "sure", lambda row: (row["truth"], 5, row["label"]))
     # always "synthetic", but surer where it is: the answer says nothing, the confidence everything
@@ -251,11 +253,71 @@ def test_a_confidence_off_the_scale_is_refused(tmp_path, confidence):
 
 
 def test_the_page_of_a_study_with_types_names_them_and_nothing_else(run):
-    study = draw_study(run.store, RUN, n_images=24, name_labels=True, n_repeated=4, seed=3)
+    study = draw_study(run.store, RUN, n_images=24, name="labels", n_repeated=4, seed=3)
     text = re.sub(r"data:image/png;base64,[^\"]+", "", page(study))
     assert text.count("benign") == text.count("tumour") == 1  # in the list of what may be named
     for secret in ("repeats", "patient_", *ARMS, RUN):
         assert secret not in text, secret
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Clusters to name
+
+
+@pytest.fixture(scope="module")
+def clustered(tmp_path_factory):
+    return study_run(tmp_path_factory.mktemp("clustered"), cluster_names=("glands", "stroma"))
+
+
+def test_clusters_are_named_by_example_and_only_arms_whose_captions_name_them_are_shown(clustered):
+    study = draw_study(clustered.store, RUN, n_images=16, name="clusters", seed=1)
+    assert study.types == ["glands", "stroma"]
+    assert {item.arm for item in study.items} == {"", "mep"}
+    for item in study.items:
+        number = int(re.search(r"\d+", item.image)[0])
+        assert item.type == study.types[number // 2 % 2]
+        assert item.truth == "synthetic" or number % 7 != 6  # an outlier has no type that could be named
+    counts = Counter((item.truth, item.label, item.type) for item in study.items)
+    assert set(counts.values()) == {2}  # as many of every label and type on both sides
+    shown = [np.asarray(Image.open(clustered.folder / f"patient_{number}.png").convert("RGB")) for number in (24, 25)]
+    nearest = [picture.mean() for picture in study.examples["glands"][:2]]  # of the training images
+    assert nearest == pytest.approx([picture.mean() for picture in shown], abs=1.0)
+
+
+def test_a_cluster_with_too_few_images_is_left_out_and_an_arm_without_clusters_is_refused(clustered):
+    real, synthetic = (
+        [Candidate(truth, arm, "", None, 0, kind) for kind, n in (("a", 9), ("b", 9), ("rare", 1)) for _ in range(n)]
+        for truth, arm in (("real", ""), ("synthetic", "mep"))
+    )
+    chosen = choose(real, {"mep": synthetic}, 6, leave_out=True)
+    assert Counter((image.truth, image.type) for image in chosen) == dict.fromkeys(
+        [("real", "a"), ("real", "b"), ("synthetic", "a"), ("synthetic", "b")], 3
+    )
+    with pytest.raises(UsageError, match="2 real held-out images are needed, there are 1"):
+        choose(real, {"mep": synthetic}, 6, leave_out=False)
+    with pytest.raises(UsageError, match="captions of label-only name no cluster"):
+        draw_study(clustered.store, RUN, n_images=8, name="clusters", arms=("label-only",))
+    with pytest.raises(UsageError, match="no cluster has both real held-out and synthetic images enough"):
+        draw_study(clustered.store, RUN, n_images=60, name="clusters")
+
+
+def test_prompts_are_judged_by_what_readers_see_in_their_images(clustered, tmp_path):
+    made = mep(clustered, "reader-study", RUN, "--images", 16, "--name", "clusters", "--seed", 5)
+    assert made.exit_code == 0, made.output
+    key = json.loads(next((clustered.store.run_folder(RUN) / "reader-keys").glob("*.json")).read_text())
+    right = rated_sheet(tmp_path, key, "right", lambda row: (row["truth"], 5, row["type"]))
+    # names types of real images right, and of synthetic ones always the same
+    half = rated_sheet(tmp_path, key, "half", lambda row: (row["truth"], 4, "glands" if row["arm"] else row["type"]))
+    found = json.loads(mep(clustered, "reader-score", RUN, right, half, "--json").stdout)
+    of = found["types"]["right"]
+    assert (of["real"]["value"], of["mep"]["value"]) == (1.0, 0.75)
+    assert found["types"]["named_as"]["stroma"] == {"stroma": 8 + 4, "glands": 4}
+    # of 16 images both agree on 12; glands are named by 20 of 32 readings, so chance gives (20² + 12²) / 32²
+    chance = (20**2 + 12**2) / 32**2
+    assert found["types"]["agreement"]["value"] == pytest.approx((12 / 16 - chance) / (1 - chance))
+    table = mep(clustered, "reader-score", RUN, right, half).stdout
+    assert re.search(r"^mep +8 +0.75 \(", table, re.MULTILINE)
+    assert "Agreement on types, Fleiss' kappa: 0.4" in table
 
 
 # ---------------------------------------------------------------------------------------------------------------------

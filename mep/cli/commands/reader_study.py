@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -28,7 +28,11 @@ class StudyOptions:
         type=click.IntRange(0, 100_000),
         default=0,
     )
-    name_labels: bool = option("Readers also name the label that they see.")
+    name: Literal["labels", "clusters"] | None = option(
+        "Readers also name what they see: its label, or its cluster, which is shown by example.",
+        "--name",
+        type=click.Choice(["labels", "clusters"]),
+    )
     seed: int | None = option(
         "Default: drawn by the system, so that no recipe tells the order.", type=click.IntRange(0, 2**63 - 1)
     )
@@ -111,6 +115,11 @@ def _show_scores(scored: dict[str, Any]) -> None:
         arms = {arm: scores["pooled"] for arm, scores in scored["arms"].items()}
         rows = [{"arm": arm, "images": item["n"] // n, "sensitivity": _text(item)} for arm, item in arms.items()]
         show_rows(rows, ["arm", "images", "sensitivity"])
+    if scored["types"] and scored["types"]["right"]:
+        show("")
+        named = scored["types"]["right"]
+        rows = [{"images of": of, "images": one["n"] // n, "type named right": _text(one)} for of, one in named.items()]
+        show_rows(rows, ["images of", "images", "type named right"])
 
 
 def notes(scored: dict[str, Any]) -> list[str]:
@@ -126,6 +135,10 @@ def notes(scored: dict[str, Any]) -> list[str]:
         if reader["n_open"]:
             share = f"{reader['n_open']} of {scored['n_images']}"
             sentences.append(f"{reader['reader']} left {share} images without an answer.")
+    if scored["types"]:
+        sentences.append("Type named right: of a synthetic image the type that its caption asked for.")
+        if (alike := scored["types"]["agreement"]) and alike["value"] is not None:
+            sentences.append(f"Agreement on types, Fleiss' kappa: {_text(alike)}.")
     agreement = scored["agreement"]
     if agreement is None:
         sentences.append("One reader: the intervals speak of this reader alone.")

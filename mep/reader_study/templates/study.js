@@ -2,6 +2,7 @@
 const study = document.body.dataset.study;
 const images = JSON.parse(document.getElementById("images").textContent);
 const types = JSON.parse(document.getElementById("types").textContent);
+const examples = JSON.parse(document.getElementById("examples").textContent);
 const $ = id => document.getElementById(id);
 const state = { reader: "", order: [], at: 0, answers: {}, seconds: {}, zoom: 0, blocks: false };
 let shownAt = 0;
@@ -183,10 +184,20 @@ for (const button of document.querySelectorAll("[data-confidence]")) {
 }
 for (const [place, type] of types.entries()) {
   const button = document.createElement("button");
-  Object.assign(button, { type: "button", className: "step", textContent: `${place + 1} ${type}` });
+  Object.assign(button, { type: "button", className: "step", textContent: ` ${type}` });
+  button.prepend(Object.assign(document.createElement("kbd"), { textContent: place + 1 }));
+  const shown = (examples[type] || []).map(uri => Object.assign(document.createElement("img"), { src: uri, alt: "" }));
+  button.prepend(...shown.slice(0, 2));
   button.dataset.type = type;
   button.onclick = () => give({ type });
   $("types-asked").append(button);
+  if (!shown.length) continue;
+  const figure = document.createElement("figure"), caption = document.createElement("figcaption");
+  caption.textContent = type;
+  figure.append(caption, ...shown.map(one => Object.assign(one.cloneNode(), { alt: `real image of ${type}` })));
+  $("learn-types").append(figure);
+  $("learn").hidden = false;
+  $("types-asked").classList.add("by-example");
 }
 $("back").onclick = () => show(state.at - 1);
 $("next").onclick = () => show(state.at + 1);
