@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from mep.evaluation.uncertainty import FEWEST_SEEDS
 from mep.recipe.model import MOST_SEEDS, repeat_of
 from mep.runner.plan import Plan
-from mep.runner.spreads import HEADLINE, Spread, percent, spread_between_trainings
+from mep.runner.spreads import HEADLINE, Spread, percent, spread_of_headline, spreads_of
 from mep.statistics.power import detectable, seeds_needed
 from mep.store import Store
 
@@ -53,12 +53,12 @@ def detection(plan: Plan, store: Store, n_images: int | None) -> Detection | Non
     name, baseline = next(iter(recipe.arms.items()))
     extractor = baseline.metrics.extractors[0].name
     dataset = plan.of_arm(name)["dataset"].artifact_id
-    spread = spread_between_trainings(store, dataset, baseline.dataset.source.kind, extractor, n_images)
+    spread = spread_of_headline(spreads_of(store, dataset, baseline.dataset.source.kind, n_images), extractor)
     if spread is None:
         return Detection(HEADLINE, extractor, recipe.seeds, n_images, None, "no run of this store has repeats yet")
-    sd = math.sqrt(2) * spread.relative
+    sd = math.sqrt(2) * spread.size
     return Detection(
-        *(HEADLINE, extractor, recipe.seeds, n_images, spread.relative, spread.source),
+        *(HEADLINE, extractor, recipe.seeds, n_images, spread.size, spread.source),
         detectable=_detectable(sd, recipe.seeds, spread),
         with_fewest=_detectable(sd, FEWEST_SEEDS, spread),
         seeds_needed={f"{share:.0%}": _needed(sd, share) for share in ASKED},

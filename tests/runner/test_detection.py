@@ -2,7 +2,6 @@
 
 import json
 import math
-from dataclasses import replace
 
 import pytest
 import yaml
@@ -13,12 +12,13 @@ from mep.cli.main import main
 from mep.recipe import load_recipe
 from mep.runner.detection import detection, sentences
 from mep.runner.plan import make_plan
-from mep.runner.spreads import SHIPPED, pooled, spread_between_trainings
+from mep.runner.spreads import SHIPPED, SHIPPED_SOURCE, Place, pooled, spreads_of
 from mep.statistics.power import detectable, seeds_needed
 from mep.store import Store, now
 
 INGREDIENTS = json.dumps({"version": 1, "config": {}, "externals": [], "inputs": {}})
 EXTRACTOR = "efficientnet_lite0"
+KID = Place(EXTRACTOR, "kid", "matched")
 
 
 @pytest.fixture
@@ -57,8 +57,9 @@ def add_run(store, run_id, values, *, dataset, reference="matched", n_fake=10, m
 
 def test_the_relative_spread_is_pooled_within_arms():
     # 90, 110 about 100: squares 0.02 with one degree of freedom; 45, 50, 55 about 50: 0.02 with two
-    assert pooled([[90, 110], [45, 50, 55]]) == (pytest.approx(math.sqrt(0.04 / 3)), 3)
-    assert pooled([[5.0], [-1.0, 0.5]]) == (None, 0)
+    assert pooled([[90, 110], [45, 50, 55]], relative=True) == (pytest.approx(math.sqrt(0.04 / 3)), 3)
+    assert pooled([[5.0], [-1.0, 0.5]], relative=True) == (None, 0)
+    assert pooled([[5.0], [-1.0, 0.5], [1, 1]], relative=False) == (pytest.approx(0.75), 2)
 
 
 def test_before_any_run_the_spread_is_that_of_the_sample(place):
@@ -87,8 +88,8 @@ def test_a_run_that_reused_the_trainings_of_another_counts_once(place):
     dataset = make_plan(load_recipe(recipe), store).of_arm("mep")["dataset"].artifact_id
     add_run(store, "20261101-a", {"a": 90.0, "a#2": 110.0}, dataset=dataset)
     add_run(store, "20261102-b", {"a": 90.0, "a#2": 110.0, "a#3": 100.0}, dataset=dataset)
-    spread = spread_between_trainings(store, dataset, "imagefolder", EXTRACTOR, 10)
-    assert (spread.relative, spread.freedom, spread.of_these_images) == (pytest.approx(0.1), 2, True)
+    spread = spreads_of(store, dataset, "imagefolder", 10)[KID]
+    assert (spread.size, spread.freedom, spread.of_these_images) == (pytest.approx(0.1), 2, True)
     assert spread.source == "as in 1 run of this store"
 
 
@@ -97,11 +98,13 @@ def test_other_images_and_metrics_tell_nothing_and_other_numbers_of_images_are_n
     dataset = make_plan(load_recipe(recipe), store).of_arm("mep")["dataset"].artifact_id
     add_run(store, "20261101-a", {"a": 90.0, "a#2": 110.0}, dataset="dataset/other")
     add_run(store, "20261102-b", {"a": 91.0, "a#2": 111.0}, dataset=dataset, metric="fd")
-    elsewhere = spread_between_trainings(store, dataset, "imagefolder", EXTRACTOR, 10)
-    assert elsewhere == replace(SHIPPED[0], source=elsewhere.source, of_these_images=False)
-    assert spread_between_trainings(store, dataset, "sample", "random_conv", 10) is None
+    elsewhere = spreads_of(store, dataset, "imagefolder", 10)[KID]
+    assert (elsewhere.size, elsewhere.of_these_images) == (SHIPPED[EXTRACTOR]["kid"], False)
+    on_sample = spreads_of(store, dataset, "sample", 10)
+    assert (on_sample[KID].source, on_sample[KID].of_these_images) == (SHIPPED_SOURCE, True)
+    assert Place("unknown", "kid", "matched") not in on_sample
     add_run(store, "20261103-c", {"a": 92.0, "a#2": 112.0}, dataset=dataset, n_fake=99)
-    found = spread_between_trainings(store, dataset, "imagefolder", EXTRACTOR, 10)
+    found = spreads_of(store, dataset, "imagefolder", 10)[KID]
     assert found.source.endswith("of this store of other numbers of images")
 
 
@@ -114,14 +117,15 @@ def test_one_seed_detects_what_is_larger_than_the_spread_of_the_same_images(plac
     assert sentences(ahead(place))[0].endswith("as in 1 run of this store); a claim takes 3 seeds")
 
 
-def test_one_seed_detects_nothing_of_a_method_and_one_arm_compares_nothing(place):
+def test_one_seed_detects_nothing_of_a_method_and_one_arm_compares_nothing(place, monkeypatch):
     recipe, store = place
     assert sentences(ahead(place))[0].startswith(
         "can detect: no difference of methods with one seed, only of two sets of images (spread between seeds 2.7 %"
     )
     alone = yaml.safe_load(recipe.read_text()) | {"arms": {"only": {}}}
     assert ahead((write_recipe(recipe.with_name("alone.yaml"), alone), store)) is None
-    assert "not known" in sentences(ahead(place, "metrics.extractors=[random_conv]"))[0]
+    monkeypatch.setattr("mep.runner.spreads.SHIPPED", {})
+    assert "not known" in sentences(ahead(place))[0]
 
 
 def test_the_plan_says_what_can_be_detected_and_which_control_is_not_run(place):

@@ -14,7 +14,7 @@ from mep.artifacts.captions import RENAMED
 from mep.artifacts.score_row import SQL_COLUMNS, JsonObject, ScoreRow
 from mep.errors import UsageError
 from mep.recipe.controls import CONTROLS, SHUFFLED
-from mep.runner.spreads import Spread, spread_between_trainings
+from mep.runner.spreads import Spreads, spreads_of
 from mep.stages import stages
 from mep.store import Store
 from mep.store.runs import RunRow, find_run, state_of
@@ -188,15 +188,15 @@ def controls_of(store: Store, run_id: str) -> dict[str, str]:
     return {control: fates[control] for control in CONTROLS if control in fates}
 
 
-def spread_of(store: Store, arm: Arm, extractor: str, n_images: int) -> Spread | None:
+def spreads_of_arm(store: Store, arm: Arm, n_images: int) -> Spreads:
     """How far trainings lie apart that saw the images of an arm and drew so many, as far as that is known of them."""
     source = store.db.query(
         "SELECT value FROM parameters WHERE run_id = ? AND arm = ? AND field = 'dataset.source.kind'",
         *(arm.run_id, arm.name),
     )
     kind = json.loads(source[0]["value"]) if source else ""
-    spread = spread_between_trainings(store, arm.used.get("dataset", ""), kind, extractor, n_images)
-    return spread if spread and spread.of_these_images else None
+    known = spreads_of(store, arm.used.get("dataset", ""), kind, n_images)
+    return {place: spread for place, spread in known.items() if spread.of_these_images}
 
 
 def find_runs(store: Store, names: Sequence[str]) -> list[str]:

@@ -11,7 +11,7 @@ from mep.report.data.arms import (
     differing_fields,
     read_arms,
     read_scores,
-    spread_of,
+    spreads_of_arm,
 )
 from mep.report.data.calibration import blind_spots
 from mep.report.data.controlled import controlled
@@ -24,7 +24,7 @@ from mep.report.tables.significance import Repeats, adjusted, difference_of, unl
 from mep.report.tables.trust import distrust
 from mep.report.text import listed, plain
 from mep.report.wording import MEASURED, SCALES
-from mep.runner.spreads import HEADLINE
+from mep.runner.spreads import Place
 from mep.store import Store
 
 LARGEST_SCALED = 0.1
@@ -62,7 +62,7 @@ def comparison(
     comparer = _Comparer(rows, base, references, Footnotes(), Halves(store), precision, _largest(arms))
     kept = {key: keep is None or keep(id_of(key), key in overview) for key in keys}
     found = [replace(comparer.metric(key), in_overview=key in overview) for key in keys if kept[key]]
-    metrics = adjusted(_by_known_spread(store, found, headline, rows, base), headline)
+    metrics = adjusted(_with_known_spreads(store, found, rows, base), headline)
     result = Comparison(
         name=f"{len(runs)} runs" if len(runs) > 1 else names[0]["name"] if names else "",
         runs=runs,
@@ -84,18 +84,25 @@ def comparison(
     return replace(result, notes=[*control, *notes_of(result), *sight], sight=sight)
 
 
-def _by_known_spread(
-    store: Store, metrics: list[Metric], headline: Key | None, rows: Sequence[TableRow], base: TableRow | None
+def _with_known_spreads(
+    store: Store, metrics: list[Metric], rows: Sequence[TableRow], base: TableRow | None
 ) -> list[Metric]:
-    """The metrics; the differences of few trainings in the headline hold what trainings are known to differ by."""
-    metric = next((metric for metric in metrics if metric.key == headline and metric.metric == HEADLINE), None)
-    if metric is None or base is None or all(delta.speaks_of_methods for delta in metric.differences.values()):
-        return metrics
+    """The metrics; differences of fewer trainings than a claim takes hold what trainings are known to differ by."""
     trained = {row.label: training for row in rows if (training := row.arms[0].used.get("training"))}
-    apart = [label for label, training in trained.items() if training != trained.get(base.label, training)]
-    number = metric.arms.get(base.label)
-    spread = spread_of(store, base.arms[0], metric.extractor, number.score.n_fake) if number else None
-    return metrics if spread is None else [with_spread(one, spread, apart) if one is metric else one for one in metrics]
+    if base is None or base.label not in trained:
+        return metrics
+    apart = [label for label, training in trained.items() if training != trained[base.label]]
+    few = [metric for metric in metrics if any(not delta.speaks_of_methods for delta in metric.differences.values())]
+    if not apart or not few:
+        return metrics
+    n_images = max(number.score.n_fake for metric in few for number in metric.arms.values())
+    known = spreads_of_arm(store, base.arms[0], n_images)
+    return [
+        with_spread(metric, spread, apart)
+        if metric.group == "all" and (spread := known.get(Place(metric.extractor, metric.metric, metric.reference)))
+        else metric
+        for metric in metrics
+    ]
 
 
 def _largest(arms: Sequence[Arm]) -> dict[tuple[str, str, str], float]:

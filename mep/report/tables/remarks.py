@@ -23,6 +23,7 @@ def remarks(comparison: Comparison) -> Iterator[str]:
         delta = metric.differences.get(arm)
         if delta is not None and delta.sentence:
             yield f"{delta.sentence[0].upper()}{delta.sentence[1:]}."
+            yield from _of_images_alone(comparison, arm)
         elif "seed" in comparison.fields:
             yield "Arms of other seeds are other trainings: their spread, not these intervals, speaks of the method."
     yield from _for_scale(metric)
@@ -30,6 +31,17 @@ def remarks(comparison: Comparison) -> Iterator[str]:
     if any("rank_deficient" in number.score.kind.flags for number in metric.arms.values()):
         yield "There are too few images for a distance in so many dimensions: take it for a first look."
     yield from _usefulness(comparison)
+
+
+def _of_images_alone(comparison: Comparison, arm: str) -> Iterator[str]:
+    """What holds no spread between trainings, where the headline does."""
+    unknown = [
+        metric.name
+        for metric in comparison.metrics
+        if metric.in_overview and arm in metric.differences and not metric.differences[arm].speaks_of_methods
+    ]
+    if unknown:
+        yield f"Of {listed(list(dict.fromkeys(unknown)))} it is not known: their intervals speak of these images alone."
 
 
 def _about_choice(comparison: Comparison, arm: str) -> Iterator[str]:

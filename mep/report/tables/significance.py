@@ -119,7 +119,7 @@ def with_spread(metric: Metric, spread: Spread, labels: Collection[str]) -> Metr
         if delta is None or number is None or number.value is None or delta.speaks_of_methods:
             continue
         fewer = 0.0 if delta.n_pairs else max(1 - number.score.n_fake / spread.n_images, 0.0)
-        of_trainings = spread.relative * abs(number.value - delta.value / 2) * math.sqrt(2 / max(delta.n_pairs, 1))
+        of_trainings = spread.at(number.value - delta.value / 2) * math.sqrt(2 / max(delta.n_pairs, 1))
         error = math.hypot(of_trainings, delta.se * math.sqrt(fewer))
         wider = difference_by_error(delta.value, error, spread.freedom)
         sentence = f"the interval holds the spread between trainings, {spread.text}"

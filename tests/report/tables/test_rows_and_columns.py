@@ -76,6 +76,26 @@ def test_another_baseline_turns_the_differences_round(report):
         comparison(report, baseline="other")
 
 
+def test_two_trainings_are_told_apart_by_the_spread_of_all_arms(tmp_path):
+    arms = ["label-only", "mep", "label-only#2", "mep#2"]
+    drawn = Drawn(tmp_path, arms=["label-only", "mep"])
+    drawn.add_arms(arms[2:])
+    drawn.shared_stages(arms)
+    for arm, value in zip(arms, (40.0, 30.0, 42.0, 33.0), strict=True):
+        drawn.publish(scores(value, base_halves()), [arm])
+    shared = compare(drawn.store, [RUN]).metrics[0].differences["mep"]
+    assert (shared.freedom, shared.spread) == (1, "")  # nothing was trained
+    with drawn.store.db.write() as db:
+        for arm in arms:
+            use = {"run_id": RUN, "arm": arm, "stage": "training", "artifact_id": f"training/{arm}", "how": "made"}
+            db.table("uses").insert(use)
+    fd = compare(drawn.store, [RUN]).metrics[0].differences["mep"]
+    # within arms 2 (1/41)² and 2 (1.5/31.5)², one degree of freedom each: 5.35 % of 36.25, over two trainings
+    assert fd.se == pytest.approx(36.25 * ((1 / 41) ** 2 + (1.5 / 31.5) ** 2) ** 0.5)
+    assert (fd.freedom, fd.n_pairs) == (2, 2)
+    assert fd.spread == "5.4 % as in 1 run of this store"
+
+
 def test_repeats_of_an_arm_are_one_row_with_mean_and_spread_and_pairs(tmp_path):
     arms = ["label-only", "mep", "label-only#2", "mep#2", "label-only#3", "mep#3"]
     drawn = Drawn(tmp_path, arms=["label-only", "mep"])

@@ -58,7 +58,7 @@ def measured(deltas):
 
 
 def test_one_training_holds_the_error_of_its_images_and_the_known_spread():
-    spread = Spread("drawn", 0.03, 35, 200, "as in 1 run of this store")
+    spread = Spread(0.03, True, 35, 200, "as in 1 run of this store")
     deltas = {label: Delta(-40.0, 10.0, -60.0, -20.0, 0.001) for label in ("mep", "redrawn")}
     found = with_spread(measured(deltas), spread, ["mep"]).differences
     # 200 images are part of the spread, 50 were drawn: three quarters of their variance are missing from it
@@ -69,13 +69,15 @@ def test_one_training_holds_the_error_of_its_images_and_the_known_spread():
     assert found["mep"].p > 0.05
     assert found["mep"].speaks_of_methods
     assert found["mep"].detectable > 2.8 * se
+    absolute = with_spread(measured(deltas), replace(spread, size=15.0, relative=False, n_images=50), ["mep"])
+    assert absolute.differences["mep"].se == pytest.approx(math.sqrt(2) * 15)
     as_many = with_spread(measured(deltas), replace(spread, n_images=50), ["mep"]).differences
     assert as_many["mep"].se == pytest.approx(math.sqrt(2) * 0.03 * 580)
     assert found["redrawn"] == deltas["redrawn"]  # from the training of the baseline: its spread is shared
 
 
 def test_two_trainings_are_told_apart_by_the_known_spread_and_three_by_their_own():
-    spread = Spread("drawn", 0.03, 35, 200, "as in 1 run of this store")
+    spread = Spread(0.03, True, 35, 200, "as in 1 run of this store")
     deltas = {f"{n} trainings": Delta(-40.0, 1.0, -52.7, -27.3, 0.02, n, freedom=n - 1) for n in (2, 3)}
     found = with_spread(measured(deltas), spread, list(deltas)).differences
     assert found["2 trainings"].se == pytest.approx(0.03 * 580)
