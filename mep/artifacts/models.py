@@ -16,7 +16,7 @@ Facts: TypeAlias = dict[str, str | int]
 
 @dataclass(frozen=True, eq=False)
 class InPipeline(InFolder):
-    """A StableDiffusionPipeline in `pipeline/`, and the losses of what was trained."""
+    """A pipeline of a known family in `pipeline/`, and the losses of what was trained."""
 
     about: ClassVar[str]  # the JSON file that says how it was made
 
@@ -35,7 +35,7 @@ class InPipeline(InFolder):
 
 @dataclass(frozen=True, eq=False)
 class BaseModel(InPipeline):
-    """A StableDiffusionPipeline to start from, in `pipeline/`, and how its autoencoder was trained, if it was."""
+    """A pipeline to start from, in `pipeline/`, and how its autoencoder was trained, if it was."""
 
     about: ClassVar[str] = "base.json"
 
@@ -75,7 +75,7 @@ class Latents(InFolder):
 
 @dataclass(frozen=True, eq=False)
 class Model(InPipeline):
-    """The fine-tuned pipeline in `pipeline/`, which StableDiffusionPipeline.from_pretrained loads, and its losses.
+    """The fine-tuned pipeline in `pipeline/`, which `from_pretrained` of its class loads, and its losses.
 
     With LoRA `pipeline/` is the base, and `lora/` holds what load_lora_weights reads;
     `mep.diffusion.pipelines.load_pipeline` fuses the two. `raw/` holds the last weights where those of generation are

@@ -76,10 +76,10 @@ class Scaling:
 
 def check_lengths(base: BaseModel, texts: Sequence[str]) -> None:
     """DataError where a caption has more tokens than a text encoder reads."""
-    for tokenizer in (
-        load_part(base.pipeline, part, "cpu") for part in family_of(base.pipeline).parts(base.pipeline).values()
-    ):
-        longest = int(tokenizer.model_max_length)
+    family = family_of(base.pipeline)
+    for part in family.encoders.values():
+        tokenizer = load_part(base.pipeline, part, "cpu")
+        longest = min(int(tokenizer.model_max_length), family.most_tokens)
         for text in texts:
             n = len(tokenizer(text).input_ids)
             if n > longest:
@@ -124,20 +124,20 @@ def encoded_captions(base: BaseModel, texts: Sequence[str], work: Work) -> Capti
     import torch
 
     family, device = family_of(base.pipeline), work.device
-    parts = family.parts(base.pipeline)
+    parts = [*family.encoders, *family.encoders.values()]
     check_lengths(base, texts)
-    kept = {part: folder_digest(base.pipeline / part, sha256_of) for part in (*parts, *parts.values())}
-    folder = work.cache_for("captions") / digest(kept | {"family": family.pipeline, "format": 2})[:32]
+    kept = {part: folder_digest(base.pipeline / part, sha256_of) for part in parts}
+    settings = kept | {"family": family.pipeline, "side": str(base.resolution), "format": "2"}
+    folder = work.cache_for("captions") / digest(settings)[:32]
 
     @cache
     def loaded() -> SimpleNamespace:
-        absent = dict.fromkeys([*family.encoders, *family.encoders.values()])
-        there = {part: load_part(base.pipeline, part, device) for part in (*parts, *parts.values())}
-        return SimpleNamespace(**absent | there)
+        return SimpleNamespace(**{part: load_part(base.pipeline, part, device) for part in parts})
 
     @torch.inference_mode()
     def encode(text: str) -> dict[str, NDArray[np.float32]]:
-        return {name: rows[0].cpu().numpy() for name, rows in sorted(family.encode(loaded(), [text]).items())}
+        said = family.encode(loaded(), [text], base.resolution)
+        return {name: rows[0].cpu().numpy() for name, rows in sorted(said.items())}
 
     if not (folder / "layout.json").exists():
         write_json(folder / "layout.json", {name: list(row.shape) for name, row in encode("").items()})
@@ -165,6 +165,6 @@ def caption_tokens(base: BaseModel, texts: Sequence[str], device: str) -> Captio
     import torch
 
     check_lengths(base, texts)
-    (tokenizer,) = family_of(base.pipeline).parts(base.pipeline).values()
+    (tokenizer,) = family_of(base.pipeline).encoders.values()
     tokens = tokens_of(load_part(base.pipeline, tokenizer, device), texts)
     return Captions(lambda numbers: {"tokens": tokens[torch.from_numpy(numbers)]}, len(texts), device)

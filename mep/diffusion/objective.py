@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from mep.diffusion.flow import Flow, is_flow
 from mep.errors import DataError
 
 if TYPE_CHECKING:
@@ -90,6 +91,26 @@ def loss_weights(scheduler: DDPMScheduler, timesteps: Tensor, gamma: float | Non
 def denoising_errors(prediction: Tensor, target: Tensor) -> Tensor:
     """Mean squared error of each image, float32 (b,)."""
     return (prediction.float() - target.float()).pow(2).mean(dim=tuple(range(1, prediction.ndim)))
+
+
+def objective_of(
+    config: Mapping[str, object], prediction: str | None, zero_terminal_snr: bool, snr_gamma: float | None
+) -> Objective:
+    """What a model with a scheduler of this configuration learns, with what the recipe changes.
+
+    DataError   the recipe changes what flow matching does not have
+    """
+    if not is_flow(config):
+        return Diffusion(noise_scheduler_of(config, prediction, zero_terminal_snr), snr_gamma)
+    asked = {"prediction": prediction, "snr_gamma": snr_gamma, "zero_terminal_snr": zero_terminal_snr}
+    for field, value in asked.items():
+        if value:
+            raise DataError(
+                f"the base is trained by flow matching, which has no {field}",
+                hint=f"take {field} out of the section training",
+                field=f"training.{field}",
+            )
+    return Flow(config)
 
 
 def noise_scheduler_of(config: Mapping[str, object], prediction: str | None, zero_terminal_snr: bool) -> DDPMScheduler:

@@ -22,9 +22,9 @@ def drawing(model, tmp_path, monkeypatch):
     """What draws a batch of four on a device of which every copy to it is seen, and what was counted on the way."""
     seen, real = Counter(), (StableDiffusion.encode, worker_job.load_pipeline)
 
-    def encode(family, parts, texts):
+    def encode(family, parts, texts, side):
         seen["encode"] += 1
-        return real[0](family, parts, texts)
+        return real[0](family, parts, texts, side)
 
     def load(*args, **settings):
         pipeline = real[1](*args, **settings)

@@ -31,19 +31,24 @@ class Family:
     """The part that removes noise."""
     encoders: ClassVar[dict[str, str]]
     """Text encoders, each with its tokenizer."""
-    optional: ClassVar[tuple[str, ...]] = ()
-    """Text encoders that may be left out."""
     left_out: ClassVar[dict[str, Any]] = {}
     """Further parts that diffusers asks for, and mep does without."""
+    most_tokens: ClassVar[int] = 512
+    """Tokens of a caption at most, whatever its tokenizer would take."""
     trains_text: ClassVar[bool] = False
     """Whether `training.text_encoder: train` can be had."""
     rescales: ClassVar[bool] = True
     """Whether its pipeline knows `guidance_rescale`."""
+    adapts: ClassVar[bool] = True
+    """Whether its pipeline loads LoRA weights."""
+    call: ClassVar[dict[str, Any]] = {}
+    """What its pipeline has to be told with every prompt."""
 
-    def encode(self, parts: Any, texts: Sequence[str]) -> Condition:
+    def encode(self, parts: Any, texts: Sequence[str], side: int) -> Condition:
         """What captions say to the model, float32 (n, ...); too long ones are cut.
 
-        parts   has encoders and tokenizers as attributes, None for those that are left out
+        parts   has encoders and tokenizers as attributes
+        side    of the images in pixels, which some models are told
         """
         raise NotImplementedError
 
@@ -55,18 +60,13 @@ class Family:
         """What the model predicts for noisy latents (b, c, h, w), of their shape and type; times (b,)."""
         raise NotImplementedError
 
-    def arguments(self, condition: Condition, empty: Condition) -> dict[str, Tensor]:
-        """Arguments of the pipeline's call: captions, and as many empty ones."""
+    def arguments(self, condition: Condition, empty: Condition) -> dict[str, Any]:
+        """Arguments of the pipeline's call in the place of prompts: captions, and as many empty ones."""
         raise NotImplementedError
 
     def blocks(self, core: Any) -> list[nn.Module]:
         """The large parts of the core, one after the other: what is whole at once where a model is split (FSDP)."""
         raise NotImplementedError
-
-    def parts(self, folder: Path) -> dict[str, str]:
-        """Text encoders of a pipeline's folder, each with its tokenizer; those that are left out are absent."""
-        index = read_json(folder / "model_index.json")
-        return {encoder: tokenizer for encoder, tokenizer in self.encoders.items() if (index.get(encoder) or [None])[0]}
 
 
 @cache

@@ -24,7 +24,7 @@ class StableDiffusion(Family):
     }
     trains_text: ClassVar[bool] = True
 
-    def encode(self, parts: Any, texts: Sequence[str]) -> Condition:
+    def encode(self, parts: Any, texts: Sequence[str], side: int) -> Condition:
         tokens = tokens_of(parts.tokenizer, texts).to(parts.text_encoder.device)
         return self.encode_tokens(parts.text_encoder, {"tokens": tokens})
 
@@ -34,7 +34,7 @@ class StableDiffusion(Family):
     def predict(self, core: Any, noisy: Tensor, times: Tensor, condition: Condition) -> Tensor:
         return cast("Tensor", core(noisy, times, condition["states"]).sample)
 
-    def arguments(self, condition: Condition, empty: Condition) -> dict[str, Tensor]:
+    def arguments(self, condition: Condition, empty: Condition) -> dict[str, Any]:
         return {"prompt_embeds": condition["states"], "negative_prompt_embeds": empty["states"]}
 
     def blocks(self, core: Any) -> list[nn.Module]:

@@ -10,12 +10,15 @@ from mep.registry import Method, member
 
 
 class Base(Method):
-    """Puts a StableDiffusionPipeline into a folder."""
+    """Puts a pipeline of a known family into a folder."""
 
     noun: ClassVar[str] = "base"
 
     implies: ClassVar[dict[str, str]] = {}
     """What the section `training` says where a recipe with such a base does not; so has generation of `precision`."""
+
+    only: ClassVar[dict[str, object]] = {}
+    """Fields of the section `training` that such a base leaves no choice of, and their value."""
 
     resolution: int = Field(512, ge=8, le=4096)
     """Side in pixels of the squares that the model is trained on and generates."""

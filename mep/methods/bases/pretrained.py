@@ -9,6 +9,7 @@ from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
 from mep.artifacts import Images
+from mep.diffusion.families import family_of
 from mep.diffusion.pipelines import forget_places, load_pipeline
 from mep.errors import DataError
 from mep.machine.files import read_json
@@ -16,21 +17,23 @@ from mep.machine.hub import ModelReference
 from mep.machine.work import Work
 from mep.methods.bases import Base
 
-PARTS = ("vae", "text_encoder", "tokenizer", "unet", "scheduler")
+FOLDERS = ["vae", "scheduler", "unet", "transformer"]
+FOLDERS += ["text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2"]
+"""Of the parts that one of the families has."""
 PATTERNS = ["model_index.json", "README.md", "LICENSE*"] + [
-    f"{part}/{name}" for part in PARTS for name in ("*.json", "*.txt", "*.safetensors")
+    f"{part}/{name}" for part in FOLDERS for name in ("*.json", "*.txt", "*.model", "*.safetensors")
 ]
 VARIANTS = ["*.fp16.safetensors", "*.fp16-*.safetensors", "*.non_ema.safetensors", "*.non_ema-*.safetensors"]
 """Second copies of the weights that many repositories hold; they are not fetched."""
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
-CONVERT = "where you trust it, convert it once: StableDiffusionPipeline.from_pretrained(old)"
+CONVERT = "where you trust it, convert it once: DiffusionPipeline.from_pretrained(old)"
 CONVERT += ".save_pretrained(new, safe_serialization=True)"
 FACTOR = 8
 """Pixels of a side that become one latent element in every published Stable Diffusion."""
 
 
 class Pretrained(ModelReference, Base):
-    """Stable Diffusion 1.5, 2.1 or any model that StableDiffusionPipeline loads, from the hub or a folder.
+    """Stable Diffusion 1.5, 2.1 or XL, PixArt-Sigma, or any model that their pipelines load, from the hub or a folder.
 
     Only safetensors are read; the safety checker is left out.
     """
@@ -63,19 +66,23 @@ class Pretrained(ModelReference, Base):
 
 
 def check_folder(folder: Path, resolution: int) -> None:
-    """DataError where a folder holds no Stable Diffusion pipeline in safetensors that takes images of a side."""
-    missing = [part for part in PARTS if not (folder / part).is_dir()]
-    if (folder / "tokenizer").is_dir() and not any((folder / "tokenizer").glob("*.json")):
-        missing.append("tokenizer files (vocab.json and merges.txt, or tokenizer.json)")
-    if not (folder / "model_index.json").is_file():
-        missing.append("model_index.json")
+    """DataError where a folder holds no pipeline of a known family in safetensors that takes images of a side."""
+    try:
+        family = family_of(folder)
+    except DataError as error:
+        raise DataError(error.message, hint=error.hint, field="training.base") from error
+    models, tokenizers = ["vae", family.core, *family.encoders], [*family.encoders.values()]
+    missing = [part for part in [*models, *tokenizers, "scheduler"] if not (folder / part).is_dir()]
+    for part in tokenizers:
+        if (folder / part).is_dir() and not any((folder / part).glob("*.json")):
+            missing.append(f"{part} files (vocab.json and merges.txt, or tokenizer.json)")
     if missing:
         raise DataError(
-            f"{folder} is no Stable Diffusion pipeline: it has no {', '.join(missing)}",
-            hint="name a folder written by StableDiffusionPipeline.save_pretrained",
+            f"{folder} is no whole {family.pipeline}: it has no {', '.join(missing)}",
+            hint=f"name a folder written by {family.pipeline}.save_pretrained",
             field="training.base",
         )
-    for part in ("vae", "text_encoder", "unet"):
+    for part in models:
         _check_weights(folder / part)
     factor = 2 ** (len(read_json(folder / "vae" / "config.json")["block_out_channels"]) - 1)
     if resolution % factor:

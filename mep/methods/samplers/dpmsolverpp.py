@@ -10,4 +10,5 @@ class DpmSolverPlusPlus(Sampler):
 
     kind: Literal["dpmsolver++"]
     scheduler: ClassVar[str] = "DPMSolverMultistepScheduler"
+    flow: ClassVar[tuple[str, dict[str, str | bool | int]]] = (scheduler, {"algorithm_type": "dpmsolver++"})
     settings: ClassVar[dict[str, str | bool]] = {"algorithm_type": "dpmsolver++"}

@@ -10,3 +10,5 @@ class Euler(Sampler):
 
     kind: Literal["euler"]
     scheduler: ClassVar[str] = "EulerDiscreteScheduler"
+    # of a straight path DPM-Solver++ of first order makes the steps of Euler
+    flow: ClassVar[tuple[str, dict[str, str | bool | int]]] = ("DPMSolverMultistepScheduler", {"solver_order": 1})

@@ -10,3 +10,4 @@ class UniPc(Sampler):
 
     kind: Literal["unipc"]
     scheduler: ClassVar[str] = "UniPCMultistepScheduler"
+    flow: ClassVar[tuple[str, dict[str, str | bool | int]]] = (scheduler, {})

@@ -17,6 +17,9 @@ class Trainer(Method):
     replaces: ClassVar[tuple[str, ...]] = ()
     """Parts of the pipeline folder that `save` writes anew; the others are those of the base."""
 
+    adapts: ClassVar[bool] = False
+    """Whether `save` writes a change of the base, for the pipeline to load, and not the whole."""
+
     def prepare(self, core: "Core", text_encoder: "CLIPTextModel | None") -> None:
         """Let exactly the trained parameters require gradients; the text encoder is None where it stays as it is."""
         raise NotImplementedError

@@ -1,7 +1,7 @@
 """Low-rank adaptation."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -24,6 +24,7 @@ class Lora(Trainer):
     """
 
     kind: Literal["lora"]
+    adapts: ClassVar[bool] = True
     rank: int = Field(16, ge=1, le=1024)
     """Rank of the change."""
     alpha: float | None = Field(None, gt=0)

@@ -91,7 +91,7 @@ class DrawJob(Job[Sequence[Sample], list[DrawnSample]]):
         @cache
         def encoded(text: str) -> Condition:
             """A caption alone, so that its row does not depend on its neighbours; it stays on the device."""
-            said = family.encode(readers, [text])
+            said = family.encode(readers, [text], self.side)
             return {name: values.to(getattr(torch, dtype)) for name, values in said.items()}
 
         def stacked(texts: Sequence[str]) -> Condition:
@@ -106,6 +106,7 @@ class DrawJob(Job[Sequence[Sample], list[DrawnSample]]):
             noise = torch.stack([torch.randn(shape, generator=generator) for generator in generators])
             latents = pipeline(
                 **family.arguments(captions, stacked([""] * len(filled))),
+                **family.call,
                 **rescaled,
                 num_inference_steps=self.sampler.steps,
                 guidance_scale=self.guidance,

@@ -146,6 +146,8 @@ class Batches:
         level = torch.rand(size, generator=generator)
         if config.timesteps == "stratified":
             level = (torch.randperm(size, generator=generator) + level) / size
+        if config.timesteps == "logit_normal":
+            level = torch.special.ndtri(level).sigmoid()
         if config.noise_offset:
             noise = noise + config.noise_offset * torch.randn((*shape[:2], 1, 1), generator=generator)
         added = noise

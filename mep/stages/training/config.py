@@ -63,9 +63,10 @@ class TrainingConfig(BaseConfig, LatentsConfig):
     prediction: Literal["epsilon", "v_prediction", "sample"] | None = None
     """What the UNet predicts: the noise (Ho et al. 2020), the velocity (Salimans & Ho 2022) or the clean latent.
     Default: as the base does; another choice has to be learned anew."""
-    timesteps: Literal["uniform", "stratified"] = "uniform"
+    timesteps: Literal["uniform", "stratified", "logit_normal"] = "uniform"
     """How noise levels are drawn. Stratified gives every batch one from each of global_batch_size equal bands, which
-    lowers the variance of the loss (Kingma et al. 2021, arXiv:2107.00630)."""
+    lowers the variance of the loss (Kingma et al. 2021, arXiv:2107.00630). logit_normal draws middle ones more often
+    (Esser et al. 2024, arXiv:2403.03206); it is the default of flow matching from scratch."""
     snr_gamma: float | None = Field(None, gt=0)
     """Min-SNR loss weighting (Hang et al. 2023); its authors use 5. Null weighs all timesteps alike."""
     noise_offset: float = Field(0.0, ge=0, le=1)
@@ -101,6 +102,14 @@ class TrainingConfig(BaseConfig, LatentsConfig):
                 "weights held in bf16 are computed with in bf16, not {precision}",
                 {"precision": self.precision, "field": "weights", "hint": "set precision: bf16 too"},
             )
+        for field, only in self.base.only.items():
+            value = getattr(self, field)
+            if getattr(value, "kind", value) != only:
+                raise PydanticCustomError(
+                    "cross_field",
+                    "a base of kind {kind} is trained with {field} {only}",
+                    {"kind": self.base.kind, "only": str(only), "field": field, "hint": f"take {field} out"},
+                )
         if self.zero_terminal_snr and self.prediction == "epsilon":
             raise PydanticCustomError(
                 "cross_field",

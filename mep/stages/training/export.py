@@ -33,7 +33,7 @@ its images are for research, and show what its training images show, their biase
 {imports}from diffusers import {class_name}
 
 pipeline = {class_name}.from_pretrained("pipeline")
-{lora}image = pipeline("{example}", height={resolution}, width={resolution}).images[0]
+{lora}image = pipeline("{example}", height={resolution}, width={resolution}{call}).images[0]
 ```
 
 {raw}## Captions it knows
@@ -110,6 +110,7 @@ def _model_card(inputs: TrainingInputs, facts: dict[str, str | int], lineage: Ma
         made=f"{'LoRA weights for' if is_lora else 'Fine-tuned from'} {start}",
         licence=_licence(origin),
         imports="".join(IMPORT_PART.format(module=module) for module in own_modules(inputs.base.pipeline)),
+        call="".join(f", {name}={value}" for name, value in family_of(inputs.base.pipeline).call.items()),
         class_name=family_of(inputs.base.pipeline).pipeline,
         lora=LOAD_LORA if is_lora else "",
         example=prompts[0].text.replace('"', "'"),

@@ -12,9 +12,9 @@ from mep.artifacts import BaseModel
 from mep.diffusion.checkpoints import Stateful, check_room
 from mep.diffusion.denoiser import EMA, Denoiser, TrainedWeights
 from mep.diffusion.families import family_of
-from mep.diffusion.objective import Diffusion, Objective, noise_scheduler_of
+from mep.diffusion.objective import Objective, objective_of
 from mep.diffusion.pipelines import load_part
-from mep.errors import EnvironmentLacks
+from mep.errors import DataError, EnvironmentLacks
 from mep.machine.graphs import compile_graphs
 from mep.machine.work import Work
 from mep.stages.training.config import TrainingConfig
@@ -63,8 +63,7 @@ class TrainedModel:
 
 def build_model(config: TrainingConfig, base: BaseModel, group: AccelerateGroup, work: Work) -> TrainedModel:
     scheduler_config = load_part(base.pipeline, "scheduler", work.device).config
-    noise_scheduler = noise_scheduler_of(scheduler_config, config.prediction, config.zero_terminal_snr)
-    objective = Diffusion(noise_scheduler, config.snr_gamma)
+    objective = objective_of(scheduler_config, config.prediction, config.zero_terminal_snr, config.snr_gamma)
     denoiser = _build_denoiser(config, base, work, "cpu" if group.sharded else work.device)
     if group.sharded:
         shard(denoiser, work.device)
@@ -82,6 +81,14 @@ def _build_denoiser(config: TrainingConfig, base: BaseModel, work: Work, device:
     family = family_of(base.pipeline)
     core = load_part(base.pipeline, family.core, device, dtype=dtype)
     is_encoder_trained = config.text_encoder == "train"
+    if is_encoder_trained and not family.trains_text:
+        raise DataError(
+            f"the text encoders of a {family.pipeline} stay as they are",
+            hint="set text_encoder to frozen",
+            field="training.text_encoder",
+        )
+    if config.method.adapts and not family.adapts:
+        raise DataError(f"{family.pipeline} loads no LoRA weights", hint="set method to unet", field="training.method")
     text_encoder = load_part(base.pipeline, "text_encoder", device, dtype=dtype) if is_encoder_trained else None
     torch.manual_seed(work.seed_for("new weights"))
     config.method.prepare(core, text_encoder)

@@ -10,6 +10,7 @@ from small_data import TINY_BASE
 from mep.diffusion.families.stable_diffusion import StableDiffusion
 from mep.diffusion.pipelines import load_pipeline
 from mep.errors import DataError
+from mep.machine.files import write_json
 from mep.machine.work import Work
 from mep.methods.autoencoders.kl import normalise_latents
 from mep.methods.bases._tokenizer import build_tokenizer
@@ -55,7 +56,12 @@ def test_a_local_pipeline_folder_is_a_base(images, tmp_path):
 
 def test_a_folder_that_is_no_pipeline_is_told_what_it_lacks(images, tmp_path):
     (tmp_path / "other" / "unet").mkdir(parents=True)
-    with pytest.raises(DataError, match="it has no vae, text_encoder, tokenizer, scheduler"):
+    with pytest.raises(DataError, match=r"holds no model: it has no model_index\.json"):
+        Pretrained(kind="pretrained", path=tmp_path / "other").build(images, Work(folder=tmp_path / "x"))
+    index = {"_class_name": "StableDiffusionXLPipeline"}
+    write_json(tmp_path / "other" / "model_index.json", index)
+    lacking = "no whole StableDiffusionXLPipeline: it has no vae, text_encoder, text_encoder_2, tokenizer, tokenizer_2"
+    with pytest.raises(DataError, match=lacking):
         Pretrained(kind="pretrained", path=tmp_path / "other").build(images, Work(folder=tmp_path / "x"))
 
 
@@ -86,7 +92,7 @@ def test_captions_that_differ_in_a_word_get_codes_that_differ(images, tmp_path):
     base.build(images, Work(folder=tmp_path))
     pipeline = load_pipeline(tmp_path / "out" / "pipeline", "cpu")
     words = ("stained", "unstained")
-    codes = StableDiffusion().encode(pipeline, [f"Histology image of {word} tissue" for word in words])["states"]
+    codes = StableDiffusion().encode(pipeline, [f"Histology image of {word} tissue" for word in words], 16)["states"]
     after_the_word = codes[:, 4:]
     assert float((after_the_word[0] - after_the_word[1]).norm() / after_the_word[0].norm()) > 0.4
 
@@ -96,7 +102,7 @@ def test_a_pooled_caption_reaches_every_block_and_diffusers_draws_with_it(images
     Scratch.model_validate(TINY_BASE | {"unet": unet}).build(images, Work(folder=tmp_path))
     pipeline = load_pipeline(tmp_path / "out" / "pipeline", "cpu")
     captions = ["Histology image of stained tissue", "Histology image of unstained tissue"]
-    codes = StableDiffusion().encode(pipeline, captions)["states"]
+    codes = StableDiffusion().encode(pipeline, captions, 16)["states"]
     # the first block has no attention: only the timestep can tell it of the caption
     latents, first_block = torch.zeros(2, 2, 8, 8), []
     pipeline.unet.down_blocks[0].register_forward_hook(lambda module, given, made: first_block.append(made[0]))
