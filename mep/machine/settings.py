@@ -1,9 +1,9 @@
 """The section `machine` of a recipe: speed and memory, never a result."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mep.config import Config, LocalPath
 from mep.errors import EnvironmentLacks
@@ -47,6 +47,12 @@ class MachineConfig(Config):
     """Latents that the autoencoder decodes at once when it generates; what needs most memory at 512 pixels."""
     checkpoint_every_s: float = Field(30, ge=0.1)
     """Seconds of training between two checkpoints; more where writing one would take over 1 % of the time."""
+
+    @model_validator(mode="after")
+    def _at_once_here(self) -> Self:
+        if self.at_once > 1 and self.engine.kind != "local":
+            raise ValueError(f"at_once is of this machine alone: take it out, or the engine {self.engine.kind}")
+        return self
 
     @property
     def sharded(self) -> bool:
