@@ -19,10 +19,12 @@ from mep.machine.devices import resolve_device
 from mep.recipe.model import Experiment, repeat_of
 from mep.runner.detection import Detection, detection
 from mep.runner.plan import Plan, Task
+from mep.runner.side_by_side import batches
 from mep.stages.generation.shares import counts_of
 from mep.stages.prompts.template import Record, Writer
 from mep.stages.prompts.truth import TRUTH, truths
 from mep.store import ArtifactT, Store
+from mep.store.database import Row
 
 PIECE = re.compile(r"[^\W\d_]+|\d|[^\s\w]+", re.UNICODE)
 """What CLIP's tokenizer never joins: words, single digits, runs of signs. Each is a token at least."""
@@ -239,20 +241,24 @@ def _add_cost(ahead: Forecast, plan: Plan, store: Store) -> None:
     before = {row["stage"]: row for row in rows}
     samples = {arm.arm: arm.samples for arm in ahead.arms}
     ahead.time_s, ahead.memory_mb = 0.0, 0.0
-    for task in plan.tasks:
-        if task.status == "reuse":
-            continue
-        if task.stage.name not in before:
-            ahead.untimed.append(task.stage.name)
-            continue
-        row = before[task.stage.name]
-        wall_s, facts = row["wall_s"], json.loads(row["facts"])
-        if task.stage.name == "training":
-            wall_s *= plan.recipe.arms[task.arms[0]].training.steps / max(facts.get("steps", 1), 1)
-        elif task.stage.name == "generation":
-            wall_s *= (samples[task.arms[0]] or facts.get("images", 1)) / max(facts.get("images", 1), 1)
-        ahead.time_s += wall_s
-        ahead.memory_mb = max(ahead.memory_mb, row["peak_memory_mb"] or 0.0)
+    machine = plan.recipe.machine
+    for batch in batches((task for task in plan.tasks if task.status != "reuse"), machine):
+        ahead.untimed += [task.stage.name for task in batch if task.stage.name not in before]
+        timed = [task for task in batch if task.stage.name in before]
+        times = [_time_s(task, before[task.stage.name], plan, samples) for task in timed]
+        memory = sorted(before[task.stage.name]["peak_memory_mb"] or 0.0 for task in timed)
+        if timed:
+            ahead.time_s += max(max(times), sum(times) / machine.at_once)
+            ahead.memory_mb = max(ahead.memory_mb, sum(memory[-machine.at_once :]))
     ahead.untimed = list(dict.fromkeys(ahead.untimed))
     if ahead.untimed:
         ahead.time_s = None
+
+
+def _time_s(task: Task, row: Row, plan: Plan, samples: dict[str, int | None]) -> float:
+    facts, times = json.loads(row["facts"]), 1.0
+    if task.stage.name == "training":
+        times = plan.recipe.arms[task.arms[0]].training.steps / max(facts.get("steps", 1), 1)
+    elif task.stage.name == "generation":
+        times = (samples[task.arms[0]] or facts.get("images", 1)) / max(facts.get("images", 1), 1)
+    return float(row["wall_s"]) * times

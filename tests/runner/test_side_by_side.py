@@ -15,6 +15,7 @@ from mep.errors import Interrupted, StageFailed
 from mep.machine.work import NullProgress
 from mep.recipe import load_recipe
 from mep.runner.callback import RunCallback
+from mep.runner.forecast import forecast
 from mep.runner.plan import make_plan
 from mep.runner.run import resume, run
 from mep.runner.side_by_side import batches
@@ -93,6 +94,13 @@ def test_what_they_say_is_heard(scene, tmp_path):
 
     run(load_recipe(recipe), Store(tmp_path), Listening())
     assert {("training", "label-only", STEPS), ("training", "mep", STEPS)} <= set(heard)
+
+
+def test_what_runs_at_once_takes_less_time_and_more_memory(scene):
+    recipe, store = scene
+    ahead = [forecast(make_plan(load_recipe(recipe, ["seed=9", f"machine.at_once={n}"]), store), store) for n in (1, 2)]
+    assert ahead[1].time_s < ahead[0].time_s
+    assert ahead[1].memory_mb > 1.2 * ahead[0].memory_mb
 
 
 class Stopping(RunCallback):
