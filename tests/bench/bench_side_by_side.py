@@ -1,4 +1,4 @@
-"""Two arms of the quickstart one after the other and at once, on this machine: wall time of the stages that are shared out.
+"""Two arms of the quickstart one after the other and at once, on this machine: wall time.
 
     python tests/bench/bench_side_by_side.py [--steps 150] [--rounds 2]
 
