@@ -62,3 +62,55 @@ def build_sdxl(folder):
         unet=unet,
         scheduler=scheduler,
     ).save_pretrained(folder)
+
+
+RESNET = {"norm1": "in_layers.0", "conv1": "in_layers.2", "time_emb_proj": "emb_layers.1", "norm2": "out_layers.0"}
+RESNET |= {"conv2": "out_layers.3", "conv_shortcut": "skip_connection"}
+
+
+def write_single_file(pipeline, path):
+    """A StableDiffusionPipeline in one file, by the names of the original code of Stable Diffusion."""
+    from safetensors.torch import save_file
+
+    unet, vae, text = (part.state_dict() for part in (pipeline.unet, pipeline.vae, pipeline.text_encoder))
+    layers, n_levels = pipeline.unet.config.layers_per_block, len(pipeline.vae.config.block_out_channels)
+    tensors = {f"model.diffusion_model.{_unet_name(name, layers)}": value for name, value in unet.items()}
+    tensors |= {f"first_stage_model.{_vae_name(name, n_levels)}": value for name, value in vae.items()}
+    # transformers 5 leaves out what the weights on disk begin with
+    plain = {name.removeprefix("text_model."): value for name, value in text.items()}
+    tensors |= {f"cond_stage_model.transformer.text_model.{name}": value for name, value in plain.items()}
+    save_file({name: value.contiguous().clone() for name, value in tensors.items()}, path)
+
+
+def _unet_name(name, layers):
+    parts = name.split(".")
+    whole = {"conv_in": "input_blocks.0.0", "conv_norm_out": "out.0", "conv_out": "out.2"}
+    whole |= {"time_embedding.linear_1": "time_embed.0", "time_embedding.linear_2": "time_embed.2"}
+    for ours, theirs in whole.items():
+        if name.startswith(f"{ours}."):
+            return name.replace(ours, theirs, 1)
+    if parts[0] == "mid_block":
+        place, rest = f"middle_block.{1 if parts[1] == 'attentions' else 2 * int(parts[2])}", parts[3:]
+    else:
+        level, kind, number, rest = int(parts[1]), parts[2], int(parts[3]), parts[4:]
+        if kind == "downsamplers":
+            return ".".join([f"input_blocks.{(level + 1) * (layers + 1)}.0.op", *rest[1:]])
+        if kind == "upsamplers":  # after the attention, where the level has one
+            return ".".join([f"output_blocks.{level * (layers + 1) + layers}.{2 if level == 0 else 1}", *rest])
+        first = 1 if parts[0] == "down_blocks" else 0
+        side = "input_blocks" if first else "output_blocks"
+        place = f"{side}.{first + level * (layers + 1) + number}.{int(kind == 'attentions')}"
+    if rest[0] in RESNET and "transformer_blocks" not in rest:
+        rest = [RESNET[rest[0]], *rest[1:]]
+    return ".".join([place, *rest])
+
+
+def _vae_name(name, n_levels):
+    parts = name.split(".")
+    if len(parts) > 3 and parts[1] in ("down_blocks", "up_blocks"):
+        level = int(parts[2]) if parts[1] == "down_blocks" else n_levels - 1 - int(parts[2])
+        kind = {"resnets": f"block.{parts[4]}", "downsamplers": "downsample", "upsamplers": "upsample"}[parts[3]]
+        parts = [parts[0], parts[1].split("_")[0], str(level), kind, *parts[5:]]
+    elif parts[1] == "mid_block":
+        parts = [parts[0], "mid", f"block_{int(parts[3]) + 1}", *parts[4:]]
+    return ".".join(parts).replace("conv_norm_out", "norm_out").replace("conv_shortcut", "nin_shortcut")
