@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from mep.errors import EnvironmentLacks, MepError
 from mep.machine.files import sha256_of, write_json
@@ -95,7 +96,8 @@ def _damaged_files(store: Store, name: str, entries: dict[str, FileEntry]) -> It
         elif sha256_of(path) != entry["sha256"]:
             yield Mismatch(f"{name}/{file}", "has other content than when it was written", REDO)
     there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    for extra in sorted(there - set(entries) - set(manifest.MARKS)):
+    halves = {name for name in there if Path(name).match(".*.tmp")}  # of a mark, by a process that was killed
+    for extra in sorted(there - set(entries) - set(manifest.MARKS) - halves):
         yield Mismatch(f"{name}/{extra}", "is not part of the artifact", "move it out of the store")
 
 

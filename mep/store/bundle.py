@@ -11,6 +11,7 @@ from typing import Any
 import mep
 from mep.artifacts import BaseModel, Model, Prompts, Samples, Scores
 from mep.errors import UsageError
+from mep.machine.files import fsync, removed_on_failure
 from mep.store import Store, manifest, now
 from mep.store.artifact_rows import kind_of
 from mep.store.journal import JOURNAL, read_journal
@@ -45,7 +46,7 @@ def export_run(
     output.parent.mkdir(parents=True, exist_ok=True)
     temporary = output.with_name(output.name + ".tmp")
     # dereference: files that the store links to each other travel as files
-    with tarfile.open(temporary, "w:gz", compresslevel=6, dereference=True) as archive:
+    with removed_on_failure(temporary), tarfile.open(temporary, "w:gz", compresslevel=6, dereference=True) as archive:
         _add(archive, EXPORT, json.dumps(held, indent=1))
         for name, text in _run_files(store, run_id):
             _add(archive, f"run/{name}", text)
@@ -54,6 +55,7 @@ def export_run(
             files = manifests[name]["files"] if name in whole else {}
             for file in [manifest.NAME, *files]:
                 archive.add(folder / file, f"store/{name}/{file}", recursive=False, filter=_anonymous)
+    fsync(temporary)
     os.replace(temporary, output)
     return held | {"bytes": output.stat().st_size}
 

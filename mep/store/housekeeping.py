@@ -47,8 +47,8 @@ def find_garbage(store: Store, *, keep_last: int | None = None, older_than_days:
     for name in store.committed():
         folder = store.folder(name)
         has_scores = issubclass(kind_of(folder.parent.name), Scores)
-        if name in listed and (has_scores or (folder / manifest.COLLECTED).exists()):
-            continue  # nothing but its manifest is there; scores are small, and what a run is remembered for
+        if name in listed and (has_scores or _is_only_manifest(folder)):
+            continue  # scores are small, and what a run is remembered for
         if name not in needed:
             why = "only runs that are not kept use it" if name in listed else "no run uses it"
             garbage.append(Garbage(f"store/{name}", _size(folder), why, keep_manifest=name in listed))
@@ -68,10 +68,10 @@ def collect(store: Store, garbage: list[Garbage]) -> int:
             if item.keep_manifest:
                 _keep_manifest_only(path)
                 continue
-            if item.path.startswith("store/"):
+            if item.path.startswith("store/"):  # its row first: an artifact without a row is recorded again
                 with store.db.write() as db:
                     db.table("artifacts").delete_where("artifact_id = ?", [item.path.removeprefix("store/")])
-            shutil.rmtree(path)
+            _remove(store, path)
     return sum(item.n_bytes for item in garbage)
 
 
@@ -88,14 +88,9 @@ def remove_run(store: Store, run_id: str) -> list[Garbage]:
         before = {item.path for item in find_garbage(store)}
         if folder.exists():
             with locks.hold(folder / "lock", wait_s=0):
-                # Out of the way in one step: half a run folder must not look like a run.
-                aside = store.root / "work" / "removed" / run_id
-                aside.parent.mkdir(parents=True, exist_ok=True)
-                shutil.rmtree(aside, ignore_errors=True)
-                os.rename(folder, aside)
+                _remove(store, folder)
         with store.db.write() as db:
             db.table("runs").delete_where("run_id = ?", [run_id])
-        shutil.rmtree(store.root / "work" / "removed", ignore_errors=True)
         return [item for item in find_garbage(store) if item.path not in before]
 
 
@@ -169,6 +164,21 @@ def _empty_runs(store: Store, recorded: set[str]) -> list[Garbage]:
         for folder in folders
         if not (folder / JOURNAL).exists() and not is_held(store, folder.name)
     ]
+
+
+def _remove(store: Store, folder: Path) -> None:
+    """Remove a folder that is out of the way in one step: half of one must not look like a run or an artifact."""
+    aside = store.root / "work" / "removed" / "-".join(folder.relative_to(store.root).parts)
+    aside.parent.mkdir(parents=True, exist_ok=True)
+    if aside != folder:
+        shutil.rmtree(aside, ignore_errors=True)  # of a removal that was killed
+        os.rename(folder, aside)
+    shutil.rmtree(aside)
+
+
+def _is_only_manifest(folder: Path) -> bool:
+    """Whether nothing else is kept of an artifact; a killed `gc` may have left some of its files."""
+    return (folder / manifest.COLLECTED).exists() and all(path.name in manifest.MARKS for path in folder.iterdir())
 
 
 def _keep_manifest_only(folder: Path) -> None:

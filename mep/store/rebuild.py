@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from mep.machine.files import link_or_copy
 from mep.store import Store
 from mep.store.database import Database
 from mep.store.journal import JOURNAL, read_journal
@@ -43,9 +44,9 @@ def rebuild(store: Store) -> Rebuilt:
         recorded = [name for name in names if anew.record(name)]
         anew.db.close()
         old = path.with_name("mep.db.old")
-        if path.exists():
-            os.replace(path, old)
+        _keep(path, old)
         os.replace(fresh, path)
+        fresh.with_name(f"{fresh.name}-journal").unlink(missing_ok=True)
     return Rebuilt(
         n_runs=len(journals),
         n_artifacts=len(recorded),
@@ -53,6 +54,17 @@ def rebuild(store: Store) -> Rebuilt:
         unreadable=sorted(set(names) - set(recorded)),
         kept_as=str(old) if old.exists() else "",
     )
+
+
+def _keep(path: Path, old: Path) -> None:
+    """Give the database that was there a second name. The journal of a transaction that a kill cut short goes along:
+    SQLite would play it back into the new database."""
+    old.unlink(missing_ok=True)
+    journal = path.with_name(f"{path.name}-journal")
+    if journal.exists():
+        os.replace(journal, old.with_name(f"{old.name}-journal"))
+    if path.exists():
+        link_or_copy(path, old)
 
 
 def _started_at(journal: Path) -> str:

@@ -20,7 +20,7 @@ from mep.store.journal import JOURNAL
 from mep.store.manifest import Manifest, fingerprint_of
 
 RUN_ID = re.compile(r"\d{8}-\d{4,6}-[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
-ARTIFACT_ID = re.compile(r"[a-z][a-z_]*/[0-9a-f]{32}")
+ARTIFACT_ID = re.compile(r"[a-z][a-z0-9_]*/[0-9a-f]{32}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 RUN_FILES = ("recipe.yaml", "recipe.lock.yaml", "log.txt", JOURNAL)
 LEFT_OUT = "report.html"
