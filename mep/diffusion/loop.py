@@ -17,10 +17,10 @@ from mep.machine.work import Work
 
 Scalars: TypeAlias = dict[str, SupportsFloat]
 """Named numbers of a step, perhaps still on the device."""
-LossRow: TypeAlias = dict[str, float]
-"""A line of the loss log: the step, then its scalars."""
-Tracker: TypeAlias = Callable[[LossRow], object]
-"""Gets every line of the loss log."""
+LossRow: TypeAlias = dict[str, float | None]
+"""A line of the loss log: the step, then its scalars; None for a gradient too large for fp16, whose step is skipped."""
+Tracker: TypeAlias = Callable[[dict[str, float]], object]
+"""Gets every line of the loss log, without what is None."""
 
 FLUSH_STEPS = 25
 """Losses are read from the device, checked and written this often, and at least every FLUSH_S seconds."""
@@ -134,7 +134,7 @@ class LossLog:
         """Cut the log back to the steps before one."""
         keep_lines(self.path, lambda row: row["step"] < first)
         for row in read_json_lines(self.path):
-            self._check_rise(row)
+            self._check_rise(int(row["step"]), float(row["loss"]))
 
     def add(self, number: int, scalars: Scalars) -> None:
         self.waiting.append((number, scalars))
@@ -145,25 +145,28 @@ class LossLog:
     def flush(self) -> float:
         """Write the waiting lines; the last loss."""
         for number, scalars in self.waiting:
-            row: LossRow = {"step": number} | {name: float(value) for name, value in scalars.items()}
-            if not np.isfinite(row["loss"]):
-                self._stop(number, f"the loss of step {number} is {row['loss']}")
+            values = {name: float(value) for name, value in scalars.items()}
+            loss = values["loss"]
+            if not np.isfinite(loss):
+                self._stop(number, f"the loss of step {number} is {loss}")
+            finite = {name: value if np.isfinite(value) else None for name, value in values.items()}
+            row: LossRow = {"step": number} | finite
             append_json_line(self.path, row)
-            self._check_rise(row)
+            self._check_rise(number, loss)
             for tracker in self.trackers:
-                tracker(row)
+                tracker({name: value for name, value in row.items() if value is not None})
         self.waiting.clear()
         self.flushed_at = time.monotonic()
-        return row["loss"]
+        return loss
 
-    def _check_rise(self, row: LossRow) -> None:
+    def _check_rise(self, step: int, loss: float) -> None:
         """Compare windows of steps at fixed places, so that a resumed run sees the same ones."""
-        self.window.append(row["loss"])
-        if (row["step"] + 1) % FLUSH_STEPS == 0:
+        self.window.append(loss)
+        if (step + 1) % FLUSH_STEPS == 0:
             mean = float(np.mean(self.window))
             if mean > max(1.0, EXPLOSION * self.lowest):
-                rise = f"the loss rose from {self.lowest:.3g} to {mean:.3g} by step {row['step']}"
-                self._stop(int(row["step"]) + 1 - FLUSH_STEPS, rise)
+                rise = f"the loss rose from {self.lowest:.3g} to {mean:.3g} by step {step}"
+                self._stop(step + 1 - FLUSH_STEPS, rise)
             self.lowest = min(self.lowest, mean)
             self.window.clear()
 

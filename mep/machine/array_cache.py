@@ -45,7 +45,7 @@ class ArrayCache:
             matches = {key: ShardRow(listing.stem, row) for row, key in enumerate(content["keys"]) if key in missing}
             if matches and path.exists() and sha256_of(path) == content["sha256"]:
                 rows |= matches
-                missing -= rows.keys()
+                missing -= matches.keys()
             elif matches:
                 path.unlink(missing_ok=True)
                 listing.unlink(missing_ok=True)

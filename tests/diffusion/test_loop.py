@@ -83,6 +83,18 @@ def test_a_loss_that_is_no_number_stops_the_training(tmp_path):
         train(Work(folder=tmp_path), learning_rate=1e30)
 
 
+def test_a_gradient_too_large_for_fp16_is_logged_as_none_and_training_goes_on(tmp_path):
+    heard = []
+    norms = {3: torch.tensor(float("inf")), 4: torch.tensor(float("nan"))}
+
+    def step(number):
+        return {"loss": torch.tensor(0.5), "gradient_norm": norms.get(number, torch.tensor(2.0))}
+
+    log = optimise(Work(folder=tmp_path), LoopSettings("fit", 6, trackers=[heard.append]), step, {})
+    assert [row["gradient_norm"] for row in read_json_lines(log)] == [2.0, 2.0, 2.0, None, None, 2.0]
+    assert [sorted(row) for row in heard[2:4]] == [["gradient_norm", "loss", "step"], ["loss", "step"]]
+
+
 @pytest.mark.parametrize("stop", [None, 60])
 def test_a_loss_that_explodes_stops_at_the_last_good_checkpoint_also_after_a_resume(tmp_path, stop):
     def step(number):

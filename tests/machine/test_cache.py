@@ -50,6 +50,26 @@ def test_a_stopped_filling_keeps_its_whole_shards(tmp_path):
     assert [len(call) for call in calls] == [SHARD_ROWS, SHARD_ROWS]
 
 
+class Watched(set):
+    """Counts what is taken from it."""
+
+    taken = 0
+
+    def __isub__(self, others):
+        type(self).taken += len(others)
+        return Watched(super().__sub__(set(others)))
+
+
+def test_finding_keys_looks_at_each_once_however_many_shards_there_are(tmp_path, monkeypatch):
+    monkeypatch.setattr("mep.machine.array_cache.SHARD_ROWS", 2)
+    monkeypatch.setattr("mep.machine.array_cache.set", Watched, raising=False)
+    cache, keys = ArrayCache(tmp_path / "cache"), [str(n) for n in range(20)]
+    values(cache, keys, [])
+    Watched.taken = 0
+    assert len(cache.find(keys)) == 20
+    assert Watched.taken == 20
+
+
 def test_a_damaged_shard_is_made_again(tmp_path):
     cache, calls = ArrayCache(tmp_path / "cache"), []
     values(cache, ["1"], calls)

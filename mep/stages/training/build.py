@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from mep.diffusion.checkpoints import Stateful
-from mep.diffusion.loop import LoopSettings, LossRow, Tracker
+from mep.diffusion.loop import LoopSettings, Tracker
 from mep.errors import EnvironmentLacks
 from mep.machine.work import Work
 from mep.stages.training.batches import Batches, EncodedInputs, TrainingInputs
@@ -58,7 +58,7 @@ def _tensorboard(work: Work) -> Tracker:
 
     writer = SummaryWriter(str(work.cache_for("tensorboard") / work.folder.name))
 
-    def write(row: LossRow) -> None:
+    def write(row: dict[str, float]) -> None:
         for name, value in row.items():
             if name != "step":
                 writer.add_scalar(name, value, row["step"])

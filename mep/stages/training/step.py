@@ -71,6 +71,8 @@ class Step:
                 return self._accumulate(batch)
             except RuntimeError as error:
                 self._make_smaller(error)
+            if self.work.device.startswith("cuda"):
+                torch.cuda.empty_cache()  # here: what failed is held as long as its error is
 
     def _accumulate(self, batch: Batch) -> Tensor:
         total, passes = torch.zeros((), device=self.work.device), self._passes(len(batch))
@@ -121,8 +123,6 @@ class Step:
         self.model.optimizer.zero_grad(set_to_none=True)
         self.micro_batch = (self.micro_batch + 1) // 2
         LOG.warning("out of memory: going on with micro-batches of %d images", self.micro_batch)
-        if self.work.device.startswith("cuda"):
-            torch.cuda.empty_cache()
 
 
 def share_of(size: int, rank: int, n: int) -> slice:
