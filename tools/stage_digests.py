@@ -148,10 +148,13 @@ def _text(node: ast.stmt) -> str:
 def present(read: Source = source_of) -> dict[str, dict[str, object]]:
     """Stage -> version and digest, as the source is now."""
     sys.path.insert(0, str(REPOSITORY))
-    stages = importlib.import_module("mep.stages").stages()
+    rooms = importlib.import_module("mep.stages")
+    functions = {
+        stage.function: stage.version for stage in (*rooms.stages().values(), *rooms.made_elsewhere().values())
+    }
     return {
-        name: {"version": stage.version, "digest": digest(read, (stage.function.__module__, name))}
-        for name, stage in sorted(stages.items())
+        function.__name__: {"version": version, "digest": digest(read, (function.__module__, function.__name__))}
+        for function, version in sorted(functions.items(), key=lambda item: item[0].__name__)
     }
 
 

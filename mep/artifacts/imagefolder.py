@@ -4,8 +4,6 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from PIL import Image
-
 from mep.artifacts import Images, Prompts, TrainingSet
 from mep.machine.files import link_or_copy, write_text
 
@@ -46,17 +44,24 @@ def write_imagefolder(images: Images, training_set: TrainingSet, prompts: Prompt
     return how
 
 
+def is_plain(path: Path) -> bool:
+    """Whether every program reads a file as mep does."""
+    from PIL import Image
+
+    with Image.open(path) as image:
+        plain = image.mode in PLAIN and "transparency" not in image.info
+        return plain and image.getexif().get(ORIENTATION, 1) == 1
+
+
 def _place(images: Images, row: int, folder: Path, how: Counter[str]) -> str:
     """Put an image under a folder; its path there."""
     image_id = images.ids[row]
     path = images.source.path_of(image_id)
-    if path is not None:
-        with Image.open(path) as image:
-            plain = image.mode in PLAIN and "transparency" not in image.info
-            plain = plain and image.getexif().get(ORIENTATION, 1) == 1
-        if plain:
-            how[link_or_copy(path.resolve(), folder / image_id)] += 1
-            return image_id
+    if path is not None and is_plain(path):
+        how[link_or_copy(path.resolve(), folder / image_id)] += 1
+        return image_id
+    from PIL import Image
+
     target = folder / f"{image_id}.png"
     target.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(images.read(row)).save(target)

@@ -35,7 +35,10 @@ class InPipeline(InFolder):
 
 @dataclass(frozen=True, eq=False)
 class BaseModel(InPipeline):
-    """A pipeline to start from, in `pipeline/`, and how its autoencoder was trained, if it was."""
+    """A pipeline to start from, in `pipeline/`, and how its autoencoder was trained, if it was.
+
+    There is no `pipeline/` where the recipe names no model to start from.
+    """
 
     about: ClassVar[str] = "base.json"
 
@@ -91,7 +94,7 @@ class Model(InPipeline):
 
     def facts(self) -> Facts:
         facts = read_json(self.folder / self.about)
-        return {name: facts[name] for name in ("steps", "images", "parameters")}
+        return {name: facts[name] for name in ("steps", "images", "parameters", "made") if name in facts}
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,4 +147,7 @@ class Samples(InFolder):
             return {"images": len(self), "prompts": len({row["prompt_id"] for row in self.rows})}
         facts = read_json(path)  # counting a million rows would take gigabytes
         refused = sum(facts["refused"].values())
-        return {"images": facts["images"], "prompts": facts["prompts"]} | ({"refused": refused} if refused else {})
+        more = {"refused": refused} if refused else {}
+        more |= {"made": facts["made"]} if "made" in facts else {}
+        more |= {"left out": n} if (n := facts.get("there", facts["images"]) - facts["images"] - refused) > 0 else {}
+        return {"images": facts["images"], "prompts": facts["prompts"]} | more

@@ -33,6 +33,9 @@ SHAPING = ("arms", "matrix", "vars")
 MAIN = "main"
 """Name of the only arm of a recipe that names none."""
 
+UNTRAINED = parse_recipe(RecipeText("samples", "training: {steps: 1}"))
+"""Below an arm whose samples or model were made elsewhere: it need not say for how many steps it is trained."""
+
 
 @dataclass(frozen=True)
 class Composition:
@@ -73,6 +76,8 @@ def compose(file: Path, overrides: Sequence[str]) -> Composition:
         merged[name] = base
         for layer in [*own_layers, *on_top]:
             merged[name] = merge(merged[name], layer)
+        if merged[name].child("samples"):
+            merged[name] = merge(UNTRAINED, merged[name])
         nodes = [node for layer in own_layers for path, node in layer.walk() if path]
         written_in[name] = {place for node in nodes for place in (node.place, node.named_at)}
     baseline = next(iter(merged.values()))

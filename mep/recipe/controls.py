@@ -16,6 +16,7 @@ NEGATIVE, SHUFFLED, POSITIVE = (f"control-{name}" for name in CONTROLS)
 CONTROL_ARMS = (NEGATIVE, SHUFFLED, POSITIVE)
 """What the arms are called. No other arm may have these names."""
 
+ELSEWHERE = "the baseline was made elsewhere and cannot be trained again"
 RUN = "run"
 """What is kept of a control that is run, under the field `controls.NAME`; of another one why it is not."""
 
@@ -56,11 +57,14 @@ def control_layers(arms: Mapping[str, Node], requested: Node | None) -> ControlL
 
 def _negative(arms: Mapping[str, Node], place: Place) -> tuple[str, Node] | str:
     """The baseline as it is; that it draws from other seeds is in its name (`training_of`)."""
+    if _is_elsewhere(next(iter(arms.values()))):
+        return ELSEWHERE
     return next(iter(arms)), Node({}, place)
 
 
 def _shuffled(arms: Mapping[str, Node], place: Place) -> tuple[str, Node] | str:
     named = [name for name in list(arms)[1:] if "cluster" in _names(arms[name]) and not _is_permuted(arms[name])]
+    named = [name for name in named if not _is_elsewhere(arms[name])]
     if not named:
         return "no arm after the baseline names {cluster} in its captions"
     method = _at(arms[named[0]], "clustering", "method")
@@ -71,6 +75,8 @@ def _shuffled(arms: Mapping[str, Node], place: Place) -> tuple[str, Node] | str:
 
 def _positive(arms: Mapping[str, Node], place: Place) -> tuple[str, Node] | str:
     name, baseline = next(iter(arms.items()))
+    if _is_elsewhere(baseline):
+        return ELSEWHERE
     truth, allocation = _at(baseline, "dataset", "truth"), _at(baseline, "generation", "allocation")
     if truth is None or not isinstance(truth.value, str):
         return "the recipe names no dataset.truth"
@@ -106,6 +112,12 @@ def _at(arm: Node, *steps: str) -> Node | None:
 def _is_permuted(arm: Node) -> bool:
     permute = _at(arm, "prompts", "permute")
     return permute is not None and permute.value != "none"
+
+
+def _is_elsewhere(arm: Node) -> bool:
+    """Whether an arm is not trained here."""
+    samples = _at(arm, "samples")
+    return samples is not None and samples.value is not None
 
 
 def _is_given(arm: Node) -> bool:

@@ -84,7 +84,8 @@ def _loaded(file: Path, composition: Composition, recipes: dict[str, RecipeFile]
         for arm, recipe in recipes.items()
     }
     origins = {arm: _origins(values) for arm, values in composition.arms.items()}
-    repeats = range(1, first.seeds + 1)
+    # what was made elsewhere is there once, however often other arms are trained
+    trainings = [(n, arm) for n in range(1, first.seeds + 1) for arm in arms if n == 1 or not arms[arm].made_elsewhere]
     return Recipe(
         file=file,
         text=composition.source.text,
@@ -96,8 +97,8 @@ def _loaded(file: Path, composition: Composition, recipes: dict[str, RecipeFile]
         controls=first.controls,
         skipped=composition.skipped,
         locked=first.locked.model_dump() if first.locked else None,
-        arms={repeat_name(arm, n): experiment for n in repeats for arm, experiment in arms.items()},
-        origins={repeat_name(arm, n): places for n in repeats for arm, places in origins.items()},
+        arms={repeat_name(arm, n): arms[arm] for n, arm in trainings},
+        origins={repeat_name(arm, n): origins[arm] for n, arm in trainings},
     )
 
 

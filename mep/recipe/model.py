@@ -15,6 +15,7 @@ from mep.stages.balancing import BalancingConfig
 from mep.stages.clustering import ClusteringConfig
 from mep.stages.dataset.stage import DatasetConfig
 from mep.stages.embedding import EmbeddingConfig
+from mep.stages.generation.given import SamplesConfig
 from mep.stages.generation.stage import GenerationConfig
 from mep.stages.guidance import GuidanceChoice
 from mep.stages.metrics import MetricsConfig
@@ -82,10 +83,19 @@ class Experiment(Config):
     """The model to start from, and how it is fine-tuned."""
     generation: GenerationConfig
     """How many images of which prompt, and how they are drawn."""
+    samples: SamplesConfig | None = None
+    """Synthetic images, or a model, that were made elsewhere, in the place of what this arm would make."""
     metrics: MetricsConfig = MetricsConfig()
     """What is measured."""
     utility: UtilityConfig = UtilityConfig()
     """What generated images teach a classifier that is tested on real ones."""
+
+    @property
+    def made_elsewhere(self) -> str:
+        """What of this arm was made elsewhere: images, model, or nothing."""
+        if self.samples is None:
+            return ""
+        return "images" if self.samples.source else "model"
 
     @model_validator(mode="before")
     @classmethod
@@ -138,6 +148,14 @@ class Experiment(Config):
             self.generation.sampler.check({"prediction_type": prediction, "rescale_betas_zero_snr": pure_noise})
         except DataError as error:
             raise _mistake(error.field, error.message, error.hint) from error
+        return self
+
+    @model_validator(mode="after")
+    def _has_a_model_to_start_from(self) -> "Experiment":
+        needs_one = self.samples is None or (self.samples.lora is not None and self.samples.pipeline is None)
+        if self.training.base.kind == "none" and needs_one:
+            hint = "name a base, or the images that were made elsewhere: samples: {source: ...}"
+            raise _mistake("training.base.kind", "'none' is nothing to train from", hint)
         return self
 
     @model_validator(mode="after")

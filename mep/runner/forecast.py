@@ -116,7 +116,7 @@ def _finished(plan: Plan, store: Store, kind: type[ArtifactT]) -> dict[str, Arti
 def _counts(
     arm: str, experiment: Experiment, listing: Listing | None, captions: Prompts | None
 ) -> tuple[ArmForecast, list[Prompt]]:
-    counts = ArmForecast(arm, steps=experiment.training.steps)
+    counts = ArmForecast(arm, steps=0 if experiment.made_elsewhere else experiment.training.steps)
     prompts: list[Prompt] = []
     if listing:
         counts.images, counts.labels = listing[0], len(listing[1])
@@ -194,7 +194,7 @@ def _disk(experiment: Experiment, tasks: dict[str, Task], counts: ArmForecast) -
     side = base.resolution
     n_bytes = {}
     n_images = counts.training_images or counts.images
-    if tasks["latents"].status != "reuse" and n_images:
+    if "latents" in tasks and tasks["latents"].status != "reuse" and n_images:
         n_symmetries = len(SYMMETRIES[experiment.training.symmetries])
         of_number = {"latents": 8 * n_symmetries, "compact": 2 * n_symmetries + 1, "off": 0}  # mean and deviation
         n_bytes[tasks["latents"].artifact_id] = n_images * base.latent_numbers * of_number[experiment.training.cache]
@@ -256,9 +256,9 @@ def _add_cost(ahead: Forecast, plan: Plan, store: Store) -> None:
 
 
 def _time_s(task: Task, row: Row, plan: Plan, samples: dict[str, int | None]) -> float:
-    facts, times = json.loads(row["facts"]), 1.0
-    if task.stage.name == "training":
-        times = plan.recipe.arms[task.arms[0]].training.steps / max(facts.get("steps", 1), 1)
+    facts, times, experiment = json.loads(row["facts"]), 1.0, plan.recipe.arms[task.arms[0]]
+    if task.stage.name == "training" and not experiment.made_elsewhere:
+        times = experiment.training.steps / max(facts.get("steps", 1), 1)
     elif task.stage.name == "generation":
         times = (samples[task.arms[0]] or facts.get("images", 1)) / max(facts.get("images", 1), 1)
     return float(row["wall_s"]) * times

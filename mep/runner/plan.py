@@ -10,7 +10,7 @@ from mep.recipe import Recipe
 from mep.recipe.model import Experiment, training_of
 from mep.runner.fingerprint import differences, externals_of, ingredients_of, seed_of
 from mep.stage import Stage
-from mep.stages import maker_of, stages
+from mep.stages import maker_of, stages, stages_of
 from mep.store import Store
 from mep.store.manifest import Ingredients, fingerprint_of
 
@@ -66,7 +66,7 @@ def make_plan(recipe: Recipe, store: Store) -> Plan:
     tasks: dict[str, Task] = {}
     for arm, experiment in recipe.arms.items():
         of_arm: dict[str, Task] = {}
-        for stage in stages().values():
+        for stage in stages_of(experiment.made_elsewhere).values():
             inputs = {role: of_arm[maker_of(kind).name] for role, kind in stage.inputs.items()}
             task = planner.task(stage, arm, experiment, inputs)
             task = tasks.setdefault(task.artifact_id, task)

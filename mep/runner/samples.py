@@ -53,6 +53,11 @@ def arms_of(store: Store, run_id: str, wanted: Sequence[str], stage: str) -> lis
         folders[row["arm"]][row["stage"]] = store.folder(row["artifact_id"])
     names = wanted or list(recipe.arms)
     missing = [name for name in names if stage not in folders[name] or not folders[name][stage].is_dir()]
+    if stage == "training" and (without := [name for name in names if recipe.arms[name].made_elsewhere == "images"]):
+        if wanted or len(without) == len(names):
+            raise UsageError(f"the images of {', '.join(without)} were made elsewhere: there is no model to draw with")
+        missing = [name for name in missing if name not in without]
+        names = [name for name in names if name not in without]
     if missing and (wanted or len(missing) == len(names)):
         raise UsageError(
             f"{', '.join(missing)} of run {run_id} has no artifact of stage '{stage}'",

@@ -78,7 +78,7 @@ def _of_sample(store: Store, artifact: Manifest, chain: list[Manifest], file: st
     row = next((row for row in metadata if row["file_name"] == file), None)
     if row is None:
         return
-    yield Link("sample", f"{row['ordinal']} of prompt {row['prompt_id']}", {"seed": row["seed"]})
+    yield Link("sample", f"{row['ordinal']} of prompt {row['prompt_id']}", _origin(row))
     facts = {"text": row["text"], "label": row["label"], "cluster": row["cluster"]}
     prompts = _load(store, chain, Prompts)
     for prompt in prompts.prompts if prompts else []:
@@ -91,6 +91,11 @@ def _of_sample(store: Store, artifact: Manifest, chain: list[Manifest], file: st
         nearest = sorted(members, key=lambda position: float(clusters.distances[position]))[:3]
         facts = {"images": len(members), "nearest its centre": [clusters.ids[position] for position in nearest]}
         yield Link("cluster", str(row["cluster"]), facts)
+
+
+def _origin(row: Mapping[str, object]) -> dict[str, object]:
+    """The seed of a sample, or what it was called where it was made."""
+    return {name: row[name] for name in ("seed", "source") if name in row}
 
 
 def _of_unfinished(store: Store, artifact_id: str) -> Iterator[Link]:

@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+from dataclasses import replace
 from functools import cache
 from graphlib import TopologicalSorter
 
@@ -20,6 +21,32 @@ def stages() -> dict[str, Stage]:
     maker = {stage.output: stage.name for stage in by_name.values()}
     graph = {stage.name: sorted(maker[kind] for kind in stage.inputs.values()) for stage in by_name.values()}
     return {name: by_name[name] for name in TopologicalSorter(graph).static_order()}
+
+
+@cache
+def made_elsewhere() -> dict[str, Stage]:
+    """What was made elsewhere -> the stage that takes it, called as the one in whose place it stands."""
+    from mep.stages.generation.given import given_samples
+    from mep.stages.training.given import given_model
+
+    return {"images": replace(given_samples, name="generation"), "model": replace(given_model, name="training")}
+
+
+@cache
+def stages_of(elsewhere: str) -> dict[str, Stage]:
+    """The stages of an arm, without those whose results nobody reads; elsewhere: what was not made here, or nothing."""
+    if not elsewhere:
+        return stages()
+    stage = made_elsewhere()[elsewhere]
+    every = stages() | {stage.name: stage}
+    readers = {kind for other in stages().values() for kind in other.inputs.values()}
+    waiting = [other for other in every.values() if other.output not in readers]
+    needed: set[str] = set()
+    while waiting:
+        other = waiting.pop()
+        needed.add(other.name)
+        waiting += [every[maker_of(kind).name] for kind in other.inputs.values()]
+    return {name: other for name, other in every.items() if name in needed}
 
 
 def maker_of(artifact: type) -> Stage:

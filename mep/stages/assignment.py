@@ -49,7 +49,9 @@ def assignment(  # noqa: PLR0913  (the parameters of a stage declare what it rea
     def beside_shown(wanted: NDArray[np.int64], vectors: NDArray[np.float32]) -> NDArray[np.int64]:
         return np.column_stack([wanted[:, 0], clusters.assign(vectors), wanted[:, 1], probe(vectors)])
 
-    parts = {part: beside_shown(wanted, real.vectors[part]) for part in ("heldout", "floor")}
+    parts: dict[str, NDArray[np.int64]] = {
+        part: beside_shown(wanted, real.vectors[part]) for part in ("heldout", "floor") if part in real.vectors
+    }
     parts["samples"] = beside_shown(wanted_made, made)
     protocol = _protocol(config, embeddings, clusters, base.resolution)
     return Assignment(ids, parts, clusters.n_clusters, images.label_names, protocol)

@@ -17,12 +17,11 @@ def heldout(config: EmbeddingConfig, images: Images, base: BaseModel, *, work: W
         return HeldOutEmbeddings(held_out.ids, {"original": known})  # other pixels than the table saw have no vector
     rows, resized = range(len(held_out)), Squares(held_out, base.resolution)
     original = Embed(config, partial(map, held_out.reader), size)
-    reconstructions = Embed(config, resized, size, partial(reconstructor, base))
-    return HeldOutEmbeddings(
-        held_out.ids,
-        {
-            "original": embedded("original", original, held_out.ids, work),
-            "heldout": embedded("heldout", Embed(config, resized, size), rows, work),
-            "floor": embedded("floor", reconstructions, rows, work),
-        },
-    )
+    vectors = {
+        "original": embedded("original", original, held_out.ids, work),
+        "heldout": embedded("heldout", Embed(config, resized, size), rows, work),
+    }
+    if base.pipeline.is_dir():
+        reconstructions = Embed(config, resized, size, partial(reconstructor, base))
+        vectors["floor"] = embedded("floor", reconstructions, rows, work)
+    return HeldOutEmbeddings(held_out.ids, vectors)

@@ -133,7 +133,7 @@ def _space(
     return Space(
         protocol=ScoreProtocol.from_json(protocol),
         real=sets["heldout"],
-        fakes={"samples": fake, "floor": sets["floor"]},
+        fakes={"samples": fake} | {part: sets[part] for part in ("floor",) if part in sets},
         train=sets["train"],
         groups=None if None in groups else np.array(groups),
         paired=frozenset({"floor"}),

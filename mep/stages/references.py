@@ -60,17 +60,19 @@ def references(config: ReferencesConfig, images: Images, base: BaseModel, *, wor
     held_out, train = images.held_out, images.train
     if config.train_images is not None:
         train = train.take(np.sort(drawn(len(train), config.train_images, config.seed, 5)))
-    rebuild = reconstructor(base, work.device)
+    rebuild = reconstructor(base, work.device) if base.pipeline.is_dir() else None
 
     def reconstructions(rows: Sequence[int]) -> NDArray[np.uint8]:
+        assert rebuild is not None
         rebuilt = rebuild(np.stack([held_out.read_square(row, base.resolution) for row in rows]))
         return np.stack([square(pixels, size) for pixels in rebuilt])
 
     sets: dict[str, tuple[int, ReadBatch]] = {
         "heldout": (len(held_out), Squares(held_out, size)),
         "train": (len(train), Squares(train, size)),
-        "floor": (len(held_out), reconstructions),
     }
+    if rebuild:
+        sets["floor"] = len(held_out), reconstructions
     features: dict[str, dict[str, NDArray[np.float32]]] = {}
     protocol: dict[str, JsonObject] = {}
     for extractor in config.extractors:
@@ -80,7 +82,8 @@ def references(config: ReferencesConfig, images: Images, base: BaseModel, *, wor
             for name, (n, read) in sets.items()
         }
         protocol[extractor.name] = protocol_of(extractor, features[extractor.name]["heldout"].shape[1], size)
-    _keep_reconstructions(held_out, base.resolution, rebuild, work.out / "reconstructions")
+    if rebuild:
+        _keep_reconstructions(held_out, base.resolution, rebuild, work.out / "reconstructions")
     return References(features, protocol, {"heldout": _table(held_out), "train": _table(train)})
 
 

@@ -16,7 +16,7 @@ from mep.runner.forecast import forecast
 from mep.runner.plan import make_plan
 from mep.store import Store
 
-NOTHING_FETCHED = ("quickstart", "claim", "starter", "photographs", "made-elsewhere", "dicom")
+NOTHING_FETCHED = ("quickstart", "claim", "starter", "photographs", "made-elsewhere", "samples-elsewhere", "dicom")
 RECIPES = sorted(REPOSITORY.glob("recipes/*.yaml"))
 FOUND_WHILE_RUNNING = ("pcam-hdbscan", "made-elsewhere")
 """Recipes of which nobody knows the clusters, or the captions, before they run."""

@@ -15,7 +15,7 @@ from mep.artifacts.score_row import SQL_COLUMNS, JsonObject, ScoreRow
 from mep.errors import UsageError
 from mep.recipe.controls import CONTROLS, SHUFFLED
 from mep.runner.spreads import Spreads, spreads_of
-from mep.stages import stages
+from mep.stages import stages, stages_of
 from mep.store import Store
 from mep.store.runs import RunRow, find_run, state_of
 
@@ -61,6 +61,7 @@ class Arm:
     state       of its run: done, failed, running or interrupted
     used        stage -> stage/fingerprint of the artifact that the run used
     scores      (subject, key) -> score; empty until `read_scores` has filled it
+    elsewhere   what of it was made elsewhere: images, model, or nothing
     """
 
     label: str
@@ -69,6 +70,7 @@ class Arm:
     state: str
     used: dict[str, str]
     scores: dict[tuple[str, Key], StoredScore] = field(default_factory=dict)
+    elsewhere: str = ""
 
     @property
     def artifact_ids(self) -> dict[str, str]:
@@ -79,7 +81,8 @@ class Arm:
     def missing(self) -> list[str]:
         """Stages without an artifact, in the order of the pipeline."""
         there = self.artifact_ids
-        return [stage for stage in stages() if stage not in there and (stage in self.used or self.state != "done")]
+        expected = stages_of(self.elsewhere)
+        return [stage for stage in expected if stage not in there and (stage in self.used or self.state != "done")]
 
     @property
     def lost(self) -> list[str]:
@@ -112,6 +115,12 @@ def read_arms(store: Store, run_ids: Sequence[str]) -> list[Arm]:
         )
         for row in sorted(rows, key=lambda row: order[row["run_id"]])
     }
+    for row in store.db.query(
+        "SELECT run_id, arm, MAX(field = 'samples.source.kind') AS has_images FROM parameters"
+        f" WHERE run_id IN ({marks}) AND field LIKE 'samples.%' AND value <> 'null' GROUP BY run_id, arm",
+        *order,
+    ):
+        arms[row["run_id"], row["arm"]].elsewhere = "images" if row["has_images"] else "model"
     for use in store.db.query(f"SELECT run_id, arm, stage, artifact_id FROM uses WHERE run_id IN ({marks})", *order):
         arms[use["run_id"], use["arm"]].used[use["stage"]] = use["artifact_id"]
     return list(arms.values())

@@ -1,7 +1,7 @@
 """Whether arms differ in what the recipe varies and in nothing else: what each of them saw, and how often."""
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from mep.artifacts import Prompts, Samples, TrainingSet
@@ -85,7 +85,12 @@ def controlled(store: Store, arms: Sequence[Arm]) -> Controlled | None:
         field: {label: value for label, value in values.items() if label in labels}
         for field, values in differing_fields(store, arms).items()
     }
-    return verdict_on(shown, fields) if len(shown) > 1 else None
+    said = verdict_on(shown, fields) if len(shown) > 1 else None
+    if elsewhere := [plain(arm.label) for arm in first if arm.elsewhere]:
+        was, it = ("were", "they") if len(elsewhere) > 1 else ("was", "it")
+        unknown = f"{listed(elsewhere)} {was} made elsewhere: what images {it} saw, and how often, is not known here."
+        return replace(said, sentence=f"{said.sentence} {unknown}") if said else Controlled([], unknown)
+    return said
 
 
 def verdict_on(shown: Mapping[str, Exposure], fields: FieldValues) -> Controlled:
@@ -152,6 +157,8 @@ def _sentence(checks: Sequence[Check], first: Exposure, n_arms: int) -> str:
 
 def exposure_of(store: Store, arm: Arm) -> Exposure | None:
     """What an arm was shown, from its artifacts; None where its training images cannot be read."""
+    if arm.elsewhere:
+        return None
     training_set = _load(store, arm, "balancing", TrainingSet)
     if training_set is None:
         return None

@@ -99,7 +99,7 @@ def prompt_blocks(sets: Sequence[SampleSet]) -> Blocks:
 
 def _same_noise(groups: Sequence[Sequence[Row]]) -> bool:
     seeds = [[row.get("seed") for row in rows[:N_MADE_PER_PROMPT]] for rows in groups]
-    return len(groups) > 1 and all(of_arm == seeds[0] for of_arm in seeds)
+    return len(groups) > 1 and None not in seeds[0] and all(of_arm == seeds[0] for of_arm in seeds)
 
 
 def _real_of_prompt(arm: OpenArm, image_ids: list[str], n_shown: int, pictures: Pictures) -> list[Strip]:

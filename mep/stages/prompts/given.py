@@ -3,16 +3,15 @@
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from typing import Literal, TypeAlias
+from collections.abc import Sequence
+from typing import Literal
 
 from mep.artifacts import BaseModel, Images, Prompt, Prompts
 from mep.errors import DataError
 from mep.machine.tables import named
+from mep.stages.prompts.tokens import Tokenize, Tokens, reading_of
 
 FIELD = "prompts.method"
-Tokens: TypeAlias = tuple[int, ...]
-Tokenize: TypeAlias = Callable[[str], Tokens]
 
 
 def given_prompts(
@@ -24,20 +23,13 @@ def given_prompts(
 
     DataError   an image without a caption, or captions that are longer than the text encoder reads
     """
-    from mep.diffusion.pipelines import load_part
-
     if missing := [image_id for image_id, text in zip(images.ids, texts, strict=True) if text is None]:
         raise DataError(
             f"{len(missing)} of {len(texts)} images have no caption: {named(missing)}",
             hint="write them, or take these images out: dataset.exclude",
             field=FIELD,
         )
-    tokenizer = load_part(base.pipeline, "tokenizer", "cpu")
-
-    def tokenize(text: str) -> Tokens:
-        return tuple(tokenizer(text).input_ids)
-
-    captions = _fitted([str(text) for text in texts], tokenize, tokenizer.model_max_length, too_long)
+    captions = _fitted([str(text) for text in texts], *reading_of(base), too_long)
     rows_of: dict[Tokens, list[int]] = defaultdict(list)
     for row, (_, tokens) in enumerate(captions):
         rows_of[tokens].append(row)

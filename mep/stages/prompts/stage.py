@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from mep.artifacts import BaseModel, Images, Prompt, Prompts, TrainingSet
+from mep.artifacts import BaseModel, Images, Model, Prompt, Prompts, TrainingSet
 from mep.config import Config
 from mep.errors import DataError
 from mep.machine.work import Work
@@ -20,6 +20,7 @@ from mep.registry import OneOf
 from mep.stage import stage
 from mep.stages.prompts.given import given_prompts
 from mep.stages.prompts.template import COLUMN_FORMATS, FORMATS, Record, Writer, slots
+from mep.stages.prompts.tokens import Tokens, reading_of
 from mep.stages.prompts.truth import truths
 
 
@@ -213,20 +214,18 @@ def _unseen(shown: list[Prompt], writer: Writer) -> list[Prompt]:
     return [_prompt(writer, Record(label, cluster), 0) for label, cluster in missing]
 
 
-def check(prompts: list[Prompt], base: BaseModel) -> None:
+def check(prompts: list[Prompt], base: BaseModel | Model) -> None:
     """DataError: an empty caption, one that is too long for the tokenizer, or two that are the same to it."""
-    from mep.diffusion.pipelines import load_part
-
-    tokenizer = load_part(base.pipeline, "tokenizer", "cpu")
-    seen: dict[tuple[int, ...], Prompt] = {}
+    tokenize, most = reading_of(base)
+    seen: dict[Tokens, Prompt] = {}
     captions = [(prompt, text) for prompt in prompts for text in (prompt.text, *prompt.variants)]
     for prompt, text in captions:
         if not text.strip():
             raise DataError(f"the caption of prompt {prompt.id} is empty", field="prompts.template")
-        tokens = tuple(tokenizer(text).input_ids)
-        if len(tokens) > tokenizer.model_max_length:
+        tokens = tokenize(text)
+        if len(tokens) > most:
             raise DataError(
-                f"'{text}' has {len(tokens)} tokens, the text encoder takes {tokenizer.model_max_length}",
+                f"'{text}' has {len(tokens)} tokens, the text encoder takes {most}",
                 hint="shorten the template or the names: the end would be cut off",
                 field="prompts.template",
             )
