@@ -77,7 +77,7 @@ class Scaling:
 def check_lengths(base: BaseModel, texts: Sequence[str]) -> None:
     """DataError where a caption has more tokens than a text encoder reads."""
     family = family_of(base.pipeline)
-    for part in family.encoders.values():
+    for part in family.readers(base.pipeline).values():
         tokenizer = load_part(base.pipeline, part, "cpu")
         longest = min(int(tokenizer.model_max_length), family.most_tokens)
         for text in texts:
@@ -124,7 +124,8 @@ def encoded_captions(base: BaseModel, texts: Sequence[str], work: Work) -> Capti
     import torch
 
     family, device = family_of(base.pipeline), work.device
-    parts = [*family.encoders, *family.encoders.values()]
+    readers = family.readers(base.pipeline)
+    parts = [*readers, *readers.values()]
     check_lengths(base, texts)
     kept = {part: folder_digest(base.pipeline / part, sha256_of) for part in parts}
     settings = kept | {"family": family.pipeline, "side": str(base.resolution), "format": "2"}
@@ -132,7 +133,8 @@ def encoded_captions(base: BaseModel, texts: Sequence[str], work: Work) -> Capti
 
     @cache
     def loaded() -> SimpleNamespace:
-        return SimpleNamespace(**{part: load_part(base.pipeline, part, device) for part in parts})
+        absent = dict.fromkeys([*family.encoders, *family.encoders.values()])
+        return SimpleNamespace(**absent | {part: load_part(base.pipeline, part, device) for part in parts})
 
     @torch.inference_mode()
     def encode(text: str) -> dict[str, NDArray[np.float32]]:

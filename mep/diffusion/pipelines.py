@@ -45,7 +45,8 @@ def load_pipeline(folder: Path, device: str, *, lora_scale: float = 1.0) -> Diff
     for library in LIBRARIES:
         importlib.import_module(library)  # diffusers takes parts from modules that somebody else imported
     pipeline_class = getattr(diffusers, family.pipeline)
-    pipeline: DiffusionPipeline = pipeline_class.from_pretrained(folder, use_safetensors=True, **family.left_out)
+    spared = family.left_out | family.absent(folder)
+    pipeline: DiffusionPipeline = pipeline_class.from_pretrained(folder, use_safetensors=True, **spared)
     pipeline.set_progress_bar_config(disable=True)
     if (folder.parent / "lora" / LORA_FILE).exists() and lora_scale:
         pipeline.load_lora_weights(folder.parent / "lora", weight_name=LORA_FILE)

@@ -31,6 +31,8 @@ class Family:
     """The part that removes noise."""
     encoders: ClassVar[dict[str, str]]
     """Text encoders, each with its tokenizer."""
+    optional: ClassVar[tuple[str, ...]] = ()
+    """Text encoders that may be left out."""
     left_out: ClassVar[dict[str, Any]] = {}
     """Further parts that diffusers asks for, and mep does without."""
     most_tokens: ClassVar[int] = 512
@@ -47,7 +49,7 @@ class Family:
     def encode(self, parts: Any, texts: Sequence[str], side: int) -> Condition:
         """What captions say to the model, float32 (n, ...); too long ones are cut.
 
-        parts   has encoders and tokenizers as attributes
+        parts   has encoders and tokenizers as attributes, None for those that are left out
         side    of the images in pixels, which some models are told
         """
         raise NotImplementedError
@@ -60,13 +62,24 @@ class Family:
         """What the model predicts for noisy latents (b, c, h, w), of their shape and type; times (b,)."""
         raise NotImplementedError
 
-    def arguments(self, condition: Condition, empty: Condition) -> dict[str, Any]:
+    def arguments(self, core: Any, condition: Condition, empty: Condition) -> dict[str, Any]:
         """Arguments of the pipeline's call in the place of prompts: captions, and as many empty ones."""
         raise NotImplementedError
 
     def blocks(self, core: Any) -> list[nn.Module]:
         """The large parts of the core, one after the other: what is whole at once where a model is split (FSDP)."""
         raise NotImplementedError
+
+    def readers(self, folder: Path) -> dict[str, str]:
+        """Text encoders that a pipeline's folder has to have, each with its tokenizer."""
+        absent = self.absent(folder)
+        return {encoder: tokenizer for encoder, tokenizer in self.encoders.items() if encoder not in absent}
+
+    def absent(self, folder: Path) -> dict[str, None]:
+        """Text encoders that are left out of a pipeline's folder, and their tokenizers: diffusers wants to be told."""
+        index = read_json(folder / "model_index.json")
+        names = [name for name in self.optional if not (index.get(name) or [None])[0]]
+        return dict.fromkeys([*names, *(self.encoders[name] for name in names)])
 
 
 @cache
@@ -94,9 +107,9 @@ def family_of(folder: Path) -> Family:
     return families()[name]
 
 
-def tokens_of(tokenizer: Any, texts: Sequence[str]) -> Tensor:
-    """Token numbers int64 (n, tokens), padded to the tokenizer's full length as in training of the published models."""
-    length = tokenizer.model_max_length
+def tokens_of(tokenizer: Any, texts: Sequence[str], length: int | None = None) -> Tensor:
+    """Token numbers int64 (n, length), padded as published models were trained; default: the tokenizer's length."""
+    length = length or tokenizer.model_max_length
     numbers = tokenizer(list(texts), padding="max_length", truncation=True, max_length=length, return_tensors="pt")
     tokens: Tensor = numbers.input_ids
     return tokens

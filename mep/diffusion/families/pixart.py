@@ -41,7 +41,7 @@ class PixArt(Family):
         ).sample
         return predicted[:, : noisy.shape[1]]  # published models predict a variance too, which nobody uses
 
-    def arguments(self, condition: Condition, empty: Condition) -> dict[str, Any]:
+    def arguments(self, core: Any, condition: Condition, empty: Condition) -> dict[str, Any]:
         prompts = {"prompt_embeds": condition["states"], "prompt_attention_mask": condition["mask"]}
         negative = {f"negative_{name}": empty[key] for name, key in zip(prompts, ("states", "mask"), strict=True)}
         return prompts | negative | {"negative_prompt": None}

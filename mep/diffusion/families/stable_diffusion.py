@@ -34,7 +34,7 @@ class StableDiffusion(Family):
     def predict(self, core: Any, noisy: Tensor, times: Tensor, condition: Condition) -> Tensor:
         return cast("Tensor", core(noisy, times, condition["states"]).sample)
 
-    def arguments(self, condition: Condition, empty: Condition) -> dict[str, Any]:
+    def arguments(self, core: Any, condition: Condition, empty: Condition) -> dict[str, Any]:
         return {"prompt_embeds": condition["states"], "negative_prompt_embeds": empty["states"]}
 
     def blocks(self, core: Any) -> list[nn.Module]:

@@ -42,7 +42,7 @@ class StableDiffusionXL(Family):
         predicted: Tensor = core(noisy, times, condition["states"], added_cond_kwargs=added).sample
         return predicted
 
-    def arguments(self, condition: Condition, empty: Condition) -> dict[str, Any]:
+    def arguments(self, core: Any, condition: Condition, empty: Condition) -> dict[str, Any]:
         prompts = {"prompt_embeds": condition["states"], "pooled_prompt_embeds": condition["pooled"]}
         return prompts | {"negative_prompt_embeds": empty["states"], "negative_pooled_prompt_embeds": empty["pooled"]}
 

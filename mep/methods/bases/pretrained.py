@@ -18,7 +18,7 @@ from mep.machine.work import Work
 from mep.methods.bases import Base
 
 FOLDERS = ["vae", "scheduler", "unet", "transformer"]
-FOLDERS += ["text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2"]
+FOLDERS += ["text_encoder", "text_encoder_2", "text_encoder_3", "tokenizer", "tokenizer_2", "tokenizer_3"]
 """Of the parts that one of the families has."""
 PATTERNS = ["model_index.json", "README.md", "LICENSE*"] + [
     f"{part}/{name}" for part in FOLDERS for name in ("*.json", "*.txt", "*.model", "*.safetensors")
@@ -33,7 +33,7 @@ FACTOR = 8
 
 
 class Pretrained(ModelReference, Base):
-    """Stable Diffusion 1.5, 2.1 or XL, PixArt-Sigma, or any model that their pipelines load, from the hub or a folder.
+    """Stable Diffusion 1, 2, XL or 3, PixArt-Sigma, or any model that their pipelines load, from the hub or a folder.
 
     Only safetensors are read; the safety checker is left out.
     """
@@ -71,7 +71,8 @@ def check_folder(folder: Path, resolution: int) -> None:
         family = family_of(folder)
     except DataError as error:
         raise DataError(error.message, hint=error.hint, field="training.base") from error
-    models, tokenizers = ["vae", family.core, *family.encoders], [*family.encoders.values()]
+    readers = family.readers(folder)
+    models, tokenizers = ["vae", family.core, *readers], [*readers.values()]
     missing = [part for part in [*models, *tokenizers, "scheduler"] if not (folder / part).is_dir()]
     for part in tokenizers:
         if (folder / part).is_dir() and not any((folder / part).glob("*.json")):

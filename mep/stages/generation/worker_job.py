@@ -79,8 +79,9 @@ class DrawJob(Job[Sequence[Sample], list[DrawnSample]]):
         family, dtype = family_of(self.pipeline), DTYPES[self.precision]
         readers = taken_out(pipeline, [*family.encoders, *family.encoders.values()])  # captions stay in float32
         pipeline.to(getattr(torch, dtype))
+        core = getattr(pipeline, family.core)
         if self.compiled:
-            compile_graphs(getattr(pipeline, family.core), device, self.graphs)
+            compile_graphs(core, device, self.graphs)
         if self.tiled:
             pipeline.vae.enable_tiling()
         lane = Lane(device)
@@ -105,7 +106,7 @@ class DrawJob(Job[Sequence[Sample], list[DrawnSample]]):
             generators = [torch.Generator().manual_seed(sample.seed) for sample in filled]
             noise = torch.stack([torch.randn(shape, generator=generator) for generator in generators])
             latents = pipeline(
-                **family.arguments(captions, stacked([""] * len(filled))),
+                **family.arguments(core, captions, stacked([""] * len(filled))),
                 **family.call,
                 **rescaled,
                 num_inference_steps=self.sampler.steps,

@@ -32,7 +32,7 @@ its images are for research, and show what its training images show, their biase
 ```python
 {imports}from diffusers import {class_name}
 
-pipeline = {class_name}.from_pretrained("pipeline")
+pipeline = {class_name}.from_pretrained("pipeline"{absent})
 {lora}image = pipeline("{example}", height={resolution}, width={resolution}{call}).images[0]
 ```
 
@@ -111,6 +111,7 @@ def _model_card(inputs: TrainingInputs, facts: dict[str, str | int], lineage: Ma
         licence=_licence(origin),
         imports="".join(IMPORT_PART.format(module=module) for module in own_modules(inputs.base.pipeline)),
         call="".join(f", {name}={value}" for name, value in family_of(inputs.base.pipeline).call.items()),
+        absent="".join(f", {name}=None" for name in family_of(inputs.base.pipeline).absent(inputs.base.pipeline)),
         class_name=family_of(inputs.base.pipeline).pipeline,
         lora=LOAD_LORA if is_lora else "",
         example=prompts[0].text.replace('"', "'"),
