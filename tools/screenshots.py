@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 REPOSITORY = Path(__file__).parents[1]
 sys.path.insert(0, str(REPOSITORY / "tests" / "browser"))
@@ -27,6 +27,7 @@ class Shot:
     width, height   of the window, in px
     dark            whether the reader's system is dark
     before          what is done on the page first, in JavaScript
+    has_large_images    whether 256 colours would show
     """
 
     width: int
@@ -34,8 +35,10 @@ class Shot:
     dark: bool = False
     on_paper: bool = False
     before: str = ""
+    has_large_images: bool = False
 
 
+ENLARGED = "document.querySelector('#samples img').click()"
 SHOTS = {
     "report-1440-light": Shot(1440, 900),
     "report-1440-dark": Shot(1440, 900, dark=True),
@@ -45,9 +48,13 @@ SHOTS = {
     "report-390-dark": Shot(390, 844, dark=True),
     "report-print": Shot(718, 1015, on_paper=True),  # a sheet of A4 with margins of 1 cm, in CSS pixels
     "table-1440-light": Shot(1440, 900, before="comparison.scrollIntoView()"),
-    "lightbox-1440-dark": Shot(1440, 900, dark=True, before="document.querySelector('#samples img').click()"),
+    "lightbox-1440-dark": Shot(
+        1440, 900, dark=True, before="document.querySelector('#samples img').click()", has_large_images=True
+    ),
 }
 """Name of the picture -> how it is taken."""
+MARGIN_PX = 38
+"""A centimetre on paper."""
 SETTLE_S = 1.0
 """Until charts and pictures are drawn."""
 
@@ -74,6 +81,7 @@ def main(runs: str, run: str | None = None) -> None:
                 page.open(page_file, width=shot.width, height=shot.height, dark=shot.dark)
                 if shot.on_paper:
                     page.call("Emulation.setEmulatedMedia", media="print")
+                    page.run("dispatchEvent(new Event('beforeprint'))")
                 time.sleep(SETTLE_S)
                 if shot.before:
                     page.run(shot.before)
@@ -81,7 +89,11 @@ def main(runs: str, run: str | None = None) -> None:
                 path = TARGET / f"{name}.png"
                 page.shot(path)
                 page.call("Emulation.setEmulatedMedia", media="")
-                Image.open(path).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+                picture = Image.open(path).convert("RGB")
+                picture = ImageOps.expand(picture, MARGIN_PX, "white") if shot.on_paper else picture
+                if not shot.has_large_images:
+                    picture = picture.quantize(256, dither=Image.Dither.NONE)
+                picture.save(path, optimize=True)
                 print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
 
 

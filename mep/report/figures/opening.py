@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from mep.artifacts import HELDOUT, Images, References
+from mep.recipe.controls import is_control
 from mep.report.data.runs import Report
 from mep.report.figures.pictures import NO_LABEL, Picture, Pictures, RealImages, SampleSet, spread
 from mep.report.text import clipped, plain
@@ -27,7 +28,7 @@ class Opening:
 
 
 def opening(report: Report, sets: Sequence[SampleSet]) -> Opening | None:
-    """Evenly spread held-out images and samples of the same labels; None before there are samples."""
+    """Evenly spread held-out images and samples of the same labels, controls aside; None before there are samples."""
     images = report.arms[0].get(Images) if report.arms else None
     if images is None or not sets:
         return None
@@ -41,7 +42,8 @@ def opening(report: Report, sets: Sequence[SampleSet]) -> Opening | None:
         rows.append(("real, held out", [], [real.picture(image_id, pictures) for image_id in chosen]))
     if kept:
         rows.append(("the same after the autoencoder", [], [_read(kept[name], name, pictures) for name in chosen]))
-    for samples in sets:
+    studied = [one for one in sets if not all(map(is_control, one.arms))]
+    for samples in studied or sets:
         found = [_sample(samples.rows, label, labels[:place].count(label)) for place, label in enumerate(labels)]
         shown = [samples.picture(row, pictures) for row in found if row is not None]
         rows.append(("generated", samples.arms, shown))

@@ -13,6 +13,7 @@ from PIL import Image
 
 from mep.artifacts import Images, Samples
 from mep.imaging.pixels import square
+from mep.recipe.model import repeat_of
 from mep.report.data.artifacts import OpenArm
 from mep.report.data.runs import Report
 from mep.report.text import clipped, plain
@@ -187,6 +188,14 @@ class SampleSet:
 
 
 def sample_sets(report: Report) -> list[SampleSet]:
-    """Every distinct set of samples, with its rows read once."""
-    shared_sets = report.shared(Samples)
-    return [SampleSet(shared.labels, shared.arms[0], shared.artifact, shared.artifact.rows) for shared in shared_sets]
+    """Every distinct set of samples, with its rows read once; of an arm with several trainings that of the first."""
+    return [
+        SampleSet(shared.labels, shared.arms[0], shared.artifact, shared.artifact.rows)
+        for shared in report.shared(Samples)
+        if has_first_training(shared.labels)
+    ]
+
+
+def has_first_training(labels: Sequence[str]) -> bool:
+    """Whether some of these arms are not repeats; pictures of repeats would be more of the same."""
+    return any(repeat_of(label)[1] == 1 for label in labels)

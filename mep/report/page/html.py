@@ -14,7 +14,7 @@ from mep.report.figures.clusters import cluster_tiles, outlier_tiles
 from mep.report.figures.gallery import label_blocks, prompt_blocks
 from mep.report.figures.maps import TILE_PX, TILES_ACROSS, embedding_maps
 from mep.report.figures.opening import SHOWN_PX, opening
-from mep.report.figures.pictures import NO_LABEL, sample_sets
+from mep.report.figures.pictures import NO_LABEL, has_first_training, sample_sets
 from mep.report.figures.styles import N_STYLES
 from mep.report.page import sections
 from mep.report.page.cards import card_of
@@ -83,6 +83,7 @@ def _page(report: Report, comparison: Comparison, view: View, parts: dict[str, A
             # one colour a label on the whole page, from the end of the palette that small numbers of arms leave free
             label_colour={label: (3 + number) % N_STYLES for number, label in enumerate([*labels, NO_LABEL])},
             many_blocks=MANY_BLOCKS,
+            repeated=not all(has_first_training([arm.label]) for arm in report.arms),
             opening_px=SHOWN_PX,
             tile_px=TILE_PX,
             tiles_across=TILES_ACROSS,

@@ -18,13 +18,13 @@ def payload(arms: Sequence[str], styles: dict[str, int], found: Sheet, curves: S
 
     arms        labels of all arms of the page, and `styles` the place of each among the styles
     """
-    several = len({row.metric.extractor for row in found.rows}) > 1
+    lead = found.rows[0].metric.extractor if found.rows else ""
     data = {
         "arms": [{"label": plain(label), "style": styles[label]} for label in arms],
         "styles": [{"dash": " ".join(map(str, style.dash)), "symbol": style.symbol} for style in STYLES],
         "baseline": plain(found.baseline),
         "rows": [
-            _row(row, group.title, several=several)
+            _row(row, group.title, lead=lead)
             for group in found.groups
             for row in group.rows
             if row.metric.group == "all"
@@ -35,12 +35,12 @@ def payload(arms: Sequence[str], styles: dict[str, int], found: Sheet, curves: S
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 
 
-def _row(row: Row, group: str, *, several: bool) -> Record:
+def _row(row: Row, group: str, *, lead: str) -> Record:
     scale = row.metric.scale
     return {
         "id": row.metric.id,
         "name": row.name,
-        "title": row.metric.name + (f", {plain(row.metric.extractor)}" if several else ""),
+        "title": row.metric.name + (f", {plain(row.metric.extractor)}" if row.metric.extractor != lead else ""),
         "group": group,
         "better": row.metric.better,
         "arms": {plain(label): _number(number, scale) for label, number in row.values.items() if _has(number)},

@@ -16,7 +16,7 @@ from mep.report.data.calibration import sentences
 from mep.report.data.runs import Report
 from mep.report.figures import calibration as sight
 from mep.report.figures.charts import Curve, CurveSet, loss_curves, validation_curves
-from mep.report.figures.pictures import Picture, Pictures, RealImages, SampleSet, spread
+from mep.report.figures.pictures import Picture, Pictures, RealImages, SampleSet, has_first_training, spread
 from mep.report.text import clipped, listed, plain
 from mep.store.database import Row
 
@@ -120,7 +120,11 @@ def samples_over_training(report: Report) -> list[Looks]:
     """What every model drew from the same noise while it was trained."""
     trainings = report.shared(Model)
     budget = TRAINING_BUDGET / max(len(trainings), 1)
-    looks = [(shared.labels, looks_in(shared.artifact.folder / "looks", shared.labels, budget)) for shared in trainings]
+    looks = [
+        (shared.labels, looks_in(shared.artifact.folder / "looks", shared.labels, budget))
+        for shared in trainings
+        if has_first_training(shared.labels)
+    ]
     return [(labels, steps) for labels, steps in looks if steps]
 
 

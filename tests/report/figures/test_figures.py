@@ -8,9 +8,7 @@ import numpy as np
 from drawn_run import Drawn, finished
 from shown_report import comparison
 
-from mep.report import (
-    write_figures,
-)
+from mep.report import write_figures
 from mep.report.figures import clusters, gallery, paper, pictures
 from mep.report.figures.charts import Curve, CurveSet, running_mean, smoothed, thinned
 from mep.report.figures.clusters import rules_of
@@ -145,3 +143,11 @@ def test_rules_are_counted_without_what_was_measured():
 def test_positions_are_spread_from_the_first_to_the_last():
     assert spread(3, 8) == [0, 1, 2]
     assert spread(101, 5) == [0, 25, 50, 75, 100]
+
+
+def test_pictures_of_repeats_and_of_controls_do_not_crowd_the_first_screen(report):
+    sets = pictures.sample_sets(report)
+    shown = opening(report, [*sets, replace(sets[1], arms=["control-negative"])])
+    assert [arms for what, arms, _ in shown.rows if what == "generated"] == [["label-only"], ["mep"]]
+    assert pictures.has_first_training(["mep#2", "mep"])
+    assert not pictures.has_first_training(["mep#2", "label-only#2"])

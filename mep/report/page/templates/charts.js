@@ -139,7 +139,8 @@ function drawCurves(figure, set) {
 }
 
 // ---- forest: a row a metric, each with an axis of its own, better to the right
-const MOST_ROWS = 5;
+const MOST_ROWS = 5, PAPER_PX = 300; // the column of report.css: a drawing that is scaled down has letters too small to read
+let onPaper = false;
 function forestRows() {
   const shown = chosen();
   return DATA.rows.filter(row => shown.has(row.id) && row.arms[DATA.baseline] && Object.keys(row.differences).length).slice(0, MOST_ROWS);
@@ -185,7 +186,7 @@ function drawForest(figure) {
   const place = figure.querySelector(".drawn");
   const draw = () => {
     const whole = figure.clientWidth || 800, narrow = matchMedia("(max-width: 46rem)").matches;
-    const width = Math.max(240, narrow ? whole : whole - 420);
+    const width = onPaper ? PAPER_PX : Math.max(240, narrow ? whole : whole - 420);
     place.replaceChildren(...forestRows().map(row => {
       const line = document.createElement("div"), name = document.createElement("p"), told = document.createElement("p");
       line.className = "forest-row";
@@ -194,7 +195,7 @@ function drawForest(figure) {
       const small = document.createElement("span");
       small.className = "small";
       small.textContent = row.title;
-      name.append(small);
+      if (!row.name.startsWith(row.title)) name.append(small);
       const [drawing, marks] = forestRow(row, width);
       told.className = "forest-told";
       for (const [label, delta] of Object.entries(row.differences)) {
@@ -236,6 +237,7 @@ for (const figure of document.querySelectorAll("[data-chart]")) {
     clearTimeout(timer);
     timer = setTimeout(redraw, 150);
   });
-  addEventListener("beforeprint", redraw);
-  addEventListener("afterprint", redraw);
+  const turn = paper => { onPaper = paper; redraw(); };
+  addEventListener("beforeprint", () => turn(true));
+  addEventListener("afterprint", () => turn(false));
 }
