@@ -7,6 +7,8 @@ import shutil
 import pytest
 from click.testing import CliRunner
 from dicom_files import draw_dicom_folder
+from nifti_files import draw_nifti_folder
+from slide_files import draw_slide_folder
 from small_data import REPOSITORY, draw_imagefolder
 
 from mep.cli.main import main
@@ -16,7 +18,8 @@ from mep.runner.forecast import forecast
 from mep.runner.plan import make_plan
 from mep.store import Store
 
-NOTHING_FETCHED = ("quickstart", "claim", "starter", "photographs", "made-elsewhere", "samples-elsewhere", "dicom")
+OF_FORMATS = ("dicom", "mri-slices", "slides")
+NOTHING_FETCHED = ("quickstart", "claim", "starter", "photographs", "made-elsewhere", "samples-elsewhere", *OF_FORMATS)
 RECIPES = sorted(REPOSITORY.glob("recipes/*.yaml"))
 FOUND_WHILE_RUNNING = ("pcam-hdbscan", "made-elsewhere")
 """Recipes of which nobody knows the clusters, or the captions, before they run."""
@@ -79,6 +82,8 @@ def copies(tmp_path_factory):
         draw_imagefolder(root / "data" / name)
         (root / "data" / name / "metadata.jsonl").unlink()
     draw_dicom_folder(root / "data" / "dicom")
+    draw_nifti_folder(root / "data" / "mri")
+    draw_slide_folder(root / "data" / "slides")
     for number, path in enumerate(sorted((root / "data" / "pcam").glob("*.png"))):
         folder = path.parent / ("healthy", "cancer")[number % 2]
         folder.mkdir(exist_ok=True)
@@ -123,9 +128,12 @@ SMALL = [
 """What makes of a recipe for a GPU one that is done in seconds."""
 
 
-@pytest.mark.parametrize("name", ["dicom"])
-def test_a_recipe_of_a_format_runs_on_real_files_to_its_end(name, copies):
-    settings = [word for setting in SMALL for word in ("--set", setting)]
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [("dicom", []), ("mri-slices", ["dataset.source.every=1"]), ("slides", ["dataset.source.tile_px=64"])],
+)
+def test_a_recipe_of_a_format_runs_on_real_files_to_its_end(name, more, copies):
+    settings = [word for setting in [*SMALL, *more] for word in ("--set", setting)]
     path = copies / "recipes" / f"{name}.yaml"
     done = CliRunner().invoke(main, ["--runs", str(copies / "runs"), "run", str(path), *settings])
     assert done.exit_code == 0, done.output

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 
 from mep.config import HashFile, LocalPath, fold
@@ -69,7 +70,7 @@ class Files(Source):
             found += [prefix + name for name in visible if is_metadata(name) or self.is_one(Path(folder, name))]
         return sorted(found)
 
-    @property
+    @cached_property
     def root(self) -> Path:
         return self.path if self.path.is_dir() else self.path.parent
 

@@ -58,11 +58,14 @@ def numbered(values: Iterable[object]) -> list[str | None]:
     return [numbers.setdefault(text, f"{len(numbers) + 1:05d}") if text else None for text in texts]
 
 
-def named_in(path: str, header: Any) -> str:
-    """The tag whose value stands in a path; empty where none does. Values of fewer than four characters are ignored."""
+def named_in(path: str, values: dict[str, str]) -> str:
+    """The tag whose value stands in a path; empty where none does. Values of fewer than four characters are ignored.
+
+    values      text of the tags NAMING
+    """
     folded = path.casefold()
     for tag in NAMING:
-        value = str(header.get(tag) or "")
+        value = values.get(tag, "")
         parts = value.replace("=", "^").split("^") if tag == "PatientName" else [value]
         if any(len(part) >= 4 and part.casefold() in folded for part in map(str.strip, parts)):
             return tag

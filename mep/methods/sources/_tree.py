@@ -11,7 +11,12 @@ from mep.machine.files import reading_utf8
 from mep.methods.sources import Record, Row
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
-OTHERS = {".dcm": "dicom", ".ima": "dicom", ".dicom": "dicom"}  # suffix -> kind of the source
+OTHERS = {
+    **dict.fromkeys((".dcm", ".ima", ".dicom"), "dicom"),
+    **dict.fromkeys((".nii", ".nii.gz"), "nifti"),
+    **dict.fromkeys((".svs", ".ndpi", ".mrxs", ".scn", ".bif"), "slides"),
+}
+"""The kind of the source that reads files of a suffix which Pillow does not."""
 METADATA = ("metadata.jsonl", "metadata.csv")
 SPLITS = {"train": "train", "test": "test", "validation": "validation", "valid": "validation", "val": "validation"}
 LABEL = "label"  # column that holds the class folder where there is no metadata file

@@ -159,22 +159,24 @@ def _read_headers(root: Path, listed: tuple[tuple[str, int, int], ...], tags: tu
 
 
 def _read(path: Path, name: str, size: int, tags: tuple[str, ...]) -> _Header:
-    from mep.imaging.dicom import read_header
+    from mep.imaging.dicom import read_header, text_of
 
-    wanted = [PATIENT, *tags, *NAMING, *BURNED_IN, "NumberOfFrames", "BitsStored", "SamplesPerPixel", *WINDOW]
     try:
-        header = read_header(path, stop_before_pixels=True, specific_tags=wanted)
-        n_frames = int(header.get("NumberOfFrames") or 1)
+        header = read_header(path, stop_before_pixels=True)
+        n_frames = int(text_of(header, "NumberOfFrames") or 1)
         if not 1 <= n_frames <= size:
             raise ValueError(f"{n_frames} frames")
+        values = {tag: plain(header.get(tag)) for tag in tags}
+        is_deep = header.get("SamplesPerPixel") == 1 and int(header.get("BitsStored") or 0) > 8
     except Exception:  # whatever a broken file raises: the scan opens it, and says what is wrong with it
         return _Header()
-    is_deep = header.get("SamplesPerPixel") == 1 and int(header.get("BitsStored") or 0) > 8
+    naming = {tag: text_of(header, tag) for tag in NAMING}
+    named = named_in(name, naming)
     return _Header(
         parts=tuple(f"{frame:04d}" for frame in range(1, n_frames + 1)) if n_frames > 1 else ("",),
-        values={tag: plain(header.get(tag)) for tag in (PATIENT, *tags)},
-        burned_in=next((tag for tag in BURNED_IN if header.get(tag) == "YES"), ""),
+        values=values | {PATIENT: naming[PATIENT] or None},
+        burned_in=next((tag for tag in BURNED_IN if text_of(header, tag) == "YES"), ""),
         window="" if not is_deep else "has" if any(tag in header for tag in WINDOW) else "lacks",
-        named=named_in(name, header),
-        is_class_naming=bool(named_in(class_of(name) or "", header)),
+        named=named,
+        is_class_naming=bool(named and named_in(class_of(name) or "", naming)),
     )
