@@ -13,10 +13,9 @@ ADVICE = (
     ((".tar.gz", ".tgz", ".7z", ".rar", ".gz"), "unpack it"),
     ((".parquet", ".arrow"), "source: {kind: datasets, path: ...} reads a saved dataset, {kind: manifest} a table"),
     ((".csv",), "source: {kind: manifest, path: FILE} reads a table with the paths of the images"),
-    ((".nii", ".nii.gz", ".nrrd", ".mha", ".mhd"), "write slices as TIFF of 16 bits, for instance with SimpleITK"),
-    ((".svs", ".ndpi", ".mrxs", ".scn", ".vms"), "cut whole slides into tiles first, for instance with OpenSlide"),
+    ((".nrrd", ".mha", ".mhd"), "write volumes as NIfTI, for instance with SimpleITK: {kind: nifti} reads them"),
     ((".npy", ".npz", ".h5", ".hdf5", ".mat", ".pt"), "write the arrays as PNG, or as TIFF of 16 bits"),
-    ((".heic", ".heif", ".avif", ".gif", ".jp2", ".jxl", ".svg"), "write the images as PNG"),
+    ((".heic", ".heif", ".gif", ".jxl", ".svg"), "write the images as PNG"),
 )
 """Endings -> what to do about such files; `_tree.OTHERS` names the endings that another source reads."""
 

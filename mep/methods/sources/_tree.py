@@ -10,11 +10,11 @@ from mep.errors import DataError
 from mep.machine.files import reading_utf8
 from mep.methods.sources import Record, Row
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".avif", ".jp2", ".j2k")
 OTHERS = {
     **dict.fromkeys((".dcm", ".ima", ".dicom"), "dicom"),
     **dict.fromkeys((".nii", ".nii.gz"), "nifti"),
-    **dict.fromkeys((".svs", ".ndpi", ".mrxs", ".scn", ".bif"), "slides"),
+    **dict.fromkeys((".svs", ".ndpi", ".mrxs", ".scn", ".vms", ".bif"), "slides"),
 }
 """The kind of the source that reads files of a suffix which Pillow does not."""
 METADATA = ("metadata.jsonl", "metadata.csv")

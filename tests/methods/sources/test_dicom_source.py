@@ -173,4 +173,4 @@ def test_a_folder_of_dicom_files_read_as_images_is_answered_with_the_source_that
     config = DatasetConfig(source=ImageFolder(kind="imagefolder", path=tmp_path / "set"))
     with pytest.raises(DataError, match="no image") as caught:
         list_records(config)
-    assert f"such as {name}: source: {{kind: dicom" in caught.value.hint
+    assert caught.value.hint.startswith("source: {kind: dicom, path: ...} reads")

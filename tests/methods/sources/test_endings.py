@@ -45,7 +45,7 @@ def test_the_endings_that_were_seen_are_named_with_what_would_read_the_most_freq
     message, hint = told(source)
     assert message.startswith("the dataset holds no image, but files: 2 .nii.gz, ")
     assert ("1 dicom" in message, "1 without an ending" in message) == (pack == "folder", pack != "folder")
-    assert "SimpleITK" in hint
+    assert "{kind: nifti, path: ...} reads .nii.gz" in hint
 
 
 def test_a_dicom_without_an_ending_is_told_with_the_source_that_reads_it(scans):

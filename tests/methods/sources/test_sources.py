@@ -130,6 +130,20 @@ def test_a_row_for_an_image_that_has_one_is_refused(tmp_path):
         folder_source(tmp_path).records()
 
 
+@pytest.mark.parametrize(("suffix", "how"), [("webp", {"lossless": True}), ("avif", {"quality": 100, "subsampling": "4:4:4"}), ("jp2", {})])
+def test_images_of_newer_formats_are_read_from_folder_archive_and_manifest(tmp_path, suffix, how):
+    wanted = np.random.default_rng(0).integers(90, 110, (32, 32, 3), dtype=np.uint8)
+    (tmp_path / "set").mkdir()
+    Image.fromarray(wanted).save(tmp_path / "set" / f"a.{suffix}", **how)
+    (tmp_path / "table.csv").write_text(f"path\na.{suffix}\n")
+    sources = [folder_source(tmp_path / "set"), pack(tmp_path / "set", tmp_path / "set.zip")]
+    sources.append(Manifest(kind="manifest", path=tmp_path / "table.csv", root=tmp_path / "set"))
+    for source in sources:
+        [record] = source.records()
+        error = np.abs(to_rgb(source.open(record.id)).astype(int) - wanted)
+        assert error.max() == 0 if suffix != "avif" else error.mean() < 2  # its colours are in YCbCr
+
+
 def pack(folder, path):
     if path.suffix == ".zip":
         with zipfile.ZipFile(path, "w") as file:
