@@ -130,7 +130,9 @@ def test_a_row_for_an_image_that_has_one_is_refused(tmp_path):
         folder_source(tmp_path).records()
 
 
-@pytest.mark.parametrize(("suffix", "how"), [("webp", {"lossless": True}), ("avif", {"quality": 100, "subsampling": "4:4:4"}), ("jp2", {})])
+@pytest.mark.parametrize(
+    ("suffix", "how"), [("webp", {"lossless": True}), ("avif", {"quality": 100, "subsampling": "4:4:4"}), ("jp2", {})]
+)
 def test_images_of_newer_formats_are_read_from_folder_archive_and_manifest(tmp_path, suffix, how):
     wanted = np.random.default_rng(0).integers(90, 110, (32, 32, 3), dtype=np.uint8)
     (tmp_path / "set").mkdir()
