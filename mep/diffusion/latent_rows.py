@@ -36,7 +36,8 @@ class Exact:
 class Compact:
     """Means in bfloat16; of the deviations one byte each of the first view alone, turned with the image.
 
-    A bfloat16 keeps 8 bits of a number. Deviations say how sure the encoder is; turned images have nearly the same.
+    A bfloat16 keeps 8 bits of a number. Deviations say how sure the encoder is; those of a turned image were 14 % other
+    on average, a sixth of the latents' own (tests/bench/bench_latents.py).
 
     shape   c, h, w
     turns   symmetries of the views; the first leaves the image as it is
