@@ -20,6 +20,7 @@ def stages() -> dict[str, Stage]:
                 by_name[value.name] = value
     maker = {stage.output: stage.name for stage in by_name.values()}
     graph = {stage.name: sorted(maker[kind] for kind in stage.inputs.values()) for stage in by_name.values()}
+    graph["latents"].append("prompts")  # captions that cannot be used are refused before hours of encoding
     return {name: by_name[name] for name in TopologicalSorter(graph).static_order()}
 
 

@@ -216,3 +216,11 @@ def test_a_model_that_does_not_load_is_told(evaluate, vit, tmp_path, damage):
 def test_a_device_that_is_not_there_is_told(evaluate, device, code, message):
     result = evaluate("--score", "kid", "--device", device)
     assert (result.exit_code, message in result.stderr) == (code, True), result.output
+
+
+def test_unequal_numbers_are_told_with_how_many_of_each_are_compared(folders, evaluate):
+    write(folders / "few", 13, True)
+    told = evaluate("--halves", "0", synthetic=("good", "few")).stderr
+    assert f"unequal numbers of images ({folders / 'real'} 40, {folders / 'good'} 40, {folders / 'few'} 13)" in told
+    assert "13 of each are compared" in told
+    assert "unequal numbers" not in evaluate("--halves", "0").stderr

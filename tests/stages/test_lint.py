@@ -97,6 +97,16 @@ def test_classes_that_cannot_be_learned_are_named_and_may_be_allowed(tmp_path):
     assert lint(tmp_path / "set", tmp_path, "--allow", "small_class").exit_code == 0
 
 
+def test_a_class_that_would_starve_the_others_is_named(tmp_path):
+    rng = np.random.default_rng(0)
+    for name in [*(f"{label}/{number}.png" for label in "ab" for number in range(60)), "c/1.png", "c/2.png", "c/3.png"]:
+        (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(draw(rng, True)).save(tmp_path / "set" / name)
+    done = lint(tmp_path / "set", tmp_path, near_duplicate_bits=None)
+    assert "class 'c' has 3 images to train on, the median class 60: balancing by uniform_per_prompt" in done.stdout
+    assert "class 'a'" not in done.stdout
+
+
 def test_an_unknown_check_is_told(imagefolder, tmp_path):
     done = lint(imagefolder, tmp_path, "--allow", "typo")
     assert done.exit_code == 2

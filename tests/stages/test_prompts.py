@@ -8,6 +8,7 @@ from mep.artifacts import BaseModel, Images, Members, TrainingSet
 from mep.errors import DataError
 from mep.machine.work import Work
 from mep.methods.bases._tokenizer import build_tokenizer
+from mep.stages import stages
 from mep.stages.prompts.stage import PromptsConfig, prompts
 from mep.stages.prompts.template import Record, Writer
 from mep.stages.training.batches import numbers_of
@@ -186,3 +187,8 @@ def test_one_cluster_a_label_leaves_nothing_to_permute(build, tmp_path):
     assert dealt.n_renamed == 0
     dealt.save(tmp_path)
     assert type(dealt).load(tmp_path, None).n_renamed == 0
+
+
+def test_captions_are_refused_before_images_are_encoded():
+    order = list(stages())
+    assert order.index("prompts") < order.index("latents")

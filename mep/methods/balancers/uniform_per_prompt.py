@@ -1,6 +1,7 @@
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from mep.errors import DataError
@@ -43,4 +44,25 @@ class UniformPerPrompt(Balancer):
             for inner in ranks[n_prompts:]
             if counts[outer, inner]
         ]
-        return Choice(rows, np.ones(len(rows)), shortage)
+        return Choice(rows, np.ones(len(rows)), [*self._starving(groups, ranked, int(n_kept.max())), *shortage])
+
+    def _starving(self, groups: Groups, ranked: NDArray[np.int64], n_kept: int) -> list[str]:
+        """The value of the first level that holds all others down, where each could keep twice as many without it.
+
+        ranked      int64 (outer, inner) images of each group, the largest first
+        n_kept      images that each value keeps
+        """
+        if len(ranked) < 2:
+            return []
+        without = [np.delete(ranked, outer, axis=0).min(axis=0) for outer in range(len(ranked))]
+        cap = self.max_images_per_prompt or ranked.max()
+        could_keep = [int((np.minimum(sizes, cap) * np.arange(1, len(sizes) + 1)).max()) for sizes in without]
+        worst = int(np.argmax(could_keep))
+        if could_keep[worst] < 2 * n_kept:
+            return []
+        n = int(ranked[worst].sum())
+        name = groups.outer_names[worst]
+        return [
+            f"{name} has {n:,} image{'s' * (n != 1)}: every other one is cut to {n_kept:,}, without it to"
+            f" {could_keep[worst]:,}"
+        ]

@@ -14,6 +14,7 @@ from mep.diffusion.pipelines import forget_places, load_pipeline
 from mep.errors import DataError
 from mep.machine.files import read_json
 from mep.machine.hub import ModelReference
+from mep.machine.weights import check_folder_whole
 from mep.machine.work import Work
 from mep.methods.bases import Base
 
@@ -51,6 +52,12 @@ class Pretrained(ModelReference, Base):
                 | {"hint": f"take {round(self.resolution / FACTOR) * FACTOR or FACTOR}"},
             )
         return self
+
+    def require(self) -> None:
+        """Also DataError where a folder on this machine holds no whole model: told before anything runs."""
+        super().require()
+        if self.path is not None:
+            check_folder(self.path, self.resolution)
 
     def build(self, images: Images, work: Work) -> dict[str, str]:
         folder = self.folder(PATTERNS, VARIANTS)
@@ -103,6 +110,7 @@ def _check_weights(folder: Path) -> None:
             hint=CONVERT if pickles else "fetch the model again, or name another folder",
             field="training.base",
         )
+    check_folder_whole(folder, "training.base")
 
 
 def license_of(folder: Path) -> str:

@@ -12,6 +12,7 @@ from mep.diffusion.pipelines import forget_places
 from mep.errors import DataError
 from mep.machine.hub import ModelReference
 from mep.machine.libraries import prepare_libraries
+from mep.machine.weights import check_whole
 from mep.machine.work import Work
 from mep.methods.bases import Base
 from mep.methods.bases.pretrained import Pretrained, check_folder
@@ -35,6 +36,11 @@ class SingleFile(Base):
 
     def externals(self, hash_file: HashFile) -> dict[str, str]:
         return {"file": hash_file(self.file)}
+
+    def require(self) -> None:
+        """DataError where the file is cut short: told before anything runs."""
+        if self.file.suffix == ".safetensors":
+            check_whole(self.file, "training.base.file")
 
     def build(self, images: Images, work: Work) -> dict[str, str]:
         prepare_libraries()

@@ -71,6 +71,10 @@ def notes(evaluation: Evaluation, folders: Sequence[Folder], train: Folder | Non
     """What the numbers rest on, and what keeps them from meaning what they seem to."""
     rows = [scored.row for of_folder in evaluation.rows.values() for scored in of_folder]
     yield from _protocol_notes(rows)
+    if len({len(folder) for folder in folders}) > 1:
+        held = ", ".join(f"{folder.path} {len(folder):,}" for folder in folders)
+        n = min(map(len, folders))
+        yield f"unequal numbers of images ({held}): {n:,} of each are compared, drawn by --seed."
     yield from _flag_notes(rows, folders)
     yield from sorted({str(row.reason) for row in rows if row.estimate.value is None and row.group == "all"})
     yield from _copy_notes(folders, train)

@@ -26,9 +26,13 @@ CHECKS = {
     "resolution": "an image less than half or more than twice as wide or high as the median",
     "burned_in": "a DICOM file whose header says that text or a face is in the image",
     "no_window": "a DICOM file of deep grey without a window among others that have one: its contrast is another",
-    "small_class": "a class with no image, with a single one, or with none to train on",
+    "small_class": "a class with no image, with a single one, with none to train on, or far smaller than the others",
 }
 """What is looked for; each may be allowed by name."""
+
+
+STARVING = 20
+"""A class so many times smaller than the median one starves a set in which all classes are to have equal numbers."""
 
 
 @dataclass(frozen=True)
@@ -131,8 +135,12 @@ class _Dataset:
         announced = self.config.source.classes(self.config.label)
         of_all = Counter(self.labels[row] for row in self.readable)
         of_train = Counter(self.labels[row] for row in self.readable if self.splits[row] == TRAIN)
+        usual = float(np.median([of_train[name] for name in of_all if name is not None] or [0]))
         for name in sorted({*announced, *(name for name in of_all if name is not None)}):
             n, n_train = of_all[name], of_train[name]
             if n < 2 or n_train == 0:
                 text = f"class '{name}' has {n or 'no'} image{'s' * (n != 1)}, {n_train} to train on"
                 yield Finding("small_class", "", text, False)
+            elif n_train * STARVING <= usual:
+                text = f"class '{name}' has {n_train} images to train on, the median class {usual:,.0f}:"
+                yield Finding("small_class", "", f"{text} balancing by uniform_per_prompt would cut all to it", False)

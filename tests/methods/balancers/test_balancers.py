@@ -46,6 +46,15 @@ def test_the_choice_that_keeps_most_images_wins():
     )  # 2 x 1 x 10, against 2 x 2 x 4 = 16
 
 
+def test_a_label_that_starves_all_others_is_named_first():
+    labels, clusters = rows_of((0, 0, 500), (0, 1, 400), (1, 0, 450), (1, 1, 450), (2, 0, 1))
+    choice = UNIFORM.pick(groups_of(labels, clusters, ["a", "b", "rare"]), seed=0)
+    assert len(choice.rows) == 3  # one image each
+    assert choice.shortage[0] == "rare has 1 image: every other one is cut to 1, without it to 800"  # 2 clusters x 400
+    fair, of_fair = rows_of((0, 0, 500), (1, 0, 300))
+    assert UNIFORM.pick(groups_of(fair, of_fair, ["a", "b"]), seed=0).shortage == []
+
+
 def test_more_prompts_can_be_insisted_on_and_groups_can_be_capped():
     labels, clusters = rows_of((0, 0, 10), (0, 1, 4), (1, 0, 10), (1, 1, 4))
     insisting = UNIFORM.model_copy(update={"min_prompts_per_label": 2})
