@@ -19,7 +19,7 @@ SECTIONS = {
         *("report", "evaluate", "generate", "sample-grid", "export-dataset"),
     ],
     "Recipes": ["init", "validate", "lint", "calibrate", "plan", "diff", "methods", "schema"],
-    "Reader studies": ["reader-study", "reader-score"],
+    "Experts": ["clusters", "reader-study", "reader-score"],
     "Store": ["verify", "why", "logs", "gc", "rm", "pin", "export", "import", "db", "doctor"],
 }
 """Commands in the order in which a newcomer meets them."""

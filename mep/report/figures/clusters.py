@@ -96,11 +96,12 @@ def _cards(
             nearest=[real.picture(clusters.ids[row], pictures) for row in nearest],
             made=made,
             facts=({"given as": clusters.names[number]} if number in clusters.names else {})
-            | _facts(summaries.get(number, {})),
+            | facts_of(summaries.get(number, {})),
         )
 
 
-def _facts(summary: Mapping[str, object]) -> dict[str, str]:
+def facts_of(summary: Mapping[str, object]) -> dict[str, str]:
+    """What a summary says beside size and labels: compactness, stability, the nearest cluster."""
     values = {name: summary.get(name) for name in ("compactness", "stability")}
     facts = {name: rounded(value) for name, value in values.items() if isinstance(value, float)}
     return facts | ({"nearest cluster": str(summary["nearest"])} if isinstance(summary.get("nearest"), int) else {})

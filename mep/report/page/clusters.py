@@ -1,0 +1,92 @@
+"""The sheet of clusters: what each looks like, and a field for its name; one file, which sends nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from mep.artifacts import Clusters, Images, TrainingSet
+from mep.errors import UsageError
+from mep.report.data.artifacts import OpenArm
+from mep.report.data.runs import Report
+from mep.report.figures.clusters import facts_of
+from mep.report.figures.pictures import Picture, Pictures, RealImages, affordable
+from mep.report.page.frame import environment, framed
+
+BUDGET = 12_000_000
+"""Bytes of the pictures of a sheet, which has to go by mail."""
+TYPICAL = (12, 8, 6, 4, 2)
+"""Typical images of a cluster that are tried, most first; half as many stand at its edge."""
+N_TRIED = 8  # images whose bytes tell how many pictures the sheet can have
+
+
+@dataclass(frozen=True)
+class NamedCluster:
+    """
+    name        as it is called already, empty where nobody has named it
+    mix         labels and their shares, most frequent first
+    facts       compactness, stability, nearest cluster
+    typical     nearest to the centre
+    edge        farthest from it
+    """
+
+    number: int
+    size: int
+    share: float
+    name: str
+    mix: list[tuple[str, float]]
+    facts: dict[str, str]
+    typical: list[Picture]
+    edge: list[Picture]
+
+
+def cluster_page(report: Report, arm: OpenArm) -> str:
+    """The sheet of the clusters of an arm; UsageError where their artifacts are gone."""
+    images, clusters = arm.get(Images), arm.get(Clusters)
+    if images is None or clusters is None:
+        hint = f"carry the run to its end: mep resume {arm.run_id}"
+        raise UsageError(f"arm {arm.name} of {arm.run_id} has no clusters to show", hint=hint)
+    training_set = arm.get(TrainingSet)
+    names = (training_set.cluster_names if training_set else {}) | arm.experiment.prompts.cluster_names
+    return (
+        environment()
+        .get_template("clusters.html.j2")
+        .render(run_id=arm.run_id, arm=arm.name, clusters=_named(clusters, images, names), **framed("clusters"))
+    )
+
+
+def _named(clusters: Clusters, images: Images, names: dict[int, str]) -> list[NamedCluster]:
+    real = RealImages(images)
+    numbers = [number for number in range(clusters.n_clusters) if (clusters.labels == number).any()]
+    tried = [real.row_of[clusters.ids[row]] for row in np.flatnonzero(clusters.labels >= 0)[:N_TRIED].tolist()]
+    fit = affordable(
+        [partial(images.read, row) for row in tried], lambda n: len(numbers) * (n + n // 2), TYPICAL, BUDGET
+    )
+    pictures = Pictures(BUDGET, fit.side_px)
+    summaries = {summary["cluster"]: summary for summary in clusters.summaries}
+    named = []
+    for number in numbers:
+        rows = np.flatnonzero(clusters.labels == number)
+        order = rows[np.argsort(clusters.distances[rows], kind="stable")]
+        fitted = order[np.isfinite(clusters.distances[order])].tolist()  # validation images have no distance
+        typical, rest = fitted[: fit.n], fitted[fit.n :]
+        labels = [real.label_of(clusters.ids[row]) for row in rows.tolist()]
+        mix = sorted(((label, labels.count(label) / len(labels)) for label in set(labels)), key=lambda one: -one[1])
+        named.append(
+            NamedCluster(
+                number=number,
+                size=len(rows),
+                share=len(rows) / len(clusters.ids),
+                name=names.get(number, ""),
+                mix=mix if images.label_names else [],
+                facts=facts_of(summaries.get(number, {})),
+                typical=_shown(clusters, typical, real, pictures),
+                edge=_shown(clusters, rest[::-1][: fit.n // 2], real, pictures),
+            )
+        )
+    return named
+
+
+def _shown(clusters: Clusters, rows: Sequence[int], real: RealImages, pictures: Pictures) -> list[Picture]:
+    return [real.picture(clusters.ids[row], pictures) for row in rows]
