@@ -111,6 +111,7 @@ def recipe_of(arms, *, shared=5, machine=None, **fields):
         arms={
             f"arm{arm}": SimpleNamespace(
                 seed=1,
+                made_elsewhere="",
                 **{
                     name: TrivialConfig(value=0 if place < shared else arm, **fields)
                     for place, name in enumerate(STAGES)
@@ -124,6 +125,7 @@ def recipe_of(arms, *, shared=5, machine=None, **fields):
 def plan_trivial(store, arms, **options):
     with (
         patch("mep.runner.plan.stages", lambda: STAGES),
+        patch("mep.runner.plan.stages_of", lambda elsewhere: STAGES),
         patch("mep.runner.plan.maker_of", lambda kind: next(one for one in STAGES.values() if one.output is kind)),
     ):
         return make_plan(recipe_of(arms, **options), store)
