@@ -112,7 +112,7 @@ class Experiment(Config):
 
     @model_validator(mode="after")
     def _slots_are_there(self) -> "Experiment":
-        slots = [*FORMATS, *self.dataset.columns]
+        slots = [*FORMATS, *self.dataset.column_names]
         for name in sorted(self.prompts.names.difference(slots)):
             hint = find_near(name, slots)
             if not hint.startswith("did"):
@@ -129,7 +129,7 @@ class Experiment(Config):
 
     @model_validator(mode="after")
     def _groups_are_there(self) -> "Experiment":
-        columns = ["label", "cluster", *self.dataset.columns]
+        columns = ["label", "cluster", *self.dataset.column_names]
         for name in self.balancing.by:
             if name not in columns:
                 hint = f"{find_near(name, columns)}; a metadata column has to be named in dataset.columns"

@@ -1,6 +1,8 @@
 """Metadata columns of the records: labels, groups, and all of them as a table."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +74,40 @@ def group_numbers(records: Sequence[Record], column: str | None) -> NDArray[np.i
             field="dataset.group",
         )
     return np.unique(np.array(names), return_inverse=True)[1].astype(np.int64)
+
+
+def in_steps(records: Sequence[Record], widths: Mapping[str, float]) -> list[Record]:
+    """The records with the numbers of some columns as the steps that they lie in: 61 in steps of 10 is `60 to 69`.
+
+    widths      width of a step by column; steps begin at whole multiples of it
+
+    DataError   a value that is no number; one that is missing stays missing
+    """
+    return [
+        replace(
+            record,
+            metadata=record.metadata
+            | {name: _step(record, name, width) for name, width in widths.items() if name in record.metadata},
+        )
+        for record in records
+    ]
+
+
+def _step(record: Record, column: str, width: float) -> str | None:
+    text = label_text(record.metadata[column])
+    if text is None:
+        return None
+    try:
+        first = math.floor(float(text) / width + 1e-9) * width
+    except (ValueError, OverflowError) as error:
+        raise DataError(
+            f"{record.id} has {text} in column '{column}', which is no number",
+            hint=f"name the column without a width: columns: [{column}]",
+            field="dataset.columns",
+        ) from error
+    if float(width).is_integer():
+        return f"{first:.0f} to {first + width - 1:.0f}" if width > 1 else f"{first:.0f}"
+    return f"{first:.6g} to {first + width:.6g}"
 
 
 def metadata_table(records: Sequence[Record]) -> Table:

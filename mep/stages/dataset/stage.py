@@ -1,13 +1,13 @@
 """Dataset: list the images, decode each once, read the labels, set the held-out part aside."""
 
 from collections import Counter
-from typing import Self
+from typing import Annotated, Self
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from mep.artifacts import Images
-from mep.config import Config, HashFile, LocalPath
+from mep.config import Config, HashFile, LocalPath, by_shape
 from mep.errors import DataError
 from mep.machine.files import reading_utf8
 from mep.machine.work import Work
@@ -15,9 +15,15 @@ from mep.methods.sources import Record, Source
 from mep.methods.sources._endings import advice, no_image
 from mep.registry import OneOf
 from mep.stage import stage
-from mep.stages.dataset.columns import label_numbers, metadata_table, require_column
+from mep.stages.dataset.columns import in_steps, label_numbers, metadata_table, require_column
 from mep.stages.dataset.scan import full_window, near_duplicates, refuse_unreadable, scan
 from mep.stages.dataset.split import split_images, straddling
+
+Column = Annotated[
+    Annotated[str, Tag("plain")] | Annotated[dict[str, Annotated[float, Field(gt=0)]], Tag("section")],
+    Discriminator(by_shape),
+]
+"""A column as it is, or {column: width of the steps that its numbers are cut into}."""
 
 
 class _SideConfig(Config):
@@ -57,9 +63,10 @@ class DatasetConfig(Config):
     """Metadata column that holds the label; null for a dataset without labels."""
     group: str | None = None
     """Metadata column, a slide or a patient say, whose images stay on one side of the held-out split."""
-    columns: tuple[str, ...] = ()
+    columns: tuple[Column, ...] = ()
     """Further metadata columns that captions ({age}) and balancing (by: [sex, cluster]) use. Every column is kept;
-    those named here are checked when the dataset is read, not hours later."""
+    those named here are checked when the dataset is read, not hours later. [sex, {age: 10}] cuts numbers into steps of
+    a width: 61 becomes `60 to 69`."""
     truth: str | None = None
     """Metadata column of what is known to show in the images, such as a stain's density or a grade: captions of the
     positive control name it ({truth}). Numbers are cut into ten steps of equal count, other values stay as they are."""
@@ -76,6 +83,25 @@ class DatasetConfig(Config):
     validation: ValidationConfig = ValidationConfig()
     """The part on which training is watched and guidance is chosen."""
 
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _names_or_widths(cls, columns: object) -> object:
+        for column in columns if isinstance(columns, list | tuple) else ():
+            widths = column.values() if isinstance(column, dict) else [1]
+            is_width = all(isinstance(width, int | float) and width > 0 for width in widths)
+            if not (isinstance(column, str | dict) and is_width):
+                raise ValueError("a column is a name, or {name: width}, a width above 0")
+        return columns
+
+    @property
+    def steps(self) -> dict[str, float]:
+        """Width of the steps of each column of numbers that is cut into steps."""
+        return {name: width for column in self.columns if isinstance(column, dict) for name, width in column.items()}
+
+    @property
+    def column_names(self) -> list[str]:
+        return [name for column in self.columns for name in (column if isinstance(column, dict) else [column])]
+
     @model_validator(mode="after")
     def _one_window(self) -> Self:
         if self.window is not None:
@@ -91,10 +117,11 @@ def dataset(config: DatasetConfig, *, work: Work) -> Images:
     """List and decode the images, read labels, set the held-out part aside."""
     records, n_excluded = list_records(config)
     labels, label_names = label_numbers(records, config.label)
-    named = [("group", config.group), ("truth", config.truth), *(("columns", column) for column in config.columns)]
+    named = [("group", config.group), ("truth", config.truth), *(("columns", column) for column in config.column_names)]
     for field, column in named:
         if column is not None:
             require_column(records, column, f"dataset.{field}")
+    records = in_steps(records, config.steps)
     scanned = scan(config.source, records, work)
     refuse_unreadable(scanned, records)
     twins = np.arange(len(scanned))
