@@ -47,14 +47,14 @@ BELOW = (
 def drawn(layout: Sheet, comparison: Comparison, width: int, *, references: bool = True) -> list[Text]:
     """Every line of the table, in the first shape that fits.
 
-    references  whether what real images reach is told and marked
+    references  whether what real images reach is told and marked where it has no columns
     """
     if not layout.rows:
         return []
     if len(layout.contrasted) < 2:
         for detail, in_columns, label_width in BESIDE:
-            in_columns = in_columns and references
-            columns = _side_by_side(layout, comparison, detail, label_width, references=references)
+            marked = references or in_columns
+            columns = _side_by_side(layout, comparison, detail, label_width, references=marked)
             columns += _reference_columns(layout) if in_columns else []
             if width_of(columns) <= width and max(len(column.heading) for column in columns) <= MOST_FOLDS:
                 return list(_lines(layout, columns, width, references and not in_columns))
@@ -86,7 +86,7 @@ def _side_by_side(
 def _reference_columns(layout: Sheet) -> list[Column]:
     return [
         Column(
-            folded_label(title, 10),
+            folded_label(title, len("autoencoder")),
             [Cell(row.references[title].text if title in row.references else "", "dim") for row in layout.rows],
         )
         for title in layout.references

@@ -99,6 +99,12 @@ def test_the_end_of_a_run_is_one_screen(drawn):
     assert max(map(cell_len, text.splitlines())) <= 80
 
 
+def test_a_wide_screen_has_columns_for_what_real_images_reach(drawn):
+    text = shown(as_screen(comparison(finished(drawn)), width=140), width=140)
+    assert "autoencoder" in text
+    assert re.search(r"^fd ↓ .* 11\.5 +20\.2", text, re.MULTILINE)
+
+
 @pytest.mark.parametrize("n_arms", [3, 6])
 def test_a_screen_of_many_arms_leaves_metrics_out_rather_than_to_scroll(tmp_path, n_arms):
     found = many(tmp_path, ["label-only", *(f"arm{number}" for number in range(1, n_arms))])
