@@ -15,7 +15,7 @@ from mep.errors import MepError
 
 SECTIONS = {
     "Experiments": [
-        *("run", "resume", "status", "watch", "ls", "show"),
+        *("run", "resume", "cancel", "status", "watch", "ls", "show"),
         *("report", "evaluate", "generate", "sample-grid", "export-dataset"),
     ],
     "Recipes": ["init", "validate", "lint", "calibrate", "plan", "diff", "methods", "schema"],

@@ -9,6 +9,7 @@ from mep.config import Config, LocalPath
 from mep.errors import EnvironmentLacks
 from mep.machine.engines import Engine
 from mep.machine.engines.local import Local
+from mep.machine.slurm import SlurmConfig
 from mep.registry import OneOf
 
 DEVICES = r"^(auto|cpu|cuda(:\d+)?|mps)$"
@@ -30,6 +31,8 @@ class MachineConfig(Config):
     at_once: int = Field(1, ge=1, le=64)
     """Arms, and stages that do not need each other, that are made at the same time, each in a process of its own: on a
     CPU with its share of the cores, else on a GPU of its own. Small models are faster side by side."""
+    slurm: SlurmConfig | None = None
+    """Stages that take long become jobs of Slurm that ask for this; `mep run --on slurm` does so with the defaults."""
     accelerate: LocalPath | None = None
     """Configuration file of `accelerate config`: training runs under `accelerate launch` with its processes. They share
     every global batch, so that any number of them takes the same steps. With FSDP they share the model too."""
@@ -49,9 +52,14 @@ class MachineConfig(Config):
     """Seconds of training between two checkpoints; more where writing one would take over 1 % of the time."""
 
     @model_validator(mode="after")
-    def _at_once_here(self) -> Self:
+    def _in_one_way(self) -> Self:
         if self.at_once > 1 and self.engine.kind != "local":
             raise ValueError(f"at_once is of this machine alone: take it out, or the engine {self.engine.kind}")
+        if self.slurm is not None:
+            if self.at_once > 1 or self.engine.kind != "local":
+                raise ValueError("with slurm the partition says what runs at once: take at_once and engine out")
+            if self.accelerate is not None:
+                raise ValueError("slurm gives a job to each training: start mep inside of a job for accelerate")
         return self
 
     @property

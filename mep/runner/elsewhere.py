@@ -5,6 +5,8 @@ appears there.
 """
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ STOP, PROGRESS = "stop", "progress.json"
 
 
 def told(task: Task, work: Work, store: Store) -> dict[str, Any]:
-    """What another process needs to make a task, as JSON has it; its device is told apart."""
+    """What another process needs to make a task, as JSON has it; who starts it knows its device better."""
     return {
         "stage": task.stage.name,
         "folder": str(work.folder),
@@ -40,6 +42,7 @@ def told(task: Task, work: Work, store: Store) -> dict[str, Any]:
             "earlier": [str(folder) for folder in work.earlier],
         },
         "machine": work.machine.model_dump(mode="json", exclude={"engine", "device"}),
+        "device": work.machine.device,
     }
 
 
@@ -82,11 +85,23 @@ class _ToFile:
         temporary.replace(self.path)
 
 
-class Watch:
-    """Passes the progress of a task on, and a signal down to those that make it."""
+@dataclass(frozen=True)
+class Outcome:
+    """How a process ended with a task; its files are in the work folder.
 
-    def __init__(self, work: Work):
-        self.work, self.seen = work, 0
+    machine     what the bits may depend on, where that is known of the process only
+    """
+
+    error: Exception | None
+    peak_memory_mb: float
+    machine: Mapping[str, Any] | None = None
+
+
+class Watch:
+    """Passes the progress of a task on, and a signal down to those that make it unless they outlive the run."""
+
+    def __init__(self, work: Work, *, stops: bool = True):
+        self.work, self.seen, self.stops = work, 0, stops
         work.folder.mkdir(parents=True, exist_ok=True)
         for name in (STOP, PROGRESS):
             (work.folder / name).unlink(missing_ok=True)
@@ -94,7 +109,7 @@ class Watch:
     def look(self) -> None:
         folder = self.work.folder
         number = self.work.stop_signal()
-        if number is not None and not (folder / STOP).exists():
+        if self.stops and number is not None and not (folder / STOP).exists():
             write_text(folder / STOP, str(number))
         path = folder / PROGRESS
         if path.exists() and path.stat().st_mtime_ns != self.seen:

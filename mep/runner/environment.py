@@ -84,7 +84,7 @@ def traits(machine: MachineConfig, device: str, at_once: int = 1) -> dict[str, o
     at_once     processes that share the cores
     """
     installed = _installed()
-    settings = machine.model_dump(mode="json", exclude={"device", "checkpoint_every_s", "trackers", "at_once"})
+    settings = machine.model_dump(mode="json", exclude={"device", "checkpoint_every_s", "trackers", "at_once", "slurm"})
     settings["engine"].pop("workers", None)  # threads and processes that read images
     threads = os.environ.get("OMP_NUM_THREADS", str(os.cpu_count()))
     return dict(leaves(settings, "machine")) | {

@@ -80,15 +80,23 @@ def _watched(processes: "subprocess.Popen[bytes]", watch: Watch) -> int:
 def raise_failure(work: Work, code: int) -> None:
     """Raise what the processes ended with, if it was not the artifact."""
     work.stop_if_asked()
-    path = work.folder / FAILURE
-    if path.exists():
-        failure = json.loads(path.read_text())
-        kind = getattr(errors, failure["kind"])
-        extra = {"field": failure["field"]} if issubclass(kind, DataError) else {}
-        raise kind(failure["message"], hint=failure["hint"], **extra)
+    if failure := failure_in(work.folder):
+        raise failure
     if code:
         tail = (work.folder / LOG).read_text(errors="replace")[-3000:]
         raise RuntimeError(f"a process of accelerate ended with code {code}:\n{tail}")
+
+
+def failure_in(folder: Path) -> MepError | None:
+    """What processes said that they failed with."""
+    path = folder / FAILURE
+    if not path.exists():
+        return None
+    failure = json.loads(path.read_text())
+    kind = getattr(errors, failure["kind"])
+    extra = {"field": failure["field"]} if issubclass(kind, DataError) else {}
+    error: MepError = kind(failure["message"], hint=failure["hint"], **extra)
+    return error
 
 
 def failure_of(error: MepError) -> dict[str, str]:

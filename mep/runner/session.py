@@ -25,6 +25,7 @@ from mep.runner.plan import Plan, Task, lineage_of
 from mep.runner.run_log import LoggedProgress, RunLog
 from mep.runner.side_by_side import SideBySide, batches, is_apart
 from mep.runner.signals import Signals, listening
+from mep.runner.slurm_jobs import refuse_where_sent
 from mep.store import Store, locks, now
 from mep.store.crash_points import hit
 from mep.store.database import Entry, Row
@@ -170,6 +171,7 @@ class Session:
         self.journal.write([*uses, *entries], beside)
 
     def _make(self, task: Task, signals: Signals) -> None:
+        refuse_where_sent(self.store.work_folder(task.artifact_id))
         hit("before-intent", task.stage.name)
         started = time.monotonic()
         with self.attempt(task, signals) as attempt:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mep.errors import Interrupted, Locked, MepError
@@ -16,9 +18,10 @@ from mep.machine.engines.local import Local, WorkerPool
 from mep.machine.jobs import Job
 from mep.machine.settings import MachineConfig
 from mep.machine.work import Work
-from mep.runner.elsewhere import Watch, make, told
+from mep.runner.elsewhere import Outcome, Watch, make, told
 from mep.runner.environment import forget_peak_memory
 from mep.runner.plan import Task
+from mep.runner.slurm_jobs import SlurmJobs, refuse_where_sent
 from mep.stage import Stage
 
 if TYPE_CHECKING:
@@ -36,7 +39,8 @@ STAGES = (
 def is_apart(stage: Stage, machine: MachineConfig) -> bool:
     """Whether the tasks of a stage are made in processes of their own, and so with a part of the cores each."""
     launched = stage.parallel and machine.accelerate is not None
-    return machine.at_once > 1 and stage.name in STAGES and not launched
+    elsewhere = machine.at_once > 1 or machine.slurm is not None
+    return elsewhere and stage.name in STAGES and not launched
 
 
 def batches(tasks: Iterable[Task], machine: MachineConfig) -> Iterator[list[Task]]:
@@ -51,14 +55,6 @@ def batches(tasks: Iterable[Task], machine: MachineConfig) -> Iterator[list[Task
         batch.append(task)
     if batch:
         yield batch
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a process ended with a task; its files are in the work folder."""
-
-    error: Exception | None
-    peak_memory_mb: float
 
 
 @dataclass(frozen=True)
@@ -112,7 +108,7 @@ class _Begun:
 
 
 class SideBySide:
-    """Tasks that do not need each other, at work in as many processes as the machine's `at_once`."""
+    """Tasks that do not need each other, in as many processes as the machine's `at_once`, or each as a job of Slurm."""
 
     def __init__(self, session: Session, tasks: Sequence[Task], signals: Signals):
         self.session, self.tasks, self.signals = session, tasks, signals
@@ -127,17 +123,21 @@ class SideBySide:
 
         MepError    what the first of them failed with
         """
-        machine = self.session.machine
-        slots = Local(kind="local", processes=min(machine.at_once, len(self.tasks))).slots(machine.device)
         with ExitStack() as all_held:
-            pool = WorkerPool(MakeTask(), self._beginnings(all_held), ahead=0)
-            for position, outcome in pool.run(slots, self._look):
+            for position, outcome in self._made(self._beginnings(all_held)):
                 self._end(self.begun[position], outcome)
         failures = [error for error in self.errors if not isinstance(error, Interrupted)]
         for error in failures or self.errors:
             raise error
         self.signals.stop_if_any()
         return self.elsewhere
+
+    def _made(self, beginnings: Iterator[dict[str, Any]]) -> Iterator[tuple[int, Outcome]]:
+        machine = self.session.machine
+        if machine.slurm is not None:
+            return SlurmJobs(machine.slurm, self._say).run(beginnings, self._look)
+        slots = Local(kind="local", processes=min(machine.at_once, len(self.tasks))).slots(machine.device)
+        return WorkerPool(MakeTask(), beginnings, ahead=0).run(slots, self._look)
 
     def _beginnings(self, all_held: ExitStack) -> Iterator[dict[str, Any]]:
         """What the processes are told, task by task as they come to it."""
@@ -156,14 +156,25 @@ class SideBySide:
             if session.reuse(task):  # somebody else had made it meanwhile
                 held.close()
                 continue
-            attempt, work = held.enter_context(session.attempt(task, self.signals)), session.work(task, self.signals)
-            self.begun.append(_Begun(task, held, attempt, work, Watch(work), time.monotonic()))
+            work = session.work(task, self.signals)
+            if session.machine.slurm is None:
+                refuse_where_sent(work.folder)
+            attempt = held.enter_context(session.attempt(task, self.signals))
+            watch = Watch(work, stops=session.machine.slurm is None)
+            self.begun.append(_Begun(task, held, attempt, work, watch, time.monotonic()))
             yield told(task, work, session.store)
 
     def _look(self) -> None:
+        if self.session.machine.slurm is not None:
+            self.signals.stop_if_any()  # the jobs go on
         for begun in self.begun:
             if begun.attempt["state"] == "running":
                 begun.watch.look()
+
+    def _say(self, folder: Path, text: str) -> None:
+        [begun] = (begun for begun in self.begun if begun.work.folder == folder)
+        self.session.log.write(text, begun.task)
+        begun.work.progress.update(0, 1, text)
 
     def _end(self, begun: _Begun, outcome: Outcome) -> None:
         try:
@@ -171,6 +182,8 @@ class SideBySide:
                 begun.watch.look()
                 begun.watch.end()
                 begun.attempt["peak_memory_mb"] = outcome.peak_memory_mb
+                if outcome.machine is not None:
+                    begun.attempt["machine"] = json.dumps(outcome.machine)
                 if outcome.error is not None:
                     raise outcome.error
                 artifact = begun.task.stage.output.load(begun.work.out, begun.task.config)

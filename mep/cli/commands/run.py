@@ -41,13 +41,16 @@ def waiting(function: Callable[P, None]) -> Callable[P, None]:
 @RECIPE
 @SET
 @waiting
+@click.option("--on", type=click.Choice(["slurm"]), help="Stages that take long become jobs: machine.slurm.")
 @click.pass_obj
-def run_command(runs: Path, recipe: Path, overrides: tuple[str, ...], wait_s: float | None) -> None:
+def run_command(runs: Path, recipe: Path, overrides: tuple[str, ...], wait_s: float | None, on: str | None) -> None:
     """Carry a recipe to its end; finished work is reused."""
     from mep.recipe import load_recipe
     from mep.runner.run import run
 
     loaded = load_recipe(recipe, overrides)
+    if on and loaded.machine.slurm is None:
+        loaded = load_recipe(recipe, (*overrides, f"machine.{on}={{}}"))
     store = open_store(runs, must_exist=False)
     with watched(store, loaded) as screen:
         run_id = run(loaded, store, screen, wait_s=math.inf if wait_s is None else wait_s)
@@ -78,6 +81,23 @@ def resume_command(runs: Path, run_id: str | None, wait_s: float | None) -> None
     with watched(store, loaded) as screen:
         resume(row["run_id"], store, screen, wait_s=wait_s)
     conclude(store, row["run_id"])
+
+
+@click.command("cancel")
+@RUN
+@click.pass_obj
+def cancel_command(runs: Path, run_id: str | None) -> None:
+    """End the jobs of Slurm that a run has sent; `mep resume` goes on where they were."""
+    from mep.machine import slurm
+    from mep.runner.slurm_jobs import job_in
+    from mep.store.runs import find_run
+
+    store = open_store(runs)
+    row = find_run(store, run_id)
+    rows = store.db.query("SELECT DISTINCT artifact_id FROM attempts WHERE run_id = ?", row["run_id"])
+    jobs = [job for each in rows if (job := job_in(store.work_folder(each["artifact_id"])))]
+    slurm.cancel(jobs)
+    tell(f"cancelled: {', '.join(jobs)}" if jobs else f"{row['run_id']} has no job in Slurm")
 
 
 @contextmanager
