@@ -11,10 +11,11 @@ from typing import Any
 import mep
 from mep.artifacts import BaseModel, Model, Prompts, Samples, Scores
 from mep.errors import UsageError
-from mep.machine.files import fsync, removed_on_failure
+from mep.machine.files import fsync, noticing_full_disk, removed_on_failure
 from mep.store import Store, manifest, now
 from mep.store.artifact_rows import kind_of
 from mep.store.journal import JOURNAL, read_journal
+from mep.store.manifest import Manifest
 from mep.store.runs import artifacts_of
 from mep.store.scrub import folders_in, scrub, scrub_html, scrub_json
 
@@ -45,19 +46,25 @@ def export_run(
     held |= {"artifacts": names, "whole": whole, "unpacked_bytes": n_bytes}
     output.parent.mkdir(parents=True, exist_ok=True)
     temporary = output.with_name(output.name + ".tmp")
-    # dereference: files that the store links to each other travel as files
-    with removed_on_failure(temporary), tarfile.open(temporary, "w:gz", compresslevel=6, dereference=True) as archive:
-        _add(archive, EXPORT, json.dumps(held, indent=1))
-        for name, text in _run_files(store, run_id):
-            _add(archive, f"run/{name}", text)
-        for name in names:
-            folder = store.root / "store" / name
-            files = manifests[name]["files"] if name in whole else {}
-            for file in [manifest.NAME, *files]:
-                archive.add(folder / file, f"store/{name}/{file}", recursive=False, filter=_anonymous)
-    fsync(temporary)
+    full = noticing_full_disk(f"no space left to write {output}", "free some, or name another place: --output FILE")
+    with full, removed_on_failure(temporary):
+        _pack(store, temporary, held, manifests)
+        fsync(temporary)
     os.replace(temporary, output)
     return held | {"bytes": output.stat().st_size}
+
+
+def _pack(store: Store, path: Path, held: dict[str, Any], manifests: dict[str, Manifest]) -> None:
+    # dereference: files that the store links to each other travel as files
+    with tarfile.open(path, "w:gz", compresslevel=6, dereference=True) as archive:
+        _add(archive, EXPORT, json.dumps(held, indent=1))
+        for name, text in _run_files(store, held["run_id"]):
+            _add(archive, f"run/{name}", text)
+        for name, content in manifests.items():
+            folder = store.root / "store" / name
+            files = content["files"] if name in held["whole"] else {}
+            for file in [manifest.NAME, *files]:
+                archive.add(folder / file, f"store/{name}/{file}", recursive=False, filter=_anonymous)
 
 
 def _run_files(store: Store, run_id: str) -> Iterator[tuple[str, str]]:

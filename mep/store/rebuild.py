@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from mep.machine.files import link_or_copy
+from mep.machine.files import link_or_copy, removed_on_failure
 from mep.store import Store
 from mep.store.database import Database
 from mep.store.journal import JOURNAL, read_journal
@@ -36,13 +36,14 @@ def rebuild(store: Store) -> Rebuilt:
         fresh.unlink(missing_ok=True)
         folders = sorted(lock.parent for lock in store.root.glob("*/recipe.lock.yaml"))
         journals = [folder / JOURNAL for folder in folders if (folder / JOURNAL).exists()]
-        anew = Store(store.root)
-        anew.db = Database(fresh)
-        for journal in sorted(journals, key=_started_at):
-            anew.db.put(read_journal(journal))
-        names = anew.committed()
-        recorded = [name for name in names if anew.record(name)]
-        anew.db.close()
+        with removed_on_failure(fresh), removed_on_failure(fresh.with_name(f"{fresh.name}-journal")):
+            anew = Store(store.root)
+            anew.db = Database(fresh)
+            for journal in sorted(journals, key=_started_at):
+                anew.db.put(read_journal(journal))
+            names = anew.committed()
+            recorded = [name for name in names if anew.record(name)]
+            anew.db.close()
         old = path.with_name("mep.db.old")
         _keep(path, old)
         os.replace(fresh, path)

@@ -211,6 +211,6 @@ def _refuse_full(folder: Path, n_bytes: int) -> None:
     free = shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.exists())).free
     if n_bytes + RESERVE > free:
         raise EnvironmentLacks(
-            f"it unpacks to {n_bytes / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB are free",
+            f"taking it in needs {(n_bytes + RESERVE) / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB are free",
             hint="free some: mep gc lists what can go",
         )

@@ -1,5 +1,6 @@
 """Where a file comes from, what may go, and how a run travels."""
 
+import errno
 import json
 import re
 import shutil
@@ -243,3 +244,20 @@ def test_doctor_looks_at_everything_and_fails_where_something_is_bad(original, t
     done = mep("--runs", tmp_path, "doctor")
     assert done.exit_code == 3
     assert "mep db rebuild" in done.stdout
+
+
+def test_a_full_disk_is_told_with_the_place_that_is_full_and_leaves_no_half_file(house, tmp_path, monkeypatch):
+    store, _ = house
+
+    def full(*arguments, **more):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tarfile.TarFile, "add", full)
+        done = mep("--runs", store.root, "export", "--output", tmp_path / "small" / "run.mep.tar.gz")
+    assert (done.exit_code, "no space left to write" in done.stderr, "small/run.mep" in done.stderr) == (3, True, True)
+    assert list((tmp_path / "small").iterdir()) == []
+    with monkeypatch.context() as patch:
+        patch.setattr("mep.store.Store.record", full)
+        assert mep("--runs", store.root, "db", "rebuild").exit_code == 3
+    assert sorted(path.name for path in store.root.glob("mep.db*")) == ["mep.db", "mep.db-journal"]
