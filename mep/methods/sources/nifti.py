@@ -37,11 +37,11 @@ class Nifti(Files):
     kind: Literal["nifti"]
     plane: Literal["axial", "coronal", "sagittal"] = "axial"
     """Plane of the slices, whatever the order of the axes in the file."""
-    every: int = Field(1, ge=1)
+    every: int = Field(1, ge=1, le=100_000)
     """Take every n-th slice; neighbours look alike."""
     between: tuple[float, ...] = Field((0.0, 1.0), min_length=2, max_length=2)
     """Part of the volume along the axis, from the feet, the back or the left: [0.3, 0.7] takes the middle."""
-    volume: int | None = Field(None, ge=0)
+    volume: int | None = Field(None, ge=0, le=1_000_000)
     """Which volume of a file that holds several, from 0: a contrast, a point in time."""
     percentiles: tuple[float, ...] | None = Field((0.5, 99.5), min_length=2, max_length=2)
     """Percentiles of each volume that become black and white, as suits MR, whose values have no unit. Null leaves the

@@ -42,7 +42,7 @@ class Slides(Files):
     """In the place of `um_per_px`: 20, 10, 5."""
     tile_px: int = Field(256, ge=16, le=4096)
     """Side of a tile."""
-    stride_px: int | None = Field(None, ge=1)
+    stride_px: int | None = Field(None, ge=1, le=1_000_000)
     """Distance between neighbouring tiles. Default: the side, so that they touch; smaller, and they overlap."""
     tissue: float = Field(0.5, ge=0, le=1)
     """Share of a tile that has to be tissue: more saturated than the threshold of Otsu (1979) on a small picture of the
