@@ -3,6 +3,7 @@
     export OMP_NUM_THREADS=1
     python tests/bench/bench_statistics.py cell 200 64 --reps 500          # every metric and every candidate test
     python tests/bench/bench_statistics.py cell 1000 1280 --only kid       # kernel distance alone
+    python tests/bench/bench_statistics.py cell 1000 1280 --only closed    # the test that mep reports, and no other
     python tests/bench/bench_statistics.py cell 200 1280 --family tiles --only kid     # features of the sample's tiles
     python tests/bench/bench_statistics.py verdicts                        # false alarms of "some arm differs"
     python tests/bench/bench_statistics.py seeds                           # the paired t-test at 3 and 5 trainings
@@ -154,6 +155,8 @@ def repetition(drawer, n, case, effect, seed, names):
     rng = np.random.default_rng(seed)
     shift_a, shift_b = shifts(case, effect)
     tables = Tables(drawer.real(rng, n), drawer.arm(rng, n, shift_a), drawer.arm(rng, n, shift_b))
+    if not names:
+        return {"kid": closed_test(tables)}
     real, arms = np.arange(n), [np.arange(n, 2 * n), np.arange(2 * n, 3 * n)]
     whole = [tables.metrics(real, arm, names) for arm in arms]
     halves = on_halves(tables, rng, n, names)
@@ -172,6 +175,15 @@ def repetition(drawer, n, case, effect, seed, names):
         }
     found["kid"] |= kernel_tests(tables, rng, n)
     return found
+
+
+def closed_test(tables):
+    """The test that mep reports, and no other."""
+    sums = [tables.sums(arm) for arm in (0, 1)]
+    a, b = (influence_of(of_arm) for of_arm in sums)
+    delta = difference_by_error(distance_of(sums[0]) - distance_of(sums[1]), error_of_difference(a, b))
+    known = {"value": distance_of(sums[0]), "difference": delta.value, "se_closed": error_of_one(a)}
+    return known | {"closed": [delta.se, delta.p]}
 
 
 def on_halves(tables, rng, n, names):
@@ -243,7 +255,7 @@ def effect_of(drawer, n):
 
 def cell(args):
     drawer = Drawer(args.family, args.d, np.load(args.tiles) if args.family == "tiles" else None)
-    names = ("kid",) if args.only == "kid" else METRICS
+    names = {"closed": (), "kid": ("kid",), "all": METRICS}[args.only]
     effect = effect_of(drawer, args.n)
     key = {name: getattr(args, name) for name in KEYS}
     there = {(row["case"], row["seed"]) for row in read(args.out) if all(row.get(k) == v for k, v in key.items())}
@@ -411,7 +423,7 @@ if __name__ == "__main__":
     parser.add_argument("--reps", type=int, default=200)
     parser.add_argument("--family", choices=["gauss", "heavy", "tiles"], default="gauss")
     parser.add_argument("--cases", nargs="+", choices=CASES, default=CASES)
-    parser.add_argument("--only", choices=["kid", "all"], default="all")
+    parser.add_argument("--only", choices=["closed", "kid", "all"], default="all")
     parser.add_argument("--arms", type=int, nargs="+", default=[1, 2, 3, 4])
     parser.add_argument("--trainings", type=int, nargs="+", default=[1, 3, 5])
     parser.add_argument("--tiles", type=Path, help="runs/store/references/*/efficientnet_lite0/train.npy")
