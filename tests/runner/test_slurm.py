@@ -31,6 +31,8 @@ def host(tmp_path_factory):
     if WHY_NOT:
         pytest.skip(WHY_NOT)
     host = SlurmHost(tmp_path_factory.mktemp("slurm"))
+    if why_not := host.start_all():
+        pytest.skip(why_not)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in host.environment.items():
             patch.setenv(name, value)

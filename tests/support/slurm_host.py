@@ -31,6 +31,9 @@ class SlurmHost:
         self.config.write_text(self._config(*_free_ports(2)))
         self.environment = {"SLURM_CONF": str(self.config)}
         self.daemons = {}
+
+    def start_all(self):
+        """Start the daemons; why they do not start here, empty where they do."""
         munge = [Path("/run/munge"), Path("/var/lib/munge"), Path("/var/log/munge")]
         for path in munge:
             path.mkdir(parents=True, exist_ok=True)
@@ -38,7 +41,12 @@ class SlurmHost:
         subprocess.run(["runuser", "-u", "munge", "--", "/usr/sbin/munged"], check=False, capture_output=True)
         self.start("slurmctld")
         self.start("slurmd")
-        self.wait(lambda: "idle" in self.say("sinfo", "-h", "-o", "%T"), "the node is idle")
+        try:
+            self.wait(lambda: "idle" in self.say("sinfo", "-h", "-o", "%T"), "the node is idle", 60)
+        except AssertionError:
+            logs = "; ".join(path.read_text()[-500:] for path in (self.folder / "log").iterdir())
+            return f"Slurm does not start here: {logs}"
+        return ""
 
     def _config(self, of_controller, of_node):
         lines = {
