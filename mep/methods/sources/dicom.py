@@ -90,6 +90,7 @@ class Dicom(Files):
         return path.name != "DICOMDIR" and (path.suffix.lower() in SUFFIXES or is_dicom(path))
 
     def contents(self, names: list[str]) -> Iterator[list[tuple[str, Row]]]:
+        self.require()  # before headers are read, where what goes wrong is left to the scan
         headers = self._headers(names)
         self._refuse_names(headers)
         columns = {tag: [header.values.get(tag) for header in headers] for tag in (PATIENT, *self.tags)}

@@ -154,9 +154,10 @@ def test_the_library_that_is_missing_is_named(ward, monkeypatch):
 
     pydicom.cache_clear()
     monkeypatch.setattr(importlib, "import_module", refuse)
-    with pytest.raises(EnvironmentLacks, match="the package pydicom is missing") as caught:
-        dicom(ward).require()
-    assert caught.value.hint.startswith("pip install 'mep[dicom]'")
+    for ask in (dicom(ward).require, dicom(ward).records):
+        with pytest.raises(EnvironmentLacks, match="the package pydicom is missing") as caught:
+            ask()
+        assert caught.value.hint.startswith("pip install 'mep[dicom]'")
     pydicom.cache_clear()
 
 
