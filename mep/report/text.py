@@ -58,13 +58,22 @@ def difference_text(delta: Difference, scale: float = 1) -> str:
 
 def interval_text(delta: Difference, scale: float = 1) -> str:
     """Both ends of the interval, to the same digit as the difference."""
-    return " to ".join(rounded(end * scale, delta.se * scale, signed=True) for end in (delta.low, delta.high))
+    return " to ".join(_ends(delta, scale))
 
 
 def bracketed(delta: Difference, scale: float = 1) -> str:
     """The interval as a table shows it: [−0.70, +1.34]."""
-    low, high = (rounded(end * scale, delta.se * scale, signed=True) for end in (delta.low, delta.high))
-    return f"[{low}, {high}]"
+    return f"[{', '.join(_ends(delta, scale))}]"
+
+
+def _ends(delta: Difference, scale: float) -> list[str]:
+    """More digits where an end would read 0 though the interval leaves zero out."""
+    for more in range(4):
+        error = delta.se * scale / 10**more
+        texts = [rounded(end * scale, error, signed=True) for end in (delta.low, delta.high)]
+        if delta.low <= 0 <= delta.high or all(text.strip("+0." + MINUS) for text in texts):
+            break
+    return texts
 
 
 def _decimals(guide: float | None, digits: int) -> int:

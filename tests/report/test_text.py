@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mep.report.text import in_markdown, plain, rounded, rounded_error, shortened
+from mep.evaluation.uncertainty import Difference
+from mep.report.text import bracketed, in_markdown, plain, rounded, rounded_error, shortened
 
 
 @pytest.mark.parametrize(
@@ -47,3 +48,11 @@ def test_long_values_are_cut_where_they_begin_to_differ():
     long = "Histology image of tissue at high magnification of one colon slide"
     short = shortened({"a": f"{long}", "b": f"{long} with clusters"})
     assert short == {"a": "… colon slide", "b": "… colon slide with clusters"}
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "shown"),
+    [(-48.0, -0.3, "[−48.0, −0.3]"), (-48.0, 0.3, "[−48, 0]"), (0.004, 47.0, "[+0.004, +47.000]")],
+)
+def test_an_interval_that_leaves_zero_out_never_ends_in_zero(low, high, shown):
+    assert bracketed(Difference((low + high) / 2, 12.0, low, high, 0.05)) == shown
