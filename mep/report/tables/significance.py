@@ -123,7 +123,10 @@ def with_spread(metric: Metric, spread: Spread, labels: Collection[str]) -> Metr
         error = math.hypot(of_trainings, delta.se * math.sqrt(fewer))
         wider = difference_by_error(delta.value, error, spread.freedom)
         sentence = f"the interval holds the spread between trainings, {spread.text}"
-        deltas[label] = replace(delta, **vars(wider), spread=spread.text, sentence=sentence)
+        if not delta.n_pairs and wider.high - wider.low < delta.high - delta.low:
+            deltas[label] = replace(delta, spread=spread.text, sentence=sentence)  # never narrower than by its images
+        else:
+            deltas[label] = replace(delta, **vars(wider), spread=spread.text, sentence=sentence)
     return replace(metric, differences=deltas)
 
 

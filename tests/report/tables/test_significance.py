@@ -76,6 +76,14 @@ def test_one_training_holds_the_error_of_its_images_and_the_known_spread():
     assert found["redrawn"] == deltas["redrawn"]  # from the training of the baseline: its spread is shared
 
 
+def test_a_known_spread_makes_no_interval_narrower_than_its_images_do():
+    deltas = {"mep": Delta(-40.0, 30.0, -101.0, 21.0, 0.18)}
+    spread = Spread(0.001, True, 35, 100, "as in 1 run of this store")
+    found = with_spread(measured(deltas), spread, ["mep"]).differences["mep"]
+    assert (found.low, found.high, found.p, found.se) == (-101.0, 21.0, 0.18, 30.0)
+    assert found.speaks_of_methods
+
+
 def test_two_trainings_are_told_apart_by_the_known_spread_and_three_by_their_own():
     spread = Spread(0.03, True, 35, 200, "as in 1 run of this store")
     deltas = {f"{n} trainings": Delta(-40.0, 1.0, -52.7, -27.3, 0.02, n, freedom=n - 1) for n in (2, 3)}
