@@ -14,7 +14,6 @@ from mep.methods.clusterers import Clusterer, Labels, Partition, State, Vectors
 from mep.methods.clusterers._choice import draw_curve, settle_k
 from mep.methods.clusterers._lloyd import to_unit
 from mep.methods.clusterers._summaries import stability_of, summaries
-from mep.methods.clusterers.given import Given
 from mep.registry import OneOf
 from mep.stage import stage
 
@@ -96,6 +95,8 @@ def clustering(
     ids = [embedded.ids[row] for row in rows]
     known: dict[str, str] = {}
     names: list[str] = []
+    from mep.methods.clusterers.given import Given  # here: a recipe loads the methods that it names and no others
+
     if isinstance(method, Given):
         known = method.names_of(images)
         partition, names = method.partition([known.get(image_id) for image_id in ids], vectors)

@@ -45,7 +45,7 @@ def import_run(store: Store, bundle: Path) -> dict[str, Any]:
     scratch = store.root / "work" / "import" / str(os.getpid())
     shutil.rmtree(scratch, ignore_errors=True)
     try:
-        with _refusing(bundle), store.in_use(shared=True):
+        with store.in_use(shared=True), _refusing(bundle):
             unpacked = unpack(bundle, scratch)
             _check_recipe(unpacked)
             entries = [*_run_rows(store.db, unpacked), *_artifact_rows(store, unpacked)]

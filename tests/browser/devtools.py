@@ -80,7 +80,9 @@ class Page:
 
     def _receive(self):
         while b"\0" not in self.buffer:
-            assert select.select([self.into], [], [], ANSWER_S)[0], "chromium does not answer"
+            waiting = select.poll()  # select.select knows no descriptor above 1,023
+            waiting.register(self.into, select.POLLIN)
+            assert waiting.poll(1000 * ANSWER_S), "chromium does not answer"
             part = os.read(self.into, 1 << 20)
             assert part, "chromium has ended"
             self.buffer += part

@@ -143,7 +143,14 @@ def test_a_stopped_run_leaves_its_jobs_and_finds_them_again(host, scene, store):
 
 def test_a_job_that_is_requeued_goes_on_to_the_same_bytes(host, scene, store):
     recipe, calm = scene
-    when = When(lambda task: host.say("scontrol", "requeue", job_in(store.work_folder(task.artifact_id))), step=5)
+
+    def requeue(task):
+        job = job_in(store.work_folder(task.artifact_id))
+        host.say("scontrol", "requeue", job)
+        host.wait(lambda: host.say("squeue", "-h", "-j", job, "-o", "%T") == "PENDING", "the job is requeued")
+        host.say("scontrol", "update", f"jobid={job}", "StartTime=now")  # else two minutes later
+
+    when = When(requeue, step=5)
     run(load_recipe(recipe), store, when)
     assert when.is_done
     assert_whole(store, calm)

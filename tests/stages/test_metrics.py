@@ -270,7 +270,7 @@ def world(tmp_path):
 def assigned(world, tmp_path, monkeypatch):
     """The stage on that world, with an autoencoder that loses nothing."""
     monkeypatch.setattr(heldout_module, "reconstructor", lambda base, device: lambda pixels: pixels)
-    config, base = EmbeddingConfig(model=world.embed), SimpleNamespace(resolution=32)
+    config, base = EmbeddingConfig(model=world.embed), SimpleNamespace(resolution=32, pipeline=tmp_path)
     real = heldout_module.heldout.function(config, world.images, base, work=Work(tmp_path / "real"))
     return assignment.function(
         config,

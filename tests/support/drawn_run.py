@@ -275,7 +275,7 @@ def fill_samples(out, prompts):
             name = f"images/{prompt.id}/{ordinal:06d}.png"
             save_picture(out / name, rng, size=40)
             row = {"file_name": name, "text": prompt.text, "label": prompt.label, "prompt_id": prompt.id}
-            append_json_line(out / "metadata.jsonl", row | {"ordinal": ordinal})
+            append_json_line(out / "metadata.jsonl", row | {"ordinal": ordinal, "seed": ordinal})
 
 
 def base_halves():

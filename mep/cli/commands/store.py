@@ -147,10 +147,12 @@ def import_command(runs: Path, file: Path) -> None:
     nothing behind. The page of the run is made anew from what came.
     """
     from mep import report as reports
+    from mep.runner.faults import explained
     from mep.store.intake import import_run
 
     store = open_store(runs, must_exist=False)
-    held = import_run(store, file)
+    with explained(store.root):
+        held = import_run(store, file)
     run_id = held["run_id"]
     show(run_id)
     counts = f"{len(held['whole'])} of {len(held['artifacts'])} artifacts came whole"
