@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Remakes every picture of README.md and docs/: tools/remake_media.sh [RUNS]
 #
-# RUNS keeps a run of recipes/quickstart.yaml, which is made there if it is missing (about ten minutes on two idle cores).
+# RUNS keeps a run of recipes/quickstart.yaml, which is made there if it is missing (seven minutes on two idle cores).
 # The recording of the terminal takes another two minutes. Needs Chromium, and pip install -e '.[docs]'.
 set -euo pipefail
 cd "$(dirname "$0")/.."
