@@ -34,7 +34,7 @@ class Simulated:
         )
 
 
-IMAGES = Simulated("200 images, 64 features", 200, 0.055, "a difference of 3.3 standard errors", 0.90)
+IMAGES = Simulated("200 images, 64 features", 500, 0.044, "a difference of 3.3 standard errors", 0.90)
 """The kernel distance in closed form; equally good arms lie equally far from the real images, on opposite sides."""
 SPREAD = "a difference of twice the spread between trainings"
 TRAININGS = {
