@@ -1,14 +1,13 @@
 """A folder of files of a format that Pillow does not read, each of which holds one image or several."""
 
-import os
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
-from mep.config import HashFile, LocalPath, fold
+from mep.config import HashFile, LocalPath
 from mep.errors import DataError
 from mep.methods.sources import Record, Row, Source
-from mep.methods.sources._tree import is_metadata, records_of
+from mep.methods.sources._tree import content_of, files_below, is_metadata, open_metadata, records_of
 
 MARK = "#"  # between the path of a file and the image in it
 
@@ -31,9 +30,7 @@ class Files(Source):
     def records(self) -> list[Record]:
         names = self.names_below()
         wanted = {name for name in names if not is_metadata(name)}
-        files = records_of(
-            names, str(self.root), lambda name: (self.root / name).open(encoding="utf-8-sig"), wanted.__contains__
-        )
+        files = records_of(names, str(self.root), lambda name: open_metadata(self.root / name), wanted.__contains__)
         if not files:
             raise DataError(
                 f"{self.path} holds no file of kind {self.kind}",
@@ -62,20 +59,15 @@ class Files(Source):
             raise DataError(f"{self.path} does not exist", hint="give a folder or a file", field="dataset.source.path")
         if not self.path.is_dir():
             return [self.path.name]
-        found = []
-        for folder, _, files in os.walk(self.path):
-            below = os.path.relpath(folder, self.path).replace(os.sep, "/")
-            prefix = "" if below == "." else f"{below}/"
-            visible = (name for name in files if not name.startswith("."))
-            found += [prefix + name for name in visible if is_metadata(name) or self.is_one(Path(folder, name))]
-        return sorted(found)
+        return sorted(
+            path
+            for name, path in files_below(self.path)
+            if not name.startswith(".") and (is_metadata(name) or self.is_one(self.path / path))
+        )
 
     @cached_property
     def root(self) -> Path:
         return self.path if self.path.is_dir() else self.path.parent
 
     def externals(self, hash_file: HashFile) -> dict[str, str]:
-        try:
-            return {"content": fold([(name, hash_file(self.root / name)) for name in self.names_below()])}
-        except FileNotFoundError as error:
-            raise DataError(f"{error.filename} is a link to nothing", hint="remove it, or restore the file") from error
+        return content_of(self.root, self.names_below(), hash_file)

@@ -2,12 +2,14 @@
 
 import csv
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from mep.config import HashFile, fold
 from mep.errors import DataError
-from mep.machine.files import reading_utf8
+from mep.machine.files import reading_utf8, refuse_special
 from mep.methods.sources import Record, Row
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".avif", ".jp2", ".j2k")
@@ -34,6 +36,29 @@ def kind_of_file(path: Path) -> str:
         with path.open("rb") as file:
             kind = "dicom" if file.read(132)[128:] == b"DICM" else ""
     return kind
+
+
+def files_below(root: Path) -> Iterator[tuple[str, str]]:
+    """Every file below a folder: its name, and its POSIX path below the folder."""
+    top = str(root)
+    for folder, _, files in os.walk(top):
+        below = os.path.relpath(folder, top).replace(os.sep, "/")
+        prefix = "" if below == "." else f"{below}/"
+        yield from ((name, prefix + name) for name in files)
+
+
+def content_of(root: Path, names: Iterable[str], hash_file: HashFile) -> dict[str, str]:
+    """The digest of files below a folder; DataError where one leads nowhere."""
+    try:
+        return {"content": fold([(name, hash_file(root / name)) for name in names])}
+    except FileNotFoundError as error:
+        raise DataError(f"{error.filename} is a link to nothing", hint="remove it, or restore the file") from error
+
+
+def open_metadata(path: Path) -> IO[str]:
+    """The text of a metadata file; DataError where it is a pipe or a device."""
+    refuse_special(path)
+    return path.open(encoding="utf-8-sig")
 
 
 def is_metadata(name: str) -> bool:

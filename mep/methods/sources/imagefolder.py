@@ -4,14 +4,24 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal
 
-from mep.config import HashFile, LocalPath, fold
+from mep.config import HashFile, LocalPath
 from mep.errors import DataError
 from mep.machine.files import refuse_special
 from mep.methods.sources import Record, Source
 from mep.methods.sources._endings import ending_of
-from mep.methods.sources._tree import LABEL, class_of, is_image, is_metadata, kind_of_file, records_of
+from mep.methods.sources._tree import (
+    LABEL,
+    class_of,
+    content_of,
+    files_below,
+    is_image,
+    is_metadata,
+    kind_of_file,
+    open_metadata,
+    records_of,
+)
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -30,7 +40,7 @@ class ImageFolder(Source):
     def records(self) -> list[Record]:
         if not self.path.is_dir():
             raise DataError(f"{self.path} is not a folder", hint="give the folder that holds the images")
-        return records_of(self._names(), str(self.path), self._open_text)
+        return records_of(self._names(), str(self.path), lambda name: open_metadata(self.path / name))
 
     def open(self, image_id: str) -> "Image":
         from PIL import Image
@@ -55,19 +65,8 @@ class ImageFolder(Source):
         return sorted(filter(None, {class_of(f"{leaf.replace(os.sep, '/')}/x") for leaf in leaves if leaf != "."}))
 
     def externals(self, hash_file: HashFile) -> dict[str, str]:
-        try:
-            return {"content": fold([(name, hash_file(self.path / name)) for name in self._names()])}
-        except FileNotFoundError as error:
-            raise DataError(f"{error.filename} is a link to nothing", hint="remove it, or restore the file") from error
-
-    def _open_text(self, name: str) -> IO[str]:
-        refuse_special(self.path / name)
-        return (self.path / name).open(encoding="utf-8-sig")
+        return content_of(self.path, self._names(), hash_file)
 
     def _names(self) -> Iterator[str]:
         """Images and metadata files, as POSIX paths below the folder."""
-        root = str(self.path)
-        for folder, _, files in os.walk(root):
-            below = os.path.relpath(folder, root).replace(os.sep, "/")
-            prefix = "" if below == "." else f"{below}/"
-            yield from (prefix + name for name in files if is_image(name) or is_metadata(name))
+        return (path for name, path in files_below(self.path) if is_image(name) or is_metadata(name))

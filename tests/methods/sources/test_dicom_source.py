@@ -53,6 +53,12 @@ def test_one_file_is_a_dataset_too_and_an_empty_folder_is_not(ward, tmp_path):
         dicom(tmp_path / "gone").records()
 
 
+def test_a_pipe_in_the_place_of_a_metadata_file_is_told_and_not_waited_for(ward):
+    os.mkfifo(ward / "metadata.csv")
+    with pytest.raises(DataError, match=r"metadata\.csv is a pipe, not a file"):
+        dicom(ward).records()
+
+
 def test_labels_come_from_a_metadata_file_by_the_path_of_the_file(ward):
     rows = [{"file_name": "IM0002.dcm", "finding": "mass"}, {"file_name": "IM0001", "finding": "none"}]
     (ward / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
