@@ -140,13 +140,19 @@ def named(names: Sequence[str]) -> str:
     return ", ".join(names[:N_NAMED]) + more
 
 
-def text_of(value: object) -> str | None:
-    """A value as text, whole numbers without a fraction; None where there is none."""
+def value_text(value: object) -> str | None:
+    """A value of a table as text, whole numbers without a fraction; None where there is none."""
     if value is None or value != value or (isinstance(value, str) and value.strip().lower() in ("", "nan")):
         return None
     if isinstance(value, bool):
         return str(value).lower()
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def text_of(value: object) -> str | None:
+    """The same without blanks around it, as people type them."""
+    text = value_text(value)
+    return text if text is None else text.strip()
 
 
 def read_table(path: Path, id_column: str | None, field: str) -> ImageTable:

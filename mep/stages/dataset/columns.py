@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mep.artifacts.base import Table
 from mep.errors import DataError
+from mep.machine.tables import value_text
 from mep.methods.sources import Record
 
 
@@ -21,15 +22,6 @@ def require_column(records: Sequence[Record], column: str, field: str, if_none: 
         )
 
 
-def label_text(value: object) -> str | None:
-    """The name of a label; None where there is none."""
-    if value is None or value != value or (isinstance(value, str) and value.strip().lower() in ("", "nan")):
-        return None
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-
-
 def label_texts(records: Sequence[Record], column: str) -> list[str | None]:
     """The label of every record, None where it has none; DataError where it has several."""
     values = [record.metadata.get(column) for record in records]
@@ -39,7 +31,7 @@ def label_texts(records: Sequence[Record], column: str) -> list[str | None]:
             hint="give every image one label, or name another column",
             field="dataset.label",
         )
-    return [label_text(value) for value in values]
+    return [value_text(value) for value in values]
 
 
 def label_numbers(records: Sequence[Record], column: str | None) -> tuple[NDArray[np.int64], list[str]]:
@@ -66,7 +58,7 @@ def group_numbers(records: Sequence[Record], column: str | None) -> NDArray[np.i
     """int64 (n,) number of each image's group, its own without a column; DataError where one has none."""
     if column is None:
         return np.arange(len(records))
-    names = [label_text(record.metadata.get(column)) for record in records]
+    names = [value_text(record.metadata.get(column)) for record in records]
     if n_missing := names.count(None):
         raise DataError(
             f"{records[names.index(None)].id} has no {column} ({n_missing} images): its side of the split is not known",
@@ -94,7 +86,7 @@ def in_steps(records: Sequence[Record], widths: Mapping[str, float]) -> list[Rec
 
 
 def _step(record: Record, column: str, width: float) -> str | None:
-    text = label_text(record.metadata[column])
+    text = value_text(record.metadata[column])
     if text is None:
         return None
     try:

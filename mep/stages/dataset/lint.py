@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from mep.artifacts import HELDOUT, TRAIN, VALIDATION
+from mep.machine.tables import value_text
 from mep.machine.work import Work
 from mep.methods.sources import Record
-from mep.stages.dataset.columns import label_text, label_texts
+from mep.stages.dataset.columns import label_texts
 from mep.stages.dataset.scan import Scanned, near_duplicates, scan
 from mep.stages.dataset.split import straddling
 from mep.stages.dataset.stage import DatasetConfig, list_records
@@ -73,7 +74,7 @@ class _Dataset:
     def missing(self) -> Iterator[Finding]:
         for check, column in (("missing_label", self.config.label), ("missing_group", self.config.group)):
             for record in self.records if column else ():
-                if label_text(record.metadata.get(str(column))) is None:
+                if value_text(record.metadata.get(str(column))) is None:
                     yield Finding(check, record.id, f"nothing in column '{column}'", True)
 
     def duplicates(self) -> Iterator[Finding]:
@@ -108,7 +109,7 @@ class _Dataset:
             return
         if self.config.group is not None:
             group = self.config.group
-            values = [label_text(record.metadata.get(group)) or f"of {record.id}" for record in self.records]
+            values = [value_text(record.metadata.get(group)) or f"of {record.id}" for record in self.records]
             groups = np.unique(values, return_inverse=True)[1]
             for row in np.flatnonzero(straddling(groups, self.splits)):
                 text = f"{group} {values[row]} has images in several splits"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mep.stages.dataset.columns import label_text
+from mep.machine.tables import value_text
 
 TRUTH = "truth"
 """The slot of a template and the column of a prompt."""
@@ -24,7 +24,7 @@ def truths(values: Sequence[object], n_train: int) -> list[str]:
     Each step has as many training images as the others, where the values allow it. Ten numbers or fewer are a step
     each. A value that is missing is `unknown`.
     """
-    texts = [label_text(value) for value in values]
+    texts = [value_text(value) for value in values]
     numbers: NDArray[np.float64] = np.array([_number(text) for text in texts])
     known = [text is not None for text in texts]
     if np.isnan(numbers[known]).any():
