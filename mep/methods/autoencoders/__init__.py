@@ -34,6 +34,10 @@ class Autoencoder(Method):
         """Pixels of a side that become one latent element."""
         raise NotImplementedError
 
+    def latent_numbers(self, resolution: int) -> int:
+        """Numbers in the latent of an image."""
+        return self.latent_channels * (resolution // self.factor) ** 2
+
     def build(self, images: Images, resolution: int, work: Work) -> tuple[AutoencoderKL, Path | None]:
         """The autoencoder, every latent channel around 0, and the log of its losses where it was trained."""
         raise NotImplementedError

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -10,14 +9,13 @@ from pydantic_core import PydanticCustomError
 
 from mep.artifacts import Images
 from mep.config import Config
-from mep.diffusion.pipelines import forget_places
 from mep.machine.libraries import prepare_libraries
 from mep.machine.work import Work
 from mep.methods.autoencoders import Autoencoder
 from mep.methods.autoencoders.kl import Kl
 from mep.methods.bases import Base
+from mep.methods.bases._drawn import TextSizes, save_base
 from mep.methods.bases._tokenizer import build_tokenizer
-from mep.methods.bases.scratch import TextSizes
 from mep.registry import OneOf
 
 
@@ -85,7 +83,7 @@ class Dit(Base):
 
     @property
     def latent_numbers(self) -> int:
-        return self.autoencoder.latent_channels * (self.resolution // self.autoencoder.factor) ** 2
+        return self.autoencoder.latent_numbers(self.resolution)
 
     def build(self, images: Images, work: Work) -> dict[str, str]:
         prepare_libraries()
@@ -109,11 +107,7 @@ class Dit(Base):
         )
         parts: dict[str, Any] = {"vae": vae.cpu(), "text_encoder": text_encoder, "tokenizer": tokenizer}
         pipeline: Any = diffusers.PixArtSigmaPipeline(**parts, transformer=transformer, scheduler=scheduler)
-        pipeline.save_pretrained(work.out / "pipeline", safe_serialization=True)
-        forget_places(work.out / "pipeline")
-        if log:
-            shutil.copyfile(log, work.out / "losses.jsonl")
-        return {}
+        return save_base(pipeline, log, work)
 
     def _transformer_settings(self) -> dict[str, Any]:
         sizes = self.transformer

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, model_validator
@@ -12,12 +11,12 @@ from pydantic_core import PydanticCustomError
 from mep.artifacts import Images
 from mep.config import Config
 from mep.diffusion.families.stable_diffusion import StableDiffusion
-from mep.diffusion.pipelines import forget_places
 from mep.machine.libraries import prepare_libraries
 from mep.machine.work import Work
 from mep.methods.autoencoders import Autoencoder
 from mep.methods.autoencoders.kl import Kl
 from mep.methods.bases import Base
+from mep.methods.bases._drawn import TextSizes, save_base
 from mep.methods.bases._tokenizer import build_tokenizer
 from mep.registry import OneOf
 
@@ -39,17 +38,6 @@ class UnetSizes(Config):
     pooled_caption: bool = False
     """Add a learned pooling of the caption to the embedding of the timestep, through which it reaches every block. A
     short training listens to its captions sooner."""
-
-
-class TextSizes(Config):
-    """A CLIPTextModel with random weights; it stays frozen and gives every caption a fixed, distinct code."""
-
-    width: int = Field(64, ge=16, le=1024)
-    """Channels."""
-    layers: int = Field(2, ge=1, le=24)
-    """Transformer blocks."""
-    tokens: int = Field(32, ge=8, le=77)
-    """Longest caption in tokens; Stable Diffusion has 77."""
 
 
 Settings: TypeAlias = dict[str, Any]
@@ -134,7 +122,7 @@ class Scratch(Base):
 
     @property
     def latent_numbers(self) -> int:
-        return self.autoencoder.latent_channels * (self.resolution // self.autoencoder.factor) ** 2
+        return self.autoencoder.latent_numbers(self.resolution)
 
     def build(self, images: Images, work: Work) -> dict[str, str]:
         prepare_libraries()
@@ -162,11 +150,7 @@ class Scratch(Base):
         )
         parts = {"vae": vae.cpu(), "text_encoder": text_encoder, "tokenizer": tokenizer, "unet": unet}
         pipeline = types.StableDiffusionPipeline(**parts, scheduler=scheduler, **StableDiffusion.left_out)
-        pipeline.save_pretrained(work.out / "pipeline", safe_serialization=True)
-        forget_places(work.out / "pipeline")
-        if log:
-            shutil.copyfile(log, work.out / "losses.jsonl")
-        return {}
+        return save_base(pipeline, log, work)
 
     def _unet_settings(self) -> Settings:
         sizes, latent_channels = self.unet, self.autoencoder.latent_channels
