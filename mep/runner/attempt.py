@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mep.artifacts import Artifact
 from mep.errors import MepError
 from mep.runner.plan import Task
 from mep.store import Store
@@ -28,6 +29,11 @@ def continued(store: Store, task: Task, traits: dict[str, object]) -> str:
         if before.get(name) != value
     }
     return "not exact: " + "; ".join(sorted(changed)) if changed else "exact"
+
+
+def inputs_of(task: Task, store: Store) -> dict[str, Artifact]:
+    """What a stage reads, by the parameter of its function."""
+    return {role: store.load(made.stage.output, made.artifact_id, made.config) for role, made in task.inputs.items()}
 
 
 @contextmanager

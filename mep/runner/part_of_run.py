@@ -10,12 +10,13 @@ from mep.machine.settings import MachineConfig
 from mep.machine.work import Work
 from mep.recipe import Recipe
 from mep.runner import environment
-from mep.runner.attempt import drop_empty
+from mep.runner.attempt import drop_empty, inputs_of
 from mep.runner.callback import RunCallback
 from mep.runner.faults import explain, explained
 from mep.runner.plan import Plan, Task, lineage_of, make_plan
 from mep.runner.run import check
 from mep.runner.signals import Signals, listening
+from mep.runner.slurm_jobs import refuse_where_sent
 from mep.store import Store, locks
 from mep.store.manifest import Origin
 
@@ -79,6 +80,7 @@ class _Maker:
 
     def _make(self, task: Task) -> None:
         started, folder = time.monotonic(), self.store.work_folder(task.artifact_id)
+        refuse_where_sent(folder)
         work = Work(
             folder=folder,
             seed=task.seed,
@@ -88,10 +90,7 @@ class _Maker:
             cache=self.store.root / "cache",
             lineage=lineage_of(task),
         )
-        inputs = {
-            role: self.store.load(source.stage.output, source.artifact_id, source.config)
-            for role, source in task.inputs.items()
-        }
+        inputs = inputs_of(task, self.store)
         try:
             artifact = task.stage.function(task.config, **inputs, work=work)
         except MepError:

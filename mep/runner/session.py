@@ -17,7 +17,7 @@ from mep.machine.devices import peak_memory_mb, resolve_device
 from mep.machine.settings import MachineConfig
 from mep.machine.work import Work
 from mep.runner import environment
-from mep.runner.attempt import continued, drop_empty, first_error_first
+from mep.runner.attempt import continued, drop_empty, first_error_first, inputs_of
 from mep.runner.callback import RunCallback
 from mep.runner.faults import explain
 from mep.runner.launch import launch
@@ -206,9 +206,7 @@ class Session:
         if self.machine.accelerate and task.stage.parallel:
             artifact = launch(task, work, self.store)
         else:
-            sources = task.inputs.items()
-            inputs = {role: self.store.load(made.stage.output, made.artifact_id, made.config) for role, made in sources}
-            artifact = task.stage.function(task.config, **inputs, work=work)
+            artifact = task.stage.function(task.config, **inputs_of(task, self.store), work=work)
         artifact.save(work.out)
         return artifact
 

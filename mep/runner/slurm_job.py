@@ -7,7 +7,6 @@ SIGTERM, which Slurm sends before it ends a job, asks the stage to stop where it
 import json
 import signal
 import sys
-import traceback
 from pathlib import Path
 from types import FrameType
 
@@ -42,7 +41,7 @@ def main(folder: Path) -> None:
         raise
     except Exception as error:
         message = f"stage {spec['stage']} failed: {type(error).__name__}: {error}"
-        write_json(folder / FAILURE, failure_of(StageFailed(message)) | {"trace": traceback.format_exc()})
+        write_json(folder / FAILURE, failure_of(StageFailed(message)))
         raise
     machine = MachineConfig.model_validate(spec["machine"])
     traits = environment.traits(machine, device)
