@@ -50,7 +50,7 @@ def run_command(runs: Path, recipe: Path, overrides: tuple[str, ...], wait_s: fl
 
     loaded = load_recipe(recipe, overrides)
     if on and loaded.machine.slurm is None:
-        loaded = load_recipe(recipe, (*overrides, f"machine.{on}={{}}"))
+        loaded = load_recipe(recipe, (*overrides, f"machine.{on}={{}}", "machine.at_once=1"))
     store = open_store(runs, must_exist=False)
     with watched(store, loaded) as screen:
         run_id = run(loaded, store, screen, wait_s=math.inf if wait_s is None else wait_s)
