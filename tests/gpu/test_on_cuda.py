@@ -46,7 +46,7 @@ def test_a_step_waits_for_nothing(inputs, tmp_path, settings):
     for number in range(3):
         setup.step(number)
     torch.cuda.synchronize()
-    torch.cuda.set_sync_debug_mode("error")
+    torch.cuda.set_sync_debug_mode("error")  # what waits for the device raises
     try:
         setup.step(3)
     finally:

@@ -114,6 +114,7 @@ def test_one_seed_detects_what_is_larger_than_the_spread_of_the_same_images(plac
     add_run(store, "20261101-a", {"a": 95.0, "a#2": 105.0, "a#3": 100.0}, dataset=dataset)
     assert ahead(place).detectable == pytest.approx(detectable(math.sqrt(2) * 0.05, freedom=2))
     assert ahead(place, "seeds=2").detectable == pytest.approx(detectable(0.05, freedom=2))
+    assert "(1 seed; spread between seeds" in sentences(ahead(place))[0]
     assert sentences(ahead(place))[0].endswith("as in 1 run of this store); a claim takes 3 seeds")
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from small_data import draw_imagefolder, tiny_settings, write_recipe
+from stores import contents
 
 from mep.errors import DataError, StageFailed, UsageError
 from mep.machine.files import read_json_lines
@@ -49,15 +50,6 @@ class Notes(RunCallback):
 def go(recipe, store, *overrides):
     notes = Notes()
     return run(load_recipe(recipe, overrides), store, notes), notes
-
-
-def contents(store):
-    """Every file of the store by its bytes, manifests aside (they hold times)."""
-    return {
-        path.relative_to(store.root).as_posix(): path.read_bytes()
-        for path in sorted((store.root / "store").rglob("*"))
-        if path.is_file() and path.name != "manifest.json"
-    }
 
 
 def test_what_is_done_is_reused_and_only_what_depends_on_a_change_runs_again(tiny_recipe, tmp_path):

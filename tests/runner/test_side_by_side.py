@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from small_data import draw_imagefolder, tiny_settings, write_recipe
+from stores import assert_whole, attempts
 
 from mep.errors import Interrupted, StageFailed
 from mep.machine.work import NullProgress
@@ -35,24 +36,6 @@ def scene(tmp_path_factory):
     recipe, store = write_recipe(root / "tiny.yaml", settings), Store(root / "runs")
     run(load_recipe(recipe), store)
     return recipe, store
-
-
-def contents(store):
-    return {
-        path.relative_to(store.root).as_posix(): path.read_bytes()
-        for path in sorted((store.root / "store").rglob("*"))
-        if path.is_file() and path.name != "manifest.json"
-    }
-
-
-def attempts(store, stage):
-    return store.db.query("SELECT * FROM attempts WHERE artifact_id LIKE ? ORDER BY number", f"{stage}/%")
-
-
-def assert_whole(store, calm):
-    assert contents(store) == contents(calm)
-    assert check_artifacts(store) == check_database(store) == []
-    assert not any((store.root / "work").glob("*/*"))
 
 
 def test_both_arms_are_at_work_at_the_same_time(scene):

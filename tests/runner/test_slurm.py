@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 from slurm_host import SlurmHost, lacks
 from small_data import draw_imagefolder, tiny_settings, write_recipe
+from stores import assert_whole, attempts, contents
 
 from mep.cli.main import main
 from mep.errors import EnvironmentLacks, Interrupted, Locked, StageFailed
@@ -54,18 +55,6 @@ def scene(host, tmp_path_factory):
     return recipe, store
 
 
-def contents(store):
-    return {
-        path.relative_to(store.root).as_posix(): path.read_bytes()
-        for path in sorted((store.root / "store").rglob("*"))
-        if path.is_file() and path.name != "manifest.json"
-    }
-
-
-def attempts(store, stage):
-    return store.db.query("SELECT * FROM attempts WHERE artifact_id LIKE ? ORDER BY number", f"{stage}/%")
-
-
 def jobs_of(store, task):
     """Ids of the jobs that the logs name for a task."""
     lines = [line for path in store.root.glob("*/log.txt") for line in path.read_text().splitlines()]
@@ -74,12 +63,6 @@ def jobs_of(store, task):
 
 def stopped(store):
     return store.db.query("SELECT run_id FROM runs WHERE state != 'done'")[0]["run_id"]
-
-
-def assert_whole(store, calm):
-    assert contents(store) == contents(calm)
-    assert check_artifacts(store) == check_database(store) == []
-    assert not any((store.root / "work").glob("*/*"))
 
 
 class When(RunCallback):
@@ -210,3 +193,12 @@ def test_a_host_without_slurm_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(EnvironmentLacks, match="there is no sbatch here"):
         slurm.submit(SlurmConfig(), ["true"], name="mep-none", log=tmp_path / "log")
+
+
+def test_a_recipe_for_one_machine_goes_to_slurm_by_a_word(tmp_path, monkeypatch):
+    settings = tiny_settings(draw_imagefolder(tmp_path / "images"))
+    settings["machine"] |= {"at_once": 2}
+    recipe = write_recipe(tmp_path / "tiny.yaml", settings)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    told = CliRunner().invoke(main, ["--runs", str(tmp_path / "runs"), "run", str(recipe), "--on", "slurm"])
+    assert (told.exit_code, "there is no sbatch here" in told.stderr) == (3, True), told.output

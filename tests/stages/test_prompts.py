@@ -1,13 +1,11 @@
-import json
-
 import numpy as np
 import pytest
 from pydantic import ValidationError
+from tiny_base import base_that_reads
 
-from mep.artifacts import BaseModel, Images, Members, TrainingSet
+from mep.artifacts import Images, Members, TrainingSet
 from mep.errors import DataError
 from mep.machine.work import Work
-from mep.methods.bases._tokenizer import build_tokenizer
 from mep.stages import stages
 from mep.stages.prompts.stage import PromptsConfig, prompts
 from mep.stages.prompts.template import Record, Writer
@@ -16,11 +14,7 @@ from mep.stages.training.batches import numbers_of
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("base")
-    build_tokenizer(24).save_pretrained(folder / "pipeline" / "tokenizer")
-    index = {"_class_name": "StableDiffusionPipeline", "tokenizer": ["transformers", "CLIPTokenizer"]}
-    (folder / "pipeline" / "model_index.json").write_text(json.dumps(index))
-    return BaseModel(folder)
+    return base_that_reads(tmp_path_factory.mktemp("base"), 24)
 
 
 @pytest.fixture

@@ -28,6 +28,13 @@ def tiny_vae(**settings):
     )
 
 
+def clip_settings(tokenizer):
+    """Of a CLIP text encoder that reads 20 tokens."""
+    text = {"vocab_size": len(tokenizer), "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2}
+    text |= {"num_attention_heads": 2, "max_position_embeddings": 20, "projection_dim": 16}
+    return text | {name: getattr(tokenizer, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
+
+
 def build_sd3(folder, *, with_t5=True):
     """A StableDiffusion3Pipeline of 16 px."""
     prepare_libraries()
@@ -36,9 +43,7 @@ def build_sd3(folder, *, with_t5=True):
 
     torch.manual_seed(0)
     tokenizer = build_tokenizer(20)
-    text = {"vocab_size": len(tokenizer), "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2}
-    text |= {"num_attention_heads": 2, "max_position_embeddings": 20, "projection_dim": 16}
-    text |= {name: getattr(tokenizer, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
+    text = clip_settings(tokenizer)
     t5 = {"vocab_size": len(tokenizer), "d_model": 40, "d_kv": 8, "d_ff": 16, "num_layers": 1, "num_heads": 2}
     transformer = diffusers.SD3Transformer2DModel(
         sample_size=8,
@@ -75,9 +80,7 @@ def build_sdxl(folder):
 
     torch.manual_seed(0)
     tokenizer = build_tokenizer(20)
-    text = {"vocab_size": len(tokenizer), "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2}
-    text |= {"num_attention_heads": 2, "max_position_embeddings": 20, "projection_dim": 16}
-    text |= {name: getattr(tokenizer, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
+    text = clip_settings(tokenizer)
     unet = diffusers.UNet2DConditionModel(
         sample_size=8,
         in_channels=2,
