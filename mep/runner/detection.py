@@ -88,7 +88,8 @@ def sentences(found: Detection) -> list[str]:
             f"{FEWEST_SEEDS} seeds detect {percent(found.with_fewest or 0)} of {found.metric}"
         )
     else:
-        first = f"can detect: {percent(found.detectable)} of {found.metric} ({found.seeds} seeds; {spread})"
+        seeds = f"{found.seeds} seed{'s' * (found.seeds > 1)}"
+        first = f"can detect: {percent(found.detectable)} of {found.metric} ({seeds}; {spread})"
         if found.seeds < FEWEST_SEEDS:
             first += f"; a claim takes {FEWEST_SEEDS} seeds"
     needed = (f"{share}: {n or f'more than {MOST_SEEDS}'}" for share, n in found.seeds_needed.items())
