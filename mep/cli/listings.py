@@ -68,7 +68,8 @@ def show_status(status: Row, details: Row) -> None:
             cells = ["" if number else stage, _arms([arm for row in group for arm in row["arms"]], len(arms))]
             cells += [group[0]["state"], seconds(sum(spent)) if spent else ""]
             cells += [memory(max(memories)) if memories else ""] if is_wide else []
-            lines.append([*cells, printable(told) or facts_text([row["facts"] for row in group])])
+            jobs = "; ".join(row["job"]["told"] for row in group if "job" in row)
+            lines.append([*cells, printable(told or jobs) or facts_text([row["facts"] for row in group])])
     table(console, ["stage", "arm", "state", "took", *(["memory"] if is_wide else []), "what came out"], lines)
 
 

@@ -46,10 +46,17 @@ class SlurmConfig(Config):
 
 
 class JobState(NamedTuple):
-    """RUNNING, PENDING and so on, as Slurm says, and why it waits."""
+    """RUNNING, PENDING and so on, as Slurm says, why it waits, and the nodes that it runs on."""
 
     state: str
     reason: str = ""
+    node: str = ""
+
+    def told(self, job: str) -> str:
+        """Slurm job 17: pending (Resources); Slurm job 17: running on node3."""
+        on = f" on {self.node}" if self.node and self.state == "RUNNING" else ""
+        why = f" ({self.reason})" if self.reason and self.state != "RUNNING" else ""
+        return f"Slurm job {job}: {self.state.lower()}{on}{why}"
 
 
 def submit(config: SlurmConfig, command: Sequence[str], *, name: str, log: Path) -> str:
@@ -72,9 +79,9 @@ def submit(config: SlurmConfig, command: Sequence[str], *, name: str, log: Path)
 def states_of(jobs: Collection[str]) -> dict[str, JobState]:
     """How jobs are; those that have left the queue are asked for one by one."""
     waiting = {}
-    for line in _slurm(["squeue", "--noheader", "--states=all", "--format=%i|%T|%r"]).splitlines():
-        job, state, reason = line.split("|", 2)
-        waiting[job] = JobState(state, reason)
+    for line in _slurm(["squeue", "--noheader", "--states=all", "--format=%i|%T|%r|%N"]).splitlines():
+        job, state, reason, node = line.split("|", 3)
+        waiting[job] = JobState(state, reason, node)
     return {job: waiting.get(job) or _left(job) for job in jobs}
 
 

@@ -75,26 +75,31 @@ def snapshot(store: Store, name: str | None) -> Snapshot:
 
 
 def _at_work(store: Store, run_id: str) -> list[Now]:
-    """The stage of the last attempt: a run works on one, an earlier row was left by a kill."""
-    last = "SELECT * FROM attempts WHERE run_id = ? AND state = 'running' ORDER BY attempt_id DESC LIMIT 1"
-    if not (attempts := store.db.query(last, run_id)):
+    """What the last session is at, side by side or one by one; rows of earlier sessions were left by a kill."""
+    running = "FROM attempts WHERE run_id = ? AND state = 'running'"
+    last = f"SELECT session {running} ORDER BY attempt_id DESC LIMIT 1"
+    attempts = store.db.query(f"SELECT * {running} AND session IS ({last}) ORDER BY attempt_id", run_id, run_id)
+    if not attempts:
         return []
-    attempt = attempts[0]
+    lines = [line for text in _tail(store.run_folder(run_id) / "log.txt") if (line := PROGRESS.match(text))]
+    return [_now(attempt, lines, store.work_folder(attempt["artifact_id"])) for attempt in attempts]
+
+
+def _now(attempt: Row, lines: list[re.Match[str]], folder: Path) -> Now:
     stage, began = attempt["artifact_id"].split("/")[0], datetime.fromisoformat(attempt["started_at"])
-    matches = filter(None, map(PROGRESS.match, _tail(store.run_folder(run_id) / "log.txt")))
-    lines = (Reached(datetime.fromisoformat(m[1]), int(m[4]), int(m[5])) for m in matches if m[2] == stage)
-    reached = [line for line in lines if line.at >= began]
-    return [
-        Now(
-            stage=stage,
-            arms=json.loads(attempt["arms"]),
-            done=reached[-1].done if reached else 0,
-            total=reached[-1].total if reached else 0,
-            since_s=(datetime.now(UTC) - began).total_seconds(),
-            left_s=_left_s(began, reached),
-            losses=_losses(store.work_folder(attempt["artifact_id"])),
-        )
-    ]
+    arms = json.loads(attempt["arms"])
+    of_it = (line for line in lines if (line[2], line[3]) == (stage, ",".join(arms)))
+    told = (Reached(datetime.fromisoformat(line[1]), int(line[4]), int(line[5])) for line in of_it)
+    reached = [line for line in told if line.at >= began]
+    return Now(
+        stage=stage,
+        arms=arms,
+        done=reached[-1].done if reached else 0,
+        total=reached[-1].total if reached else 0,
+        since_s=(datetime.now(UTC) - began).total_seconds(),
+        left_s=_left_s(began, reached),
+        losses=_losses(folder),
+    )
 
 
 class Reached(NamedTuple):
@@ -179,8 +184,9 @@ def as_lines(snapshot: Snapshot) -> list[str]:
         arms = f"[{', '.join(map(plain, row['arms']))}]" if row["arms"] else ""
         time, losses = seconds(row["wall_s"]) if row.get("wall_s") else "", list[float]()
         for now in snapshot.now:
-            if now.stage == row["stage"] and row["state"] == "running":
+            if (now.stage, now.arms) == (row["stage"], row["arms"]) and row["state"] == "running":
                 time, losses = _progress_text(now), now.losses
+        time = ", ".join(filter(None, (plain(row["job"]["told"]) if "job" in row else "", time)))
         lines.append(f"  {SIGNS.get(row['state'], '?')} {row['stage']:<11} {arms:<24} {time}".rstrip())
         lines += [f"      loss {rounded(losses[-1])} {sparkline(losses)}"] if losses else []
     return lines

@@ -85,7 +85,12 @@ class SlurmJobs:
         command = [sys.executable, "-m", "mep.runner.slurm_job", str(sent.folder)]
         sent.job = slurm.submit(self.config, command, name=f"mep-{sent.stage}", log=sent.folder / LOG)
         sent.gone_at = None
-        write_json(sent.folder / JOB, {"job": sent.job})
+        self._note(sent, NEW)
+
+    def _note(self, sent: _Sent, state: JobState) -> None:
+        """Keep how a job is, for `mep status` and the page of the run."""
+        sent.state = state
+        write_json(sent.folder / JOB, {"job": sent.job, **state._asdict()})
 
     def _states(self) -> dict[str, JobState]:
         """How the jobs are; as far as was known last while the controller is away, which may be restarted."""
@@ -101,9 +106,8 @@ class SlurmJobs:
     def _outcome(self, sent: _Sent, state: JobState) -> Outcome | None:
         """What came out; None while a job is at it."""
         if state != sent.state:
-            sent.state = state
-            waits = f" ({state.reason})" if state.state == "PENDING" else ""
-            self.say(sent.folder, f"Slurm job {sent.job}: {state.state.lower()}{waits}")
+            self._note(sent, state)
+            self.say(sent.folder, state.told(sent.job))
         if (sent.folder / DONE).exists():
             done = read_json(sent.folder / DONE)
             return Outcome(None, done["peak_memory_mb"], done["machine"])

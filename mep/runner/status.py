@@ -1,7 +1,9 @@
 """What the provenance says about runs."""
 
 import json
+from collections.abc import Mapping
 
+from mep.runner.slurm_queue import queue_of
 from mep.stages import stages
 from mep.store import Store
 from mep.store.database import Row
@@ -24,10 +26,11 @@ def all_runs(store: Store) -> list[Row]:
 
 
 def status_of(store: Store, name: str | None) -> Row:
-    """State of a run, its error, and the status of each of its stages."""
+    """State of a run, its error, and the status of each of its stages, its jobs of Slurm among it."""
     run = find_run(store, name)
     run_id, state = run["run_id"], state_of(run, store)
-    return {"run_id": run_id, "state": state, "error": run["error"], "stages": _stages(store, run_id, state)}
+    queue = {} if state == "done" else queue_of(store, run_id, goes_on=state == "running")
+    return {"run_id": run_id, "state": state, "error": run["error"], "stages": _stages(store, run_id, state, queue)}
 
 
 def details_of(store: Store, name: str | None) -> Row:
@@ -52,7 +55,7 @@ def details_of(store: Store, name: str | None) -> Row:
     }
 
 
-def _stages(store: Store, run_id: str, state: State) -> list[Row]:
+def _stages(store: Store, run_id: str, state: State, queue: Mapping[str, Row]) -> list[Row]:
     """One row for every artifact that the run used or tried to make, in the order of the pipeline."""
     uses = store.db.query(
         "SELECT stage, artifact_id, how, json_group_array(arm) AS arms, facts FROM uses LEFT JOIN artifacts"
@@ -68,7 +71,8 @@ def _stages(store: Store, run_id: str, state: State) -> list[Row]:
         left_open = attempt["state"] == "running" and state != "running"
         unfinished = {"stage": attempt["artifact_id"].split("/")[0], "arms": json.loads(attempt["arms"])}
         unfinished |= {"state": "interrupted" if left_open else attempt["state"], "facts": {}}
-        statuses.append(unfinished | {"error": attempt["error"]})
+        job = {"job": queue[attempt["artifact_id"]]} if attempt["artifact_id"] in queue else {}
+        statuses.append(unfinished | {"error": attempt["error"]} | job)
     order = list(stages())
     if state != "done":
         pending = [name for name in order if name not in {status["stage"] for status in statuses}]

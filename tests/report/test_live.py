@@ -12,6 +12,8 @@ from run_at_work import training_at_work
 
 from mep.cli.main import main
 from mep.report import live
+from mep.report.page.running import running_page
+from mep.runner.slurm_jobs import JOB
 from mep.store import locks
 
 
@@ -47,3 +49,39 @@ def test_a_sparkline_has_a_character_for_every_value_up_to_its_width(values):
 def test_a_falling_loss_falls_in_its_sparkline():
     assert live.sparkline([3.0, 2.0, 1.0], 3) == "█▅▁"
     assert live.sparkline([1.0], 3) == "▁"
+
+
+def job_of_training(drawn, **state):
+    """The training of the drawn run as a job of Slurm that was looked at a moment ago."""
+    folder = training_at_work(drawn, n_losses=0, reached={})
+    (folder / JOB).write_text(json.dumps({"job": "17"} | state))
+
+
+def test_the_queue_of_a_run_that_goes_on_is_told_everywhere_without_asking_slurm(drawn, tmp_path, monkeypatch):
+    job_of_training(drawn, state="PENDING", reason="Resources", node="")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    runs = ["--runs", str(drawn.store.root)]
+    with locks.hold(drawn.store.run_folder(RUN) / "lock"):
+        told = [CliRunner().invoke(main, [*runs, *of]).output for of in (["status"], ["watch", "--once"])]
+        told.append(running_page(drawn.store, live.snapshot(drawn.store, None)))
+    assert [text.count("Slurm job 17: pending (Resources)") for text in told] == [1, 1, 1]
+
+
+def test_the_jobs_that_a_run_has_left_are_asked_for_and_told_as_unknown_where_slurm_is_not(drawn, tmp_path, monkeypatch):
+    job_of_training(drawn, state="PENDING", reason="Resources", node="")
+    monkeypatch.setattr("mep.machine.slurm._slurm", lambda command: "16|PENDING|Priority|\n17|RUNNING|None|node[3-4]\n")
+    status = ["--runs", str(drawn.store.root), "status"]
+    assert "Slurm job 17: running on node[3-4]" in CliRunner().invoke(main, status).output
+    [stage] = [row for row in json.loads(CliRunner().invoke(main, [*status, "--json"]).output)["stages"] if "job" in row]
+    assert (stage["stage"], stage["state"], stage["job"]["node"]) == ("training", "interrupted", "node[3-4]")
+    monkeypatch.undo()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "Slurm job 17: unknown (there is no squeue here" in CliRunner().invoke(main, status).output
+
+
+def test_all_that_is_at_work_side_by_side_is_shown(drawn):
+    training_at_work(drawn, n_losses=0, reached={20: 100})
+    training_at_work(drawn, n_losses=0, reached={30: 200}, arm="label-only")
+    with locks.hold(drawn.store.run_folder(RUN) / "lock"):
+        found = live.snapshot(drawn.store, None)
+    assert [(one.arms, one.done) for one in found.now] == [(["mep"], 100), (["label-only"], 200)]

@@ -111,12 +111,15 @@ def test_a_stopped_run_leaves_its_jobs_and_finds_them_again(host, scene, store):
 
     def stop(task):
         jobs.append(job_in(store.work_folder(task.artifact_id)))
+        told.append(CliRunner().invoke(main, status).output)
         signal.raise_signal(signal.SIGTERM)
 
-    jobs = []
+    jobs, told, status = [], [], ["--runs", str(store.root), "status"]
     with pytest.raises(Interrupted):
         run(load_recipe(recipe), store, When(stop))
     assert jobs[0] in host.jobs()
+    told.append(CliRunner().invoke(main, status).output)  # of a run that goes on, and of one that left its jobs
+    assert [f"Slurm job {jobs[0]}: running on {host.name}" in text for text in told] == [True, True], told
     with pytest.raises(Locked, match=r"Slurm job \d+ is making it"):
         run(load_recipe(recipe, ["machine.slurm=null"]), store)
     resume(stopped(store), store)

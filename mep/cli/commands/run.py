@@ -89,13 +89,12 @@ def resume_command(runs: Path, run_id: str | None, wait_s: float | None) -> None
 def cancel_command(runs: Path, run_id: str | None) -> None:
     """End the jobs of Slurm that a run has sent; `mep resume` goes on where they were."""
     from mep.machine import slurm
-    from mep.runner.slurm_jobs import job_in
+    from mep.runner.slurm_queue import jobs_of
     from mep.store.runs import find_run
 
     store = open_store(runs)
     row = find_run(store, run_id)
-    rows = store.db.query("SELECT DISTINCT artifact_id FROM attempts WHERE run_id = ?", row["run_id"])
-    jobs = [job for each in rows if (job := job_in(store.work_folder(each["artifact_id"])))]
+    jobs = [job["job"] for job in jobs_of(store, row["run_id"]).values()]
     slurm.cancel(jobs)
     tell(f"cancelled: {', '.join(jobs)}" if jobs else f"{row['run_id']} has no job in Slurm")
 

@@ -56,7 +56,7 @@ def running_page(store: Store, now: Snapshot) -> str:
         .get_template("running.html.j2")
         .render(
             now=now,
-            at_work={stage.stage: stage for stage in now.now},
+            at_work={(stage.stage, listed(stage.arms)): stage for stage in now.now},
             every_s=EVERY_S,
             version=mep.__version__,
             charts=charts,
@@ -85,7 +85,7 @@ def _trainings(store: Store, now: Snapshot) -> Iterator[Training]:
 
 def _running(store: Store, run_id: str, stage: str) -> list[Row]:
     sql = "SELECT artifact_id, arms FROM attempts WHERE run_id = ? AND state = 'running' AND artifact_id LIKE ?"
-    return store.db.query(f"{sql} ORDER BY attempt_id DESC LIMIT 1", run_id, f"{stage}/%")
+    return store.db.query(f"{sql} ORDER BY attempt_id", run_id, f"{stage}/%")
 
 
 def _charts(store: Store, now: Snapshot, trainings: list[Training], styles: dict[str, int]) -> list[CurveSet]:
