@@ -74,19 +74,35 @@ def load_part(folder: Path, part: str, device: str, *, dtype: str = "float32") -
     prepare_libraries()
     import torch
 
-    library, name = read_json(folder / "model_index.json")[part]
-    if library not in LIBRARIES:
-        raise DataError(
-            f"{folder} takes its {part} from {library}, which is not among {', '.join(LIBRARIES)}",
-            hint="name a pipeline whose parts are classes of these",
-        )
-    part_class = getattr(importlib.import_module(library), name)
+    library, part_class = _class_of(folder, part)
     if not issubclass(part_class, torch.nn.Module):
         return part_class.from_pretrained(folder / part)
     precision = {"torch_dtype" if library == "diffusers" else "dtype": getattr(torch, dtype)}
     loaded = part_class.from_pretrained(folder / part, use_safetensors=True, **precision).to(device).eval()
     lay_out(loaded, device)
     return loaded
+
+
+def outline_of(folder: Path, part: str) -> nn.Module:
+    """One part of diffusers by its configuration alone, on the meta device: its layers without their weights."""
+    prepare_libraries()
+    import torch
+
+    _, part_class = _class_of(folder, part)
+    with torch.device("meta"):
+        outline: nn.Module = part_class.from_config(read_json(folder / part / "config.json"))
+    return outline
+
+
+def _class_of(folder: Path, part: str) -> tuple[str, Any]:
+    """The library and the class that `model_index.json` names."""
+    library, name = read_json(folder / "model_index.json")[part]
+    if library not in LIBRARIES:
+        raise DataError(
+            f"{folder} takes its {part} from {library}, which is not among {', '.join(LIBRARIES)}",
+            hint="name a pipeline whose parts are classes of these",
+        )
+    return library, getattr(importlib.import_module(library), name)
 
 
 def lay_out(module: nn.Module, device: str) -> None:

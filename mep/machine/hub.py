@@ -1,6 +1,7 @@
 """Models by hub id and revision, or from a local folder; never code, never a pickle."""
 
 import re
+import tempfile
 from functools import cache
 from pathlib import Path
 from typing import ClassVar, NamedTuple
@@ -99,6 +100,20 @@ class ModelReference(Config):
         except Exception as error:  # as in `ask_hub`
             raise self._unobtainable(commit, error) from error
 
+    def peek(self, names: list[str]) -> Path:
+        """A folder with small files of the model, where it is on this machine; else they alone are fetched, and kept
+        until the process ends.
+
+        EnvironmentLacks    the hub does not give them
+        """
+        if self.is_here:
+            return self.folder(names)
+        commit = self.commit
+        try:
+            return _fetched(str(self.id), commit, self.repo_type, tuple(names))[1]
+        except Exception as error:  # as in `ask_hub`
+            raise self._unobtainable(commit, error) from error
+
     def _ask_hub(self) -> "HubAnswer":
         answer = ask_hub(str(self.id), self.revision, self.repo_type)
         if isinstance(answer, Exception):
@@ -106,12 +121,42 @@ class ModelReference(Config):
         return answer
 
     def _unobtainable(self, revision: str, error: Exception) -> EnvironmentLacks:
+        from huggingface_hub import errors
+
         kind = f" --repo-type {self.repo_type}" if self.repo_type != "model" else ""
+        what = f"{self.repo_type} {self.id} (revision {revision})"
+        command = f"hf download {self.id} --revision {revision}{kind}"
+        if isinstance(error, errors.GatedRepoError):
+            place = f"https://huggingface.co/{'datasets/' if kind else ''}{self.id}"
+            return EnvironmentLacks(
+                f"{what} is given only to who has accepted its terms, and is known to the hub by a token",
+                hint=f"accept them at {place}, then run: hf auth login",
+            )
+        if isinstance(error, errors.RevisionNotFoundError):
+            return EnvironmentLacks(f"the hub has no {what}", hint="look at the name of the revision")
+        if isinstance(error, errors.RepositoryNotFoundError):
+            return EnvironmentLacks(
+                f"the hub has no {what}, or shows it to its owners alone",
+                hint="look at the name; if it is private, run: hf auth login",
+            )
         return EnvironmentLacks(
-            f"{self.repo_type} {self.id} (revision {revision}) is not on this machine and the hub does not give"
-            f" it: {type(error).__name__}",
-            hint=f"on a machine with network run: hf download {self.id} --revision {revision}{kind}",
+            f"{what} is not on this machine and the hub does not give it: {type(error).__name__}",
+            hint=f"on a machine with network run: {command}",
         )
+
+
+@cache
+def _fetched(
+    model_id: str, commit: str, repo_type: str, names: tuple[str, ...]
+) -> tuple[tempfile.TemporaryDirectory[str], Path]:
+    """A folder, which goes with the process, and the files in it: in the hub's cache they would pass for the model."""
+    from huggingface_hub import snapshot_download
+
+    folder = tempfile.TemporaryDirectory(prefix="mep-")
+    place = snapshot_download(
+        model_id, repo_type=repo_type, revision=commit, allow_patterns=list(names), cache_dir=folder.name
+    )
+    return folder, Path(place)
 
 
 class HubAnswer(NamedTuple):

@@ -1,10 +1,16 @@
 """Files of weights that lie on the disk: are they whole?"""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mep.errors import DataError
 from mep.machine.files import refuse_special
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MAX_HEADER = 100_000_000
 """Bytes; the safetensors library refuses longer ones, too."""
@@ -44,3 +50,13 @@ def check_folder_whole(folder: Path, field: str) -> None:
             raise DataError(f"{folder} lacks {absent[0]}, which {index.name} names", hint=AGAIN, field=field)
     for path in sorted(folder.glob("*.safetensors")):
         check_whole(path, field)
+
+
+def tensors_in(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file by name, with their shapes and without their content (meta)."""
+    import torch
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118  it is no mapping
+    return {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}

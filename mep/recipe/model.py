@@ -97,6 +97,18 @@ class Experiment(Config):
             return ""
         return "images" if self.samples.source else "model"
 
+    def require(self) -> None:
+        """DataError where LoRA weights that were made elsewhere are of another model than the arm draws with."""
+        if self.samples is None or self.samples.lora is None:
+            return
+        from mep.diffusion.lora_files import check_change, lora_file
+        from mep.methods.bases.pretrained import outline_in
+
+        pipeline = self.samples.pipeline
+        outline = self.training.base.outline() if pipeline is None else outline_in(pipeline)
+        if outline is not None:
+            check_change(lora_file(self.samples.lora), *outline)
+
     @model_validator(mode="before")
     @classmethod
     def _drawn_with_the_arithmetic_of_its_base(cls, given: Any) -> Any:

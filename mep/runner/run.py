@@ -82,6 +82,8 @@ def check(plan: Plan) -> None:
     missing = [task for task in plan.tasks if task.status != "reuse"]
     if missing:
         plan.recipe.machine.engine.require()
+        for experiment in plan.recipe.arms.values():
+            experiment.require()
     for task in missing:
         for part in parts(task.config):
             part.require()

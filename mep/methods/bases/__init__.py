@@ -1,12 +1,19 @@
 """Bases: the latent diffusion model that training starts from. One file, one kind of base."""
 
-from typing import ClassVar
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
 from mep.artifacts import Images
 from mep.machine.work import Work
 from mep.registry import Method, member
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from mep.diffusion.families import Family
 
 
 class Base(Method):
@@ -39,6 +46,11 @@ class Base(Method):
     def latent_numbers(self) -> int:
         """Numbers in the latent of an image: 4 channels at an eighth of the side."""
         return 4 * (self.resolution // 8) ** 2
+
+    def outline(self) -> tuple[Family, nn.Module] | None:
+        """The family, and the part that removes noise without weights (meta), before there is any; None where nothing
+        tells it."""
+        return None
 
     def build(self, images: Images, work: Work) -> dict[str, str]:
         """Write `work.out/pipeline`, and `work.out/losses.jsonl` where something was trained on the training images.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from mep.artifacts import Images
 from mep.config import Config
+from mep.diffusion.families.pixart import PixArt
 from mep.machine.libraries import prepare_libraries
 from mep.machine.work import Work
 from mep.methods.autoencoders import Autoencoder
@@ -17,6 +18,11 @@ from mep.methods.bases import Base
 from mep.methods.bases._drawn import TextSizes, save_base
 from mep.methods.bases._tokenizer import build_tokenizer
 from mep.registry import OneOf
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from mep.diffusion.families import Family
 
 
 class TransformerSizes(Config):
@@ -84,6 +90,15 @@ class Dit(Base):
     @property
     def latent_numbers(self) -> int:
         return self.autoencoder.latent_numbers(self.resolution)
+
+    def outline(self) -> tuple[Family, nn.Module]:
+        prepare_libraries()
+        import diffusers
+        import torch
+
+        with torch.device("meta"):
+            transformer: Any = diffusers.PixArtTransformer2DModel(**self._transformer_settings())
+        return PixArt(), transformer
 
     def build(self, images: Images, work: Work) -> dict[str, str]:
         prepare_libraries()

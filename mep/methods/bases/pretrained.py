@@ -2,15 +2,16 @@
 
 import re
 import shutil
+from functools import cache
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
 from mep.artifacts import Images
-from mep.diffusion.families import family_of
-from mep.diffusion.pipelines import forget_places, load_pipeline
+from mep.diffusion.families import Family, family_of
+from mep.diffusion.pipelines import forget_places, load_pipeline, outline_of
 from mep.errors import DataError
 from mep.machine.files import read_json
 from mep.machine.hub import ModelReference
@@ -18,12 +19,17 @@ from mep.machine.weights import check_folder_whole
 from mep.machine.work import Work
 from mep.methods.bases import Base
 
+if TYPE_CHECKING:
+    from torch import nn
+
 FOLDERS = ["vae", "scheduler", "unet", "transformer"]
 FOLDERS += ["text_encoder", "text_encoder_2", "text_encoder_3", "tokenizer", "tokenizer_2", "tokenizer_3"]
 """Of the parts that one of the families has."""
 PATTERNS = ["model_index.json", "README.md", "LICENSE*"] + [
     f"{part}/{name}" for part in FOLDERS for name in ("*.json", "*.txt", "*.model", "*.safetensors")
 ]
+CONFIGURATION = [pattern for pattern in PATTERNS if pattern.endswith((".json", ".txt", ".model"))]
+"""What says of which architecture a model is."""
 VARIANTS = ["*.fp16.safetensors", "*.fp16-*.safetensors", "*.non_ema.safetensors", "*.non_ema-*.safetensors"]
 """Second copies of the weights that many repositories hold; they are not fetched."""
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
@@ -54,10 +60,14 @@ class Pretrained(ModelReference, Base):
         return self
 
     def require(self) -> None:
-        """Also DataError where a folder on this machine holds no whole model: told before anything runs."""
+        """Also DataError where the model is of no known family or lacks a part: told before anything runs."""
         super().require()
+        check_parts(self.peek(CONFIGURATION), self.resolution, called=self.id)
         if self.path is not None:
             check_folder(self.path, self.resolution)
+
+    def outline(self) -> "tuple[Family, nn.Module]":
+        return outline_in(self.peek(CONFIGURATION))
 
     def build(self, images: Images, work: Work) -> dict[str, str]:
         folder = self.folder(PATTERNS, VARIANTS)
@@ -72,12 +82,31 @@ class Pretrained(ModelReference, Base):
         return origin if self.id is None else origin | {"id": self.id, "revision": self.commit}
 
 
+@cache
+def outline_in(folder: Path) -> "tuple[Family, nn.Module]":
+    """The family of a pipeline's folder, and the part that removes noise without its weights."""
+    family = family_of(folder)
+    return family, outline_of(folder, family.core)
+
+
 def check_folder(folder: Path, resolution: int) -> None:
     """DataError where a folder holds no pipeline of a known family in safetensors that takes images of a side."""
+    family = check_parts(folder, resolution)
+    for part in ["vae", family.core, *family.readers(folder)]:
+        _check_weights(folder / part)
+
+
+def check_parts(folder: Path, resolution: int, *, called: str | None = None) -> Family:
+    """The family of a pipeline's folder, which may be without weights; DataError where a part is not there.
+
+    called      what messages call it; default: the folder
+    """
+    called = called or str(folder)
     try:
         family = family_of(folder)
     except DataError as error:
-        raise DataError(error.message, hint=error.hint, field="training.base") from error
+        message = error.message.replace(str(folder), called)
+        raise DataError(message, hint=error.hint, field="training.base") from error
     readers = family.readers(folder)
     models, tokenizers = ["vae", family.core, *readers], [*readers.values()]
     missing = [part for part in [*models, *tokenizers, "scheduler"] if not (folder / part).is_dir()]
@@ -86,12 +115,10 @@ def check_folder(folder: Path, resolution: int) -> None:
             missing.append(f"{part} files (vocab.json and merges.txt, or tokenizer.json)")
     if missing:
         raise DataError(
-            f"{folder} is no whole {family.pipeline}: it has no {', '.join(missing)}",
-            hint=f"name a folder written by {family.pipeline}.save_pretrained",
+            f"{called} is no whole {family.pipeline}: it has no {', '.join(missing)}",
+            hint=f"name a model written by {family.pipeline}.save_pretrained",
             field="training.base",
         )
-    for part in models:
-        _check_weights(folder / part)
     factor = 2 ** (len(read_json(folder / "vae" / "config.json")["block_out_channels"]) - 1)
     if resolution % factor:
         raise DataError(
@@ -99,6 +126,7 @@ def check_folder(folder: Path, resolution: int) -> None:
             hint=f"take a multiple of {factor}",
             field="training.base.resolution",
         )
+    return family
 
 
 def _check_weights(folder: Path) -> None:

@@ -21,6 +21,9 @@ from mep.methods.bases._tokenizer import build_tokenizer
 from mep.registry import OneOf
 
 if TYPE_CHECKING:
+    from torch import nn
+
+    from mep.diffusion.families import Family
     from mep.diffusion.types import CLIPTokenizer
 
 
@@ -123,6 +126,15 @@ class Scratch(Base):
     @property
     def latent_numbers(self) -> int:
         return self.autoencoder.latent_numbers(self.resolution)
+
+    def outline(self) -> tuple[Family, nn.Module]:
+        prepare_libraries()
+        import torch
+
+        from mep.diffusion import types
+
+        with torch.device("meta"):
+            return StableDiffusion(), types.UNet2DConditionModel(**self._unet_settings())
 
     def build(self, images: Images, work: Work) -> dict[str, str]:
         prepare_libraries()

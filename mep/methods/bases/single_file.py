@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import shutil
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from mep.artifacts import Images
 from mep.config import HashFile, LocalPath
-from mep.diffusion.families import family_of
+from mep.diffusion.families import Family, family_of
 from mep.diffusion.pipelines import forget_places
 from mep.errors import DataError
 from mep.machine.hub import ModelReference
 from mep.machine.libraries import prepare_libraries
-from mep.machine.weights import check_whole
+from mep.machine.weights import check_whole, tensors_in
 from mep.machine.work import Work
 from mep.methods.bases import Base
-from mep.methods.bases.pretrained import Pretrained, check_folder
+from mep.methods.bases.pretrained import Pretrained, check_folder, check_parts, outline_in
+
+if TYPE_CHECKING:
+    from torch import nn
 
 PATTERNS = ["model_index.json", "README.md", "LICENSE*", "*/*.json", "*/*.txt", "*/*.model"]
 TYPES = {"StableDiffusionPipeline": ("v1", "v2"), "StableDiffusionXLPipeline": ("xl_base",)}
@@ -38,9 +41,13 @@ class SingleFile(Base):
         return {"file": hash_file(self.file)}
 
     def require(self) -> None:
-        """DataError where the file is cut short: told before anything runs."""
+        """DataError where the file is a pickle, cut short or of another family: told before anything runs."""
         if self.file.suffix == ".safetensors":
             check_whole(self.file, "training.base.file")
+        self._check(check_parts(self.like.peek(PATTERNS), self.resolution).pipeline)
+
+    def outline(self) -> tuple[Family, nn.Module]:
+        return outline_in(self.like.peek(PATTERNS))
 
     def build(self, images: Images, work: Work) -> dict[str, str]:
         prepare_libraries()
@@ -69,7 +76,8 @@ class SingleFile(Base):
 
     def _check(self, pipeline: str) -> None:
         """DataError where the file is a pickle, or of another family than the pipeline."""
-        from diffusers.loaders.single_file_utils import infer_diffusers_model_type, load_single_file_checkpoint
+        prepare_libraries()
+        from diffusers.loaders.single_file_utils import infer_diffusers_model_type
 
         if self.file.suffix != ".safetensors":
             raise DataError(
@@ -83,7 +91,7 @@ class SingleFile(Base):
                 hint=f"name one of {', '.join(TYPES)}",
                 field="training.base.like",
             )
-        found = infer_diffusers_model_type(load_single_file_checkpoint(str(self.file), local_files_only=True))
+        found = infer_diffusers_model_type(tensors_in(self.file))
         if found not in TYPES[pipeline]:
             raise DataError(
                 f"{self.file} holds a model of type {found}, which is no {pipeline}",

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, ClassVar
 from mep.registry import Method
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from mep.diffusion.denoiser import Denoiser
     from mep.diffusion.types import CLIPTextModel, Core
 
@@ -19,6 +21,9 @@ class Trainer(Method):
 
     adapts: ClassVar[bool] = False
     """Whether `save` writes a change of the base, for the pipeline to load, and not the whole."""
+
+    def check(self, core: "nn.Module") -> None:
+        """DataError where these weights cannot be chosen in such a core, which may be without weights (meta)."""
 
     def prepare(self, core: "Core", text_encoder: "CLIPTextModel | None") -> None:
         """Let exactly the trained parameters require gradients; the text encoder is None where it stays as it is."""

@@ -1,12 +1,12 @@
 """What a recipe says of training."""
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from mep.config import Config, Machine
-from mep.errors import EnvironmentLacks
+from mep.errors import DataError, EnvironmentLacks
 from mep.machine.devices import resolve_device
 from mep.methods.bases import Base
 from mep.methods.trainers import Trainer
@@ -14,6 +14,11 @@ from mep.methods.trainers.unet import Unet
 from mep.registry import OneOf
 from mep.stages.base import BaseConfig
 from mep.stages.latents import LatentsConfig
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from mep.diffusion.families import Family
 
 SHARDED_CHOICES = {"optimizer": ("adamw",), "weights": ("fp32",), "precision": ("fp32", "tf32", "bf16")}
 """What each field may say where the model is split over processes."""
@@ -121,6 +126,27 @@ class TrainingConfig(BaseConfig, LatentsConfig):
     def dump(self) -> dict[str, Any]:
         """The fields, and where weights are rounded at random which numbers that takes: others until version 2."""
         return super().dump() | ({"rounding": "SplitMix64"} if self.weights == "bf16" else {})
+
+    def require(self) -> None:
+        """DataError where the base cannot be trained so: told from its configuration, before anything is computed."""
+        if self.method.adapts or self.text_encoder == "train":
+            outline = self.base.outline()
+            if outline is not None:
+                self.check_core(*outline)
+
+    def check_core(self, family: "Family", core: "nn.Module") -> None:
+        """DataError where a model of this family and with these layers, weights or none, cannot be trained so."""
+        if self.text_encoder == "train" and not family.trains_text:
+            raise DataError(
+                f"the text encoders of a {family.pipeline} stay as they are",
+                hint="set text_encoder to frozen",
+                field="training.text_encoder",
+            )
+        if self.method.adapts and not family.adapts:
+            raise DataError(
+                f"{family.pipeline} loads no LoRA weights", hint="set method to unet", field="training.method"
+            )
+        self.method.check(core)
 
     def check_machine(self, machine: Machine) -> None:
         device = resolve_device(machine.device)  # only here: finding it takes PyTorch, and a second

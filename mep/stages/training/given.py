@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mep.artifacts import BaseModel, Images, Model, Prompts
 from mep.diffusion.families import family_of
+from mep.diffusion.lora_files import lora_file
 from mep.diffusion.pipelines import LORA_FILE
 from mep.errors import DataError
 from mep.machine.files import link_or_copy, read_json, write_json
@@ -28,7 +29,7 @@ def given_model(config: SamplesConfig, images: Images, prompts: Prompts, base: B
         base_of.build(images, work)
     if config.lora is not None:
         (work.out / "lora").mkdir(exist_ok=True)
-        shutil.copyfile(_lora_file(config.lora), work.out / "lora" / LORA_FILE)
+        shutil.copyfile(lora_file(config.lora), work.out / "lora" / LORA_FILE)
     write_json(work.out / Model.about, {"resolution": side, "made": "elsewhere"})
     model = Model(work.out)
     check([*prompts.prompts, *prompts.unseen], model)
@@ -46,17 +47,3 @@ def trained_side(pipeline: Path) -> int:
         )
     blocks = read_json(pipeline / "vae" / "config.json").get("block_out_channels", [0])
     return side * int(2 ** (len(blocks) - 1))
-
-
-def _lora_file(path: Path) -> Path:
-    """The file of LoRA weights at a path; DataError where there is none, or several."""
-    found = [path] if path.is_file() else sorted(path.glob("*.safetensors"))
-    named = [file for file in found if file.name == LORA_FILE] or found
-    if len(named) != 1 or named[0].suffix != ".safetensors":
-        listing = ", ".join(file.name for file in named) or "none"
-        raise DataError(
-            f"{path} holds no LoRA weights, or several: {listing}",
-            hint=f"name the .safetensors file itself, or a folder with {LORA_FILE}",
-            field="samples.lora",
-        )
-    return named[0]

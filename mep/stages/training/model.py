@@ -14,7 +14,7 @@ from mep.diffusion.denoiser import EMA, Denoiser, TrainedWeights
 from mep.diffusion.families import family_of
 from mep.diffusion.objective import Objective, objective_of
 from mep.diffusion.pipelines import load_part
-from mep.errors import DataError, EnvironmentLacks
+from mep.errors import EnvironmentLacks
 from mep.machine.graphs import compile_graphs
 from mep.machine.work import Work
 from mep.stages.training.config import TrainingConfig
@@ -80,15 +80,8 @@ def _build_denoiser(config: TrainingConfig, base: BaseModel, work: Work, device:
     dtype = {"fp32": "float32", "bf16": "bfloat16"}[config.weights]
     family = family_of(base.pipeline)
     core = load_part(base.pipeline, family.core, device, dtype=dtype)
+    config.check_core(family, core)
     is_encoder_trained = config.text_encoder == "train"
-    if is_encoder_trained and not family.trains_text:
-        raise DataError(
-            f"the text encoders of a {family.pipeline} stay as they are",
-            hint="set text_encoder to frozen",
-            field="training.text_encoder",
-        )
-    if config.method.adapts and not family.adapts:
-        raise DataError(f"{family.pipeline} loads no LoRA weights", hint="set method to unet", field="training.method")
     text_encoder = load_part(base.pipeline, "text_encoder", device, dtype=dtype) if is_encoder_trained else None
     torch.manual_seed(work.seed_for("new weights"))
     config.method.prepare(core, text_encoder)

@@ -2,8 +2,10 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import pytest
+from huggingface_hub import errors
 from pydantic import ValidationError
 from training_parts import Inputs
 
@@ -137,3 +139,56 @@ def test_a_run_looks_for_models_and_arithmetic_before_its_first_stage(tiny_recip
     base = f"training.base={{kind: pretrained, id: org/sd, revision: {COMMIT}}}"
     with pytest.raises(EnvironmentLacks, match="org/sd"):
         check(plan(base))
+
+
+def on_the_hub(monkeypatch, answer):
+    """A hub that knows the model, and gives what `answer` gives."""
+    info = SimpleNamespace(sha=COMMIT, siblings=[])
+    monkeypatch.setattr("huggingface_hub.HfApi.repo_info", lambda *args, **settings: info)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", answer)
+
+
+@pytest.mark.parametrize(
+    ("index", "message"),
+    [
+        ({"_class_name": "FluxPipeline"}, "^org/FluxPipeline holds a FluxPipeline, wanted one of PixArtSigmaPipeline, StableDiffusion3"),
+        ({"_class_name": "StableDiffusionXLPipeline"}, "^org/.* it has no vae, unet, text_encoder, text_en"),
+    ],
+)
+def test_what_the_hub_has_is_looked_at_before_the_first_stage(no_hub, tmp_path, monkeypatch, index, message):
+    asked = []
+
+    def give(model_id, *, allow_patterns, cache_dir, **settings):
+        asked.extend(allow_patterns)
+        (tmp_path / "given").mkdir(exist_ok=True)
+        (tmp_path / "given" / "model_index.json").write_text(json.dumps(index))
+        return tmp_path / "given"
+
+    on_the_hub(monkeypatch, give)
+    base = Pretrained(kind="pretrained", id=f"org/{index['_class_name']}", revision=COMMIT)
+    with pytest.raises(DataError, match=message) as caught:
+        base.require()
+    assert caught.value.field == "training.base"
+    assert not any("safetensors" in pattern for pattern in asked)
+    assert not base.is_here  # what was fetched does not pass for the model
+
+
+REFUSED = {
+    "GatedRepoError": (
+        "is given only to who has accepted its terms",
+        "https://huggingface.co/org/m, then run: hf auth",
+    ),
+    "RepositoryNotFoundError": ("the hub has no model org/m", "if it is private, run: hf auth login"),
+    "RevisionNotFoundError": ("the hub has no model org/m", "look at the name of the revision"),
+}
+
+
+@pytest.mark.parametrize(("error", "message", "hint"), [(name, *texts) for name, texts in REFUSED.items()])
+def test_what_the_hub_refuses_is_told_with_what_to_do(no_hub, monkeypatch, error, message, hint):
+    def refuse(*args, **settings):
+        raise getattr(errors, error)("no", response=SimpleNamespace(headers={}, request=None))
+
+    on_the_hub(monkeypatch, refuse)
+    with pytest.raises(EnvironmentLacks, match=message) as caught:
+        Pretrained(kind="pretrained", id="org/m", revision=COMMIT).require()
+    assert hint in caught.value.hint

@@ -53,3 +53,11 @@ def test_a_pickle_is_not_read(scene, tmp_path):
     (tmp_path / "model.ckpt").write_bytes(b"")
     with pytest.raises(DataError, match="a pickle can run code"):
         inputs.build(single(tmp_path / "model.ckpt", inputs.base.pipeline), "pickle")
+
+
+def test_a_file_of_another_family_is_told_before_the_first_stage(scene, tmp_path):
+    inputs, file = scene
+    single(file, inputs.base.pipeline).require()
+    build_sdxl(tmp_path / "sdxl")
+    with pytest.raises(DataError, match="holds a model of type v1, which is no StableDiffusionXLPipeline"):
+        single(file, tmp_path / "sdxl").require()
