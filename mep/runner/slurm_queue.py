@@ -33,7 +33,7 @@ def _noted(path: Path) -> dict[str, Any]:
 def queue_of(store: Store, run_id: str, *, goes_on: bool) -> dict[str, dict[str, str]]:
     """Artifact -> job, state, reason, node, and all of it in words.
 
-    goes_on     a run that goes on asks Slurm itself every few seconds, so what it has noted is told; else Slurm is asked
+    goes_on     whether the run is at work: it asks Slurm itself, so what it has noted is told; else Slurm is asked here
     """
     jobs = jobs_of(store, run_id)
     states = {job["job"]: JobState(*(job.get(name, "") for name in JobState._fields)) for job in jobs.values()}

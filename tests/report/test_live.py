@@ -67,12 +67,13 @@ def test_the_queue_of_a_run_that_goes_on_is_told_everywhere_without_asking_slurm
     assert [text.count("Slurm job 17: pending (Resources)") for text in told] == [1, 1, 1]
 
 
-def test_the_jobs_that_a_run_has_left_are_asked_for_and_told_as_unknown_where_slurm_is_not(drawn, tmp_path, monkeypatch):
+def test_jobs_that_a_run_has_left_are_asked_for_and_unknown_where_slurm_is_not(drawn, tmp_path, monkeypatch):
     job_of_training(drawn, state="PENDING", reason="Resources", node="")
     monkeypatch.setattr("mep.machine.slurm._slurm", lambda command: "16|PENDING|Priority|\n17|RUNNING|None|node[3-4]\n")
     status = ["--runs", str(drawn.store.root), "status"]
     assert "Slurm job 17: running on node[3-4]" in CliRunner().invoke(main, status).output
-    [stage] = [row for row in json.loads(CliRunner().invoke(main, [*status, "--json"]).output)["stages"] if "job" in row]
+    stages = json.loads(CliRunner().invoke(main, [*status, "--json"]).output)["stages"]
+    [stage] = [row for row in stages if "job" in row]
     assert (stage["stage"], stage["state"], stage["job"]["node"]) == ("training", "interrupted", "node[3-4]")
     monkeypatch.undo()
     monkeypatch.setenv("PATH", str(tmp_path))
