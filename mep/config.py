@@ -45,6 +45,9 @@ class Machine(Protocol):
     def device(self) -> str: ...
 
     @property
+    def attention(self) -> str: ...
+
+    @property
     def sharded(self) -> bool: ...  # whether each process holds a part of the model (FSDP) and not the whole
 
 

@@ -1,5 +1,6 @@
 """The section `machine` of a recipe: speed and memory, never a result."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -61,6 +62,19 @@ class MachineConfig(Config):
             if self.accelerate is not None:
                 raise ValueError("slurm gives a job to each training: start mep inside of a job for accelerate")
         return self
+
+    def require_for_training(self) -> None:
+        """EnvironmentLacks where a package that a training here would import is not installed; none is imported."""
+        takes = {
+            "machine.attention": ("xformers",) if self.attention == "xformers" else (),
+            "machine.trackers": self.trackers,
+        }
+        for field, packages in takes.items():
+            for package in packages:
+                if find_spec(package) is None:
+                    instead = f"take it out of {field}" if field == "machine.trackers" else f"set {field} to sdpa"
+                    message = f"{field} names {package}, which is not installed"
+                    raise EnvironmentLacks(message, hint=f"pip install {package}, or {instead}")
 
     @property
     def sharded(self) -> bool:

@@ -80,14 +80,18 @@ def check(plan: Plan) -> None:
     for lack in plan.lacks:
         raise lack
     missing = [task for task in plan.tasks if task.status != "reuse"]
+    machine = plan.recipe.machine
     if missing:
-        plan.recipe.machine.engine.require()
+        machine.engine.require()
         for experiment in plan.recipe.arms.values():
             experiment.require()
+    if any(task.stage.name == "training" for task in missing):
+        machine.require_for_training()
     for task in missing:
         for part in parts(task.config):
             part.require()
-        task.config.check_machine(plan.recipe.machine)
+        if machine.slurm is None:  # else the job asks, on its node
+            task.config.check_machine(machine)
 
 
 @contextmanager

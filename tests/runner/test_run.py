@@ -13,7 +13,7 @@ import yaml
 from small_data import draw_imagefolder, tiny_settings, write_recipe
 from stores import contents
 
-from mep.errors import DataError, StageFailed, UsageError
+from mep.errors import DataError, EnvironmentLacks, StageFailed, UsageError
 from mep.machine.files import read_json_lines
 from mep.machine.work import NullProgress
 from mep.recipe import load_recipe
@@ -280,3 +280,19 @@ def test_a_dataset_too_small_for_its_scores_ends_with_gaps_and_not_with_a_failur
     coverage = next(row for row in rows if row["metric"] == "coverage")
     assert coverage["value"] is None
     assert "are needed" in json.loads(coverage["protocol"])["reason"]
+
+
+def test_packages_that_a_training_would_import_are_missed_before_the_first_stage(tmp_path, monkeypatch):
+    settings = tiny_settings(draw_imagefolder(tmp_path / "images"))
+    recipe, store = write_recipe(tmp_path / "tiny.yaml", settings), Store(tmp_path / "runs")
+    for package in ("trackio", "xformers", "bitsandbytes"):
+        monkeypatch.setitem(sys.modules, package, None)
+    missing = {
+        "machine.trackers=[trackio]": "machine.trackers names trackio, which is not installed",
+        "machine.attention=xformers": "machine.attention names xformers, which is not installed",
+        "training.optimizer=adamw_8bit": "needs the package bitsandbytes, which is not installed",
+    }
+    for change, told in missing.items():
+        with pytest.raises(EnvironmentLacks, match=told):
+            run(load_recipe(recipe, [change]), store)
+    assert store.db.query("SELECT * FROM artifacts") == []

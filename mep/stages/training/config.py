@@ -128,7 +128,11 @@ class TrainingConfig(BaseConfig, LatentsConfig):
         return super().dump() | ({"rounding": "SplitMix64"} if self.weights == "bf16" else {})
 
     def require(self) -> None:
-        """DataError where the base cannot be trained so: told from its configuration, before anything is computed."""
+        """DataError where the base cannot be trained so: told from its configuration, before anything is computed.
+
+        EnvironmentLacks where the package of the optimizer is not installed.
+        """
+        self._require_optimizer()
         if self.method.adapts or self.text_encoder == "train":
             outline = self.base.outline()
             if outline is not None:
@@ -148,6 +152,12 @@ class TrainingConfig(BaseConfig, LatentsConfig):
             )
         self.method.check(core)
 
+    def _require_optimizer(self) -> None:
+        if self.optimizer == "adamw_8bit":
+            from mep.stages.training.optimizers import bitsandbytes
+
+            bitsandbytes()
+
     def check_machine(self, machine: Machine) -> None:
         device = resolve_device(machine.device)  # only here: finding it takes PyTorch, and a second
         if machine.sharded:
@@ -157,15 +167,17 @@ class TrainingConfig(BaseConfig, LatentsConfig):
                 f"training.precision: fp16 needs a GPU, this machine would train on {device}",
                 hint="set training.precision to bf16 or fp32",
             )
-        if self.optimizer == "adamw_8bit":
-            from mep.stages.training.optimizers import bitsandbytes
-
-            bitsandbytes()
-            if not device.startswith("cuda"):
-                raise EnvironmentLacks(
-                    f"training.optimizer: adamw_8bit needs a GPU, this machine would train on {device}",
-                    hint="set training.optimizer to adafactor, which needs as little memory",
-                )
+        self._require_optimizer()
+        if self.optimizer == "adamw_8bit" and not device.startswith("cuda"):
+            raise EnvironmentLacks(
+                f"training.optimizer: adamw_8bit needs a GPU, this machine would train on {device}",
+                hint="set training.optimizer to adafactor, which needs as little memory",
+            )
+        if machine.attention == "xformers" and not device.startswith("cuda"):
+            raise EnvironmentLacks(
+                f"machine.attention: xformers needs a GPU, this machine would train on {device}",
+                hint="set machine.attention to sdpa",
+            )
 
     def _check_sharded(self) -> None:
         """EnvironmentLacks where a setting needs whole tensors, which no process of a sharded model has."""
