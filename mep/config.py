@@ -65,6 +65,11 @@ class Config(BaseModel):
     elsewhere: ClassVar[dict[str, str]] = {}
     """Of the config of a stage: fields that stand in another section than the others -> where they do."""
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Of the config of a stage: inputs that it can do without, and reads as it is set."""
+        return ()
+
     def externals(self, hash_file: HashFile) -> dict[str, str]:
         """What this part reads from outside the recipe, by content; it enters the fingerprint."""
         return {}

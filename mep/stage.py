@@ -6,7 +6,8 @@ return type is the artifact that it writes.
     @stage(version=1, draws=True)
     def clustering(config: ClusteringConfig, embeddings: Embeddings, inliers: Inliers, *, work: Work) -> Clusters: ...
 
-The order of the pipeline is read off those types: every artifact type has exactly one stage that returns it.
+The order of the pipeline is read off those types: every artifact type has exactly one stage that returns it. A
+parameter of type `Embeddings | None` is read only under configs that name it in `reads`.
 """
 
 import inspect
@@ -32,9 +33,14 @@ class Stage:
     extendable_fields: tuple[str, ...]
     config: type[Config]
     inputs: dict[str, type[Artifact]]
+    optional: frozenset[str]
     output: type[Artifact]
     function: Callable[..., Artifact]
     summary: str
+
+    def reads(self, config: Config) -> dict[str, type[Artifact]]:
+        """Its inputs under a config: those that may be None only where the config asks for them."""
+        return {name: kind for name, kind in self.inputs.items() if name not in self.optional or name in config.reads}
 
     def view(self, experiment: Config) -> Config:
         """The fields of an experiment that this stage reads, and no others."""
@@ -67,6 +73,7 @@ def stage(
     def decorate(function: Callable[..., Artifact]) -> Stage:
         hints = typing.get_type_hints(function)
         names = [name for name in inspect.signature(function).parameters if name not in ("config", "work")]
+        kinds = {name: [kind for kind in typing.get_args(hints[name]) if kind is not type(None)] for name in names}
         return Stage(
             name=function.__name__,
             version=version,
@@ -76,7 +83,8 @@ def stage(
             parallel=parallel,
             extendable_fields=extendable_fields,
             config=hints["config"],
-            inputs={name: hints[name] for name in names},
+            inputs={name: kinds[name][0] if kinds[name] else hints[name] for name in names},
+            optional=frozenset(name for name in names if kinds[name]),
             output=hints["return"],
             function=function,
             summary=(inspect.getdoc(function) or "").split("\n")[0],

@@ -8,18 +8,27 @@ import torch
 from torch import Tensor, nn
 
 from mep.diffusion.checkpoints import State
+from mep.diffusion.conditioner import Conditioner
 from mep.diffusion.families import Condition, Family
 from mep.diffusion.types import CLIPTextModel, Core
 
 
 class Denoiser(nn.Module):
-    """The part of a pipeline that removes noise, and the text encoder where that is trained too, as one module."""
+    """The part of a pipeline that removes noise, and as one module with it what is trained too: the text encoder, and
+    what makes tokens of cues."""
 
-    def __init__(self, family: Family, core: Core, text_encoder: CLIPTextModel | None = None):
+    def __init__(
+        self,
+        family: Family,
+        core: Core,
+        text_encoder: CLIPTextModel | None = None,
+        conditioner: Conditioner | None = None,
+    ):
         super().__init__()
         self.family = family
         self.add_module(family.core, core)
         self.text_encoder = text_encoder
+        self.conditioner = conditioner
 
     @property
     def core(self) -> Core:
@@ -28,15 +37,19 @@ class Denoiser(nn.Module):
     def forward(self, noisy: Tensor, times: Tensor, condition: Condition) -> Tensor:
         """What is predicted for noisy latents, float (b, c, h, w) both, at times (b,).
 
-        condition   what the captions say, or their tokens where the text encoder is trained
+        condition   what the captions say, or their tokens where the text encoder is trained; and `cues` beside them
         """
         dtype = self.core.dtype
         said = {name: values.to(dtype) for name, values in self.encode(condition).items()}
         return self.family.predict(self.core, noisy.to(dtype), times, said)
 
     def encode(self, condition: Condition) -> Condition:
-        """What captions say, which they do already where the text encoder is not trained."""
-        return condition if self.text_encoder is None else self.family.encode_tokens(self.text_encoder, condition)
+        """What captions and cues say, which captions do already where the text encoder is not trained."""
+        said = condition if self.text_encoder is None else self.family.encode_tokens(self.text_encoder, condition)
+        if self.conditioner is None:
+            return said
+        of_captions = {name: values for name, values in said.items() if name != "cues"}
+        return self.family.with_tokens(of_captions, self.conditioner(condition["cues"]))
 
     def parts(self) -> list[tuple[str, Core | CLIPTextModel]]:
         """The parts of the pipeline that it holds, by their names there."""

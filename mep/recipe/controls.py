@@ -67,6 +67,9 @@ def _shuffled(arms: Mapping[str, Node], place: Place) -> tuple[str, Node] | str:
     named = [name for name in named if not _is_elsewhere(arms[name])]
     if not named:
         return "no arm after the baseline names {cluster} in its captions"
+    named = [name for name in named if not _shows_vectors(arms[name])]
+    if not named:
+        return "every arm that names {cluster} in its captions is shown the image's vector too"
     method = _at(arms[named[0]], "clustering", "method")
     if method and method.kind == "none":
         return "all images are one cluster"
@@ -118,6 +121,12 @@ def _is_elsewhere(arm: Node) -> bool:
     """Whether an arm is not trained here."""
     samples = _at(arm, "samples")
     return samples is not None and samples.value is not None
+
+
+def _shows_vectors(arm: Node) -> bool:
+    """Whether an arm's model is told more of an image than its caption, which tells the cluster all the same."""
+    conditioning = _at(arm, "training", "conditioning")
+    return conditioning is not None and "embedding" in (conditioning.kind, conditioning.value)
 
 
 def _is_given(arm: Node) -> bool:

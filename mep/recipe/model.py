@@ -140,6 +140,21 @@ class Experiment(Config):
         return self
 
     @model_validator(mode="after")
+    def _condition_has_what_it_says(self) -> "Experiment":
+        kind = self.training.conditioning.kind
+        if kind == "text" and self.prompts.apart_by:
+            message = "prompts with one caption are one prompt to a model that is told nothing else"
+            hint = "set training.conditioning to embedding or class, or take apart_by out"
+            raise _mistake("prompts.apart_by", message, hint)
+        if kind != "text" and self.generation.unseen_images:
+            message = "a pair of label and cluster that no training image shows cannot be conditioned on"
+            raise _mistake("generation.unseen_images", message, "take it out, or condition on text alone")
+        if "label" in self.prompts.apart_by and self.dataset.label is None:
+            message = "prompts are to be set apart by label, but dataset.label is not set"
+            raise _mistake("prompts.apart_by", message, "name the label column in dataset.label, or take label out")
+        return self
+
+    @model_validator(mode="after")
     def _groups_are_there(self) -> "Experiment":
         columns = ["label", "cluster", *self.dataset.column_names]
         for name in self.balancing.by:

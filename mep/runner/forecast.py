@@ -95,7 +95,8 @@ def forecast(plan: Plan, store: Store) -> Forecast:
         training_set = training_sets.get(tasks["balancing"].artifact_id)
         counts.training_images = len(training_set.ids) if training_set else None
         if repeat_of(arm)[1] == 1:
-            ahead.notes += _caption_notes(prompts, experiment.training.base.caption_tokens)
+            apart = bool(experiment.prompts.apart_by)
+            ahead.notes += _caption_notes(prompts, experiment.training.base.caption_tokens, may_be_alike=apart)
             ahead.notes += training_set.shortage if training_set else []
         disk |= _disk(experiment, tasks, counts)
     ahead.arithmetic = _arithmetic(plan)
@@ -145,7 +146,7 @@ def _listing(experiment: Experiment) -> Listing | None:
 
 def _prompts(experiment: Experiment, labels: list[str], steps: list[str]) -> list[Prompt]:
     """Every prompt that there can be, as if every cluster and every step of truth had images of every label."""
-    config, named = experiment.prompts, experiment.prompts.names
+    config, named = experiment.prompts, experiment.prompts.recorded
     if config.method.kind == "given":
         return []
     writer = Writer((config.template,), config.label_names, config.cluster_names)
@@ -174,7 +175,7 @@ def _most_clusters(method: Any) -> int | None:
     return k if k is None or isinstance(k, int) else max(k.choose)
 
 
-def _caption_notes(prompts: list[Prompt], longest: int) -> list[str]:
+def _caption_notes(prompts: list[Prompt], longest: int, *, may_be_alike: bool) -> list[str]:
     """Captions that are too long, empty, or the same once the tokenizer has ignored case and spaces."""
     notes = []
     for prompt in prompts:
@@ -183,7 +184,7 @@ def _caption_notes(prompts: list[Prompt], longest: int) -> list[str]:
         n = len(PIECE.findall(prompt.text)) + 2
         if n > longest:
             notes.append(f"at least {n} tokens, of which {longest} are read: {prompt.text[:60]}...")
-    seen = Counter(" ".join(prompt.text.lower().split()) for prompt in prompts)
+    seen = Counter() if may_be_alike else Counter(" ".join(prompt.text.lower().split()) for prompt in prompts)
     notes += [f"{n} prompts have the same caption: {text[:60]}" for text, n in seen.items() if n > 1]
     return notes if len(notes) <= 5 else [*notes[:5], f"... and {len(notes) - 5} more of this kind"]
 

@@ -67,7 +67,8 @@ def make_plan(recipe: Recipe, store: Store) -> Plan:
     for arm, experiment in recipe.arms.items():
         of_arm: dict[str, Task] = {}
         for stage in stages_of(experiment.made_elsewhere).values():
-            inputs = {role: of_arm[maker_of(kind).name] for role, kind in stage.inputs.items()}
+            kinds = stage.reads(stage.view(experiment))
+            inputs = {role: of_arm[maker_of(kind).name] for role, kind in kinds.items()}
             task = planner.task(stage, arm, experiment, inputs)
             task = tasks.setdefault(task.artifact_id, task)
             task.arms.append(arm)

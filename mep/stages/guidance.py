@@ -58,6 +58,10 @@ class GuidanceConfig(Config):
     arXiv:2305.08891, 3.4)."""
     lora_scale: float = Field(1.0, ge=0, le=4)
     """How strongly LoRA weights change the model that they were trained on; without meaning for a model without."""
+    vectors: Literal["trained", "centroid"] = "trained"
+    """Where the model is conditioned on embeddings, the vector of every image: that of a training image of the prompt's
+    label and cluster, by lot from the image's seed, of which the image is then a variation; or their mean. Without
+    meaning for other models."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     """Arithmetic of the model and the decoder. Default: bf16 where the base is pretrained, else fp32. bf16 and fp16 are
     several times faster on a GPU; fp16 not on a CPU."""
@@ -65,8 +69,10 @@ class GuidanceConfig(Config):
     """Tiled decodes large images in overlapping tiles, with far less memory and slightly other pixels at the seams."""
 
     def dump(self) -> dict[str, Any]:
-        """The fields, and that captions stay in float32 in low precision, where once only the empty one did."""
-        return super().dump() | ({} if self.precision == "fp32" else {"captions": "fp32"})
+        """The fields, and that captions stay in float32 in low precision, where once only the empty one did. Without
+        the vectors where they are as usual, so that what was made before there were any is reused."""
+        given = super().dump() | ({} if self.precision == "fp32" else {"captions": "fp32"})
+        return given if self.vectors != "trained" else {k: v for k, v in given.items() if k != "vectors"}
 
 
 def check_family(config: GuidanceConfig, family: Family) -> None:
@@ -142,6 +148,7 @@ def guided_job(config: GuidanceConfig, scale: float, model: Model, work: Work, n
         tiled=config.decoding == "tiled",
         decode_at_once=work.machine.decode_batch_size,
         lora_scale=config.lora_scale,
+        vectors=config.vectors,
         compiled=work.machine.compile,
         graphs=work.cache_for("graphs"),
     )

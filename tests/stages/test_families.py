@@ -10,6 +10,7 @@ from generation_parts import draw, images, model  # noqa: F401  (fixtures)
 from tiny_families import TINY_DIT, build_sd3, build_sdxl
 from training_parts import Inputs
 
+from mep.diffusion.conditioner import prompt_arguments
 from mep.diffusion.families import families, family_of
 from mep.diffusion.pipelines import load_pipeline
 from mep.errors import DataError, Interrupted
@@ -144,3 +145,16 @@ def test_what_flow_matching_does_not_have_is_refused(inputs, tmp_path):
             inputs.train(tmp_path / field, base=base, **settings)
     with pytest.raises(DataError, match="text encoders of a PixArtSigmaPipeline stay"):
         inputs.train(tmp_path / "text", base=base, text_encoder="train")
+
+
+def test_every_family_is_told_a_vector_beside_its_captions(inputs, draw, base, tmp_path):
+    settings = {"conditioning": {"kind": "embedding", "tokens": 2}, "learning_rate": 0.05, "watch": {"looks": 1}}
+    trained, _ = inputs.train(tmp_path / "trained", base=base, steps=2, ema_decay=0, **settings)
+    pipeline = load_pipeline(trained.pipeline, "cpu")
+    asked = [{"label": "cancer", "cluster": 0}, {"label": "healthy", "cluster": 1}]
+    told = [prompt_arguments(pipeline, trained.folder / "condition", CAPTIONS[0], **one) for one in asked]
+    size = {"height": 16, "width": 16, "num_inference_steps": 2, "output_type": "latent"}
+    latents = [pipeline(**one, generator=torch.Generator().manual_seed(0), **size).images for one in told]
+    assert not torch.equal(*latents)
+    samples = draw(tmp_path / "drawn", n=1, model=trained, prompts=inputs.prompts)
+    assert len(samples) == 2

@@ -16,16 +16,14 @@ from machines import machine
 from PIL import Image
 from safetensors.torch import load_file
 from small_data import TINY_BASE
-from training_parts import COMMON, Inputs
+from training_parts import Inputs, setup_of
 
 from mep.diffusion.denoiser import EMA
 from mep.diffusion.pipelines import load_pipeline
 from mep.errors import DataError, EnvironmentLacks, Interrupted
 from mep.machine.work import Work
 from mep.methods.bases.scratch import Scratch
-from mep.stages.training.batches import Batch, TrainingInputs
-from mep.stages.training.build import assemble
-from mep.stages.training.config import TrainingConfig
+from mep.stages.training.batches import Batch
 from mep.stages.training.optimizers import StochasticRounding, groups_of, round_stochastically
 from mep.stages.training.step import share_of
 
@@ -41,14 +39,6 @@ def inputs(tmp_path_factory):
 def calm(inputs, tmp_path_factory):
     """A training that nothing disturbs."""
     return inputs.train(tmp_path_factory.mktemp("calm"))
-
-
-def setup_of(inputs, folder, **settings):
-    config = TrainingConfig.model_validate(COMMON | settings)
-    work = Work(folder=folder / "training", cache=folder / "cache", seed=3)
-    latents = inputs.latents(config, inputs.base, folder)
-    given = TrainingInputs(inputs.images, inputs.training_set, inputs.prompts, inputs.base, latents)
-    return assemble(config, given, work)
 
 
 @pytest.mark.parametrize("gamma", [None, 5.0])

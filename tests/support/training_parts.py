@@ -3,7 +3,7 @@
 import numpy as np
 from small_data import TINY_BASE, draw_imagefolder
 
-from mep.artifacts import BaseModel, Latents, Members, Prompt, Prompts, TrainingSet
+from mep.artifacts import BaseModel, Embeddings, Latents, Members, Prompt, Prompts, TrainingSet
 from mep.machine.settings import ONE_PROCESS
 from mep.machine.work import Work
 from mep.methods.bases.scratch import Scratch
@@ -11,6 +11,8 @@ from mep.methods.sources.imagefolder import ImageFolder
 from mep.stages.base import BaseConfig, base
 from mep.stages.dataset.stage import DatasetConfig, dataset
 from mep.stages.latents import LatentsConfig, latents
+from mep.stages.training.batches import TrainingInputs
+from mep.stages.training.build import assemble
 from mep.stages.training.config import TrainingConfig
 from mep.stages.training.stage import training
 
@@ -22,6 +24,13 @@ COMMON = {
     "symmetries": "square",
     "watch": {"looks": 0},
 }
+
+
+def embeddings_of(ids, clusters):
+    """Vectors that tell clusters apart in their first dimension; the last one is the same for all."""
+    vectors = np.random.default_rng(0).normal(size=(len(ids), 6)).astype(np.float32)
+    vectors[:, 0], vectors[:, -1] = 100 + 10 * clusters, 7
+    return Embeddings(list(ids), vectors)
 
 
 class Inputs:
@@ -49,6 +58,7 @@ class Inputs:
             [Prompt(label, f"Histology image of {label} tissue", label, None, 8) for label in labels],
             {image_id: labels.index(name) for image_id, name in zip(train.ids[:22], names, strict=True)},
         )
+        self.embeddings = embeddings_of(train.ids[:22], clusters)
         self.base = self.build(Scratch.model_validate(TINY_BASE), "base")
 
     def build(self, config, name) -> BaseModel:
@@ -71,6 +81,16 @@ class Inputs:
             self.prompts,
             base,
             self.latents(config, base, folder),
+            self.embeddings if "embeddings" in config.reads else None,
             work=work,
         )
         return model, np.array([row["loss"] for row in model.losses])
+
+
+def setup_of(inputs, folder, **settings):
+    """What a training is made of, before its first step."""
+    config = TrainingConfig.model_validate(COMMON | settings)
+    work = Work(folder=folder / "training", cache=folder / "cache", seed=3)
+    latents = inputs.latents(config, inputs.base, folder)
+    given = TrainingInputs(inputs.images, inputs.training_set, inputs.prompts, inputs.base, latents, inputs.embeddings)
+    return assemble(config, given, work)

@@ -43,6 +43,8 @@ class Family:
     """Whether its pipeline knows `guidance_rescale`."""
     adapts: ClassVar[bool] = True
     """Whether its pipeline loads LoRA weights."""
+    attended: ClassVar[str] = "states"
+    """What of a condition the core attends to, float (n, tokens, width)."""
     call: ClassVar[dict[str, Any]] = {}
     """What its pipeline has to be told with every prompt."""
 
@@ -57,6 +59,17 @@ class Family:
     def encode_tokens(self, text_encoder: Any, condition: Condition) -> Condition:
         """The same of token numbers, by a text encoder that is trained."""
         raise NotImplementedError
+
+    def with_tokens(self, condition: Condition, tokens: Tensor) -> Condition:
+        """The same with further tokens (n, ..., width) after those of the captions."""
+        import torch
+
+        states = condition[self.attended]
+        longer = {self.attended: torch.cat([states, tokens.to(states.dtype)], dim=1)}
+        if "mask" in condition:
+            mask = condition["mask"]
+            longer["mask"] = torch.cat([mask, mask.new_ones(tokens.shape[:2])], dim=1)
+        return condition | longer
 
     def predict(self, core: Any, noisy: Tensor, times: Tensor, condition: Condition) -> Tensor:
         """What the model predicts for noisy latents (b, c, h, w), of their shape and type; times (b,)."""

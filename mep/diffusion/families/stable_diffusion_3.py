@@ -28,6 +28,7 @@ class StableDiffusion3(Family):
     optional: ClassVar[tuple[str, ...]] = ("text_encoder_3",)
     left_out: ClassVar[dict[str, Any]] = {"image_encoder": None, "feature_extractor": None}
     rescales: ClassVar[bool] = False
+    attended: ClassVar[str] = "clip"
 
     def encode(self, parts: Any, texts: Sequence[str], side: int) -> Condition:
         import torch

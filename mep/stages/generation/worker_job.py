@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from mep.diffusion.cues import FOLDER as CONDITION
 from mep.diffusion.families import Condition, family_of
 from mep.diffusion.pipelines import as_bytes, decode_latents, load_pipeline, taken_out
 from mep.errors import EnvironmentLacks
@@ -49,6 +50,7 @@ class DrawJob(Job[Sequence[Sample], list[DrawnSample]]):
     saved_side      pixels of a side of the files; images are resized to it, bicubic with anti-aliasing
     batch_size      every batch is filled up to this many, so that an image never depends on how many were left
     decode_at_once  latents that the autoencoder decodes together
+    vectors         of a model that is conditioned on vectors: those that it was trained on, or their means
     compiled        whether the part that removes noise is compiled, where the device is a GPU
     graphs          folder of compiled graphs
     """
@@ -66,11 +68,14 @@ class DrawJob(Job[Sequence[Sample], list[DrawnSample]]):
     form: Form = "png"
     quality: int = 95
     lora_scale: float = 1.0
+    vectors: Literal["trained", "centroid"] = "trained"
     compiled: bool = False
     graphs: Path | None = None
 
     def prepare(self, device: str) -> Callable[[Sequence[Sample]], DrawnBatch]:
         import torch
+
+        from mep.diffusion.conditioner import Beside
 
         if self.precision == "fp16" and device == "cpu":
             raise EnvironmentLacks("fp16 needs a GPU", hint="set generation.precision to bf16 or fp32")
@@ -84,6 +89,7 @@ class DrawJob(Job[Sequence[Sample], list[DrawnSample]]):
             compile_graphs(core, device, self.graphs)
         if self.tiled:
             pipeline.vae.enable_tiling()
+        beside = Beside.load(self.pipeline.parent / CONDITION, device, self.vectors)
         lane = Lane(device)
         side = self.side // pipeline.vae_scale_factor
         shape = (int(pipeline.vae.config["latent_channels"]), side, side)
@@ -99,14 +105,21 @@ class DrawJob(Job[Sequence[Sample], list[DrawnSample]]):
             rows = [encoded(text) for text in texts]
             return {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
 
+        def told(samples: Sequence[Sample]) -> tuple[Condition, Condition]:
+            """What the model is told of the samples, and of as many of which it is told nothing."""
+            captions, empty = stacked([sample.prompt.text for sample in samples]), stacked([""] * len(samples))
+            if beside is None:
+                return captions, empty
+            tokens = beside.tokens([(sample.prompt, sample.seed) for sample in samples])
+            return family.with_tokens(captions, tokens), family.with_tokens(empty, beside.nothing(len(samples)))
+
         @torch.inference_mode()
         def draw_batch(batch: Sequence[Sample]) -> DrawnBatch:
             filled = [*batch, *[batch[-1]] * (self.batch_size - len(batch))]
-            captions = stacked([sample.prompt.text for sample in filled])
             generators = [torch.Generator().manual_seed(sample.seed) for sample in filled]
             noise = torch.stack([torch.randn(shape, generator=generator) for generator in generators])
             latents = pipeline(
-                **family.arguments(core, captions, stacked([""] * len(filled))),
+                **family.arguments(core, *told(filled)),
                 **family.call,
                 **rescaled,
                 num_inference_steps=self.sampler.steps,

@@ -41,6 +41,9 @@ class PromptsConfig(Config):
     cluster_names: dict[int, str] = Field(default_factory=dict)
     """What {cluster:name} says for a cluster; for a given one, the name that it was given, unless there is one here.
     The numbers hold for one clustering; clustering.ids_from keeps them."""
+    apart_by: tuple[Literal["label", "cluster"], ...] = ()
+    """What sets prompts apart besides the slots of the template: with [cluster] each cluster has a prompt of its own,
+    though captions do not name it. Then something else has to tell it: training.conditioning."""
     permute: Literal["none", "cluster"] = "none"
     """`cluster` deals the clusters of a label out again among its images, by lot: captions of the same form, each as
     often as before, that say nothing of morphology. Training images stay the same."""
@@ -56,16 +59,24 @@ class PromptsConfig(Config):
     def _has_clusters_to_permute(self) -> Self:
         if self.permute != "none" and self.method.kind != "template":
             raise ValueError("permute deals out the clusters that a template names, and these captions are given")
+        if self.apart_by and self.method.kind != "template":
+            raise ValueError("apart_by sets prompts of a template apart, and these captions are given")
         return self
 
     def dump(self) -> dict[str, Any]:
-        """Without the method where the template is meant, so that what was made before there were others is reused."""
-        given = super().dump()
-        return given if self.method.kind != "template" else {k: v for k, v in given.items() if k != "method"}
+        """Without the method where the template is meant, and what sets prompts apart where nothing does, so that what
+        was made before there were either is reused."""
+        usual = {"method": self.method.kind == "template", "apart_by": not self.apart_by}
+        return {name: value for name, value in super().dump().items() if not usual.get(name)}
 
     @property
     def templates(self) -> tuple[str, ...]:
         return self.template, *self.variants
+
+    @property
+    def recorded(self) -> set[str]:
+        """What sets prompts apart: slots, and what the recipe says."""
+        return self.names | set(self.apart_by)
 
     @property
     def names(self) -> set[str]:
@@ -111,13 +122,13 @@ def prompts(
     if config.permute == "cluster":
         parts = [(training_set.labels, training_set.clusters), (validation.labels, validation.clusters)]
         clusters = np.concatenate([permuted(*part, work.rng("permute", place)) for place, part in enumerate(parts)])
-    records, record_of = _records(config.names, images, ids, clusters, len(training_set.ids))
+    records, record_of = _records(config.recorded, images, ids, clusters, len(training_set.ids))
     counts = np.bincount(record_of[: len(training_set.ids)], minlength=len(records))
     writer = Writer(config.templates, config.label_names, training_set.cluster_names | config.cluster_names)
     order = sorted(np.flatnonzero(counts).tolist(), key=lambda place: records[place].sort_key)
     shown = [_prompt(writer, records[place], int(counts[place])) for place in order]
-    unseen = [] if config.names - {"label", "cluster"} else _unseen(shown, writer)
-    check([*shown, *unseen], base)
+    unseen = [] if config.recorded - {"label", "cluster"} else _unseen(shown, writer)
+    check([*shown, *unseen], base, may_be_alike=bool(config.apart_by))
     number_of = np.full(len(records), -1)  # a record of validation images alone has no prompt
     number_of[order] = np.arange(len(order))
     numbers = zip(ids, number_of[record_of].tolist(), strict=True)
@@ -214,8 +225,11 @@ def _unseen(shown: list[Prompt], writer: Writer) -> list[Prompt]:
     return [_prompt(writer, Record(label, cluster), 0) for label, cluster in missing]
 
 
-def check(prompts: list[Prompt], base: BaseModel | Model) -> None:
-    """DataError: an empty caption, one that is too long for the tokenizer, or two that are the same to it."""
+def check(prompts: list[Prompt], base: BaseModel | Model, *, may_be_alike: bool = False) -> None:
+    """DataError: an empty caption, one that is too long for the tokenizer, or two that are the same to it.
+
+    may_be_alike    whether prompts may share their caption to the letter
+    """
     tokenize, most = reading_of(base)
     seen: dict[Tokens, Prompt] = {}
     captions = [(prompt, text) for prompt in prompts for text in (prompt.text, *prompt.variants)]
@@ -230,7 +244,7 @@ def check(prompts: list[Prompt], base: BaseModel | Model) -> None:
                 field="prompts.template",
             )
         other = seen.setdefault(tokens, prompt)
-        if other is not prompt:
+        if other is not prompt and not (may_be_alike and other.text == prompt.text):
             raise DataError(
                 f"prompts {other.id} and {prompt.id} are the same to the text encoder: '{other.text}' and '{text}'",
                 hint="give them different names, or merge what they stand for in the dataset",

@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mep.artifacts import BaseModel, Images, Latents, Prompts, TrainingSet
+from mep.artifacts import BaseModel, Embeddings, Images, Latents, Prompts, TrainingSet
+from mep.diffusion.cues import NONE
 from mep.diffusion.encoding import Captions, LatentEncoder, Scaling, caption_tokens, encoded_captions
 from mep.diffusion.families import Condition
 from mep.diffusion.latent_rows import Compact, Exact
@@ -19,6 +20,7 @@ from mep.diffusion.loop import batch_rows
 from mep.imaging.pixels import SYMMETRIES
 from mep.machine.work import Work
 from mep.stages.training.config import TrainingConfig
+from mep.stages.training.image_cues import ImageCues
 
 OPEN_SHARDS = 256
 """Files of latents that are open at once; many systems allow a process a thousand."""
@@ -33,6 +35,7 @@ class TrainingInputs:
     prompts: Prompts
     base: BaseModel
     latents: Latents
+    embeddings: Embeddings | None = None
 
 
 @dataclass
@@ -46,6 +49,7 @@ class EncodedInputs:
     def __post_init__(self) -> None:
         images, base, latents = self.inputs.images, self.inputs.base, self.inputs.latents
         self.captions = self._captions()
+        self.cues = ImageCues.of(self.config, self.inputs)
         self.scaling = Scaling.of(base)
         self.turns = SYMMETRIES[self.config.symmetries]
         self.read = self._from_cache if latents.cached else self._from_pixels
@@ -68,6 +72,11 @@ class EncodedInputs:
             return encoded_captions(base, texts, self.work)
         return caption_tokens(base, texts, self.work.device)
 
+    def condition(self, captions: NDArray[np.int64], cues: NDArray[np.int64]) -> Condition:
+        """What captions and cues of those numbers tell the model, by name (b, ...) on the device."""
+        told = {} if self.cues is None else {"cues": self.cues.inputs(cues).to(self.work.device)}
+        return self.captions(captions) | told
+
     def posterior(self, ids: Sequence[str], turns: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation, float32 (b, c, h, w), unscaled, of images under one symmetry each."""
         values = torch.from_numpy(np.stack(self.read(ids, turns)))
@@ -86,7 +95,7 @@ class EncodedInputs:
 
 @dataclass(frozen=True)
 class Batch:
-    """What a step is computed from; every field but the last has one row an image.
+    """What a step is computed from; every field but the table has one row an image.
 
     clean       float32 (b, c, h, w)    latents, scaled
     noise       float32 (b, c, h, w)    what is predicted, or enters it
@@ -94,6 +103,7 @@ class Batch:
     times       (b,)                    as the objective has them
     captions    int64 (b,)              rows of the table
     table       by name (n, ...)        captions, of which a batch has each but once
+    cues        (b, ...)                what the model is told beside them, if anything
     """
 
     clean: Tensor
@@ -102,17 +112,19 @@ class Batch:
     times: Tensor
     captions: Tensor
     table: Condition
+    cues: Tensor | None = None
 
     def part(self, rows: slice) -> Batch:
         return Batch(**{name: values[rows] for name, values in self.rows().items()}, table=self.table)
 
     def rows(self) -> dict[str, Tensor]:
-        return {name: values for name, values in vars(self).items() if name != "table"}
+        return {name: values for name, values in vars(self).items() if name != "table" and values is not None}
 
     @property
     def condition(self) -> Condition:
-        """What the captions of its images say, by name (b, ...)."""
-        return {name: values[self.captions] for name, values in self.table.items()}
+        """What captions and cues tell of its images, by name (b, ...)."""
+        told = {} if self.cues is None else {"cues": self.cues}
+        return {name: values[self.captions] for name, values in self.table.items()} | told
 
     def __len__(self) -> int:
         return len(self.times)
@@ -131,6 +143,8 @@ class Batches:
         self.prompt_rows = np.array([prompts.of_image[image_id] for image_id in self.training_set.ids])
         self.empty = len(prompts.prompts)
         self.texts = numbers_of(prompts)
+        if self.encoded.cues:
+            self.cue_rows = self.encoded.cues.rows(self.training_set.ids)
 
     def __call__(self, step: int, share: slice = slice(None)) -> Batch:
         """Every process draws the whole batch, so that all agree on it, and reads only its share."""
@@ -160,7 +174,10 @@ class Batches:
         table, captions = encoded.captions.of(np.where(dropped, self.empty, shown)[share])
         clean, drawn = encoded.scaling(mean + std * spread[share]), noise[share]
         perturbed = drawn if added is noise else added[share]
-        return Batch(clean, drawn, perturbed, self.times(level)[share], captions, table)
+        cues = None
+        if encoded.cues is not None:
+            cues = encoded.cues.inputs(np.where(dropped, NONE, self.cue_rows[rows])[share])
+        return Batch(clean, drawn, perturbed, self.times(level)[share], captions, table, cues)
 
 
 def numbers_of(prompts: Prompts) -> NDArray[np.int64]:

@@ -30,7 +30,7 @@ def assemble(config: TrainingConfig, inputs: TrainingInputs, work: Work) -> Trai
     """Build model, optimizer, batches and validation from the inputs of the stage."""
     group = AccelerateGroup(work, config.global_batch_size)
     encoded = EncodedInputs(config, inputs, work)  # before the UNet is loaded: the text encoder is gone by then
-    model = build_model(config, inputs.base, group, work)
+    model = build_model(config, encoded, group, work)
     trackers = _trackers_of(work) if group.is_main else []
     validation, step = Validation(encoded, model, trackers), Step(model, Batches(encoded, model.objective.times))
     loop = LoopSettings("training", config.steps, config.global_batch_size, group, validation, trackers)

@@ -9,6 +9,8 @@ from mep.config import Config, Machine
 from mep.errors import DataError, EnvironmentLacks
 from mep.machine.devices import resolve_device
 from mep.methods.bases import Base
+from mep.methods.conditionings import Conditioning
+from mep.methods.conditionings.text import Text
 from mep.methods.trainers import Trainer
 from mep.methods.trainers.unet import Unet
 from mep.registry import OneOf
@@ -43,6 +45,9 @@ class TrainingConfig(BaseConfig, LatentsConfig):
     """The model to start from, and how it is trained."""
 
     method: OneOf[Trainer] = Unet(kind="unet")
+    conditioning: OneOf[Conditioning] = Text(kind="text")
+    """What the model is told of an image. text: its caption. embedding: also the vector that the stage `embedding` made
+    of it, or the mean vector of its label and cluster. class: also the number of its label and cluster."""
     text_encoder: Literal["frozen", "train"] = "frozen"
     """Leave the text encoder as it is, which lets captions be encoded once; or train it with the rest."""
     steps: int = Field(ge=1, le=1_000_000_000)
@@ -124,8 +129,14 @@ class TrainingConfig(BaseConfig, LatentsConfig):
         return self
 
     def dump(self) -> dict[str, Any]:
-        """The fields, and where weights are rounded at random which numbers that takes: others until version 2."""
-        return super().dump() | ({"rounding": "SplitMix64"} if self.weights == "bf16" else {})
+        """The fields, and where weights are rounded at random which numbers that takes: others until version 2. Without
+        the conditioning where that is text, so that what was made before there were others is reused."""
+        given = super().dump() | ({"rounding": "SplitMix64"} if self.weights == "bf16" else {})
+        return given if self.conditioning.kind != "text" else {k: v for k, v in given.items() if k != "conditioning"}
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return self.conditioning.reads
 
     def require(self) -> None:
         """DataError where the base cannot be trained so: told from its configuration, before anything is computed.

@@ -6,14 +6,19 @@ from pathlib import Path
 
 import yaml
 
+from mep.artifacts import Prompt
+from mep.diffusion.cues import FOLDER as CONDITION
 from mep.diffusion.denoiser import EMA, Denoiser
 from mep.diffusion.families import family_of
 from mep.diffusion.pipelines import forget_places, own_modules
 from mep.machine.files import link_or_copy, read_json, write_json, write_text
-from mep.stages.training.batches import TrainingInputs
+from mep.methods.conditionings import Conditioning
+from mep.stages.training.batches import EncodedInputs, TrainingInputs
 from mep.stages.training.build import TrainingSetup
 
 SHOWN_PROMPTS = 12
+MOST_VECTORS = 1000
+"""Vectors of a label and cluster that are kept to draw with; 66 groups of 768 numbers take 200 MB."""
 CARD = """\
 ---
 {front}
@@ -36,7 +41,7 @@ pipeline = {class_name}.from_pretrained("pipeline"{absent})
 {lora}image = pipeline("{example}", height={resolution}, width={resolution}{call}).images[0]
 ```
 
-{raw}## Captions it knows
+{raw}{beside}## Captions it knows
 
 {captions}
 
@@ -51,13 +56,37 @@ read from outside the recipe.
 """
 IMPORT_PART = "import {module}  # diffusers has no such class of its own\n"
 LOAD_LORA = 'pipeline.load_lora_weights("lora")\n'
+BESIDE = """\
+## What it is told beside captions
+
+{what} `condition/` makes {n_tokens} tokens of it, which the model reads after those of the caption. \
+With the lines above it is told the caption alone, which it never was in training: its images are then worse. \
+With mep installed, this tells it both:
+
+```python
+from mep.diffusion.conditioner import prompt_arguments
+
+told = prompt_arguments(pipeline, "condition", "{example}"{record})
+image = pipeline(**told, height={resolution}, width={resolution}).images[0]
+```
+
+"""
+TOLD = {
+    "embedding": "The vector of an image, as the stage `embedding` of the recipe below makes it. {vectors}",
+    "class": "The number of its label and cluster.",
+}
+IMAGES = (
+    "`condition/vectors.safetensors` holds vectors of training images. An image drawn from one is a variation of that "
+    "training image: share the folder as you would share the images."
+)
+MEANS = "`condition/vectors.safetensors` holds the mean vector of each label and cluster."
 RAW = "`raw/` holds the last weights; those of generation are their moving average.\n\n"
 
 
 def publish(setup: TrainingSetup, denoiser: Denoiser, ema: EMA, log: Path) -> None:
     """Write the artifact into `work.out`, from the gathered module and the average of its weights."""
     config, inputs, work = setup.encoded.config, setup.encoded.inputs, setup.encoded.work
-    for name in ("pipeline", "raw", "lora"):
+    for name in ("pipeline", "raw", "lora", CONDITION):
         shutil.rmtree(work.out / name, ignore_errors=True)
     replaced = [name for name, _ in denoiser.parts() if name in config.method.replaces]
     for path in sorted(inputs.base.pipeline.rglob("*")):  # linked files take no further space
@@ -65,9 +94,9 @@ def publish(setup: TrainingSetup, denoiser: Denoiser, ema: EMA, log: Path) -> No
         if path.is_file() and relative.parts[0] not in replaced:
             link_or_copy(path, work.out / "pipeline" / relative)
     if config.ema_decay:
-        config.method.save(denoiser, work.out / "raw")
+        _save(denoiser, setup.encoded, work.out / "raw")
     with ema.applied():
-        config.method.save(denoiser, work.out)
+        _save(denoiser, setup.encoded, work.out)
     if config.prediction or config.zero_terminal_snr:
         _write_scheduler(setup.model.objective.scheduler_config, work.out / "pipeline")
     shutil.copyfile(log, work.out / "losses.jsonl")
@@ -80,8 +109,18 @@ def publish(setup: TrainingSetup, denoiser: Denoiser, ema: EMA, log: Path) -> No
         "method": config.method.kind,
         "averaged": bool(config.ema_decay),
     }
+    if config.conditioning.kind != "text":
+        facts |= {"conditioning": config.conditioning.kind}
     write_json(work.out / "training.json", facts)
-    write_text(work.out / "README.md", _model_card(inputs, facts, work.lineage))
+    write_text(work.out / "README.md", _model_card(inputs, facts, config.conditioning, work.lineage))
+
+
+def _save(denoiser: Denoiser, encoded: EncodedInputs, folder: Path) -> None:
+    """Write the weights as they are now, and what makes tokens of cues, with the cues that images are drawn with."""
+    encoded.config.method.save(denoiser, folder)
+    if encoded.cues and denoiser.conditioner is not None:
+        cues = encoded.cues.cues.thinned(MOST_VECTORS, encoded.work.seed_for("vectors"))
+        denoiser.conditioner.save(cues, encoded.config.conditioning.kind, folder / CONDITION)
 
 
 def _write_scheduler(config: Mapping[str, object], folder: Path) -> None:
@@ -95,7 +134,9 @@ def _write_scheduler(config: Mapping[str, object], folder: Path) -> None:
     write_json(folder / "model_index.json", index | {"scheduler": ["diffusers", "DDIMScheduler"]})
 
 
-def _model_card(inputs: TrainingInputs, facts: dict[str, str | int], lineage: Mapping[str, object]) -> str:
+def _model_card(
+    inputs: TrainingInputs, facts: dict[str, str | int], conditioning: Conditioning, lineage: Mapping[str, object]
+) -> str:
     origin, prompts = inputs.base.origin, inputs.prompts.prompts
     front = {"library_name": "diffusers", "pipeline_tag": "text-to-image", "tags": ["mep", "medical"]}
     front |= {"license": origin["license"]} if origin.get("license") else {}
@@ -116,9 +157,26 @@ def _model_card(inputs: TrainingInputs, facts: dict[str, str | int], lineage: Ma
         lora=LOAD_LORA if is_lora else "",
         example=prompts[0].text.replace('"', "'"),
         raw=RAW if facts["averaged"] else "",
+        beside=_told_beside(conditioning, prompts[0], inputs.base.resolution),
         captions="\n".join(captions),
         lineage=yaml.safe_dump(lineage, sort_keys=False, allow_unicode=True, width=120).strip(),
         **facts,
+    )
+
+
+def _told_beside(conditioning: Conditioning, prompt: Prompt, resolution: int) -> str:
+    """What the card says where captions are not all that the model is told."""
+    if conditioning.kind == "text":
+        return ""
+    vectors = IMAGES if getattr(conditioning, "vector", "image") == "image" else MEANS
+    label = f', label="{prompt.label}"' if prompt.label is not None else ""
+    cluster = f", cluster={prompt.cluster}" if prompt.cluster is not None else ""
+    return BESIDE.format(
+        what=TOLD[conditioning.kind].format(vectors=vectors),
+        n_tokens=conditioning.n_tokens,
+        example=prompt.text.replace('"', "'"),
+        record=f"{label}{cluster}",
+        resolution=resolution,
     )
 
 

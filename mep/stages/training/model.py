@@ -4,19 +4,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import torch
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from mep.artifacts import BaseModel
 from mep.diffusion.checkpoints import Stateful, check_room
+from mep.diffusion.conditioner import Conditioner
 from mep.diffusion.denoiser import EMA, Denoiser, TrainedWeights
 from mep.diffusion.families import family_of
 from mep.diffusion.objective import Objective, objective_of
 from mep.diffusion.pipelines import load_part
+from mep.diffusion.types import CLIPTextModel
 from mep.errors import EnvironmentLacks
 from mep.machine.graphs import compile_graphs
 from mep.machine.work import Work
+from mep.stages.training.batches import EncodedInputs
 from mep.stages.training.config import TrainingConfig
 from mep.stages.training.optimizers import build_optimizer
 from mep.stages.training.processes import AccelerateGroup, GatheredOptimizer, GatheredState, shard
@@ -61,22 +64,24 @@ class TrainedModel:
         return denoiser, ema
 
 
-def build_model(config: TrainingConfig, base: BaseModel, group: AccelerateGroup, work: Work) -> TrainedModel:
+def build_model(config: TrainingConfig, encoded: EncodedInputs, group: AccelerateGroup, work: Work) -> TrainedModel:
+    base = encoded.inputs.base
     scheduler_config = load_part(base.pipeline, "scheduler", work.device).config
     objective = objective_of(scheduler_config, config.prediction, config.zero_terminal_snr, config.snr_gamma)
-    denoiser = _build_denoiser(config, base, work, "cpu" if group.sharded else work.device)
+    denoiser = _build_denoiser(config, encoded, work, "cpu" if group.sharded else work.device)
     if group.sharded:
         shard(denoiser, work.device)
     parameters = list(denoiser.trained().values())
     optimizer, schedule = build_optimizer(config, parameters)
     ema = EMA(parameters, config.ema_decay if group.is_main or group.sharded else 0.0)
     check_room(work.folder, parameters, config.optimizer, averaged=bool(config.ema_decay))
-    fresh = partial(_build_denoiser, config, base, work, "cpu")
+    fresh = partial(_build_denoiser, config, encoded, work, "cpu")
     return TrainedModel(denoiser, objective, optimizer, schedule, ema, group, fresh)
 
 
-def _build_denoiser(config: TrainingConfig, base: BaseModel, work: Work, device: str) -> Denoiser:
+def _build_denoiser(config: TrainingConfig, encoded: EncodedInputs, work: Work, device: str) -> Denoiser:
     """The module that is trained, in training mode, with the machine's ways to save memory and time."""
+    base = encoded.inputs.base
     dtype = {"fp32": "float32", "bf16": "bfloat16"}[config.weights]
     family = family_of(base.pipeline)
     core = load_part(base.pipeline, family.core, device, dtype=dtype)
@@ -96,7 +101,19 @@ def _build_denoiser(config: TrainingConfig, base: BaseModel, work: Work, device:
             raise EnvironmentLacks(
                 f"machine.attention: xformers does not work here: {error}", hint="set machine.attention to sdpa"
             ) from error
-    denoiser = Denoiser(family, core, text_encoder).train()
+    denoiser = Denoiser(family, core, text_encoder, _build_conditioner(encoded, text_encoder, device)).train()
     if work.machine.compile:
         compile_graphs(denoiser, work.device, work.cache_for("graphs"))
     return denoiser
+
+
+def _build_conditioner(encoded: EncodedInputs, text_encoder: CLIPTextModel | None, device: str) -> Conditioner | None:
+    """What makes tokens of cues, as wide as those of captions; None where the model is told captions alone."""
+    if encoded.cues is None:
+        return None
+    family = family_of(encoded.inputs.base.pipeline)
+    said = encoded.captions.read(np.zeros(1, dtype=np.int64))
+    width = said[family.attended].shape[-1] if text_encoder is None else int(text_encoder.config.hidden_size)
+    torch.manual_seed(encoded.work.seed_for("conditioner"))
+    cues, n_tokens = encoded.cues.cues, encoded.config.conditioning.n_tokens
+    return Conditioner(cues.width, of_classes=cues.vectors is None, tokens=n_tokens, width=width).to(device)

@@ -2,7 +2,7 @@
 
 from contextlib import ExitStack, closing
 
-from mep.artifacts import BaseModel, Images, Latents, Model, Prompts, TrainingSet
+from mep.artifacts import BaseModel, Embeddings, Images, Latents, Model, Prompts, TrainingSet
 from mep.diffusion.loop import optimise
 from mep.errors import DataError
 from mep.machine.devices import products
@@ -20,10 +20,11 @@ def training(  # noqa: PLR0913  (the parameters of a stage declare what it reads
     prompts: Prompts,
     base: BaseModel,
     latents: Latents,
+    embeddings: Embeddings | None = None,
     *,
     work: Work,
 ) -> Model:
-    """Fine-tune the base on captions and latents."""
+    """Fine-tune the base on captions and latents, and on vectors where the recipe conditions on them."""
     prepare_libraries()  # a resumed run may begin here
     from mep.stages.training.batches import TrainingInputs
     from mep.stages.training.build import assemble
@@ -34,7 +35,7 @@ def training(  # noqa: PLR0913  (the parameters of a stage declare what it reads
     config.check_machine(work.machine)
     with ExitStack() as stack:
         stack.enter_context(products(tf32=config.precision == "tf32"))
-        setup = assemble(config, TrainingInputs(images, training_set, prompts, base, latents), work)
+        setup = assemble(config, TrainingInputs(images, training_set, prompts, base, latents, embeddings), work)
         stack.enter_context(closing(setup.step.ahead))
         log = optimise(work, setup.loop, setup.step, setup.state)
         if gathered := setup.model.gathered():

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mep.diffusion.checkpoints import keep_lines
+from mep.diffusion.cues import NONE
 from mep.diffusion.denoiser import EMA, Denoiser
 from mep.diffusion.loop import Callback, Tracker
 from mep.diffusion.objective import denoising_errors
@@ -97,7 +98,9 @@ class Validation(Callback):
         clean = encoded.scaling(mean).expand(LEVELS, -1, -1, -1)
         noise = torch.randn(clean.shape, generator=generator)
         level = (torch.arange(LEVELS) + torch.rand(LEVELS, generator=generator)) / LEVELS
-        condition = encoded.captions(np.full(LEVELS, encoded.inputs.prompts.of_image[image_id]))
+        caption = encoded.inputs.prompts.of_image[image_id]
+        cue = encoded.cues.rows([image_id])[0] if encoded.cues else NONE
+        condition = encoded.condition(np.full(LEVELS, caption), np.full(LEVELS, cue))
         clean, noise, times = (tensor.to(self.work.device) for tensor in (clean, noise, objective.times(level)))
         predicted = denoiser(objective.add_noise(clean, noise, times), times, condition)
         return denoising_errors(predicted, objective.target(clean, noise, times)).mean()
@@ -111,8 +114,11 @@ class Validation(Callback):
         shape, generator = encoded.scaling.shape, torch.Generator()
         noise = torch.stack([torch.randn(shape, generator=generator.manual_seed(seed)) for seed in seeds]).to(device)
         vae = load_part(encoded.inputs.base.pipeline, "vae", device)  # not kept: it would be idle while training
-        rows = self.shown, [len(encoded.inputs.prompts.prompts)]
-        captions, empty = (denoiser.encode(encoded.captions(np.array(numbers))) for numbers in rows)
+        prompts = encoded.inputs.prompts.prompts
+        shown = [prompts[row] for row in self.shown]
+        cues = encoded.cues.picked(shown, seeds) if encoded.cues else np.full(len(shown), NONE)
+        captions = denoiser.encode(encoded.condition(np.array(self.shown), cues))
+        empty = denoiser.encode(encoded.condition(np.array([len(prompts)]), np.array([NONE])))
         guided = Guided(denoiser, captions, empty, self.watch.guidance)
         return draw_previews(guided, vae, scheduler, noise, steps=self.watch.steps)
 

@@ -1,0 +1,19 @@
+"""The caption alone."""
+
+from typing import Literal
+
+from mep.diffusion.cues import Cues
+from mep.methods.conditionings import Conditioning
+
+
+class Text(Conditioning):
+    """Tells the model the caption and nothing else (Osorio et al. 2024, Diagnostics 14(13), 1442)."""
+
+    kind: Literal["text"]
+
+    @property
+    def n_tokens(self) -> int:
+        return 0
+
+    def cues(self, images: Cues) -> None:
+        return None
