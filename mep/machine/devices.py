@@ -1,5 +1,6 @@
 """The device that `auto` stands for, and the memory that was used."""
 
+import os
 import resource
 import sys
 from collections.abc import Iterator
@@ -31,6 +32,25 @@ def products(*, tf32: bool, repeatable: bool = False) -> Iterator[None]:
             yield
         finally:
             torch.set_float32_matmul_precision(before)
+
+
+@contextmanager
+def fixed_order(*, required: bool) -> Iterator[None]:
+    """Let a GPU, where required, take only kernels that add up in the same order each time; others raise an error."""
+    import torch
+
+    if not required:
+        yield
+        return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it torch refuses products of matrices
+    before, cudnn = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.deterministic
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.deterministic = True
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+        torch.backends.cudnn.deterministic = cudnn
 
 
 def peak_memory_mb() -> float:

@@ -24,5 +24,12 @@ def compile_graphs(module: "nn.Module", device: str, cache: Path | None = None) 
     if cache is not None:
         for variable, name in FOLDERS.items():
             os.environ.setdefault(variable, str(cache / name))
-    module.compile()
+    for part in repeated_blocks(module) or [module]:
+        part.compile(dynamic=False)
     return True
+
+
+def repeated_blocks(module: "nn.Module") -> list["nn.Module"]:
+    """Blocks of one structure that a model is built of, by the names that classes of diffusers give them."""
+    names = {name for part in module.modules() for name in getattr(part, "_repeated_blocks", None) or ()}
+    return [part for part in module.modules() if type(part).__name__ in names]

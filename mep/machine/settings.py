@@ -29,6 +29,9 @@ class MachineConfig(Config):
     compile: bool = False
     """Compile the model on a GPU (torch.compile) for training and generation: a slow start, faster steps. Graphs are
     kept in `runs/cache/graphs`. On a CPU it does not pay, and is left out with a word in the log."""
+    deterministic: bool = False
+    """Train on a GPU with kernels that add up in a fixed order alone: a resumed training has the same bytes, and is
+    slower by a fifth. A CPU does so anyway."""
     at_once: int = Field(1, ge=1, le=64)
     """Arms, and stages that do not need each other, that are made at the same time, each in a process of its own: on a
     CPU with its share of the cores, else on a GPU of its own. Small models are faster side by side."""

@@ -10,6 +10,9 @@ from mep.errors import MepError
 from mep.runner.plan import Task
 from mep.store import Store
 
+LEARNING = {"base", "training"}
+FIXED = "machine.deterministic"
+
 
 def continued(store: Store, task: Task, traits: dict[str, object]) -> str:
     """Whether unfinished work is continued exactly: 'exact' or what differs now; '' if there is none.
@@ -28,6 +31,8 @@ def continued(store: Store, task: Task, traits: dict[str, object]) -> str:
         for name, value in traits.items()
         if before.get(name) != value
     }
+    if task.stage.name in LEARNING and str(traits["device"]).startswith("cuda") and not traits[FIXED]:
+        changed.add(f"{FIXED} is off, and a GPU adds up in another order each time")
     return "not exact: " + "; ".join(sorted(changed)) if changed else "exact"
 
 

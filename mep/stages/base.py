@@ -2,6 +2,7 @@
 
 from mep.artifacts import BaseModel, Images
 from mep.config import Config
+from mep.machine.devices import fixed_order
 from mep.machine.files import write_json
 from mep.machine.work import Work
 from mep.methods.bases import Base
@@ -18,7 +19,8 @@ class BaseConfig(Config):
 @stage(version=2, section="training", draws=True)
 def base(config: BaseConfig, images: Images, *, work: Work) -> BaseModel:
     """Fetch a pretrained model, or build a small one and train its autoencoder."""
-    origin = config.base.build(images.train, work)
+    with fixed_order(required=work.machine.deterministic):
+        origin = config.base.build(images.train, work)
     facts = {"kind": config.base.kind, "resolution": config.base.resolution}
     write_json(work.out / "base.json", facts | {name: value for name, value in origin.items() if value})
     return BaseModel(work.out)

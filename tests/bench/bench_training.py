@@ -28,6 +28,7 @@ from sd_like import build, draw_images, peak_gb
 
 from mep.diffusion.checkpoints import STALL, Checkpoints
 from mep.diffusion.pipelines import load_part
+from mep.machine.devices import fixed_order, products
 from mep.machine.libraries import prepare_libraries
 
 N_IMAGES = 32
@@ -180,8 +181,9 @@ def peak(name: str, root: Path, options: argparse.Namespace) -> float:
 
 def alone(name: str, root: Path, options: argparse.Namespace) -> dict[str, float]:
     """Median seconds of a step among consecutive ones, after five that warm up, and the most memory that was held."""
-    step = WAYS[name](root, options)
-    taken = [seconds(step, number, options) for number in range(options.rounds + 5)][5:]
+    with products(tf32=False), fixed_order(required=options.deterministic):
+        step = WAYS[name](root, options)
+        taken = [seconds(step, number, options) for number in range(options.rounds + 5)][5:]
     on_gpu = options.device.startswith("cuda")
     held = torch.cuda.max_memory_allocated() / 1e9 if on_gpu else peak_gb()
     return {"step_s": float(np.median(taken)), "peak_gb": held}
@@ -219,10 +221,11 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=type(default), default=default)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16"])
-    parser.add_argument("--root", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--root", type=Path, help="folder for model and images, which the next call finds made")
     parser.add_argument("--peak", choices=WAYS, help=argparse.SUPPRESS)
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--alone", choices=WAYS, help="consecutive steps of one way alone, as JSON")
+    parser.add_argument("--deterministic", action="store_true", help="machine.deterministic, for ours")
     options = parser.parse_args()
     if options.gpu:
         vars(options).update(width=1.0, side=512, batch=32, rounds=30, device="cuda", precision="bf16")
@@ -236,10 +239,11 @@ def main() -> None:
             print(peak_gb())
         return
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
-        root = Path(scratch)
-        build(root / "pipeline", options.width)
-        draw_images(root / "images", N_IMAGES, options.side)
-        prepare(root, options)
+        root = options.root or Path(scratch)
+        if not (root / "pipeline").exists():
+            build(root / "pipeline", options.width, options.device)
+            draw_images(root / "images", N_IMAGES, options.side)
+            prepare(root, options)
         if options.alone:
             print(json.dumps(alone(options.alone, root, options)))
         else:

@@ -17,9 +17,17 @@ SD15_PARAMETERS = 859_520_964
 """Of the UNet at width 1: the published model's number, which `build` checks."""
 
 
-def build(folder: Path, width: float = 1.0) -> None:
-    """Save a pipeline as the hub holds it: SD 1.5's blocks and depths, its channels times a width."""
+def build(folder: Path, width: float = 1.0, device: str = "cpu") -> None:
+    """Save a pipeline as the hub holds it: SD 1.5's blocks and depths, its channels times a width.
+
+    device      where its weights are drawn
+    """
     prepare_libraries()
+    with torch.device(device):
+        _build(folder, width)
+
+
+def _build(folder: Path, width: float) -> None:
     from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel
 

@@ -1,16 +1,24 @@
 """What only a GPU can show. `scripts/gpu-check` runs these and the timings; without a device they are skipped."""
 
 import signal
+import subprocess
+import sys
+import time
 
+import numpy as np
 import pytest
 import torch
 from generation_parts import draw, images, model  # noqa: F401  (fixtures)
 from machines import machine
+from small_data import draw_imagefolder, tiny_settings, write_recipe
+from tiny_families import TINY_DIT, build_sd3, build_sdxl
 from training_parts import COMMON, Inputs
 
 from mep.errors import Interrupted
 from mep.machine.random_bits import random_16_bits
 from mep.machine.work import Work
+from mep.methods.bases.dit import Dit
+from mep.methods.bases.pretrained import Pretrained
 from mep.stages.training.batches import TrainingInputs
 from mep.stages.training.build import assemble
 from mep.stages.training.config import TrainingConfig
@@ -114,3 +122,53 @@ def test_images_drawn_twice_have_the_same_bytes(draw, tmp_path):
     one, two = (draw(tmp_path / name, device="cuda") for name in ("one", "two"))
     files = [sorted((samples.folder / "images").rglob("*.png")) for samples in (one, two)]
     assert [path.read_bytes() for path in files[0]] == [path.read_bytes() for path in files[1]]
+
+
+@pytest.mark.parametrize("family", ["sdxl", "sd3", "pixart"])
+def test_every_family_trains_and_draws_in_bf16(draw, inputs, tmp_path, family):
+    hub = tmp_path / "hub"
+    if family == "pixart":
+        config = Dit.model_validate(TINY_DIT)
+    else:
+        {"sdxl": build_sdxl, "sd3": build_sd3}[family](hub)
+        config = Pretrained(kind="pretrained", path=hub, resolution=16)
+    base = inputs.build(config, f"{family} on cuda")
+    trained, losses = inputs.train(tmp_path / "trained", base=base, machine=ON_GPU, precision="bf16")
+    samples = draw(tmp_path / "samples", device="cuda", model=trained, precision="bf16")
+    assert np.isfinite(losses).all()
+    assert len(samples.rows) == 6
+
+
+def test_fp16_leaves_out_a_step_that_overflows_and_goes_on(inputs, tmp_path):
+    setup = setup_of(inputs, tmp_path, precision="fp16")
+    setup.step.scaler._init_scale = 2.0**40  # far beyond what a gradient in half precision can hold
+    before = [weights.clone() for weights in setup.step.parameters]
+    scalars = setup.step(0)
+    assert not torch.isfinite(scalars["gradient_norm"])
+    assert all(torch.equal(now, then) for now, then in zip(setup.step.parameters, before, strict=True))
+    for number in range(1, 30):
+        scalars = setup.step(number)
+    setup.step.ahead.close()
+    assert torch.isfinite(scalars["gradient_norm"])
+    assert any(not torch.equal(now, then) for now, then in zip(setup.step.parameters, before, strict=True))
+
+
+def test_a_run_that_is_killed_on_the_gpu_ends_with_the_same_bytes(tmp_path):
+    settings = tiny_settings(draw_imagefolder(tmp_path / "images"), training_steps=200)
+    settings["machine"] |= {"device": "cuda", "checkpoint_every_s": 0.1, "deterministic": True}
+    recipe = write_recipe(tmp_path / "recipe.yaml", settings)
+    found = []
+    for name in ("calm", "stormy"):
+        runs = tmp_path / name
+        command = [sys.executable, "-m", "mep", "run", str(recipe), "--runs", str(runs)]
+        if name == "stormy":
+            with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+                while not list(runs.glob("work/training/*/training/*.pt")) and process.poll() is None:
+                    time.sleep(0.01)
+                process.kill()
+            assert process.returncode == -signal.SIGKILL
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        models = sorted(runs.glob("store/training/**/*.safetensors"))
+        found.append([path.read_bytes() for path in models])
+    assert found[0]
+    assert found[0] == found[1]

@@ -3,7 +3,7 @@
 import torch
 
 from mep.imaging.encoders import exact_arithmetic
-from mep.machine.devices import products
+from mep.machine.devices import fixed_order, products
 
 
 def state():
@@ -19,3 +19,15 @@ def test_products_are_rounded_only_while_it_is_asked_for_and_features_never_are(
             assert state() == ("highest", False, True, False)
         assert state() == ("high", True, False, False)
     assert state() == before
+
+
+def test_an_order_is_fixed_only_while_it_is_required():
+    def order():
+        return torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.deterministic
+
+    before = order()
+    with fixed_order(required=False):
+        assert order() == before
+    with products(tf32=False), fixed_order(required=True):
+        assert order() == (True, True)
+    assert order() == before

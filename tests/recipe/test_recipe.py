@@ -356,6 +356,7 @@ def test_every_field_changes_the_fingerprint_of_a_stage_or_stands_under_machine(
         "attention",  # which kernel computes it
         "gradient_checkpointing",  # recomputes instead of remembering
         "compile",  # the same graph, fused
+        "deterministic",  # kernels whose last digits are the same each time
         "at_once",  # processes, each of which makes what this one would
         "slurm",  # jobs, each of which makes what this process would
         "accelerate",  # processes; the global batch is the recipe's

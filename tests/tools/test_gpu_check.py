@@ -26,10 +26,16 @@ def test_without_a_gpu_nothing_is_checked_and_that_is_said(check, monkeypatch, c
 
 
 def test_figures_become_a_section_that_replaces_the_one_of_before(check):
-    figures = {("bare", False): {"step_s": 0.5, "peak_gb": 40}, ("ours", False): {"step_s": 0.52, "peak_gb": 41}}
-    section = check.table(figures | {("script", False): None}, 32, "2026-11-26, a GPU")
-    assert "| our step | 61.5 | 0.962 | 41.0 GB |" in section
+    figures = {("bare",): {"step_s": 0.5, "peak_gb": 40}, ("ours",): {"step_s": 0.52, "peak_gb": 41}}
+    figures |= {("script",): None, ("ours", "--compile"): {"step_s": 0.4, "peak_gb": 40}}
+    drawn = {"": {"bare": 5.0, "ours": 4.9, "call": 4.0}, ", compiled": None}
+    rows = check.training_rows(figures, 32) + check.drawing_rows(drawn)
+    section = check.table(rows, 32, "2026-11-26, a GPU")
+    assert "| our step | 61.5 | 0.962 | 41.0 GB (1.025x) |" in section
     assert "| the published script's way | failed | | |" in section
+    assert "| our step, compiled | 80.0 | | 40.0 GB |" in section
+    assert "| our samples, as files | 4.90 | 0.980 | |" in section
+    assert "| drawing, compiled | failed | | |" in section
     page = "# Results\n\n## Training\n\nolder\n"
     once = check.with_section(page, section)
     assert check.with_section(once, section) == once

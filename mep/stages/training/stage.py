@@ -5,7 +5,7 @@ from contextlib import ExitStack, closing
 from mep.artifacts import BaseModel, Embeddings, Images, Latents, Model, Prompts, TrainingSet
 from mep.diffusion.loop import optimise
 from mep.errors import DataError
-from mep.machine.devices import products
+from mep.machine.devices import fixed_order, products
 from mep.machine.libraries import prepare_libraries
 from mep.machine.work import Work
 from mep.stage import stage
@@ -35,6 +35,7 @@ def training(  # noqa: PLR0913  (the parameters of a stage declare what it reads
     config.check_machine(work.machine)
     with ExitStack() as stack:
         stack.enter_context(products(tf32=config.precision == "tf32"))
+        stack.enter_context(fixed_order(required=work.machine.deterministic))
         setup = assemble(config, TrainingInputs(images, training_set, prompts, base, latents, embeddings), work)
         stack.enter_context(closing(setup.step.ahead))
         log = optimise(work, setup.loop, setup.step, setup.state)
