@@ -50,6 +50,11 @@ class Store:
         self.root.mkdir(parents=True, exist_ok=True)
         return Database(path)
 
+    def close(self) -> None:
+        """Close the connection to the database, if there is one, in the thread that has opened it."""
+        if "db" in vars(self):
+            self.db.close()
+
     @cached_property
     def hashes(self) -> FileHashes:
         return FileHashes(self.db)

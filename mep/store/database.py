@@ -3,8 +3,9 @@
 import itertools
 import sqlite3
 import sys
+import weakref
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -70,6 +71,8 @@ class Database:
         self.path = path
         with self._explained():
             connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_S)
+            # what sqlite_utils holds in a circle would else stay open until a collection comes by
+            weakref.finalize(self, _close, connection).atexit = False
             busy = f"busy_timeout = {int(BUSY_S * 1000)}"
             for pragma in ("synchronous = FULL", "foreign_keys = ON", busy, "journal_mode = TRUNCATE"):
                 connection.execute(f"PRAGMA {pragma}")
@@ -110,7 +113,7 @@ class Database:
             yield from self._db.conn.execute(sql, values)
 
     def close(self) -> None:
-        self._db.conn.close()
+        _close(self._db.conn)
 
     def _migrate(self) -> None:
         if sqlite3.sqlite_version_info < (3, 37):
@@ -144,6 +147,11 @@ class Database:
             if (explained := _explain(error, self.path)) is None:
                 raise
             raise explained from error
+
+
+def _close(connection: sqlite3.Connection) -> None:
+    with suppress(sqlite3.ProgrammingError):  # of another thread, which alone may close it; else a collection does
+        connection.close()
 
 
 def _explain(error: sqlite3.DatabaseError, path: Path) -> MepError | None:

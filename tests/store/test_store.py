@@ -1,3 +1,4 @@
+import gc
 import json
 import os
 import signal
@@ -200,3 +201,19 @@ Database(Path(sys.argv[1])); found = "pandas" in sys.modules
 import pandas; print(found, hasattr(pandas, "DataFrame"))"""
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "mep.db")], capture_output=True, text=True)
     assert done.stdout.split() == ["False", "True"], done.stderr
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="/proc says which files are open")
+def test_a_store_that_nobody_uses_any_more_has_no_file_open(tmp_path):
+    def opened():
+        return [path for path in map(os.path.realpath, os.scandir("/proc/self/fd")) if path.startswith(str(tmp_path))]
+
+    gc.disable()
+    try:
+        store = Store(tmp_path / "runs")
+        assert store.db.query("SELECT * FROM runs") == []
+        assert len(opened()) == 1
+        del store
+        assert opened() == []
+    finally:
+        gc.enable()

@@ -50,6 +50,8 @@ class LivePages:
                 self._write(state[0])
         except Exception:
             logging.getLogger("mep").exception("the live page is no longer written")
+        finally:
+            self.store.close()
 
     @property
     def affordable(self) -> bool:
