@@ -6,6 +6,12 @@ import importlib.util
 _declared: list[object] = []
 
 
+def is_installed(package: str) -> bool:
+    """Whether a package can be imported; none is. Caches that an uninstalled one has left in its folder do not count."""
+    spec = importlib.util.find_spec(package)
+    return spec is not None and spec.origin is not None
+
+
 def prepare_libraries() -> None:
     """Make diffusers and transformers importable beside a CPU build of torch, and keep their bars off the screen."""
     declare_missing_operators()

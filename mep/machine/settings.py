@@ -1,6 +1,5 @@
 """The section `machine` of a recipe: speed and memory, never a result."""
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -10,6 +9,7 @@ from mep.config import Config, LocalPath
 from mep.errors import EnvironmentLacks
 from mep.machine.engines import Engine
 from mep.machine.engines.local import Local
+from mep.machine.libraries import is_installed
 from mep.machine.slurm import SlurmConfig
 from mep.registry import OneOf
 
@@ -74,7 +74,7 @@ class MachineConfig(Config):
         }
         for field, packages in takes.items():
             for package in packages:
-                if find_spec(package) is None:
+                if not is_installed(package):
                     instead = f"take it out of {field}" if field == "machine.trackers" else f"set {field} to sdpa"
                     message = f"{field} names {package}, which is not installed"
                     raise EnvironmentLacks(message, hint=f"pip install {package}, or {instead}")

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+from mep.machine import libraries
+
 
 def python(code):
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
@@ -42,3 +44,10 @@ def test_declaring_twice_is_declaring_once():
         "ops.declare_missing_operators(); print(len(ops._declared) - n)"
     )
     assert done.stdout.strip() == "0", done.stderr
+
+
+def test_what_an_uninstalled_package_has_left_behind_is_no_package(tmp_path, monkeypatch):
+    (tmp_path / "gone" / "__pycache__").mkdir(parents=True)  # numba keeps its caches there
+    (tmp_path / "there.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert [libraries.is_installed(package) for package in ("gone", "there", "nowhere")] == [False, True, False]

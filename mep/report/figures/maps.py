@@ -1,6 +1,5 @@
 """The map: embeddings of real and synthetic images in two dimensions, with a thumbnail behind every point."""
 
-import importlib.util
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from mep.artifacts import Clusters, Embeddings, Images, References, Scores
 from mep.imaging.pixels import square
+from mep.machine.libraries import is_installed
 from mep.report.data.artifacts import OpenArm
 from mep.report.data.runs import Report
 from mep.report.figures.pictures import NO_LABEL, UNREADABLE, Read, SampleSet, data_uri, spread
@@ -156,7 +156,7 @@ def _projections(fitted: Floats, vectors: Floats) -> dict[str, tuple[str, Floats
     flat: Floats = np.zeros((len(vectors), 2))
     flat[:, : min(2, len(directions))] = (vectors - mean) @ directions[:2].T
     projections = {"PCA": (f"first two principal components of the real images ({shares} of the variance)", flat)}
-    if importlib.util.find_spec("umap") is not None:
+    if is_installed("umap"):
         import umap
 
         fit = umap.UMAP(n_components=2, random_state=0).fit(rows)
