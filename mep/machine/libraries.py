@@ -7,7 +7,7 @@ _declared: list[object] = []
 
 
 def is_installed(package: str) -> bool:
-    """Whether a package can be imported; none is. Caches that an uninstalled one has left in its folder do not count."""
+    """Whether a package can be imported; none is. Caches that an uninstalled one has left behind do not count."""
     spec = importlib.util.find_spec(package)
     return spec is not None and spec.origin is not None
 
