@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from mep.artifacts.base import Artifact, InFolder, Table, load_table
+from mep.artifacts.base import Artifact, InFolder
 from mep.config import Config
 from mep.machine.files import read_json, read_json_lines, write_json
 
@@ -52,6 +52,27 @@ class BaseModel(InPipeline):
 
 
 @dataclass(frozen=True, eq=False)
+class LatentPlaces:
+    """Where the latents of every image lie: in little memory, as there may be a million of them.
+
+    shards      names
+    shard       int32 (n,)    number of the shard
+    row         int32 (n,)    row in it
+    of_image    image id -> its number among the n
+    """
+
+    shards: list[str]
+    shard: NDArray[np.int32]
+    row: NDArray[np.int32]
+    of_image: dict[str, int]
+
+    def __call__(self, image_id: str) -> tuple[str, int]:
+        """Name of the shard, and the row in it."""
+        number = self.of_image[image_id]
+        return self.shards[self.shard[number]], int(self.row[number])
+
+
+@dataclass(frozen=True, eq=False)
 class Latents(InFolder):
     """The autoencoder's posterior for every training and validation image under every symmetry, memory-mapped.
 
@@ -65,8 +86,14 @@ class Latents(InFolder):
         return any((self.folder / "shards").glob("*.npy"))
 
     @property
-    def index(self) -> Table:
-        return load_table(self.folder / "index.parquet")
+    def places(self) -> "LatentPlaces":
+        import pyarrow.parquet as pq
+
+        table = pq.read_table(self.folder / "index.parquet").combine_chunks()
+        shards = table["shard"].dictionary_encode().combine_chunks()
+        numbers, rows = shards.indices.to_numpy(), table["row"].to_numpy()
+        of_image = {image_id: place for place, image_id in enumerate(table["id"].to_pylist())}
+        return LatentPlaces(shards.dictionary.to_pylist(), numbers.astype(np.int32), rows.astype(np.int32), of_image)
 
     def shard(self, name: str) -> NDArray[Any]:
         return cast(NDArray[Any], np.load(self.folder / "shards" / f"{name}.npy", mmap_mode="r"))

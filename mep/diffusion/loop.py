@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import SupportsFloat, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mep.diffusion.checkpoints import Checkpoints, Stateful, keep_lines
 from mep.errors import DataError, Interrupted
@@ -178,28 +177,3 @@ class LossLog:
             hint="lower the learning rate, lengthen the warm-up, or train in fp32",
             field="training.learning_rate",
         )
-
-
-def batch_rows(work: Work, step: int, batch_size: int, weights: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Rows of the images of a step, int64 (batch_size,): each epoch a new order of n draws.
-
-    An image comes as often as its weight, float64 (n,), says, rounded up or down by lot (systematic resampling); with
-    equal weights that is exactly once.
-    """
-    n = len(weights)
-    positions = np.arange(step * batch_size, (step + 1) * batch_size)
-    rows = []
-    is_uniform = bool(np.all(weights == weights[0]))
-    for epoch in np.unique(positions // n):
-        rng = work.rng("order", int(epoch))
-        order = rng.permutation(n if is_uniform else _resample(weights, rng))
-        rows.append(order[positions[positions // n == epoch] % n])
-    return np.concatenate(rows)
-
-
-def _resample(weights: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
-    """int64 (n,) rows, each as often as its share of n says, rounded up or down."""
-    n = len(weights)
-    ends = np.floor(np.cumsum(weights * (n / weights.sum())) + rng.random()).astype(np.int64)
-    ends += n - ends[-1]  # rounding may have lost or won the last one
-    return np.repeat(np.arange(n), np.diff(ends, prepend=0))

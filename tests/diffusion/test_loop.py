@@ -3,13 +3,12 @@
 import errno
 import signal
 
-import numpy as np
 import pytest
 import torch
 from machines import machine
 
 from mep.diffusion.checkpoints import Checkpoints
-from mep.diffusion.loop import LoopSettings, LossLog, batch_rows, optimise
+from mep.diffusion.loop import LoopSettings, LossLog, optimise
 from mep.errors import DataError, EnvironmentLacks, Interrupted
 from mep.machine.files import read_json_lines
 from mep.machine.work import Work
@@ -154,19 +153,3 @@ def test_a_disk_that_fills_up_is_told_and_keeps_the_checkpoint_before(tmp_path, 
     with pytest.raises(EnvironmentLacks, match="the disk is full"):
         checkpoints.save(2, {})
     assert checkpoints.newest(9) == tmp_path / "000000001.pt"
-
-
-def test_every_epoch_shows_every_image_once_in_another_order(tmp_path):
-    work = Work(folder=tmp_path, seed=3)
-    epochs = [
-        np.concatenate([batch_rows(work, step, 4, np.ones(12)) for step in range(e * 3, e * 3 + 3)]) for e in (0, 1)
-    ]
-    assert all(sorted(epoch.tolist()) == list(range(12)) for epoch in epochs)
-    assert epochs[0].tolist() != epochs[1].tolist()
-
-
-def test_weighted_images_come_in_proportion(tmp_path):
-    weights = np.array([1.0, 1.0, 4.0])
-    drawn = np.concatenate([batch_rows(Work(folder=tmp_path), step, 30, weights) for step in range(100)])
-    share = np.bincount(drawn, minlength=3) / len(drawn)
-    assert share == pytest.approx([1 / 6, 1 / 6, 4 / 6], abs=0.03)  # 3,000 draws: three standard errors are 0.026

@@ -1,26 +1,12 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from mep.artifacts import TRAIN, VALIDATION, Clusters, Images
-from mep.diffusion.loop import batch_rows
 from mep.errors import DataError
 from mep.machine.work import Work
 from mep.methods.balancers import Balancer
 from mep.registry import members
 from mep.stages.balancing import BalancingConfig, balancing
-
-
-@given(st.lists(st.floats(0.05, 20), min_size=1, max_size=30), st.integers(0, 5))
-def test_an_epoch_shows_every_image_as_often_as_its_weight_says_rounded_up_or_down(weights, seed):
-    weights = np.array(weights) / np.mean(weights)
-    work, n = Work(folder=Path("unused"), seed=seed), len(weights)
-    rows = np.concatenate([batch_rows(work, step, 1, weights) for step in range(n)])
-    seen = np.bincount(rows, minlength=n)
-    assert (np.abs(seen - weights) < 1 + 1e-9).all()
 
 
 def balanced(tmp_path, by, metadata, label_names=("x", "y"), kind="uniform_per_prompt"):

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from mep.artifacts import Images
-from mep.diffusion.loop import LoopSettings, Scalars, batch_rows, optimise
+from mep.diffusion.image_order import ImageOrder
+from mep.diffusion.loop import LoopSettings, Scalars, optimise
 from mep.diffusion.pipelines import to_tensor
 from mep.imaging.pixels import SYMMETRIES, symmetry
 from mep.machine.work import Work
@@ -101,11 +102,11 @@ def _train(vae: AutoencoderKL, config: Kl, images: Images, resolution: int, work
         "cosine", optimizer, num_warmup_steps=min(30, config.steps // 4), num_training_steps=config.steps
     )
     ema = EMA(parameters, config.ema_decay)
-    weights, turns = np.ones(len(pixels)), SYMMETRIES[config.symmetries]
+    order, turns = ImageOrder(work, np.ones(len(pixels))), SYMMETRIES[config.symmetries]
 
     def step(number: int) -> Scalars:
         rng = work.rng("autoencoder step", number)
-        rows = batch_rows(work, number, config.batch_size, weights)
+        rows = order(number, config.batch_size)
         batch = pixels[rows[: max(1, len(rows) // 2)]]
         if number < CROPS_UNTIL * config.steps:
             batch = _crops(pixels[rows], min(config.crop_px, resolution), rng)

@@ -9,7 +9,8 @@ from pydantic import Field
 
 from mep.artifacts.score_row import JsonObject
 from mep.config import digest
-from mep.diffusion.loop import LoopSettings, batch_rows, optimise
+from mep.diffusion.image_order import ImageOrder
+from mep.diffusion.loop import LoopSettings, optimise
 from mep.imaging.pixels import SYMMETRIES, symmetry
 from mep.machine.hub import ModelReference
 from mep.machine.libraries import prepare_libraries
@@ -59,11 +60,11 @@ class Cnn(Probe):
         optimizer = torch.optim.AdamW(network.model.parameters(), self.learning_rate, weight_decay=self.weight_decay)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate)
         best = _Best()
-        weights = 1 / np.bincount(train.labels, minlength=n_classes)[train.labels]
+        order = ImageOrder(seeded, 1 / np.bincount(train.labels, minlength=n_classes)[train.labels])
         looks = {round(self.steps * look / LOOKS) for look in range(1, LOOKS + 1)}
 
         def step(number: int) -> JsonObject:
-            rows = batch_rows(seeded, number, self.batch_size, weights)
+            rows = order(number, self.batch_size)
             pixels = self._augmented(train.read(train.rows[rows]), seeded.rng("symmetry", number))
             logits = network.logits(pixels, training=True)
             target = torch.from_numpy(train.labels[rows]).to(work.device)

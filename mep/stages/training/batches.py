@@ -15,8 +15,8 @@ from mep.artifacts import BaseModel, Embeddings, Images, Latents, Prompts, Train
 from mep.diffusion.cues import NONE
 from mep.diffusion.encoding import Captions, LatentEncoder, Scaling, caption_tokens, encoded_captions
 from mep.diffusion.families import Condition
+from mep.diffusion.image_order import ImageOrder
 from mep.diffusion.latent_rows import Compact, Exact
-from mep.diffusion.loop import batch_rows
 from mep.imaging.pixels import SYMMETRIES
 from mep.machine.work import Work
 from mep.stages.training.config import TrainingConfig
@@ -54,8 +54,7 @@ class EncodedInputs:
         self.turns = SYMMETRIES[self.config.symmetries]
         self.read = self._from_cache if latents.cached else self._from_pixels
         if latents.cached:
-            index = latents.index
-            self.places = dict(zip(index["id"], zip(index["shard"], index["row"], strict=True), strict=True))
+            self.place_of = latents.places
             self.shard = lru_cache(OPEN_SHARDS)(latents.shard)
             is_compact = self.config.cache == "compact"
             self.rows = Compact(self.scaling.shape, self.turns) if is_compact else Exact()
@@ -83,7 +82,7 @@ class EncodedInputs:
         return values[:, 0], values[:, 1]
 
     def _from_cache(self, ids: Sequence[str], turns: NDArray[np.int64]) -> list[NDArray[np.float32]]:
-        rows = [(*self.places[image_id], turn) for image_id, turn in zip(ids, turns, strict=True)]
+        rows = [(*self.place_of(image_id), turn) for image_id, turn in zip(ids, turns, strict=True)]
         return [self.rows.unpack(self.shard(shard)[row], turn) for shard, row, turn in rows]
 
     def _from_pixels(self, ids: Sequence[str], turns: NDArray[np.int64]) -> list[NDArray[np.float32]]:
@@ -141,6 +140,7 @@ class Batches:
     def __post_init__(self) -> None:
         prompts, self.training_set = self.encoded.inputs.prompts, self.encoded.inputs.training_set
         self.prompt_rows = np.array([prompts.of_image[image_id] for image_id in self.training_set.ids])
+        self.order = ImageOrder(self.encoded.work, self.training_set.weights)
         self.empty = len(prompts.prompts)
         self.texts = numbers_of(prompts)
         if self.encoded.cues:
@@ -150,7 +150,7 @@ class Batches:
         """Every process draws the whole batch, so that all agree on it, and reads only its share."""
         encoded, config, work = self.encoded, self.encoded.config, self.encoded.work
         size = config.global_batch_size
-        rows = batch_rows(work, step, size, self.training_set.weights)
+        rows = self.order(step, size)
         rng = work.rng("step", step)
         turns = rng.integers(len(encoded.turns), size=size)
         dropped = rng.random(size) < config.caption_dropout
