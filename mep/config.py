@@ -66,7 +66,7 @@ class Config(BaseModel):
     """Of the config of a stage: fields that stand in another section than the others -> where they do."""
 
     @property
-    def reads(self) -> tuple[str, ...]:
+    def also_reads(self) -> tuple[str, ...]:
         """Of the config of a stage: inputs that it can do without, and reads as it is set."""
         return ()
 

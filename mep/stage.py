@@ -7,7 +7,7 @@ return type is the artifact that it writes.
     def clustering(config: ClusteringConfig, embeddings: Embeddings, inliers: Inliers, *, work: Work) -> Clusters: ...
 
 The order of the pipeline is read off those types: every artifact type has exactly one stage that returns it. A
-parameter of type `Embeddings | None` is read only under configs that name it in `reads`.
+parameter of type `Embeddings | None` is read only under configs that name it in `also_reads`.
 """
 
 import inspect
@@ -40,7 +40,7 @@ class Stage:
 
     def reads(self, config: Config) -> dict[str, type[Artifact]]:
         """Its inputs under a config: those that may be None only where the config asks for them."""
-        return {name: kind for name, kind in self.inputs.items() if name not in self.optional or name in config.reads}
+        return {name: kind for name, kind in self.inputs.items() if name not in self.optional or name in config.also_reads}
 
     def view(self, experiment: Config) -> Config:
         """The fields of an experiment that this stage reads, and no others."""

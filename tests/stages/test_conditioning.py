@@ -197,9 +197,9 @@ def test_a_prompt_of_no_training_image_cannot_be_drawn(inputs, draw, tmp_path):
 def test_what_was_made_before_there_were_conditions_is_reused():
     settings = COMMON | {"conditioning": "text"}
     assert "conditioning" not in TrainingConfig.model_validate(settings).dump()
-    assert TrainingConfig.model_validate(settings).reads == ()
+    assert TrainingConfig.model_validate(settings).also_reads == ()
     embedding = TrainingConfig.model_validate(COMMON | {"conditioning": "embedding"})
-    assert embedding.reads == ("embeddings",)
+    assert embedding.also_reads == ("embeddings",)
     assert embedding.dump()["conditioning"] == {"kind": "embedding", "vector": "image", "tokens": 4}
     stage = stages()["training"]
     assert "embeddings" not in stage.reads(TrainingConfig.model_validate(settings))

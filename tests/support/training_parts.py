@@ -81,7 +81,7 @@ class Inputs:
             self.prompts,
             base,
             self.latents(config, base, folder),
-            self.embeddings if "embeddings" in config.reads else None,
+            self.embeddings if "embeddings" in config.also_reads else None,
             work=work,
         )
         return model, np.array([row["loss"] for row in model.losses])

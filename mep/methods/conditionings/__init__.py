@@ -11,7 +11,7 @@ class Conditioning(Method):
 
     noun: ClassVar[str] = "conditioning"
     file_names: ClassVar[dict[str, str]] = {"class": "classes"}
-    reads: ClassVar[tuple[str, ...]] = ()
+    also_reads: ClassVar[tuple[str, ...]] = ()
     """Artifacts that the stage `training` reads for it."""
 
     @property

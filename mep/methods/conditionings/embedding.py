@@ -16,7 +16,7 @@ class Embedding(Conditioning):
     """
 
     kind: Literal["embedding"]
-    reads: ClassVar[tuple[str, ...]] = ("embeddings",)
+    also_reads: ClassVar[tuple[str, ...]] = ("embeddings",)
     vector: Literal["image", "centroid"] = "image"
     """That of the image; or the mean over the training images of its label and cluster, which is nobody's."""
     tokens: int = Field(4, ge=1, le=64)

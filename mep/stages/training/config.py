@@ -135,8 +135,8 @@ class TrainingConfig(BaseConfig, LatentsConfig):
         return given if self.conditioning.kind != "text" else {k: v for k, v in given.items() if k != "conditioning"}
 
     @property
-    def reads(self) -> tuple[str, ...]:
-        return self.conditioning.reads
+    def also_reads(self) -> tuple[str, ...]:
+        return self.conditioning.also_reads
 
     def require(self) -> None:
         """DataError where the base cannot be trained so: told from its configuration, before anything is computed.

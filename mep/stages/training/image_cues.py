@@ -42,7 +42,7 @@ class ImageCues:
         clusters = np.array([cluster for _, cluster in groups], dtype=np.int64)
         known = np.arange(len(training_set.ids))
         vectors = None
-        if config.conditioning.reads:
+        if config.conditioning.also_reads:
             assert inputs.embeddings is not None, "the runner loads what the config reads"
             vectors = _vectors(inputs.embeddings, ids, known)
         images = Cues([label for label, _ in groups], clusters, weights, vectors)
