@@ -135,6 +135,26 @@ def test_a_failed_write_changes_nothing(tmp_path):
     assert db.query("SELECT * FROM file_hashes") == []
 
 
+@pytest.mark.parametrize("version", range(1, len(migrations()) + 1))
+def test_a_database_of_every_format_is_migrated_and_keeps_its_rows(tmp_path, version):
+    with sqlite3.connect(tmp_path / "mep.db") as connection:
+        for script in migrations()[:version]:
+            connection.executescript(script)
+        connection.execute(f"PRAGMA user_version = {version}")
+        run = ("r", "tiny", "tiny.yaml", "0" * 64, "done", "2026-01-01T00:00:00+00:00", "host", 1, "{}")
+        columns = "run_id, name, recipe_file, recipe_sha256, state, started_at, host, pid, environment"
+        connection.execute(f"INSERT INTO runs ({columns}) VALUES ({', '.join('?' * len(run))})", run)
+        attempt = ("r", "training/0", "first time", "done", run[5])
+        connection.execute(
+            "INSERT INTO attempts (run_id, artifact_id, why, state, started_at) VALUES (?, ?, ?, ?, ?)", attempt
+        )
+    db = Database(tmp_path / "mep.db")
+    assert db.query("PRAGMA user_version") == [{"user_version": len(migrations())}]
+    assert db.query(f"SELECT {columns} FROM runs") == [dict(zip(columns.split(", "), run, strict=True))]
+    assert db.query("SELECT stage, state FROM stage_costs") == [{"stage": "training", "state": "done"}]
+    assert db.query("PRAGMA foreign_key_check") == []
+
+
 def test_a_newer_database_is_refused(tmp_path):
     Database(tmp_path / "mep.db").close()
     with sqlite3.connect(tmp_path / "mep.db") as connection:

@@ -210,7 +210,9 @@ def test_another_weight_is_another_fingerprint(vit, tmp_path):
     assert here.externals(sha256_of) != copy.externals(sha256_of)
 
 
-def test_a_branch_is_resolved_to_the_commit_in_the_cache_and_the_model_loaded_from_there(vit, tmp_path, monkeypatch):
+@pytest.fixture
+def cached(vit, tmp_path, monkeypatch):
+    """The model in the cache of the hub, as its branch `main`, on a machine that is offline."""
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
@@ -221,12 +223,26 @@ def test_a_branch_is_resolved_to_the_commit_in_the_cache_and_the_model_loaded_fr
     (repository / "snapshots" / COMMIT).mkdir(parents=True)
     for path in vit.iterdir():
         (repository / "snapshots" / COMMIT / path.name).write_bytes(path.read_bytes())
-    embedder = Transformers(kind="transformers", id="lab/tiny-vit")
-    assert embedder.externals(sha256_of) == {"model": COMMIT}
+    return Transformers(kind="transformers", id="lab/tiny-vit")
+
+
+def test_a_branch_is_resolved_to_the_commit_in_the_cache_and_the_model_loaded_from_there(vit, cached):
+    assert cached.externals(sha256_of) == {"model": COMMIT}
     images = pictures(2)
-    assert embedder.load("cpu")(images) == pytest.approx(
-        Transformers(kind="transformers", path=vit).load("cpu")(images)
-    )
+    assert cached.load("cpu")(images) == pytest.approx(Transformers(kind="transformers", path=vit).load("cpu")(images))
+
+
+def test_a_model_that_is_here_is_loaded_where_the_library_of_the_hub_asks_for_a_list_of_its_files(cached, monkeypatch):
+    import huggingface_hub
+
+    def asks(*name, local_files_only=False, **options):
+        if not local_files_only:
+            raise ConnectionError("offline")
+        return fetch(*name, local_files_only=True, **options)
+
+    fetch = huggingface_hub.snapshot_download
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", asks)
+    assert cached.folder(["*.json"]).name == COMMIT
 
 
 def test_a_model_that_is_nowhere_is_told_with_the_command_that_fetches_it(tmp_path, monkeypatch):
