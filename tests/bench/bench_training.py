@@ -1,12 +1,13 @@
 """Training beside the published script's way and beside a bare loop, on the same model, batch and arithmetic.
 
     python tests/bench/bench_training.py                 # SD 1.5's blocks at a quarter of its channels, 256 px, CPU
-    python tests/bench/bench_training.py --gpu           # SD 1.5's size, 512 px, bf16, batch 16
+    python tests/bench/bench_training.py --family sdxl   # another family, its channels times --width
+    python tests/bench/bench_training.py --gpu           # SD 1.5's size, 512 px, bf16, batch 32
 
 ours    the step of the stage `training`: cached latents and captions, everything else as a recipe has it
 script  each step decodes files, resizes, encodes pixels and captions, then trains: the way of diffusers'
         train_text_to_image.py with its default data loader
-bare    UNet forward, backward, clipping and AdamW on tensors that are already there
+bare    the denoiser forward, backward, clipping and AdamW on tensors that are already there
 
 Times are medians of steps that take turns in one process: on a CPU its seconds over all threads, so run it with
 OMP_NUM_THREADS=1. Memory is the peak of a process of its own for each.
@@ -20,15 +21,19 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import torch
+from family_models import BUILDERS, build
 from PIL import Image
-from sd_like import build, draw_images, peak_gb
+from sd_like import draw_images, peak_gb
 
 from mep.diffusion.checkpoints import STALL, Checkpoints
+from mep.diffusion.families import family_of
 from mep.diffusion.pipelines import load_part
 from mep.machine.devices import fixed_order, products
+from mep.machine.graphs import compile_graphs
 from mep.machine.libraries import prepare_libraries
 
 N_IMAGES = 32
@@ -76,44 +81,61 @@ def ours(root: Path, options: argparse.Namespace) -> Callable[[int], object]:
     return assembled.step
 
 
-def unet_step(root: Path, options: argparse.Namespace):
-    """A UNet and what does one step on noisy latents, timesteps, captions and noise."""
-    unet = load_part(root / "pipeline", "unet", options.device).train()
-    optimizer = torch.optim.AdamW(unet.parameters(), lr=1e-5, weight_decay=1e-2, fused=True)
+def bare_step(root: Path, options: argparse.Namespace):
+    """What does one step of the denoiser on noisy latents, times, conditions and the target."""
+    family = family_of(root / "pipeline")
+    core = load_part(root / "pipeline", family.core, options.device).train()
+    optimizer = torch.optim.AdamW(core.parameters(), lr=1e-5, weight_decay=1e-2, fused=True)
     low = {"bf16": torch.bfloat16}.get(options.precision)
     if options.compile:
-        unet.compile()
+        compile_graphs(core, options.device)
 
-    def step(noisy, timesteps, captions, noise):
+    def step(noisy, times, condition, target):
         with torch.autocast(options.device, low, enabled=low is not None):
-            predicted = unet(noisy, timesteps, captions).sample
-        torch.nn.functional.mse_loss(predicted.float(), noise).backward()
-        torch.nn.utils.clip_grad_norm_(unet.parameters(), 1.0)
+            predicted = family.predict(core, noisy, times, condition)
+        torch.nn.functional.mse_loss(predicted.float(), target).backward()
+        torch.nn.utils.clip_grad_norm_(core.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
 
     return step
 
 
+def readers(root: Path, options: argparse.Namespace):
+    """What encodes texts as the family does, in low precision."""
+    pipeline, family = root / "pipeline", family_of(root / "pipeline")
+    low = {"bf16": torch.bfloat16}.get(options.precision, torch.float32)
+    parts = {
+        name: load_part(pipeline, name, options.device) for pair in family.readers(pipeline).items() for name in pair
+    }
+    for part in parts.values():
+        if isinstance(part, torch.nn.Module):
+            part.requires_grad_(False).to(low)
+
+    @torch.no_grad()
+    def encode(texts):
+        return family.encode(SimpleNamespace(**parts), texts, options.side)
+
+    return encode
+
+
 def bare(root: Path, options: argparse.Namespace) -> Callable[[int], object]:
-    step = unet_step(root, options)
-    config = json.loads((root / "pipeline" / "unet" / "config.json").read_text())
-    side, width = options.side // 8, config["cross_attention_dim"]
-    noisy, noise = (torch.randn(options.batch, 4, side, side, device=options.device) for _ in range(2))
-    captions = torch.randn(options.batch, 77, width, device=options.device)
-    timesteps = torch.randint(1000, (options.batch,), device=options.device)
-    return lambda number: step(noisy, timesteps, captions, noise)
+    step = bare_step(root, options)
+    channels = json.loads((root / "pipeline" / "vae" / "config.json").read_text())["latent_channels"]
+    shape = (options.batch, channels, options.side // 8, options.side // 8)
+    noisy, noise = (torch.randn(shape, device=options.device) for _ in range(2))
+    condition = readers(root, options)(["Histology image of a tissue"] * options.batch)
+    times = torch.randint(1000, (options.batch,), device=options.device)
+    return lambda number: step(noisy, times, condition, noise)
 
 
 def script(root: Path, options: argparse.Namespace) -> Callable[[int], object]:
     prepare_libraries()
     from torchvision import transforms
 
-    pipeline, device = root / "pipeline", options.device
-    low = {"bf16": torch.bfloat16}.get(options.precision, torch.float32)
-    vae, text = (load_part(pipeline, part, device).requires_grad_(False).to(low) for part in ("vae", "text_encoder"))
-    tokenizer, scheduler = (load_part(pipeline, part, device) for part in ("tokenizer", "scheduler"))
-    step = unet_step(root, options)
+    device, low = options.device, {"bf16": torch.bfloat16}.get(options.precision, torch.float32)
+    vae = load_part(root / "pipeline", "vae", device).requires_grad_(False).to(low)
+    encode, step = readers(root, options), bare_step(root, options)
     prepared = transforms.Compose(
         [
             transforms.Resize(options.side, interpolation=transforms.InterpolationMode.BILINEAR),
@@ -131,9 +153,7 @@ def script(root: Path, options: argparse.Namespace) -> Callable[[int], object]:
 
         def __getitem__(self, row):
             with Image.open(files[row]) as image:
-                pixels = prepared(image.convert("RGB"))
-            caption = f"Histology image of {'ab'[row % 2]} tissue"
-            return pixels, tokenizer(caption, padding="max_length", max_length=77, return_tensors="pt").input_ids[0]
+                return prepared(image.convert("RGB")), f"Histology image of {'ab'[row % 2]} tissue"
 
     def forever():
         while True:
@@ -142,13 +162,12 @@ def script(root: Path, options: argparse.Namespace) -> Callable[[int], object]:
     loader = forever()
 
     def train_step(number: int) -> None:
-        pixels, tokens = (part.to(device) for part in next(loader))
+        pixels, texts = next(loader)
         with torch.no_grad():
-            latents = vae.encode(pixels.to(low)).latent_dist.sample() * vae.config.scaling_factor
-            captions = text(tokens)[0]
-        noise = torch.randn_like(latents)
-        timesteps = torch.randint(1000, (len(latents),), device=device)
-        step(scheduler.add_noise(latents, noise, timesteps).float(), timesteps, captions.float(), noise.float())
+            latents = vae.encode(pixels.to(device).to(low)).latent_dist.sample().float() * vae.config.scaling_factor
+        noise, share = torch.randn_like(latents), torch.rand(len(latents), device=device)
+        noisy = latents + share.view(-1, 1, 1, 1) * (noise - latents)
+        step(noisy, 1000 * share, encode(list(texts)), noise)
 
     return train_step
 
@@ -219,6 +238,7 @@ def main() -> None:
     parser.add_argument("--gpu", action="store_true")
     for name, default in {"width": 0.25, "side": 256, "batch": 4, "rounds": 9}.items():
         parser.add_argument(f"--{name}", type=type(default), default=default)
+    parser.add_argument("--family", choices=BUILDERS, default="sd")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16"])
     parser.add_argument("--root", type=Path, help="folder for model and images, which the next call finds made")
@@ -241,7 +261,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         root = options.root or Path(scratch)
         if not (root / "pipeline").exists():
-            build(root / "pipeline", options.width, options.device)
+            build(options.family, root / "pipeline", options.width, options.device)
             draw_images(root / "images", N_IMAGES, options.side)
             prepare(root, options)
         if options.alone:
