@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Protocol, cast
+from typing import Annotated, Any, ClassVar, Protocol, Self, cast
 
 from pydantic import (
     BaseModel,
@@ -84,6 +84,10 @@ class Config(BaseModel):
     def check_machine(self, machine: Machine) -> None:
         """EnvironmentLacks where the machine cannot do what this part asks for."""
 
+    def in_use(self) -> Self:
+        """This section of a recipe without what plays no part; all of it unless a section says otherwise."""
+        return self
+
     def dump(self) -> dict[str, Any]:
         """JSON-ready values of every field that can change a result, defaults filled in."""
         return self.model_dump(mode="json", context={"purpose": "fingerprint"})
@@ -115,6 +119,11 @@ def field_descriptions(config: type[Config]) -> dict[str, str]:
 def by_shape(value: object) -> str:
     """Tag of a value that may be plain or a section, as in `k: 33` and `k: {choose: [10, 33]}`."""
     return "section" if isinstance(value, dict | Config) else "plain"
+
+
+def by_kind(value: object) -> str:
+    """Tag of a mapping that may be plain or a method, told by its `kind`."""
+    return "section" if isinstance(value, Config) or (isinstance(value, dict) and "kind" in value) else "plain"
 
 
 def parts(value: object) -> Iterator[Config]:

@@ -44,9 +44,9 @@ class Stage:
 
     def view(self, experiment: Config) -> Config:
         """The fields of an experiment that this stage reads, and no others."""
-        section = getattr(experiment, self.section)
+        section: Config = getattr(experiment, self.section)
         if type(section) is self.config:
-            return section
+            return section.in_use()
         places = {name: f"{self.section}.{name}" for name in self.config.model_fields} | self.config.elsewhere
         return self.config.model_construct(**{name: attrgetter(path)(experiment) for name, path in places.items()})
 

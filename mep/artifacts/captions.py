@@ -114,6 +114,26 @@ class Prompt:
     variants: tuple[str, ...] = ()
 
 
+class FoundName(TypedDict):
+    """What a namer calls a cluster, and how sure it is.
+
+    margin  how much nearer the name is to the images than the next term, a difference of mean cosines; negative where
+            the nearest term names another cluster
+    se      standard error of the margin over the images; None of a single one
+    next    the nearest other term
+    share   of the images that were looked at, those to which the name is the nearest term
+    images  how many were looked at
+    """
+
+    cluster: int
+    name: str
+    margin: float
+    se: float | None
+    next: str
+    share: float
+    images: int
+
+
 RENAMED = "captions of another cluster"
 """The fact that tells how many captions a permutation has changed."""
 
@@ -125,12 +145,19 @@ class Prompts(Artifact):
     of_image    image id -> index into prompts; training images, and those validation images whose record has a prompt
     unseen      prompts of the pairs of label and cluster that no training image shows, n_images 0
     n_renamed   training images whose caption names another cluster than their own; None where nothing was permuted
+    found       names that a namer found for clusters
     """
 
     prompts: list[Prompt]
     of_image: dict[str, int]
     unseen: list[Prompt] = field(default_factory=list)
     n_renamed: int | None = None
+    found: list[FoundName] = field(default_factory=list)
+
+    @property
+    def cluster_names(self) -> dict[int, str]:
+        """Number -> what a namer calls a cluster."""
+        return {one["cluster"]: one["name"] for one in self.found}
 
     def save(self, folder: Path) -> None:
         save_table(folder / "captions.parquet", {"id": list(self.of_image), "prompt": list(self.of_image.values())})
@@ -138,6 +165,8 @@ class Prompts(Artifact):
             write_json(folder / f"{name}.json", [vars(prompt) for prompt in prompts])
         if self.n_renamed is not None:
             write_json(folder / "permuted.json", {"n_renamed": self.n_renamed})
+        if self.found:
+            write_json(folder / "found_names.json", self.found)
 
     @classmethod
     def load(cls, folder: Path, config: Config) -> Self:
@@ -146,10 +175,14 @@ class Prompts(Artifact):
             [Prompt(**row | {"variants": tuple(row["variants"])}) for row in read_json(folder / f"{name}.json")]
             for name in ("prompts", "unseen")
         )
-        permuted = folder / "permuted.json"
+        permuted, names = folder / "permuted.json", folder / "found_names.json"
         n_renamed = read_json(permuted)["n_renamed"] if permuted.exists() else None
-        return cls(prompts, dict(zip(rows["id"], rows["prompt"], strict=True)), unseen, n_renamed)
+        found = read_json(names) if names.exists() else []
+        return cls(prompts, dict(zip(rows["id"], rows["prompt"], strict=True)), unseen, n_renamed, found)
 
     def facts(self) -> Mapping[str, object]:
-        facts = {"prompts": len(self.prompts), "images": len(self.of_image)}
+        facts: dict[str, object] = {"prompts": len(self.prompts), "images": len(self.of_image)}
+        if self.found:
+            least = min(self.found, key=lambda one: one["margin"])
+            facts |= {"names found": len(self.found), "least margin": least["margin"], "of": least["name"]}
         return facts if self.n_renamed is None else facts | {RENAMED: self.n_renamed}

@@ -83,7 +83,7 @@ def load_transformers(folder: Path, pooling: str, device: str, dtype: Dtype = "f
         processor = AutoImageProcessor.from_pretrained(folder)
         whole = AutoModel.from_pretrained(folder, use_safetensors=True, dtype=getattr(torch, dtype))
     except Exception as error:  # truncated weights, those of another model, no processor: it raises what it comes upon
-        raise _unloadable("transformers", folder, error, "preprocessor_config.json") from error
+        raise unloadable("transformers", folder, error, "preprocessor_config.json") from error
     model = getattr(whole, "vision_model", whole).to(device).eval()
     project = getattr(whole, "visual_projection", None)
     if pooling == "projection":
@@ -166,7 +166,7 @@ def load_timm(folder: Path, device: str, pooling: str = "model", dtype: Dtype = 
     try:
         model: Any = timm.create_model(f"local-dir:{folder.absolute()}", pretrained=True, num_classes=0)
     except Exception as error:  # an unknown architecture or weights of another one: timm raises what it comes upon
-        raise _unloadable("timm", folder, error) from error
+        raise unloadable("timm", folder, error) from error
     model = model.to(device, getattr(torch, dtype)).eval()
     settings = resolve_model_data_config(model)
     transform = create_transform(**settings, is_training=False)
@@ -189,7 +189,8 @@ def load_timm(folder: Path, device: str, pooling: str = "model", dtype: Dtype = 
     return Encoder(prepare, forward, about | {"size": size, "interpolation": way, "dtype": dtype})
 
 
-def _unloadable(library: str, folder: Path, error: Exception, *more: str) -> DataError:
+def unloadable(library: str, folder: Path, error: Exception, *more: str) -> DataError:
+    """What is told where a library cannot load a folder; `more` are the files that belong to it beside the usual."""
     why, files = next(iter(str(error).splitlines()), "")[:200], ", ".join(["config.json", *more])
     return DataError(
         f"{library} cannot load {folder}: {type(error).__name__}: {why}",

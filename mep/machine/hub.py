@@ -65,10 +65,17 @@ class ModelReference(Config):
     @property
     def is_here(self) -> bool:
         """Whether the model's files are on this machine."""
-        if self.path is not None:
-            return True
-        folder = self._cache / "snapshots" / (self._cached_commit or self.revision)
-        return folder.is_dir() and any(folder.iterdir())
+        return self.path is not None or bool(self.files_here)
+
+    @property
+    def files_here(self) -> list[str]:
+        """Names of the model's files, of those on this machine; files in folders are left out."""
+        folder = self.path or self._cache / "snapshots" / (self._cached_commit or self.revision)
+        return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+    def files_there(self) -> list[str]:
+        """Names of the model's files on the hub; EnvironmentLacks where it does not give them."""
+        return list(self._ask_hub().files)
 
     def missing(self) -> Download | None:
         if self.is_here:
@@ -161,10 +168,11 @@ def _fetched(
 
 
 class HubAnswer(NamedTuple):
-    """The commit of a revision, and the bytes of its files, second copies of weights aside."""
+    """The commit of a revision, the bytes of its files, second copies of weights aside, and their names."""
 
     commit: str
     size: int
+    files: tuple[str, ...] = ()
 
 
 @cache
@@ -174,9 +182,11 @@ def ask_hub(model_id: str, revision: str, repo_type: str) -> HubAnswer | Excepti
 
     try:
         info = HfApi().repo_info(model_id, revision=revision, repo_type=repo_type, files_metadata=True)
+        if getattr(info, "gated", False):  # everybody may see what there is, not everybody may have it
+            HfApi().auth_check(model_id, repo_type=repo_type)
     except Exception as error:  # the hub client raises its own, the network library's and the system's errors
         return error
     wanted = (".safetensors", ".json", ".txt") if repo_type == "model" else ("",)
     files = [file for file in getattr(info, "siblings", None) or [] if file.rfilename.endswith(wanted)]
     size = sum(file.size or 0 for file in files if ".fp16" not in file.rfilename and ".non_ema" not in file.rfilename)
-    return HubAnswer(str(info.sha), size)
+    return HubAnswer(str(info.sha), size, tuple(file.rfilename for file in getattr(info, "siblings", None) or []))

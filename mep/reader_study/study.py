@@ -10,9 +10,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mep.artifacts import Assignment, Clusters, Images, Samples, TrainingSet
+from mep.artifacts import Assignment, Clusters, Images, Prompts, Samples, TrainingSet
 from mep.errors import UsageError
 from mep.imaging.pixels import square
+from mep.methods.namers import Namer
 from mep.reader_study.candidates import REAL, SYNTHETIC, Candidate, choose, real_candidates
 from mep.reader_study.types import Types, clusters_by_example
 from mep.recipe import Recipe, load_recipe
@@ -173,7 +174,10 @@ def _clusters(store: Store, run_id: str, recipe: Recipe, arms: list[str], size_p
     images = _load(store, run_id, recipe, arms[0], Images)
     assignment = _load(store, run_id, recipe, arms[0], Assignment)
     names = _load(store, run_id, recipe, arms[0], TrainingSet).cluster_names
-    names = names | recipe.arms[arms[0]].prompts.cluster_names
+    captions = recipe.arms[arms[0]].prompts
+    if isinstance(captions.cluster_names, Namer):
+        names = names | _load(store, run_id, recipe, arms[0], Prompts).cluster_names
+    names = names | captions.names_by_hand
     return clusters_by_example(images, loaded[0], assignment, names, size_px)
 
 

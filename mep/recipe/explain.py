@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from mep.config import Config, field_descriptions
+from mep.config import Config, by_kind, by_shape, field_descriptions
 from mep.errors import Mistake, Place
 from mep.recipe.annotations import choices, inside, is_config, is_family, plain_or_section
 from mep.recipe.model import RecipeFile
@@ -78,8 +78,11 @@ def find(path: Steps, root: Node, *, has_tags: bool = False) -> Spot:
     for step in path:
         if either := plain_or_section(spot.annotation):
             plain, section = either
-            chosen = cast(type, section if isinstance(spot.written.value, dict) else plain)
-            spot = replace(spot, annotation=inside(chosen, items=False), field=FieldInfo.from_annotation(chosen))
+            tag = by_kind if get_origin(plain) is dict else by_shape
+            chosen = cast(type, section if tag(spot.written.plain()) == "section" else plain)
+            inner = inside(chosen, items=False)
+            family = inner if is_family(inner) else spot.family
+            spot = replace(spot, annotation=inner, field=FieldInfo.from_annotation(chosen), family=family)
             if has_tags:
                 continue
         if is_family(spot.annotation):

@@ -149,7 +149,7 @@ def _prompts(experiment: Experiment, labels: list[str], steps: list[str]) -> lis
     config, named = experiment.prompts, experiment.prompts.recorded
     if config.method.kind == "given":
         return []
-    writer = Writer((config.template,), config.label_names, config.cluster_names)
+    writer = Writer((config.template,), config.label_names, config.names_by_hand)
     most = _most_clusters(experiment.clustering.method)
     if named - {"label", "cluster", TRUTH} or ("cluster" in named and most is None):
         return []  # captions of other columns, and of clusters, are known once they have been made

@@ -101,7 +101,8 @@ class _Maker:
         finally:
             drop_empty(folder)
         artifact.save(work.out)
+        facts = artifact.facts()  # of a model from its files, which move into the store
         traits = environment.traits(self.machine, resolve_device(self.machine.device))
         origin: Origin = {"made_by": "", "machine": traits, "environment": self.environment_id}
         self.store.publish(task.ingredients, task.fingerprint, artifact, work.out, origin)
-        self.heard.finished(task, time.monotonic() - started, artifact.facts())
+        self.heard.finished(task, time.monotonic() - started, facts)

@@ -58,3 +58,18 @@ def test_every_cluster_shows_its_typical_images_and_its_edge(page):
 def test_a_narrow_screen_needs_no_sideways_scrolling(page, sheet):
     page.open(sheet[1], width=360, height=700)
     assert page.run("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_a_name_that_was_found_is_taken_over_by_a_click_and_stays_out_of_the_file_until_then(chromium, tmp_path):
+    found = {"name": "gland", "margin": 0.02, "se": None, "next": "fat", "share": 1.0, "images": 1}
+    drawn = study_run(tmp_path / "run", cluster_names=("", ""), found=[found | {"cluster": n} for n in (0, 1)])
+    assert mep(drawn, "clusters", RUN).exit_code == 0
+    with Page(chromium, tmp_path) as page:
+        page.open(drawn.store.run_folder(RUN) / "clusters.html")
+        assert page.run("document.getElementById('count').textContent") == "0 of 2 named, 2 found"
+        page.run("document.querySelector('button[data-take=\"1\"]').click()")
+        assert page.run("document.getElementById('count').textContent") == "1 of 2 named, 1 found"
+        page.run("document.querySelector('#save button').click()")
+        saved = yaml.safe_load(page.downloaded(kind="yaml").read_bytes())
+        assert saved["prompts"]["cluster_names"] == {1: "gland"}
+        assert page.complaints() == []

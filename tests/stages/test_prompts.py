@@ -186,3 +186,10 @@ def test_one_cluster_a_label_leaves_nothing_to_permute(build, tmp_path):
 def test_captions_are_refused_before_images_are_encoded():
     order = list(stages())
     assert order.index("prompts") < order.index("latents")
+
+
+def test_names_of_clusters_play_no_part_where_no_template_asks_for_one():
+    silent = PromptsConfig(template="{label}", cluster_names={0: "gland"})
+    assert silent.in_use().dump() == PromptsConfig(template="{label}").dump()
+    asking = PromptsConfig(template="{label}", variants=["{cluster:name}"], cluster_names={0: "gland"})
+    assert asking.in_use().dump()["cluster_names"] == {"0": "gland"}

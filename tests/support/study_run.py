@@ -6,7 +6,7 @@ from drawn_run import Drawn
 from PIL import Image, PngImagePlugin
 from small_data import draw
 
-from mep.artifacts import HELDOUT, TRAIN, Assignment, Clusters, Images, Samples, TrainingSet
+from mep.artifacts import HELDOUT, TRAIN, Assignment, Clusters, Images, Prompts, Samples, TrainingSet
 from mep.cli.main import main
 from mep.machine.files import append_json_line
 
@@ -16,10 +16,11 @@ ARMS = ("label-only", "mep")
 N_TRAIN = 8
 
 
-def study_run(root, *, n_real=24, n_made=12, labelled=True, drawn_by=ARMS, cluster_names=()):
+def study_run(root, *, n_real=24, n_made=12, labelled=True, drawn_by=ARMS, cluster_names=(), found=()):
     """A run with labelled held-out images of 40 px from six slides and samples of 32 px of two arms.
 
     cluster_names   names of two clusters, which captions of the arm `mep` name: then there are training images as well
+    found           what a namer says of them
     """
     drawn, rng = Drawn(root), np.random.default_rng(2)
     n_all = n_real + (N_TRAIN if cluster_names else 0)
@@ -38,6 +39,8 @@ def study_run(root, *, n_real=24, n_made=12, labelled=True, drawn_by=ARMS, clust
     for arm in drawn_by:
         named = bool(cluster_names) and arm == "mep"
         drawn.publish(Samples(None), [arm], lambda out, named=named: fill_samples(out, n_made, named=named))
+    if found:
+        drawn.publish(Prompts([], {}, found=list(found)), ["mep"])
     if cluster_names:
         publish_clusters(drawn, ids, n_real, dict(enumerate(cluster_names)))
     drawn.end()

@@ -1,12 +1,13 @@
 """The sheet of clusters: what each looks like, and a field for its name; one file, which sends nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
-from mep.artifacts import Clusters, Images, TrainingSet
+from mep.artifacts import Clusters, Images, Prompts, TrainingSet
+from mep.artifacts.captions import FoundName
 from mep.errors import UsageError
 from mep.report.data.artifacts import OpenArm
 from mep.report.data.runs import Report
@@ -24,7 +25,8 @@ N_TRIED = 8  # images whose bytes tell how many pictures the sheet can have
 @dataclass(frozen=True)
 class NamedCluster:
     """
-    name        as it is called already, empty where nobody has named it
+    name        as somebody has called it already, empty where nobody has
+    found       what a namer calls it; None where none was asked
     mix         labels and their shares, most frequent first
     facts       compactness, stability, nearest cluster
     typical     nearest to the centre
@@ -35,6 +37,7 @@ class NamedCluster:
     size: int
     share: float
     name: str
+    found: FoundName | None
     mix: list[tuple[str, float]]
     facts: dict[str, str]
     typical: list[Picture]
@@ -48,15 +51,27 @@ def cluster_page(report: Report, arm: OpenArm) -> str:
         hint = f"carry the run to its end: mep resume {arm.run_id}"
         raise UsageError(f"arm {arm.name} of {arm.run_id} has no clusters to show", hint=hint)
     training_set = arm.get(TrainingSet)
-    names = (training_set.cluster_names if training_set else {}) | arm.experiment.prompts.cluster_names
+    names = (training_set.cluster_names if training_set else {}) | arm.experiment.prompts.names_by_hand
+    named = _named(clusters, images, names, found_names(report, arm))
     return (
         environment()
         .get_template("clusters.html.j2")
-        .render(run_id=arm.run_id, arm=arm.name, clusters=_named(clusters, images, names), **framed("clusters"))
+        .render(run_id=arm.run_id, arm=arm.name, clusters=named, **framed("clusters"))
     )
 
 
-def _named(clusters: Clusters, images: Images, names: dict[int, str]) -> list[NamedCluster]:
+def found_names(report: Report, arm: OpenArm) -> dict[int, FoundName]:
+    """Number -> what a namer calls a cluster of an arm; captions of another arm of the same training set may tell."""
+    same = [one for one in report.arms if one.id_of(TrainingSet) == arm.id_of(TrainingSet)]
+    for prompts in filter(None, (one.get(Prompts) for one in [arm, *same])):
+        if prompts.found:
+            return {found["cluster"]: found for found in prompts.found}
+    return {}
+
+
+def _named(
+    clusters: Clusters, images: Images, names: dict[int, str], found: Mapping[int, FoundName]
+) -> list[NamedCluster]:
     real = RealImages(images)
     numbers = [number for number in range(clusters.n_clusters) if (clusters.labels == number).any()]
     tried = [real.row_of[clusters.ids[row]] for row in np.flatnonzero(clusters.labels >= 0)[:N_TRIED].tolist()]
@@ -79,6 +94,7 @@ def _named(clusters: Clusters, images: Images, names: dict[int, str]) -> list[Na
                 size=len(rows),
                 share=len(rows) / len(clusters.ids),
                 name=names.get(number, ""),
+                found=found.get(number),
                 mix=mix if images.label_names else [],
                 facts=facts_of(summaries.get(number, {})),
                 typical=_shown(clusters, typical, real, pictures),

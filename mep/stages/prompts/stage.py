@@ -10,12 +10,14 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from mep.artifacts import BaseModel, Images, Model, Prompt, Prompts, TrainingSet
+from mep.artifacts.captions import FoundName
 from mep.config import Config
 from mep.errors import DataError
 from mep.machine.work import Work
 from mep.methods.captioners import Captioner
 from mep.methods.captioners.given import Given
 from mep.methods.captioners.template import Template
+from mep.methods.namers import ClusterNames, Namer
 from mep.registry import OneOf
 from mep.stage import stage
 from mep.stages.prompts.given import given_prompts
@@ -38,9 +40,9 @@ class PromptsConfig(Config):
     `template`."""
     label_names: dict[str, str] = Field(default_factory=dict)
     """What {label:name} says for a label."""
-    cluster_names: dict[int, str] = Field(default_factory=dict)
+    cluster_names: ClusterNames = Field(default_factory=dict)
     """What {cluster:name} says for a cluster; for a given one, the name that it was given, unless there is one here.
-    The numbers hold for one clustering; clustering.ids_from keeps them."""
+    The numbers hold for one clustering; clustering.ids_from keeps them. Or a method that finds names."""
     apart_by: tuple[Literal["label", "cluster"], ...] = ()
     """What sets prompts apart besides the slots of the template: with [cluster] each cluster has a prompt of its own,
     though captions do not name it. Then something else has to tell it: training.conditioning."""
@@ -62,6 +64,18 @@ class PromptsConfig(Config):
         if self.apart_by and self.method.kind != "template":
             raise ValueError("apart_by sets prompts of a template apart, and these captions are given")
         return self
+
+    def in_use(self) -> Self:
+        """Without names of clusters where no template asks for one: naming them leaves other arms as they are."""
+        asked = self.method.kind == "template" and any(
+            pair == ("cluster", "name") for template in self.templates for pair in slots(template)
+        )
+        return self if asked or not self.cluster_names else self.model_copy(update={"cluster_names": {}})
+
+    @property
+    def names_by_hand(self) -> dict[int, str]:
+        """Number -> name, of the clusters that the recipe names."""
+        return self.cluster_names.names if isinstance(self.cluster_names, Namer) else self.cluster_names
 
     def dump(self) -> dict[str, Any]:
         """Without the method where the template is meant, and what sets prompts apart where nothing does, so that what
@@ -124,7 +138,9 @@ def prompts(
         clusters = np.concatenate([permuted(*part, work.rng("permute", place)) for place, part in enumerate(parts)])
     records, record_of = _records(config.recorded, images, ids, clusters, len(training_set.ids))
     counts = np.bincount(record_of[: len(training_set.ids)], minlength=len(records))
-    writer = Writer(config.templates, config.label_names, training_set.cluster_names | config.cluster_names)
+    found = _found_names(config, images, training_set, work)
+    names = training_set.cluster_names | {one["cluster"]: one["name"] for one in found} | config.names_by_hand
+    writer = Writer(config.templates, config.label_names, names)
     order = sorted(np.flatnonzero(counts).tolist(), key=lambda place: records[place].sort_key)
     shown = [_prompt(writer, records[place], int(counts[place])) for place in order]
     unseen = [] if config.recorded - {"label", "cluster"} else _unseen(shown, writer)
@@ -133,7 +149,18 @@ def prompts(
     number_of[order] = np.arange(len(order))
     numbers = zip(ids, number_of[record_of].tolist(), strict=True)
     n_renamed = int((clusters != own)[: len(training_set.ids)].sum()) if config.permute == "cluster" else None
-    return Prompts(shown, {image_id: number for image_id, number in numbers if number >= 0}, unseen, n_renamed)
+    return Prompts(shown, {image_id: number for image_id, number in numbers if number >= 0}, unseen, n_renamed, found)
+
+
+def _found_names(config: PromptsConfig, images: Images, training_set: TrainingSet, work: Work) -> list[FoundName]:
+    """What a namer calls the clusters of the training images, by the images that they have, whatever captions say."""
+    namer = config.in_use().cluster_names
+    if not isinstance(namer, Namer):
+        return []
+    members: dict[int, list[str]] = {}
+    for image_id, cluster in zip(training_set.ids, training_set.clusters.tolist(), strict=True):
+        members.setdefault(cluster, []).append(image_id)
+    return namer.find(images, members, work)
 
 
 def permuted(labels: Sequence[str | None], clusters: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:

@@ -10,7 +10,9 @@
   }
 
   function count() {
-    document.getElementById("count").textContent = `${names().length} of ${fields.length} named`;
+    const found = fields.filter((field) => field.placeholder && !field.value.trim()).length;
+    const rest = found ? `, ${found} found` : "";
+    document.getElementById("count").textContent = `${names().length} of ${fields.length} named${rest}`;
   }
 
   function remember() {
@@ -49,6 +51,14 @@
       if (event.key !== "Enter") return;
       event.preventDefault();
       (fields[place + 1] || document.querySelector("#save button")).focus();
+    });
+  }
+  for (const button of document.querySelectorAll("button[data-take]")) {
+    button.addEventListener("click", () => {
+      const field = document.getElementById(`name-${button.dataset.take}`);
+      field.value = field.placeholder;
+      field.dispatchEvent(new Event("input"));
+      field.focus();
     });
   }
   document.getElementById("save").addEventListener("submit", (event) => {
