@@ -1,6 +1,6 @@
 """Metrics: generated against held-out images, with uncertainty and protocol."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal, Self, TypeAlias
 
@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 from pydantic import Field, PlainSerializer, SerializationInfo, model_validator
 
 from mep.artifacts import Assignment, References, Samples, Scores, TrainingSet
-from mep.artifacts.score_row import Counts, JsonObject, Missing, Null, Reason, ScoreProtocol
+from mep.artifacts.score_row import JsonObject, ScoreProtocol
+from mep.evaluation.adherence import AdherenceRows
 from mep.evaluation.evaluate import evaluate
 from mep.evaluation.features import features_of, file_formats
 from mep.evaluation.groups import GroupKeys, evaluate_groups
 from mep.evaluation.matching import Match, match_of
-from mep.evaluation.measurement import Comparison, Measurement, Scored, measure
+from mep.evaluation.measurement import Scored
 from mep.evaluation.space import Space, drawn
 from mep.evaluation.uncertainty import N_HALVES, EvaluationSettings
 from mep.imaging.pixels import square
@@ -71,7 +72,7 @@ class MetricsConfig(ReferencesConfig):
         return self
 
 
-@stage(version=6)
+@stage(version=7)
 def metrics(
     config: MetricsConfig,
     references: References,
@@ -88,6 +89,7 @@ def metrics(
 
     Subjects: samples; train: real training images in their place;
     floor: reconstructions of the held-out images; of adherence also heldout: real images at the model's resolution.
+    Adherence of the samples is told for every label, cluster and prompt, too.
     """
     settings = EvaluationSettings(config.seed, config.halves, work.device)
     samples_protocol, flags = protocol_of_samples(samples, references.tables["heldout"]["id"])
@@ -109,7 +111,10 @@ def metrics(
         features[extractor.name] = fake[order]
         closest[extractor.name] = _closest(config, space, references.tables["train"]["id"], samples.rows)
     protocol = {"dtype": "float32"} | samples_protocol | assignment.protocol
-    rows += _adherence_rows(config, assignment, ScoreProtocol.from_json(protocol), flags)
+    for adherence in (score for score in config.scores if isinstance(score, Adherence)):
+        common = replace(settings, device="cpu")
+        told = AdherenceRows(adherence, assignment, common, ScoreProtocol.from_json(protocol), flags)
+        rows += told.rows({kind: keys[kind] for kind in config.groups})
     influences = {
         number: scored.influence
         for number, scored in enumerate(rows)
@@ -200,31 +205,3 @@ def _closest(config: MetricsConfig, space: Space, train_ids: list[str], listed: 
         {"file_name": listed[row]["file_name"], "train": train_ids[nearest], "distance": distance, "ratio": ratio}
         for row, nearest, distance, ratio in closest_pairs(neighbourhood(space.fakes["samples"], space.train))
     ]
-
-
-def _adherence_rows(
-    config: MetricsConfig, assignment: Assignment, protocol: ScoreProtocol, flags: Flags
-) -> Iterator[Scored]:
-    """Adherence of the samples, of real images at the model's resolution, and of these after the autoencoder."""
-    score = next((score for score in config.scores if isinstance(score, Adherence)), None)
-    if score is None:
-        return
-    subjects = [subject for subject in ("samples", "heldout", "floor") if subject in assignment.parts]
-    parts = {subject: assignment.parts[subject].astype(np.float64) for subject in subjects}
-    real, settings = parts["heldout"], EvaluationSettings(config.seed, config.halves)
-    for subject, part in parts.items():
-        counts = Counts(len(real), len(part), len(real), len(part))
-        comparison = Comparison(subject, counts, replace(protocol, seed=config.seed), flags=flags)
-        chance = score.null(real, part, None, seed=config.seed)
-        for metric, measurement in measure([score], real, part, settings)[0].items():
-            if measurement.missing:
-                wanted = "cluster" if metric.startswith("cluster") else "label"
-                whose = "captions of these samples name" if subject == "samples" else "real images have"
-                measurement = replace(measurement, missing=Missing(Reason.NO_VALUE, f"the {whose} no {wanted}"))
-            expected = chance.get(metric)
-            if assignment.unseen:
-                measurement = Measurement.absent(Missing(Reason.NO_VALUE, assignment.unseen), config.halves)
-                expected = None
-            yield comparison.scored(
-                score, metric, measurement, Null.of(measurement.missing if expected is None else expected)
-            )

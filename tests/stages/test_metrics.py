@@ -338,6 +338,29 @@ def test_the_stage_scores_subjects_groups_copies_and_adherence(world, assigned, 
     assert pairs[0]["train"] in world.images.train.ids
 
 
+def test_adherence_is_told_for_every_label_cluster_and_prompt(world, assigned, tmp_path):
+    rows = {(row["metric"], row["group"]): row for row in json_rows(score(world, assigned, tmp_path))}
+    # the first four of twenty show the other colour, two of each: of ten that ask for brown eight are brown, and of
+    # all twenty ten are, so that a caption which means nothing reaches a half
+    for group in ("label=brown", "label=blue", "cluster=00", "cluster=01", "prompt=p0"):
+        for metric in ("label_adherence", "cluster_adherence"):
+            row = rows[metric, group]
+            assert (row["value"], row["null"], row["n_fake"]) == (0.8, pytest.approx(0.5), 10), (metric, group)
+    fewer = rows_of_groups(score(world, assigned, tmp_path / "again", groups=["label"]))
+    assert fewer == {"all", "label=brown", "label=blue"}
+
+
+def rows_of_groups(scores):
+    return {row["group"] for row in json_rows(scores) if row["metric"] == "label_adherence"}
+
+
+def test_what_a_part_would_reach_by_chance_depends_on_what_all_samples_show():
+    # asked for 0 0 1 1, shown 0 0 0 1: of those that ask for 1 a quarter would be right by chance
+    assigned = np.array([[0, 0], [0, 0], [1, 0], [1, 1]])
+    assert chance(assigned[2:], 0, assigned) == 0.25
+    assert chance(assigned[:2], 0, assigned) == 0.75
+
+
 def test_held_out_images_in_the_mix_of_the_samples_are_a_reference_of_their_own(world, assigned, tmp_path):
     found = score(world, assigned, tmp_path)
     (kid,) = [row for row in found.rows if (row.metric, row.subject, row.reference) == ("kid", "samples", "matched")]

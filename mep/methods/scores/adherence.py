@@ -1,6 +1,7 @@
 """Prompt adherence: does an image show the cluster and the label that its prompt asked for?"""
 
 from collections.abc import Callable
+from functools import partial
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -39,7 +40,7 @@ class Adherence(Score):
 
     def null(self, real: Rows, fake: Rows, train: Rows | None, *, seed: int) -> dict[str, float]:
         """By chance: if what is shown had nothing to do with what was asked for."""
-        return _of_both(chance, fake)
+        return chances(fake, fake)
 
 
 def _of_both(share: Callable[[Rows, int], float | None], assigned: Rows) -> dict[str, float]:
@@ -54,10 +55,20 @@ def agreement(assigned: Rows, wanted: int) -> float | None:
     return float((asked[:, wanted] == asked[:, wanted + 1]).mean()) if len(asked) else None
 
 
-def chance(assigned: Rows, wanted: int) -> float | None:
-    """Agreement to expect of two columns with these frequencies that know nothing of each other."""
-    asked = assigned[assigned[:, wanted] >= 0]
-    shares = [(asked[:, wanted : wanted + 2] == value).mean(axis=0).prod() for value in np.unique(asked[:, wanted])]
+def chances(assigned: Rows, whole: Rows) -> dict[str, float]:
+    """Metric -> what some of the images would reach if what they show had nothing to do with what was asked for."""
+    return _of_both(partial(chance, whole=whole), assigned)
+
+
+def chance(assigned: Rows, wanted: int, whole: Rows | None = None) -> float | None:
+    """Agreement to expect of two columns with these frequencies that know nothing of each other.
+
+    whole       the images that tell how often each is found, where `assigned` are a part of them
+    """
+    asked = assigned[assigned[:, wanted] >= 0, wanted]
+    whole = assigned if whole is None else whole
+    found = whole[whole[:, wanted] >= 0, wanted + 1]
+    shares = [(asked == value).mean() * (found == value).mean() for value in np.unique(asked)]
     return float(sum(shares)) if shares else None
 
 
