@@ -19,7 +19,7 @@ KEPT = 2
 """Checkpoints kept: the newest, and the one before in case the newest cannot be read."""
 STALL = 0.01
 """Share of the time that saving may take: where a checkpoint takes long to write, they are made less often."""
-STATE_BYTES = {"adamw": 8, "adamw_8bit": 2, "adafactor": 3}
+STATE_BYTES = {"adamw": 8, "adamw_8bit": 2, "adafactor": 3, "prodigy": 16, "schedule_free": 8}
 """What an optimizer remembers of a weight. Adafactor keeps rows and columns of the last two dimensions: of a kernel of
 3 x 3 six float32 numbers, 2.7 bytes a weight; of a matrix next to nothing; of Stable Diffusion's UNet 2.1."""
 State: TypeAlias = dict[str, Any]

@@ -121,6 +121,8 @@ def test_gradient_checkpointing_changes_no_loss(inputs, calm, tmp_path):
 OPTIONS = {
     "adafactor in bf16": {"optimizer": "adafactor", "weights": "bf16", "precision": "bf16"},
     "lora on bf16": {"method": {"kind": "lora", "dropout": 0.3}, "weights": "bf16", "precision": "bf16"},
+    "prodigy": {"optimizer": "prodigy", "method": {"kind": "lora", "variant": "dora"}},
+    "schedule-free in bf16": {"optimizer": "schedule_free", "weights": "bf16", "precision": "bf16"},
     "text encoder": {"text_encoder": "train", "schedule": "cosine", "warmup_steps": 2},
 }
 

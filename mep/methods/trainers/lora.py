@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -35,12 +35,12 @@ class Lora(Trainer):
     arXiv:2402.09353): closer to full training at low ranks, slower, and of linear layers only."""
     rank: int = Field(16, ge=1, le=1024)
     """Rank of the change."""
-    ranks: dict[str, int] = Field(default_factory=dict)
+    ranks: dict[str, Annotated[int, Field(ge=1, le=1024)]] = Field(default_factory=dict)
     """Other ranks for some layers: the end of their name, where * stands for anything -> rank. `{"mid_block.*": 32}`.
     The first that fits counts."""
     alpha: float | None = Field(None, gt=0)
     """The change is scaled by alpha / rank. Default: the rank of each layer."""
-    alphas: dict[str, float] = Field(default_factory=dict)
+    alphas: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
     """Other alphas for some layers, in the same way."""
     scaling: Literal["rank", "rank_stabilised"] = "rank"
     """By what alpha is divided: the rank, or its square root, which lets high ranks learn as fast as low ones

@@ -1,5 +1,6 @@
 """What a recipe says of training."""
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
@@ -24,6 +25,16 @@ if TYPE_CHECKING:
 
 SHARDED_CHOICES = {"optimizer": ("adamw",), "weights": ("fp32",), "precision": ("fp32", "tf32", "bf16")}
 """What each field may say where the model is split over processes."""
+
+
+PACKAGES = {
+    "adamw_8bit": ("bitsandbytes", "gpu"),
+    "prodigy": ("prodigyopt", "optimizers"),
+    "schedule_free": ("schedulefree", "optimizers"),
+}
+"""Package and extra of the optimizers that come with neither PyTorch nor transformers."""
+IMPLIED: dict[str, dict[str, float]] = {"prodigy": {"learning_rate": 1.0}, "schedule_free": {"ema_decay": 0.0}}
+"""What the section says where a recipe with such an optimizer does not."""
 
 
 class WatchConfig(Config):
@@ -55,11 +66,14 @@ class TrainingConfig(BaseConfig, LatentsConfig):
     global_batch_size: int = Field(16, ge=1, le=1_000_000)
     """Images in an optimizer step, over all devices and micro-batches; how many of these there are changes no
     result."""
-    optimizer: Literal["adamw", "adamw_8bit", "adafactor"] = "adamw"
+    optimizer: Literal["adamw", "adamw_8bit", "adafactor", "prodigy", "schedule_free"] = "adamw"
     """AdamW (Loshchilov & Hutter 2019); the same with its state in 8 bits (Dettmers et al. 2022; package bitsandbytes,
-    GPU only); or Adafactor (Shazeer & Stern 2018), which keeps one number a row and column and not two a weight."""
-    learning_rate: float = Field(1e-5, gt=0, lt=1)
-    """Peak learning rate. 1e-5 fine-tunes Stable Diffusion, 1e-4 its LoRA; a UNet from scratch wants about 1e-3."""
+    GPU only); Adafactor (Shazeer & Stern 2018), which keeps one number a row and column and not two a weight; Prodigy
+    (Mishchenko & Defazio 2024, arXiv:2306.06101), which finds the learning rate itself; or schedule-free AdamW (Defazio
+    et al. 2024, arXiv:2405.15682), whose own average of the weights is what generation uses."""
+    learning_rate: float = Field(1e-5, gt=0, le=10)
+    """Peak learning rate. 1e-5 fine-tunes Stable Diffusion, 1e-4 its LoRA; a UNet from scratch wants about 1e-3.
+    schedule_free wants up to ten times as much. Of prodigy a factor of what it finds, and 1 where nothing is said."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     """What the learning rate does after the warm-up."""
     warmup_steps: int = Field(0, ge=0, le=1_000_000_000)
@@ -89,7 +103,7 @@ class TrainingConfig(BaseConfig, LatentsConfig):
     """Let the noise schedule end in pure noise (Lin et al. 2024, arXiv:2305.08891); needs prediction: v_prediction."""
     ema_decay: float = Field(0.999, ge=0, lt=1)
     """Decay of the moving average of the weights that generation uses; 0 keeps the last weights. It warms up as
-    min(decay, (1 + step) / (10 + step))."""
+    min(decay, (1 + step) / (10 + step)). Always 0 with schedule_free, which averages itself."""
     precision: Literal["fp32", "tf32", "bf16", "fp16"] = "fp32"
     """Arithmetic of forward and backward pass. Default: bf16 where the base is pretrained, else fp32. tf32 rounds the
     inputs of products to 10 bits on GPUs that can; bf16 and fp16 are autocast, fp16 with a scaled loss and on GPUs
@@ -101,8 +115,10 @@ class TrainingConfig(BaseConfig, LatentsConfig):
 
     @model_validator(mode="before")
     @classmethod
-    def _as_usual_for_its_base(cls, given: Any) -> Any:
-        return Base.implied_by(given.get("base")) | given if isinstance(given, dict) else given
+    def _as_usual_for_base_and_optimizer(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        return Base.implied_by(given.get("base")) | IMPLIED.get(str(given.get("optimizer")), {}) | given
 
     @model_validator(mode="after")
     def _fit_together(self) -> "TrainingConfig":
@@ -128,10 +144,28 @@ class TrainingConfig(BaseConfig, LatentsConfig):
             )
         return self
 
+    @model_validator(mode="after")
+    def _optimizer_can(self) -> "TrainingConfig":
+        own, is_whole_in_bf16 = self.optimizer, self.weights == "bf16" and not self.method.adapts
+        lacks = [
+            (own != "prodigy" and self.learning_rate >= 1, "learning_rate", "rates of 1 and more are for prodigy"),
+            (own == "prodigy" and is_whole_in_bf16, "weights", "prodigy needs all weights at once, not in bf16"),
+            (own == "schedule_free" and self.schedule != "constant", "schedule", "schedule_free has no schedule"),
+            (own == "schedule_free" and self.ema_decay, "ema_decay", "schedule_free averages the weights itself"),
+        ]
+        for is_so, field, problem in lacks:
+            if is_so:
+                known = {"problem": problem, "field": field, "hint": f"take {field} out"}
+                raise PydanticCustomError("cross_field", "{problem}", known)
+        return self
+
     def dump(self) -> dict[str, Any]:
-        """The fields, and where weights are rounded at random which numbers that takes: others until version 2. Without
-        the conditioning where that is text, so that what was made before there were others is reused."""
+        """The fields, and what some of them did not mean until version 2: other random numbers to round with, and no
+        warm-up before a constant rate. Without the conditioning where that is text, so that what was made before there
+        were others is reused."""
         given = super().dump() | ({"rounding": "SplitMix64"} if self.weights == "bf16" else {})
+        if self.schedule == "constant" and self.warmup_steps:
+            given["warm_up"] = "linear"
         return given if self.conditioning.kind != "text" else {k: v for k, v in given.items() if k != "conditioning"}
 
     @property
@@ -164,10 +198,13 @@ class TrainingConfig(BaseConfig, LatentsConfig):
         self.method.check(core)
 
     def _require_optimizer(self) -> None:
-        if self.optimizer == "adamw_8bit":
-            from mep.stages.training.optimizers import bitsandbytes
-
-            bitsandbytes()
+        module, extra = PACKAGES.get(self.optimizer, ("", ""))
+        if module and find_spec(module) is None:
+            other = ", or take optimizer: adafactor, which needs as little memory" if extra == "gpu" else ""
+            raise EnvironmentLacks(
+                f"training.optimizer: {self.optimizer} needs the package {module}, which is not installed",
+                hint=f"pip install 'mep[{extra}]'{other}",
+            )
 
     def check_machine(self, machine: Machine) -> None:
         device = resolve_device(machine.device)  # only here: finding it takes PyTorch, and a second

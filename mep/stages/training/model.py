@@ -21,7 +21,7 @@ from mep.machine.graphs import compile_graphs
 from mep.machine.work import Work
 from mep.stages.training.batches import EncodedInputs
 from mep.stages.training.config import TrainingConfig
-from mep.stages.training.optimizers import build_optimizer
+from mep.stages.training.optimizers import ScheduleFreeMean, build_optimizer
 from mep.stages.training.processes import AccelerateGroup, GatheredOptimizer, GatheredState, shard
 
 
@@ -73,7 +73,11 @@ def build_model(config: TrainingConfig, encoded: EncodedInputs, group: Accelerat
         shard(denoiser, work.device)
     parameters = list(denoiser.trained().values())
     optimizer, schedule = build_optimizer(config, parameters)
-    ema = EMA(parameters, config.ema_decay if group.is_main or group.sharded else 0.0)
+    ema = (
+        ScheduleFreeMean(parameters, optimizer)
+        if config.optimizer == "schedule_free"
+        else EMA(parameters, config.ema_decay if group.is_main or group.sharded else 0.0)
+    )
     check_room(work.folder, parameters, config.optimizer, averaged=bool(config.ema_decay))
     fresh = partial(_build_denoiser, config, encoded, work, "cpu")
     return TrainedModel(denoiser, objective, optimizer, schedule, ema, group, fresh)

@@ -1,6 +1,7 @@
 """Optimizers and learning rate schedules by name, and steps of bfloat16 weights that do not round to nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, cast
 
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 
 from mep.diffusion.checkpoints import State
-from mep.errors import EnvironmentLacks
+from mep.diffusion.denoiser import EMA
 from mep.machine.random_bits import random_16_bits
 from mep.stages.training.config import TrainingConfig
 
@@ -24,33 +25,96 @@ def build_optimizer(
 
     low_precision = any(parameter.dtype != torch.float32 for parameter in parameters)
     groups: Any = groups_of(parameters) if low_precision else list(parameters)
-    common: dict[str, Any] = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
-    if config.optimizer == "adamw":
-        optimizer: torch.optim.Optimizer = torch.optim.AdamW(groups, fused=True, **common)
-    elif config.optimizer == "adamw_8bit":
-        optimizer = bitsandbytes().optim.AdamW8bit(groups, **common)
-    else:
-        from transformers.optimization import Adafactor
-
-        fixed = {"scale_parameter": False, "relative_step": False, "warmup_init": False}  # the schedule sets the rate
-        optimizer = Adafactor(groups, **common, **fixed)
+    optimizer: torch.optim.Optimizer = MAKERS[config.optimizer](config, groups)
+    has_own = config.optimizer == "schedule_free"
+    warms_up = config.schedule == "constant" and config.warmup_steps and not has_own
     schedule = get_scheduler(
-        config.schedule, optimizer, num_warmup_steps=config.warmup_steps, num_training_steps=config.steps
+        "constant_with_warmup" if warms_up else config.schedule,
+        optimizer,
+        num_warmup_steps=config.warmup_steps,
+        num_training_steps=config.steps,
     )
     if low_precision:  # the wrapper has all methods that a training calls
         optimizer = cast(torch.optim.Optimizer, StochasticRounding(optimizer))
     return optimizer, schedule
 
 
-def bitsandbytes() -> Any:
-    try:
-        import bitsandbytes as package
-    except ImportError as error:
-        raise EnvironmentLacks(
-            "training.optimizer: adamw_8bit needs the package bitsandbytes, which is not installed",
-            hint="pip install 'mep[gpu]', or take optimizer: adafactor, which needs as little memory",
-        ) from error
-    return package
+def _adamw(config: TrainingConfig, groups: Any) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
+
+
+def _adamw_8bit(config: TrainingConfig, groups: Any) -> Any:
+    import bitsandbytes
+
+    return bitsandbytes.optim.AdamW8bit(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
+
+
+def _adafactor(config: TrainingConfig, groups: Any) -> torch.optim.Optimizer:
+    from transformers.optimization import Adafactor
+
+    fixed = {"scale_parameter": False, "relative_step": False, "warmup_init": False}  # the schedule sets the rate
+    return Adafactor(groups, lr=config.learning_rate, weight_decay=config.weight_decay, **fixed)
+
+
+def _prodigy(config: TrainingConfig, groups: Any) -> Any:
+    from prodigyopt import Prodigy
+
+    whole = [{"params": groups, "weight_decay": config.weight_decay}]  # it prints what its own argument says
+    warm = bool(config.warmup_steps)
+    return Prodigy(whole, lr=config.learning_rate, use_bias_correction=True, safeguard_warmup=warm)
+
+
+def _schedule_free(config: TrainingConfig, groups: Any) -> Any:
+    from schedulefree import AdamWScheduleFree
+
+    rates = {"lr": config.learning_rate, "warmup_steps": config.warmup_steps}
+    optimizer = AdamWScheduleFree(groups, **rates, weight_decay=config.weight_decay)
+    optimizer.train()  # and so it stays: `ScheduleFreeMean` gives the weights to evaluate without touching these
+    return optimizer
+
+
+MAKERS: dict[str, Callable[[TrainingConfig, Any], Any]] = {
+    "adamw": _adamw,
+    "adamw_8bit": _adamw_8bit,
+    "adafactor": _adafactor,
+    "prodigy": _prodigy,
+    "schedule_free": _schedule_free,
+}
+
+
+def rate_of(optimizer: torch.optim.Optimizer) -> float:
+    """The learning rate of the step to come."""
+    group = optimizer.param_groups[0]
+    warmup = group.get("warmup_steps", 0)
+    share = min(1.0, (group["k"] + 1) / warmup) if warmup else 1.0
+    return float(group["lr"] * group.get("d", 1.0) * share)
+
+
+class ScheduleFreeMean(EMA):
+    """The average that a schedule-free optimizer keeps: what its weights are evaluated with.
+
+    The optimizer's own way there and back (its `eval` and `train`) rounds the weights, so that a training that is
+    looked at would take other steps. Here they stay as they are.
+    """
+
+    def __init__(self, parameters: Sequence[nn.Parameter], optimizer: torch.optim.Optimizer):
+        super().__init__(parameters, 0.0)
+        self.optimizer = optimizer
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        means = {}
+        for group in self.optimizer.param_groups:
+            for weight in group["params"]:
+                if "z" in self.optimizer.state[weight]:
+                    step = 1 - 1 / group["betas"][0]
+                    means[weight] = weight.detach().float().lerp(self.optimizer.state[weight]["z"].float(), step)
+        self.shadow = [means.get(weight, weight.detach()) for weight in self.parameters]
+        try:
+            with super().applied():
+                yield
+        finally:
+            self.shadow = []
 
 
 class StochasticRounding:
@@ -62,6 +126,10 @@ class StochasticRounding:
 
     def __init__(self, optimizer: torch.optim.Optimizer):
         self.inner = optimizer
+
+    @property
+    def state(self) -> Any:
+        return self.inner.state
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from mep.diffusion.objective import denoising_errors
 from mep.stages.training.ahead import BatchesAhead
 from mep.stages.training.batches import Batch, Batches
 from mep.stages.training.model import TrainedModel
+from mep.stages.training.optimizers import rate_of
 
 LOG = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ class Step:
         self.scaler.unscale_(optimizer)
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.config.max_grad_norm)
         norm = norm.full_tensor() if self.group.sharded else norm  # type: ignore[attr-defined]
-        learning_rate = optimizer.param_groups[0]["lr"]
+        learning_rate = rate_of(optimizer)
         if self.scaler.is_enabled():
             self.scaler.step(optimizer)
             self.scaler.update()
