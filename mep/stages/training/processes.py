@@ -1,9 +1,10 @@
 """The processes that train together, and a model that is split over them (FSDP: Zhao et al. 2023, arXiv:2304.11277)."""
 
 import os
+from datetime import timedelta
 
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 from torch.optim import Optimizer
 
 from mep.diffusion.checkpoints import State, Stateful
@@ -11,6 +12,10 @@ from mep.diffusion.denoiser import Denoiser
 from mep.diffusion.loop import ProcessGroup
 from mep.errors import EnvironmentLacks
 from mep.machine.work import Work
+
+
+LONGEST_LOOK = timedelta(hours=6)
+"""Time that processes wait for the one that evaluates the model."""
 
 
 class AccelerateGroup(ProcessGroup):
@@ -33,12 +38,16 @@ class AccelerateGroup(ProcessGroup):
                 hint="start fewer processes, or raise training.global_batch_size",
             )
 
+        # on the hosts: to ask the devices would let them run dry in every step, and a collective of NCCL that waits
+        # while the main process evaluates is ended after ten minutes
+        self.hosts = distributed.new_group(backend="gloo", timeout=LONGEST_LOOK) if self.n > 1 else None
+
     def agree(self, number: int) -> int:
         if self.n == 1:
             return number
-        from accelerate.utils import broadcast
-
-        return int(broadcast(torch.tensor(number, device=self.device)))
+        said = torch.tensor(number)
+        distributed.broadcast(said, src=0, group=self.hosts)
+        return int(said)
 
 
 def shard(denoiser: Denoiser, device: str) -> None:
