@@ -40,7 +40,9 @@ class Stage:
 
     def reads(self, config: Config) -> dict[str, type[Artifact]]:
         """Its inputs under a config: those that may be None only where the config asks for them."""
-        return {name: kind for name, kind in self.inputs.items() if name not in self.optional or name in config.also_reads}
+        return {
+            name: kind for name, kind in self.inputs.items() if name not in self.optional or name in config.also_reads
+        }
 
     def view(self, experiment: Config) -> Config:
         """The fields of an experiment that this stage reads, and no others."""

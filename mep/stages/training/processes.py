@@ -13,7 +13,6 @@ from mep.diffusion.loop import ProcessGroup
 from mep.errors import EnvironmentLacks
 from mep.machine.work import Work
 
-
 LONGEST_LOOK = timedelta(hours=6)
 """Time that processes wait for the one that evaluates the model."""
 
