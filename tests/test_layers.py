@@ -13,6 +13,7 @@ PACKAGE = Path(mep.__file__).parent
 FLOORS = [
     "__main__",
     "cli",
+    "sharing",
     "report",
     "reader_study",
     "runner",

@@ -16,7 +16,7 @@ from mep.errors import MepError
 SECTIONS = {
     "Experiments": [
         *("run", "resume", "cancel", "status", "watch", "ls", "show"),
-        *("report", "evaluate", "generate", "sample-grid", "export-dataset"),
+        *("report", "evaluate", "generate", "sample-grid", "export-dataset", "publish", "checklist"),
     ],
     "Recipes": ["init", "validate", "lint", "calibrate", "plan", "diff", "methods", "schema"],
     "Experts": ["clusters", "reader-study", "reader-score"],

@@ -1,11 +1,13 @@
 """Look after what is kept: check it, let it go, hand it on."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from mep.cli.commands._shared import FILE, INPUT_FILE, JSON, RUN, open_run, open_store
 from mep.cli.console import listing_or_json, show, show_json, size, tell
+from mep.cli.options import collected, option
 from mep.errors import RecipeError, UsageError
 
 
@@ -109,32 +111,58 @@ def pin_command(runs: Path, run_id: str | None, note: str, remove: bool, as_json
     tell(f"{run_id} is {'no longer ' * remove}pinned")
 
 
+@dataclass(frozen=True)
+class Export:
+    output: Path | None = option("File to write. Default: RUN.mep.tar.gz or RUN.crate.zip here.", type=FILE)
+    form: str = option(
+        "bundle: for `mep import`. ro-crate: a Workflow Run RO-Crate, for archives and reviewers.",
+        "--format",
+        type=click.Choice(("bundle", "ro-crate")),
+        default="bundle",
+    )
+    samples: bool = option("With the synthetic images.")
+    weights: bool = option("With the models.")
+    license_id: str = option("Of a crate, such as CC-BY-4.0.", "--license", default="", metavar="ID")
+    publisher: str = option("Of a crate: institution or person who answers for it.", default="", metavar="NAME")
+
+
 @click.command("export")
 @RUN
-@click.option("--output", type=FILE, help="File to write. Default: RUN.mep.tar.gz here.")
-@click.option("--samples", is_flag=True, help="With the synthetic images.")
-@click.option("--weights", is_flag=True, help="With the models.")
+@collected(Export)
 @JSON
 @click.pass_obj
-def export_command(
-    runs: Path, run_id: str | None, output: Path | None, samples: bool, weights: bool, as_json: bool
-) -> None:
+def export_command(runs: Path, asked: Export, run_id: str | None, as_json: bool) -> None:
     """Write a run to one file for others.
 
-    It holds recipe, lock, report, log, provenance, captions and scores.
+    A bundle holds recipe, lock, report, log, provenance, captions and scores. A crate holds recipe, lock, verdict,
+    scores, what each stage did, and a reporting checklist; no pictures of real images.
 
-    Absolute paths and secrets are taken out. Real images never leave; pictures of some are in the report.
+    Absolute paths and secrets are taken out. Real images never leave; pictures of some are in the report of a bundle.
     """
-    from mep.store.bundle import SUFFIX, export_run
-
     store, run_id = open_run(runs, run_id)
-    path = output or Path(f"{run_id}{SUFFIX}")
-    held = export_run(store, run_id, path, samples=samples, weights=weights)
+    if asked.form == "bundle":
+        from mep.store.bundle import SUFFIX, export_run
+
+        if asked.license_id or asked.publisher:
+            raise UsageError(
+                "--license and --publisher are of a crate", hint="add --format ro-crate, or leave them out"
+            )
+        path = asked.output or Path(f"{run_id}{SUFFIX}")
+        held = export_run(store, run_id, path, samples=asked.samples, weights=asked.weights)
+        told = f"{len(held['whole'])} of {len(held['artifacts'])} artifacts whole"
+    else:
+        from mep.sharing import crate
+        from mep.sharing.publication import Wish
+
+        path = asked.output or Path(f"{run_id}{crate.SUFFIX}")
+        wish = Wish(license_id=asked.license_id, publisher=asked.publisher)
+        held = crate.export_crate(store, run_id, path, wish, samples=asked.samples, weights=asked.weights)
+        told = f"{len(held['files'])} files"
     if as_json:
         show_json(held)
     else:
         show(str(path))
-    tell(f"{size(held['bytes'])}, {len(held['whole'])} of {len(held['artifacts'])} artifacts whole")
+    tell(f"{size(held['bytes'])}, {told}")
 
 
 @click.command("import")
