@@ -20,7 +20,7 @@ SECTIONS = {
     ],
     "Recipes": ["init", "validate", "lint", "calibrate", "plan", "diff", "methods", "schema"],
     "Experts": ["clusters", "reader-study", "reader-score"],
-    "Store": ["verify", "why", "logs", "gc", "rm", "pin", "export", "import", "db", "doctor"],
+    "Store": ["verify", "why", "logs", "gc", "rm", "pin", "export", "import", "push", "pull", "db", "doctor"],
 }
 """Commands in the order in which a newcomer meets them."""
 

@@ -32,7 +32,7 @@ class Screen(RunCallback):
     def planned(self, run_id: str, plan: Plan) -> None:
         self.run_id = run_id
         self.n_arms = n = len(plan.recipe.arms)
-        counts = ", ".join(f"{plan.count(s)} to {s}" for s in ("run", "continue", "reuse") if plan.count(s))
+        counts = ", ".join(f"{plan.count(s)} to {s}" for s in ("run", "continue", "fetch", "reuse") if plan.count(s))
         self.console.print(f"[bold]{safe(run_id)}[/]  {n} arm{'s' * (n > 1)}, {len(plan.tasks)} stages: {counts}")
         if self.bars:
             self.bars.plan(plan)
@@ -47,6 +47,15 @@ class Screen(RunCallback):
             self.bars.reused(task)
         else:
             self.console.print(f"  [dim]= {self._name(task)}  reused[/]")
+
+    def fetched(self, task: Task, address: str) -> None:
+        if self.bars:
+            self.bars.reused(task)
+        else:
+            self.console.print(f"  [dim]= {self._name(task)}  from {safe(address)}[/]")
+
+    def warned(self, text: str) -> None:
+        self.console.print(f"[yellow]warning:[/] {safe(text)}")
 
     def waiting(self, task: Task, holder: str) -> None:
         if self.bars:

@@ -57,3 +57,16 @@ class RecipeName(click.Path):
         from mep.recipe.templates import templates
 
         return templates().get(str(path), path)
+
+
+class StoreAddress(click.Path):
+    """The address of a shared store: a bucket, or a folder, which is named from the root from here on."""
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from mep.machine.addresses import checked
+
+        text = str(value)
+        try:
+            return checked(text if "://" in text else os.path.abspath(text))
+        except ValueError as error:
+            self.fail(str(error))

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from mep.config import Config, LocalPath
 from mep.errors import EnvironmentLacks
+from mep.machine.addresses import Address
 from mep.machine.engines import Engine
 from mep.machine.engines.local import Local
 from mep.machine.libraries import is_installed
@@ -40,6 +41,8 @@ class MachineConfig(Config):
     accelerate: LocalPath | None = None
     """Configuration file of `accelerate config`: training runs under `accelerate launch` with its processes. They share
     every global batch, so that any number of them takes the same steps. With FSDP they share the model too."""
+    stores: tuple[Address, ...] = Field((), max_length=32)
+    """Stores that hosts share, as s3://lab/mep: what lies there under the same fingerprint is fetched and not made."""
     trackers: tuple[Literal["tensorboard", "trackio"], ...] = ()
     """Where losses are also written; the loss log is always written."""
     device: str = Field("auto", pattern=DEVICES)

@@ -15,6 +15,7 @@ from typing import Literal
 
 import mep
 from mep.errors import MepError
+from mep.machine.mounts import mount_of
 from mep.runner.environment import cpu_name, gpu_names, memory_bytes
 from mep.store import locks
 
@@ -41,6 +42,7 @@ def examine(runs: Path) -> Iterator[Check]:
     folder = next(path for path in (runs.absolute(), *runs.absolute().parents) if path.exists())
     yield _disk(folder)
     yield _writable(folder)
+    yield _file_system(folder)
     yield _locks(folder)
     if sqlite3.sqlite_version_info < (3, 37):
         yield Check("SQLite", "bad", f"{sqlite3.sqlite_version}; mep needs 3.37", "use a newer Python")
@@ -108,6 +110,18 @@ def _writable(folder: Path) -> Check:
     if took_ms > 200:
         return Check("writing", "warning", f"an fsync takes {took_ms:.0f} ms", "put the runs on a local disk")
     return Check("writing", "ok", f"an fsync takes {took_ms:.1f} ms")
+
+
+def _file_system(folder: Path) -> Check:
+    mount = mount_of(folder)
+    if mount is None:
+        return Check("file system", "ok", "this system does not tell which")
+    if not mount.is_network:
+        return Check("file system", "ok", f"{mount.kind}, of this machine")
+    if why := mount.locks_of_one_host:
+        hint = "run on one host at a time, or have it mounted with locks that all hosts see"
+        return Check("file system", "bad", f"{mount.kind} at {mount.point}: {why}", hint)
+    return Check("file system", "ok", f"{mount.kind} at {mount.point}, with locks that other hosts see")
 
 
 def _locks(folder: Path) -> Check:

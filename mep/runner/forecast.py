@@ -57,6 +57,7 @@ class Forecast:
     """
     downloads   section and name -> what is not on this machine
     disk_bytes  of latents and samples that are yet to be made; models and checkpoints come on top
+    fetch_bytes of what comes from shared stores
     time_s      of the stages that are yet to be made, as they took in earlier runs of this store; None where one of
                 them has not run here
     memory_mb   the most that one of them took then
@@ -70,6 +71,7 @@ class Forecast:
     arms: list[ArmForecast]
     downloads: dict[str, Download] = field(default_factory=dict)
     disk_bytes: int = 0
+    fetch_bytes: int = 0
     time_s: float | None = None
     memory_mb: float | None = None
     untimed: list[str] = field(default_factory=list)
@@ -102,6 +104,7 @@ def forecast(plan: Plan, store: Store) -> Forecast:
     ahead.arithmetic = _arithmetic(plan)
     ahead.notes = list(dict.fromkeys([*ahead.notes, *_slow_arithmetic(plan, ahead.arithmetic)]))
     ahead.disk_bytes = sum(disk.values())
+    ahead.fetch_bytes = sum(task.fetch_bytes for task in plan.tasks)
     ahead.downloads = _downloads(plan)
     _add_cost(ahead, plan, store)
     ahead.detection = detection(plan, store, ahead.arms[0].samples)
@@ -195,11 +198,11 @@ def _disk(experiment: Experiment, tasks: dict[str, Task], counts: ArmForecast) -
     side = base.resolution
     n_bytes = {}
     n_images = counts.training_images or counts.images
-    if "latents" in tasks and tasks["latents"].status != "reuse" and n_images:
+    if "latents" in tasks and not tasks["latents"].is_made and n_images:
         n_symmetries = len(SYMMETRIES[experiment.training.symmetries])
         of_number = {"latents": 8 * n_symmetries, "compact": 2 * n_symmetries + 1, "off": 0}  # mean and deviation
         n_bytes[tasks["latents"].artifact_id] = n_images * base.latent_numbers * of_number[experiment.training.cache]
-    if tasks["generation"].status != "reuse" and counts.samples:
+    if not tasks["generation"].is_made and counts.samples:
         n_bytes[tasks["generation"].artifact_id] = int(counts.samples * side * side * BYTES_PER_PIXEL)
     return n_bytes
 
@@ -214,7 +217,7 @@ def _arithmetic(plan: Plan) -> dict[str, list[str]]:
 
 def _slow_arithmetic(plan: Plan, arithmetic: dict[str, list[str]]) -> list[str]:
     """Sections yet to be made that a GPU of this machine would compute in float32, as its other cores do not."""
-    waiting = {task.stage.section for task in plan.tasks if task.status != "reuse"}
+    waiting = {task.stage.section for task in plan.tasks if not task.is_made}
     slow = [section for section, chosen in arithmetic.items() if "fp32" in chosen and section in waiting]
     if not slow or not resolve_device(plan.recipe.machine.device).startswith("cuda"):
         return []
@@ -226,7 +229,7 @@ def _slow_arithmetic(plan: Plan, arithmetic: dict[str, list[str]]) -> list[str]:
 def _downloads(plan: Plan) -> dict[str, Download]:
     downloads: dict[str, Download] = {}
     for task in plan.tasks:
-        for part in parts(task.config) if task.status != "reuse" else ():
+        for part in parts(task.config) if not task.is_made else ():
             missing = part.missing()
             if missing and missing not in downloads.values():
                 downloads[f"{task.stage.section}: {missing.id}"] = missing
@@ -243,7 +246,7 @@ def _add_cost(ahead: Forecast, plan: Plan, store: Store) -> None:
     samples = {arm.arm: arm.samples for arm in ahead.arms}
     ahead.time_s, ahead.memory_mb = 0.0, 0.0
     machine = plan.recipe.machine
-    for batch in batches((task for task in plan.tasks if task.status != "reuse"), machine):
+    for batch in batches((task for task in plan.tasks if not task.is_made), machine):
         ahead.untimed += [task.stage.name for task in batch if task.stage.name not in before]
         timed = [task for task in batch if task.stage.name in before]
         times = [_time_s(task, before[task.stage.name], plan, samples) for task in timed]

@@ -15,6 +15,7 @@ from mep.runner.callback import RunCallback
 from mep.runner.faults import explain, explained
 from mep.runner.plan import Plan, Task, lineage_of, make_plan
 from mep.runner.run import check
+from mep.runner.shared_stores import SharedStores
 from mep.runner.signals import Signals, listening
 from mep.runner.slurm_jobs import refuse_where_sent
 from mep.store import Store, locks
@@ -31,7 +32,8 @@ def make_stage(recipe: Recipe, store: Store, stage: str, callback: RunCallback |
     """
     heard = callback or RunCallback()
     with explained(store.root), store.in_use(shared=True):
-        plan = make_plan(recipe, store)
+        shared = SharedStores(recipe.machine.stores, heard.warned)
+        plan = make_plan(recipe, store, shared.plan)
         wanted = [task for task in plan.tasks if task.stage.name == stage]
         needed = {task.artifact_id for task in _with_inputs(wanted)}
         part = Plan(recipe, [task for task in plan.tasks if task.artifact_id in needed])
@@ -40,7 +42,7 @@ def make_stage(recipe: Recipe, store: Store, stage: str, callback: RunCallback |
         environment_id, environment_rows = environment.rows()
         store.db.put(environment_rows)
         with listening(heard.signalled) as signals:
-            maker = _Maker(store, recipe.machine, heard, signals, environment_id)
+            maker = _Maker(store, recipe.machine, heard, signals, environment_id, shared)
             for task in part.tasks:
                 signals.stop_if_any()
                 maker.settle(task)
@@ -60,6 +62,7 @@ class _Maker:
     heard: RunCallback
     signals: Signals
     environment_id: str
+    shared: SharedStores
 
     def settle(self, task: Task) -> None:
         """Reuse the artifact of a task or make it, whoever else wants it too."""
@@ -75,6 +78,8 @@ class _Maker:
         with lock:
             if store.has(task.artifact_id):
                 heard.reused(task)
+            elif address := self.shared.take(task, store, self.signals.stop_if_any, lambda: heard.started(task)):
+                heard.fetched(task, address)
             else:
                 self._make(task)
 

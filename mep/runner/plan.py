@@ -1,6 +1,7 @@
 """The plan: every distinct piece of work of all arms, in order, and whether it is done already."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -14,7 +15,7 @@ from mep.stages import maker_of, stages, stages_of
 from mep.store import Store
 from mep.store.manifest import Ingredients, fingerprint_of
 
-Status = Literal["reuse", "run", "continue"]
+Status = Literal["reuse", "fetch", "run", "continue"]
 
 
 @dataclass
@@ -22,8 +23,8 @@ class Task:
     """One stage with one fingerprint, for all arms that need it.
 
     inputs      parameter of the stage -> the task that makes it
-    status      reuse: the store has it; continue: unfinished work is there; run: neither
-    why         what it waits for or what changed, for the reader
+    status      reuse: the store has it; fetch: a shared store has it; continue: unfinished work is there; run: neither
+    why         what it waits for, what changed or where it comes from, for the reader
     """
 
     stage: Stage
@@ -35,6 +36,12 @@ class Task:
     status: Status
     why: str
     arms: list[str] = field(default_factory=list)
+    fetch_bytes: int = 0
+
+    @property
+    def is_made(self) -> bool:
+        """Whether somebody has made it already, here or elsewhere."""
+        return self.status in ("reuse", "fetch")
 
     @property
     def artifact_id(self) -> str:
@@ -59,8 +66,11 @@ class Plan:
         return sum(task.status == status for task in self.tasks)
 
 
-def make_plan(recipe: Recipe, store: Store) -> Plan:
-    """Fingerprint every stage of every arm and look it up in the store."""
+def make_plan(recipe: Recipe, store: Store, ask: Callable[[list[Task]], None] | None = None) -> Plan:
+    """Fingerprint every stage of every arm and look it up in the store.
+
+    ask     marks those tasks that a shared store has, where there are such
+    """
     store.roll_forward()
     planner = _Planner(store)
     tasks: dict[str, Task] = {}
@@ -76,6 +86,11 @@ def make_plan(recipe: Recipe, store: Store) -> Plan:
     store.hashes.save()
     order = list(stages())
     ordered = sorted(tasks.values(), key=lambda task: order.index(task.stage.name))
+    if ask is not None:
+        ask(ordered)
+    for task in ordered:
+        if not task.is_made:
+            task.why = planner.why(task)
     return Plan(recipe, ordered, list(planner.lacks.values()))
 
 
@@ -95,9 +110,7 @@ class _Planner:
         ingredients = ingredients_of(stage, config, self._externals(stage, config), sources, seed)
         fingerprint = fingerprint_of(ingredients)
         status = self._status(f"{stage.name}/{fingerprint}")
-        waits_for = [task.stage.name for task in inputs.values() if task.status != "reuse"]
-        why = "" if status == "reuse" else self._why(stage, ingredients, waits_for)
-        return Task(stage, config, fingerprint, ingredients, inputs, seed_of(seed), status, why)
+        return Task(stage, config, fingerprint, ingredients, inputs, seed_of(seed), status, "")
 
     def _externals(self, stage: Stage, config: Config) -> list[list[Any]]:
         key = f"{stage.name} {config.model_dump_json()}"
@@ -115,8 +128,10 @@ class _Planner:
         unfinished = any(path.is_file() for path in self.store.work_folder(artifact_id).rglob("*"))
         return "continue" if unfinished else "run"
 
-    def _why(self, stage: Stage, ingredients: Ingredients, waits_for: list[str]) -> str:
-        """The fewest differences to any earlier result of this stage."""
+    def why(self, task: Task) -> str:
+        """The fewest differences to any earlier result of the stage."""
+        stage, ingredients = task.stage, task.ingredients
+        waits_for = [source.stage.name for source in task.inputs.values() if not source.is_made]
         if stage.name not in self.earlier:
             rows = self.store.db.query(
                 "SELECT ingredients FROM artifacts WHERE stage = ? ORDER BY made_at DESC LIMIT 100", stage.name

@@ -18,6 +18,7 @@ from mep.runner.faults import explained
 from mep.runner.lockfile import locked_of, refuse_unlike_inputs, write_lock
 from mep.runner.plan import Plan, make_plan
 from mep.runner.session import Session
+from mep.runner.shared_stores import SharedStores
 from mep.store import Store, locks
 from mep.store.database import Entry, Row
 from mep.store.runs import RunRow
@@ -33,7 +34,9 @@ def run(recipe: Recipe, store: Store, callback: RunCallback | None = None, *, wa
     Locked                      another process was still making the stage
     """
     with _using(store):
-        plan = make_plan(recipe, store)  # before the run exists: a recipe whose input is unreadable leaves no trace
+        shared = SharedStores(recipe.machine.stores)
+        # before the run exists: a recipe whose input is unreadable leaves no trace
+        plan = make_plan(recipe, store, shared.plan)
         refuse_unlike_inputs(plan, store)
         check(plan)
         run_id = _new_id(recipe, store)
@@ -42,7 +45,7 @@ def run(recipe: Recipe, store: Store, callback: RunCallback | None = None, *, wa
         locked = locked_of(recipe, store)
         write_lock(plan, store, folder, locked)
         with locks.hold(folder / "lock", wait_s=0):
-            session = Session(run_id, store, recipe.machine, callback or RunCallback(), wait_s)
+            session = Session(run_id, store, recipe.machine, callback or RunCallback(), wait_s, shared)
             session.begin(*_rows_of(run_id, recipe), _commit_of(recipe))
             session.carry_out(plan)
             write_lock(plan, store, folder, locked)  # now with the counts of the dataset
@@ -62,10 +65,11 @@ def resume(run_id: str, store: Store, callback: RunCallback | None = None, *, wa
         [row] = store.db.select(RunRow, "SELECT * FROM runs WHERE run_id = ?", run_id)
         if row["state"] == "done":  # by the process that was waited for
             return run_id
-        plan = make_plan(recipe, store)
+        shared = SharedStores(recipe.machine.stores)
+        plan = make_plan(recipe, store, shared.plan)
         refuse_unlike_inputs(plan, store)
         stages_wait_s = math.inf if wait_s is None else wait_s
-        session = Session(run_id, store, recipe.machine, callback or RunCallback(), stages_wait_s)
+        session = Session(run_id, store, recipe.machine, callback or RunCallback(), stages_wait_s, shared)
         session.begin(dict(row), [], _commit_of(recipe), started_at=row["started_at"])
         session.carry_out(plan)
         write_lock(plan, store, folder, recipe.locked or locked_of(recipe, store))
@@ -79,7 +83,7 @@ def check(plan: Plan) -> None:
     """
     for lack in plan.lacks:
         raise lack
-    missing = [task for task in plan.tasks if task.status != "reuse"]
+    missing = [task for task in plan.tasks if not task.is_made]
     machine = plan.recipe.machine
     if missing:
         machine.engine.require()

@@ -8,12 +8,13 @@ import time
 import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from mep.artifacts import Artifact
 from mep.errors import Interrupted, MepError, StageFailed
 from mep.machine.devices import peak_memory_mb, resolve_device
+from mep.machine.mounts import mount_of
 from mep.machine.settings import MachineConfig
 from mep.machine.work import Work
 from mep.runner import environment
@@ -23,6 +24,7 @@ from mep.runner.faults import explain
 from mep.runner.launch import launch
 from mep.runner.plan import Plan, Task, lineage_of
 from mep.runner.run_log import LoggedProgress, RunLog
+from mep.runner.shared_stores import SharedStores
 from mep.runner.side_by_side import SideBySide, batches, is_apart
 from mep.runner.signals import Signals, listening
 from mep.runner.slurm_jobs import refuse_where_sent
@@ -39,6 +41,7 @@ class Session:
     """One process at work on a run: the first is `mep run`, the others `mep resume`.
 
     wait_s      seconds to wait for another process that makes a stage which this one needs
+    shared      where else an artifact may be
     """
 
     run_id: str
@@ -46,8 +49,10 @@ class Session:
     machine: MachineConfig
     callback: RunCallback
     wait_s: float = math.inf
+    shared: SharedStores = field(default_factory=lambda: SharedStores(()))
 
     def __post_init__(self) -> None:
+        self.shared.warn = self._warn
         folder = self.store.run_folder(self.run_id)
         self.journal, self.log = Journal(self.store.db, folder), RunLog(folder)
         self.unwritten_uses: list[Entry] = []
@@ -99,6 +104,7 @@ class Session:
         error = ""
         try:
             self.callback.planned(self.run_id, plan)
+            self._warn_of_locks()
             with self.log.of_libraries(), listening(self._signalled) as signals:
                 for tasks in batches(plan.tasks, self.machine):
                     if is_apart(tasks[0].stage, self.machine):
@@ -132,7 +138,9 @@ class Session:
         if self.reuse(task):
             return
         with self.locked(task, signals):
-            if not self.reuse(task):  # somebody else may have made it meanwhile
+            if not self.reuse(task) and not self.fetched(
+                task, signals
+            ):  # made by somebody else, meanwhile or elsewhere
                 self._make(task, signals)
 
     def reuse(self, task: Task) -> bool:
@@ -144,6 +152,28 @@ class Session:
         # A run that is resumed meets what it made before it was stopped.
         self._use(task, "made" if artifact["made_by"] == self.run_id else "reused")
         return True
+
+    def fetched(self, task: Task, signals: Signals) -> bool:
+        """Use the artifact of a task from a shared store, if one has it; who calls holds its lock."""
+        if not (
+            address := self.shared.take(task, self.store, signals.stop_if_any, lambda: self.callback.started(task))
+        ):
+            return False
+        self.callback.fetched(task, address)
+        self.log.write(f"from {address}", task)
+        self._use(task, "reused")
+        self._write([self.journal.event("fetched", f"from {address}", task.artifact_id)])
+        return True
+
+    def _warn_of_locks(self) -> None:
+        mount = mount_of(self.store.root)
+        if mount is not None and (why := mount.locks_of_one_host):
+            self._warn(f"{self.store.root} is on {mount.kind}, and {why}: use it from one host at a time")
+
+    def _warn(self, text: str) -> None:
+        self.callback.warned(text)
+        self.log.write(f"warning: {text}")
+        self.journal.write([self.journal.event("warning", text)])
 
     def locked(self, task: Task, signals: Signals, wait_s: float | None = None) -> AbstractContextManager[None]:
         """The right to make a task; Locked where another process has it for longer than this run waits."""

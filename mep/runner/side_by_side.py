@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import pickle
 import time
@@ -134,6 +135,9 @@ class SideBySide:
 
     def _made(self, beginnings: Iterator[dict[str, Any]]) -> Iterator[tuple[int, Outcome]]:
         machine = self.session.machine
+        if (first := next(beginnings, None)) is None:
+            return iter(())  # all are there: no process has to begin
+        beginnings = itertools.chain([first], beginnings)
         if machine.slurm is not None:
             return SlurmJobs(machine.slurm, self._say).run(beginnings, self._look)
         slots = Local(kind="local", processes=min(machine.at_once, len(self.tasks))).slots(machine.device)
@@ -153,7 +157,9 @@ class SideBySide:
             except Locked:
                 self.elsewhere.append(task)
                 continue
-            if session.reuse(task):  # somebody else had made it meanwhile
+            if session.reuse(task) or session.fetched(
+                task, self.signals
+            ):  # made by somebody else, meanwhile or elsewhere
                 held.close()
                 continue
             work = session.work(task, self.signals)

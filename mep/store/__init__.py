@@ -146,23 +146,30 @@ class Store:
             **origin,
         }
         manifest.write(out, content)
-        fsync_tree(out)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if target.exists() and not self.has(f"{stage}/{fingerprint}"):
-            shutil.rmtree(target)  # a damaged artifact gives way to the one just made
-        hit("before-rename", stage)
-        try:
-            os.rename(out, target)
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise
+        if not self.place(out, f"{stage}/{fingerprint}"):
             content = manifest.read(target)
-        hit("after-rename", stage)
-        fsync(target.parent)
         hit("before-row", stage)
         (commit or self.db.put)(rows_of(content, artifact))
         hit("after-row", stage)
         shutil.rmtree(self.work_folder(f"{stage}/{fingerprint}"), ignore_errors=True)
+
+    def place(self, folder: Path, artifact_id: str) -> bool:
+        """Make a folder with its manifest the artifact; False where another process was first. The row is to follow."""
+        target, stage = self.folder(artifact_id), artifact_id.split("/")[0]
+        fsync_tree(folder)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists() and not self.has(artifact_id):
+            shutil.rmtree(target)  # a damaged artifact gives way to the one that is whole
+        hit("before-rename", stage)
+        try:
+            os.rename(folder, target)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            return False
+        hit("after-rename", stage)
+        fsync(target.parent)
+        return True
 
     def relatives(self, stage: Stage, ingredients: Ingredients) -> list[Path]:
         """Folders of artifacts whose ingredients differ only in the extendable fields of the stage, newest first."""

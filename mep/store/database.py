@@ -1,4 +1,8 @@
-"""The provenance in `runs/mep.db`: plain tables, one writer at a time, migrations in order."""
+"""The provenance in `runs/mep.db`: plain tables, one writer at a time, migrations in order.
+
+The journal of a transaction is a file beside it (journal_mode TRUNCATE), not a write-ahead log: that one needs memory
+which all readers share, and so a file system of one host.
+"""
 
 import itertools
 import sqlite3

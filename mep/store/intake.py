@@ -33,8 +33,10 @@ GIVEN_HERE = {"attempt_id"}
 """Columns whose values each database counts by itself."""
 
 
-def import_run(store: Store, bundle: Path) -> dict[str, Any]:
+def import_run(store: Store, bundle: Path, *, newer: bool = False) -> dict[str, Any]:
     """Take a run into this store: its folder, its rows, and the artifacts that are not here yet; what it held.
+
+    newer       a run that is here is brought up to date by one that begins like it and has gone on
 
     Its page is not taken, for it may hold scripts. A refused bundle leaves nothing behind.
 
@@ -50,6 +52,7 @@ def import_run(store: Store, bundle: Path) -> dict[str, Any]:
             _check_recipe(unpacked)
             entries = [*_run_rows(store.db, unpacked), *_artifact_rows(store, unpacked)]
             with locks.hold(store.root / "locks" / "import.lock"):
+                _refuse_known(store, unpacked, newer)
                 _commit(store, unpacked, entries)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -138,14 +141,23 @@ def _replaces(store: Store, unpacked: Unpacked, name: str) -> bool:
     return unpacked.is_whole(name) and not store.has(name)
 
 
+def _refuse_known(store: Store, unpacked: Unpacked, newer: bool) -> None:
+    """UsageError where a run of that name is here, and this is not the same one, further on."""
+    run_id = unpacked.run_id
+    is_known = bool(store.db.query("SELECT 1 FROM runs WHERE run_id = ?", run_id))
+    here, came = (folder / JOURNAL for folder in (store.run_folder(run_id), unpacked.folder / "run"))
+    if not here.parent.exists() and not is_known:
+        return
+    ours, theirs = here.read_bytes() if here.exists() else b"", came.read_bytes()
+    left = ours == theirs and not is_known  # of an import that was killed before its rows were written
+    goes_on = newer and bool(ours) and theirs.startswith(ours)
+    if is_held(store, run_id) or not (left or goes_on):
+        raise UsageError(f"{run_id} is here already", hint=f"look at it: mep show {run_id}")
+
+
 def _commit(store: Store, unpacked: Unpacked, entries: list[Entry]) -> None:
     """Give everything its place, and take all of it back where a part cannot be had."""
     target, came = store.run_folder(unpacked.run_id), unpacked.folder / "run"
-    left = target / JOURNAL  # of an import that was killed before its rows were written
-    if target.exists() and not (left.exists() and left.read_bytes() == (came / JOURNAL).read_bytes()):
-        raise UsageError(f"{unpacked.run_id} is here already", hint=f"look at it: mep show {unpacked.run_id}")
-    if store.db.query("SELECT 1 FROM runs WHERE run_id = ?", unpacked.run_id) or is_held(store, unpacked.run_id):
-        raise UsageError(f"{unpacked.run_id} is here already", hint=f"look at it: mep show {unpacked.run_id}")
     moved: list[tuple[Path, Path]] = []
     try:
         for name in unpacked.names:

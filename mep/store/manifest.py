@@ -93,7 +93,12 @@ def read(folder: Path) -> Manifest:
     FileNotFoundError   there is none
     ValueError          it is not as it was written
     """
-    content = json.loads((folder / NAME).read_bytes())
+    return parse((folder / NAME).read_bytes())
+
+
+def parse(text: bytes) -> Manifest:
+    """A manifest as it was written; ValueError where it is not."""
+    content = json.loads(text)
     if not isinstance(content, dict) or content.get("sha256") != digest(
         {name: value for name, value in content.items() if name != "sha256"}
     ):

@@ -71,7 +71,7 @@ def unpack(bundle: Path, folder: Path) -> Unpacked:
             raise DataError(f"it begins with {first.name!r}, not with {EXPORT}")
         _refuse_large(first)
         unpacked = Unpacked(folder, _checked(json.loads(content.read())))
-        _refuse_full(folder, int(unpacked.held.get("unpacked_bytes", 0)))
+        refuse_full(folder, int(unpacked.held.get("unpacked_bytes", 0)))
         for member, content in members:
             _take(unpacked, member, content)
     absent = [name for name in unpacked.names if name not in unpacked.manifests]
@@ -151,7 +151,7 @@ def _take(unpacked: Unpacked, member: tarfile.TarInfo, content: IO[bytes]) -> No
     if place == "store" and name in unpacked.names and file == manifest.NAME:
         _refuse_large(member)
         _write(member, content, target)
-        unpacked.manifests[name] = _read_manifest(target.parent, name)
+        unpacked.manifests[name] = checked_manifest(manifest.read(target.parent), name)
         return
     entry = unpacked.manifests[name]["files"].get(file) if name in unpacked.manifests else None
     if place != "store" or entry is None or not unpacked.is_whole(name):
@@ -163,7 +163,7 @@ def _take(unpacked: Unpacked, member: tarfile.TarInfo, content: IO[bytes]) -> No
 
 def _write(member: tarfile.TarInfo, content: IO[bytes], target: Path) -> str:
     """Write a file; the sha256 of what was written."""
-    _refuse_full(target.parent, member.size)
+    refuse_full(target.parent, member.size)
     target.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
     with target.open("xb") as file:
@@ -173,9 +173,11 @@ def _write(member: tarfile.TarInfo, content: IO[bytes], target: Path) -> str:
     return digest.hexdigest()
 
 
-def _read_manifest(folder: Path, name: str) -> Manifest:
-    """The manifest of an artifact, if it is one in every part that is used of it, and of that artifact."""
-    content = manifest.read(folder)
+def checked_manifest(content: Manifest, name: str) -> Manifest:
+    """The manifest of an artifact, if it is one in every part that is used of it, and of that artifact.
+
+    DataError, KeyError, TypeError, AttributeError      it is not
+    """
     files, ingredients = content["files"], content["ingredients"]
     texts = [content["stage"], content["fingerprint"], content["made_by"], content["made_at"]]
     inputs = list(ingredients["inputs"].values())
@@ -207,7 +209,8 @@ def _refuse_large(member: tarfile.TarInfo) -> None:
         raise DataError(f"{member.name} claims to be {member.size / 1e6:,.0f} MB of text")
 
 
-def _refuse_full(folder: Path, n_bytes: int) -> None:
+def refuse_full(folder: Path, n_bytes: int) -> None:
+    """EnvironmentLacks where the disk has too little room for so many bytes."""
     free = shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.exists())).free
     if n_bytes + RESERVE > free:
         raise EnvironmentLacks(

@@ -47,6 +47,14 @@ def test_both_arms_are_at_work_at_the_same_time(scene):
     assert check_artifacts(store) == check_database(store) == []
 
 
+def test_what_is_there_already_takes_no_process(scene, monkeypatch):
+    recipe, store = scene
+    monkeypatch.setattr("mep.runner.side_by_side.WorkerPool", None)
+    before = len(attempts(store, "training"))
+    run(load_recipe(recipe), store)
+    assert len(attempts(store, "training")) == before
+
+
 def test_tasks_are_together_only_where_none_needs_another(scene):
     recipe, store = scene
     plan = make_plan(load_recipe(recipe), store)

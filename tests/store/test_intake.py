@@ -166,7 +166,7 @@ def test_a_small_file_that_unpacks_to_a_large_one_is_stopped_before_it_is_writte
     path = packed(tmp_path / "bomb.mep.tar.gz", honest | {name: bytes(300_000_000)})
     assert path.stat().st_size < 2_000_000
     written = []
-    monkeypatch.setattr("mep.store.unpacking._refuse_full", lambda folder, n_bytes: written.append(n_bytes))
+    monkeypatch.setattr("mep.store.unpacking.refuse_full", lambda folder, n_bytes: written.append(n_bytes))
     assert "unpacks to more than 256 MB" in mep("--runs", mine.root, "import", path).stderr
     assert max(written) < 10_000_000
     for text in ("run/log.txt", JOURNAL):

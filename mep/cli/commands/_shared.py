@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from mep.cli.types import InputFile, RecipeName
+from mep.cli.types import InputFile, RecipeName, StoreAddress
 from mep.errors import UsageError
 
 if TYPE_CHECKING:
+    from mep.recipe import Recipe
     from mep.store import Store
 
 
@@ -28,6 +30,16 @@ RUN = click.argument("run_id", metavar="[RUN]", required=False, shell_complete=_
 SET = click.option("--set", "overrides", multiple=True, metavar="FIELD=VALUE", help="Override a field; repeatable.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
+STORES = click.option(
+    "--store",
+    "stores",
+    type=StoreAddress(),
+    multiple=True,
+    envvar="MEP_STORES",
+    metavar="ADDRESS",
+    help="Look there for what others have made, as s3://lab/mep; repeatable. Besides machine.stores.",
+)
+
 
 def open_store(runs: Path, *, must_exist: bool = True) -> Store:
     from mep.store import Store
@@ -43,3 +55,11 @@ def open_run(runs: Path, run_id: str | None) -> tuple[Store, str]:
 
     store = open_store(runs)
     return store, find_run(store, run_id)["run_id"]
+
+
+def with_stores(recipe: Recipe, stores: tuple[str, ...]) -> Recipe:
+    """The recipe with further shared stores to look in."""
+    if not stores:
+        return recipe
+    every = tuple(dict.fromkeys((*recipe.machine.stores, *stores)))
+    return dataclasses.replace(recipe, machine=recipe.machine.model_copy(update={"stores": every}))

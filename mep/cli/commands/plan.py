@@ -3,49 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from mep.cli.commands._shared import JSON, RECIPE, SET, open_store
-from mep.cli.console import err, listing, plain_table, safe, show_json, show_rows, size
+from mep.cli.commands._shared import RECIPE, SET, STORES, open_store, with_stores
+from mep.cli.console import err, listing, plain_table, safe, show_json, show_rows, size, tell
+from mep.cli.options import collected, option
 from mep.cli.people import few, folded
 
 if TYPE_CHECKING:
     from mep.runner.forecast import ArmForecast, Forecast
     from mep.runner.plan import Plan, Task
 
-COLOURS = {"reuse": "dim", "run": "green", "continue": "yellow"}
+COLOURS = {"reuse": "dim", "fetch": "cyan", "run": "green", "continue": "yellow"}
+
+
+@dataclass(frozen=True)
+class PlanOptions:
+    as_json: bool = option("Print JSON.", "--json")
+    exit_code: bool = option("Exit with 10 where there is work to do.")
 
 
 @click.command("plan")
 @RECIPE
 @SET
-@JSON
-@click.option("--exit-code", is_flag=True, help="Exit with 10 where there is work to do.")
+@STORES
+@collected(PlanOptions)
 @click.pass_obj
 @click.pass_context
 def plan_command(
-    ctx: click.Context, runs: Path, recipe: Path, overrides: tuple[str, ...], as_json: bool, exit_code: bool
+    ctx: click.Context,
+    runs: Path,
+    options: PlanOptions,
+    recipe: Path,
+    overrides: tuple[str, ...],
+    stores: tuple[str, ...],
 ) -> None:
     """Say what a run would reuse, run or continue and why, and what it asks for."""
     from mep.recipe import load_recipe
     from mep.runner.forecast import forecast
     from mep.runner.plan import make_plan
+    from mep.runner.shared_stores import SharedStores
 
-    store = open_store(runs, must_exist=False)
-    plan = make_plan(load_recipe(recipe, overrides), store)
+    store, loaded = open_store(runs, must_exist=False), with_stores(load_recipe(recipe, overrides), stores)
+    plan = make_plan(loaded, store, SharedStores(loaded.machine.stores, tell).plan)
     ahead = forecast(plan, store)
-    if as_json:
+    if options.as_json:
         names = ("artifact_id", "arms", "status", "why")
         rows = [{"stage": task.stage.name} | {name: getattr(task, name) for name in names} for task in plan.tasks]
         show_json({"stages": rows, "lacks": [lack.message for lack in plan.lacks], **asdict(ahead)})
     else:
         _show_plan(plan)
         _show_forecast(ahead)
-    if exit_code and plan.count("reuse") < len(plan.tasks):
+    if options.exit_code and plan.count("reuse") < len(plan.tasks):
         ctx.exit(10)
 
 
@@ -86,6 +99,8 @@ def _show_forecast(forecast: Forecast) -> None:
         cost = f"about {forecast.time_s or 0:.0f} s and {(forecast.memory_mb or 0) / 1000:.1f} GB of memory, as before"
     disk = f"{size(forecast.disk_bytes)} of disk for latents and samples, beside models and checkpoints"
     console.print(safe(f"asks for {disk}; {cost}"))
+    if forecast.fetch_bytes:
+        console.print(f"fetches {size(forecast.fetch_bytes)} that others have made")
     arithmetic = (f"{section} in {' or '.join(chosen)}" for section, chosen in forecast.arithmetic.items())
     console.print(safe(f"arithmetic: {', '.join(arithmetic)}"))
     for field, download in forecast.downloads.items():

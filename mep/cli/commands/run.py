@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ParamSpec
 
 import click
 
-from mep.cli.commands._shared import RECIPE, RUN, SET, open_store
+from mep.cli.commands._shared import RECIPE, RUN, SET, STORES, open_store, with_stores
 from mep.cli.console import out, report_width, tell
 from mep.errors import DataError, Interrupted, UsageError
 
@@ -40,10 +40,18 @@ def waiting(function: Callable[P, None]) -> Callable[P, None]:
 @click.command("run", cls=Waiting)
 @RECIPE
 @SET
+@STORES
 @waiting
 @click.option("--on", type=click.Choice(["slurm"]), help="Stages that take long become jobs: machine.slurm.")
 @click.pass_obj
-def run_command(runs: Path, recipe: Path, overrides: tuple[str, ...], wait_s: float | None, on: str | None) -> None:
+def run_command(
+    runs: Path,
+    recipe: Path,
+    overrides: tuple[str, ...],
+    stores: tuple[str, ...],
+    wait_s: float | None,
+    on: str | None,
+) -> None:
     """Carry a recipe to its end; finished work is reused."""
     from mep.recipe import load_recipe
     from mep.runner.run import run
@@ -51,7 +59,7 @@ def run_command(runs: Path, recipe: Path, overrides: tuple[str, ...], wait_s: fl
     loaded = load_recipe(recipe, overrides)
     if on and loaded.machine.slurm is None:
         loaded = load_recipe(recipe, (*overrides, f"machine.{on}={{}}", "machine.at_once=1"))
-    store = open_store(runs, must_exist=False)
+    store, loaded = open_store(runs, must_exist=False), with_stores(loaded, stores)
     with watched(store, loaded) as screen:
         run_id = run(loaded, store, screen, wait_s=math.inf if wait_s is None else wait_s)
     conclude(store, run_id)

@@ -8,7 +8,7 @@ import click
 from mep.cli.commands._shared import FILE, INPUT_FILE, JSON, RUN, open_run, open_store
 from mep.cli.console import listing_or_json, show, show_json, size, tell
 from mep.cli.options import collected, option
-from mep.errors import RecipeError, UsageError
+from mep.errors import UsageError
 
 
 @click.command("verify")
@@ -174,7 +174,7 @@ def import_command(runs: Path, file: Path) -> None:
     What came whole is reused like one's own. Everything is checked first; a file that is not as it should be leaves
     nothing behind. The page of the run is made anew from what came.
     """
-    from mep import report as reports
+    from mep.cli.commands.share import write_page
     from mep.runner.faults import explained
     from mep.store.intake import import_run
 
@@ -185,15 +185,7 @@ def import_command(runs: Path, file: Path) -> None:
     show(run_id)
     counts = f"{len(held['whole'])} of {len(held['artifacts'])} artifacts came whole"
     tell(f"{counts}; look at it: mep show {run_id}")
-    page = store.run_folder(run_id) / "report.html"
-    try:
-        reports.write_html(reports.gather(store, [run_id]), page)
-    except RecipeError as error:
-        tell(f"its page cannot be made, for this mep does not read its recipe: {error.message}")
-    except Exception as error:  # the data are a stranger's; the run is here all the same
-        tell(f"its page cannot be made from these data: {type(error).__name__}: {error}")
-    else:
-        tell(f"page, made anew from what came: {page}")
+    write_page(store, run_id)
 
 
 @click.group("db")
