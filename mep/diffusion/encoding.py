@@ -162,11 +162,13 @@ def encoded_captions(base: BaseModel, texts: Sequence[str], work: Work) -> Capti
     return Captions(read, len(texts), device)
 
 
-def caption_tokens(base: BaseModel, texts: Sequence[str], device: str) -> Captions:
-    """Captions as token numbers, for a text encoder that is trained."""
+def caption_tokens(base: BaseModel, texts: Sequence[str], device: str, new_tokens: Sequence[str] = ()) -> Captions:
+    """Captions as token numbers, for a text encoder that is trained; those of new tokens follow the ones it knows."""
     import torch
 
     check_lengths(base, texts)
-    (tokenizer,) = family_of(base.pipeline).encoders.values()
-    tokens = tokens_of(load_part(base.pipeline, tokenizer, device), texts)
+    (part,) = family_of(base.pipeline).encoders.values()
+    tokenizer = load_part(base.pipeline, part, device)
+    tokenizer.add_tokens(list(new_tokens))
+    tokens = tokens_of(tokenizer, texts)
     return Captions(lambda numbers: {"tokens": tokens[torch.from_numpy(numbers)]}, len(texts), device)

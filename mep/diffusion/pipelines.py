@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mep.diffusion.families import family_of
+from mep.diffusion.token_names import TOKENS
 from mep.errors import DataError
 from mep.machine.files import read_json, write_json
 from mep.machine.libraries import prepare_libraries
@@ -52,6 +53,10 @@ def load_pipeline(folder: Path, device: str, *, lora_scale: float = 1.0) -> Diff
         pipeline.load_lora_weights(folder.parent / "lora", weight_name=LORA_FILE)
         pipeline.fuse_lora(lora_scale=lora_scale)
         pipeline.unload_lora_weights()
+    if tokens := sorted((folder.parent / TOKENS).glob("*.safetensors")):
+        n_words = len(pipeline.tokenizer) + len(tokens)
+        pipeline.text_encoder.resize_token_embeddings(n_words, mean_resizing=False)  # else it draws rows, and warns
+        pipeline.load_textual_inversion([str(path) for path in tokens])
     for part in pipeline.components.values():
         if isinstance(part, nn.Module):
             part.eval()

@@ -6,6 +6,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from mep.config import Config
+from mep.diffusion.token_names import TOKEN
 from mep.errors import DataError
 from mep.machine.settings import MachineConfig
 from mep.methods.bases import Base
@@ -152,6 +153,15 @@ class Experiment(Config):
         if "label" in self.prompts.apart_by and self.dataset.label is None:
             message = "prompts are to be set apart by label, but dataset.label is not set"
             raise _mistake("prompts.apart_by", message, "name the label column in dataset.label, or take label out")
+        return self
+
+    @model_validator(mode="after")
+    def _names_new_tokens(self) -> "Experiment":
+        if self.training.method.kind != "textual_inversion" or self.prompts.method.kind != "template":
+            return self
+        if not any(TOKEN.search(template) for template in self.prompts.templates):
+            message = "textual inversion trains new tokens, and no template names one"
+            raise _mistake("prompts.template", message, "write one into it: <morph-{cluster}>")
         return self
 
     @model_validator(mode="after")

@@ -3,6 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from pydantic import Field
+
+from mep.config import Config
 from mep.registry import Method
 
 if TYPE_CHECKING:
@@ -10,6 +13,13 @@ if TYPE_CHECKING:
 
     from mep.diffusion.denoiser import Denoiser
     from mep.diffusion.types import CLIPTextModel, Core
+
+
+class NewTokens(Config):
+    """Words in angle brackets, <morph-7>, become tokens of their own, whose embedding is trained."""
+
+    begin: str = Field("image", min_length=1)
+    """Word whose meaning every new token begins with: tissue, or radiograph."""
 
 
 class Trainer(Method):
@@ -21,6 +31,11 @@ class Trainer(Method):
 
     adapts: ClassVar[bool] = False
     """Whether `save` writes a change of the base, for the pipeline to load, and not the whole."""
+
+    @property
+    def learns(self) -> NewTokens | None:
+        """How new tokens are learned; None where captions have none."""
+        return getattr(self, "new_tokens", None)
 
     def check(self, core: "nn.Module") -> None:
         """DataError where these weights cannot be chosen in such a core, which may be without weights (meta)."""

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from mep.diffusion.lora_files import save_for_diffusers, save_for_others
 from mep.errors import DataError
-from mep.methods.trainers import Trainer
+from mep.methods.trainers import NewTokens, Trainer
 from mep.methods.trainers._targets import chosen, expression, refuse_idle
 
 if TYPE_CHECKING:
@@ -50,6 +50,9 @@ class Lora(Trainer):
     ff.net.2, conv1, conv2, proj_in and proj_out to change nearly all. * stands for anything: up_blocks.*attn2.to_k."""
     dropout: float = Field(0.0, ge=0, lt=1)
     """Share of the inputs of the change that are left out while training."""
+    new_tokens: NewTokens | None = None
+    """Train new tokens of the captions too, with the same learning rate: `{begin: tissue}`, and <morph-{cluster}> in
+    the template. Stable Diffusion 1 and 2 only."""
 
     def check(self, core: "nn.Module") -> None:
         """DataError where a pattern fits no layer that can be changed."""

@@ -17,6 +17,7 @@ from mep.diffusion.encoding import Captions, LatentEncoder, Scaling, caption_tok
 from mep.diffusion.families import Condition
 from mep.diffusion.image_order import ImageOrder
 from mep.diffusion.latent_rows import Compact, Exact
+from mep.diffusion.token_names import tokens_in
 from mep.imaging.pixels import SYMMETRIES
 from mep.machine.work import Work
 from mep.stages.training.config import TrainingConfig
@@ -67,9 +68,10 @@ class EncodedInputs:
         prompts, base = self.inputs.prompts.prompts, self.inputs.base
         variants = (text for prompt in prompts for text in prompt.variants)
         texts = [*(prompt.text for prompt in prompts), "", *variants]
-        if self.config.text_encoder == "frozen":
+        self.new_tokens = tokens_in(texts) if self.config.method.learns else []
+        if not self.config.reads_tokens:
             return encoded_captions(base, texts, self.work)
-        return caption_tokens(base, texts, self.work.device)
+        return caption_tokens(base, texts, self.work.device, self.new_tokens)
 
     def condition(self, captions: NDArray[np.int64], cues: NDArray[np.int64]) -> Condition:
         """What captions and cues of those numbers tell the model, by name (b, ...) on the device."""

@@ -172,13 +172,18 @@ class TrainingConfig(BaseConfig, LatentsConfig):
     def also_reads(self) -> tuple[str, ...]:
         return self.conditioning.also_reads
 
+    @property
+    def reads_tokens(self) -> bool:
+        """Whether captions enter a step as tokens, and not as what a frozen text encoder once made of them."""
+        return self.text_encoder == "train" or self.method.learns is not None
+
     def require(self) -> None:
         """DataError where the base cannot be trained so: told from its configuration, before anything is computed.
 
         EnvironmentLacks where the package of the optimizer is not installed.
         """
         self._require_optimizer()
-        if self.method.adapts or self.text_encoder == "train":
+        if self.method.adapts or self.reads_tokens:
             outline = self.base.outline()
             if outline is not None:
                 self.check_core(*outline)
@@ -190,6 +195,12 @@ class TrainingConfig(BaseConfig, LatentsConfig):
                 f"the text encoders of a {family.pipeline} stay as they are",
                 hint="set text_encoder to frozen",
                 field="training.text_encoder",
+            )
+        if self.method.learns and not family.trains_text:
+            raise DataError(
+                f"the text encoders of a {family.pipeline} learn no new tokens",
+                hint="train LoRA without new_tokens, or start from Stable Diffusion 1 or 2",
+                field="training.method",
             )
         if self.method.adapts and not family.adapts:
             raise DataError(

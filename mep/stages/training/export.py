@@ -10,11 +10,14 @@ from mep.artifacts import Prompt
 from mep.diffusion.cues import FOLDER as CONDITION
 from mep.diffusion.denoiser import EMA, Denoiser
 from mep.diffusion.families import family_of
+from mep.diffusion.new_tokens import save_tokens
 from mep.diffusion.pipelines import forget_places, own_modules
+from mep.diffusion.token_names import TOKENS, tokens_in
 from mep.machine.files import link_or_copy, read_json, write_json, write_text
 from mep.methods.conditionings import Conditioning
 from mep.stages.training.batches import EncodedInputs, TrainingInputs
 from mep.stages.training.build import TrainingSetup
+from mep.stages.training.config import TrainingConfig
 
 SHOWN_PROMPTS = 12
 MOST_VECTORS = 1000
@@ -56,6 +59,8 @@ read from outside the recipe.
 """
 IMPORT_PART = "import {module}  # diffusers has no such class of its own\n"
 LOAD_LORA = 'pipeline.load_lora_weights("lora")\n'
+LOAD_TOKENS = 'pipeline.load_textual_inversion([str(file) for file in Path("tokens").glob("*.safetensors")])\n'
+MADE = {"lora": "LoRA weights for", "textual_inversion": "New tokens for"}
 BESIDE = """\
 ## What it is told beside captions
 
@@ -86,7 +91,7 @@ RAW = "`raw/` holds the last weights; those of generation are their moving avera
 def publish(setup: TrainingSetup, denoiser: Denoiser, ema: EMA, log: Path) -> None:
     """Write the artifact into `work.out`, from the gathered module and the average of its weights."""
     config, inputs, work = setup.encoded.config, setup.encoded.inputs, setup.encoded.work
-    for name in ("pipeline", "raw", "lora", CONDITION):
+    for name in ("pipeline", "raw", "lora", "kohya", TOKENS, CONDITION):
         shutil.rmtree(work.out / name, ignore_errors=True)
     replaced = [name for name, _ in denoiser.parts() if name in config.method.replaces]
     for path in sorted(inputs.base.pipeline.rglob("*")):  # linked files take no further space
@@ -112,12 +117,14 @@ def publish(setup: TrainingSetup, denoiser: Denoiser, ema: EMA, log: Path) -> No
     if config.conditioning.kind != "text":
         facts |= {"conditioning": config.conditioning.kind}
     write_json(work.out / "training.json", facts)
-    write_text(work.out / "README.md", _model_card(inputs, facts, config.conditioning, work.lineage))
+    write_text(work.out / "README.md", _model_card(inputs, facts, config, work.lineage))
 
 
 def _save(denoiser: Denoiser, encoded: EncodedInputs, folder: Path) -> None:
     """Write the weights as they are now, and what makes tokens of cues, with the cues that images are drawn with."""
     encoded.config.method.save(denoiser, folder)
+    if denoiser.text_encoder is not None:
+        save_tokens(denoiser.text_encoder, folder / TOKENS)
     if encoded.cues and denoiser.conditioner is not None:
         cues = encoded.cues.cues.thinned(MOST_VECTORS, encoded.work.seed_for("vectors"))
         denoiser.conditioner.save(cues, encoded.config.conditioning.kind, folder / CONDITION)
@@ -135,7 +142,7 @@ def _write_scheduler(config: Mapping[str, object], folder: Path) -> None:
 
 
 def _model_card(
-    inputs: TrainingInputs, facts: dict[str, str | int], conditioning: Conditioning, lineage: Mapping[str, object]
+    inputs: TrainingInputs, facts: dict[str, str | int], config: TrainingConfig, lineage: Mapping[str, object]
 ) -> str:
     origin, prompts = inputs.base.origin, inputs.prompts.prompts
     front = {"library_name": "diffusers", "pipeline_tag": "text-to-image", "tags": ["mep", "medical"]}
@@ -146,18 +153,21 @@ def _model_card(
     if len(prompts) > SHOWN_PROMPTS:
         captions.append(f"- and {len(prompts) - SHOWN_PROMPTS} more")
     is_lora = facts["method"] == "lora"
+    learned = bool(config.method.learns and tokens_in(prompt.text for prompt in prompts))
+    modules = [IMPORT_PART.format(module=module) for module in own_modules(inputs.base.pipeline)]
+    imports = "".join(["from pathlib import Path\n\n" * learned, *modules])
     return CARD.format(
         front=yaml.safe_dump(front, sort_keys=False).strip(),
-        made=f"{'LoRA weights for' if is_lora else 'Fine-tuned from'} {start}",
+        made=f"{MADE.get(str(facts['method']), 'Fine-tuned from')} {start}",
         licence=_licence(origin),
-        imports="".join(IMPORT_PART.format(module=module) for module in own_modules(inputs.base.pipeline)),
+        imports=imports,
         call="".join(f", {name}={value}" for name, value in family_of(inputs.base.pipeline).call.items()),
         absent="".join(f", {name}=None" for name in family_of(inputs.base.pipeline).absent(inputs.base.pipeline)),
         class_name=family_of(inputs.base.pipeline).pipeline,
-        lora=LOAD_LORA if is_lora else "",
+        lora=LOAD_LORA * is_lora + LOAD_TOKENS * learned,
         example=prompts[0].text.replace('"', "'"),
         raw=RAW if facts["averaged"] else "",
-        beside=_told_beside(conditioning, prompts[0], inputs.base.resolution),
+        beside=_told_beside(config.conditioning, prompts[0], inputs.base.resolution),
         captions="\n".join(captions),
         lineage=yaml.safe_dump(lineage, sort_keys=False, allow_unicode=True, width=120).strip(),
         **facts,

@@ -13,10 +13,11 @@ from mep.diffusion.checkpoints import Stateful, check_room
 from mep.diffusion.conditioner import Conditioner
 from mep.diffusion.denoiser import EMA, Denoiser, TrainedWeights
 from mep.diffusion.families import family_of
+from mep.diffusion.new_tokens import grow
 from mep.diffusion.objective import Objective, objective_of
 from mep.diffusion.pipelines import load_part
 from mep.diffusion.types import CLIPTextModel
-from mep.errors import EnvironmentLacks
+from mep.errors import DataError, EnvironmentLacks
 from mep.machine.graphs import compile_graphs
 from mep.machine.work import Work
 from mep.stages.training.batches import EncodedInputs
@@ -72,6 +73,12 @@ def build_model(config: TrainingConfig, encoded: EncodedInputs, group: Accelerat
     if group.sharded:
         shard(denoiser, work.device)
     parameters = list(denoiser.trained().values())
+    if not parameters:
+        raise DataError(
+            "the captions name no new token, and nothing else is trained",
+            hint="write one into the template: <morph-{cluster}>",
+            field="prompts.template",
+        )
     optimizer, schedule = build_optimizer(config, parameters)
     ema = (
         ScheduleFreeMean(parameters, optimizer)
@@ -91,9 +98,14 @@ def _build_denoiser(config: TrainingConfig, encoded: EncodedInputs, work: Work, 
     core = load_part(base.pipeline, family.core, device, dtype=dtype)
     config.check_core(family, core)
     is_encoder_trained = config.text_encoder == "train"
-    text_encoder = load_part(base.pipeline, "text_encoder", device, dtype=dtype) if is_encoder_trained else None
+    text_encoder = load_part(base.pipeline, "text_encoder", device, dtype=dtype) if config.reads_tokens else None
     torch.manual_seed(work.seed_for("new weights"))
-    config.method.prepare(core, text_encoder)
+    config.method.prepare(core, text_encoder if is_encoder_trained else None)
+    if text_encoder is not None and not is_encoder_trained:
+        text_encoder.requires_grad_(False)
+    if encoded.new_tokens and text_encoder is not None and config.method.learns:
+        tokenizer = load_part(base.pipeline, "tokenizer", device)
+        grow(text_encoder, tokenizer, encoded.new_tokens, config.method.learns.begin)
     if work.machine.gradient_checkpointing:
         core.enable_gradient_checkpointing()
         if text_encoder is not None:
