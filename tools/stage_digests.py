@@ -16,6 +16,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
+from itertools import chain
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
@@ -150,7 +151,8 @@ def present(read: Source = source_of) -> dict[str, dict[str, object]]:
     sys.path.insert(0, str(REPOSITORY))
     rooms = importlib.import_module("mep.stages")
     functions = {
-        stage.function: stage.version for stage in (*rooms.stages().values(), *rooms.made_elsewhere().values())
+        stage.function: stage.version
+        for stage in (*rooms.stages().values(), *chain.from_iterable(rooms.made_elsewhere().values()))
     }
     return {
         function.__name__: {"version": version, "digest": digest(read, (function.__module__, function.__name__))}

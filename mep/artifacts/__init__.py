@@ -8,7 +8,7 @@ from mep.artifacts.calibration import Calibration
 from mep.artifacts.captions import Members, Prompt, Prompts, TrainingSet
 from mep.artifacts.images import HELDOUT, TRAIN, VALIDATION, Images
 from mep.artifacts.models import BaseModel, Guidance, Latents, Model, Samples
-from mep.artifacts.scores import Assignment, RealBaseline, References, Scores, Utility
+from mep.artifacts.scores import Assignment, Privacy, RealBaseline, References, Scores, Utility
 from mep.artifacts.vectors import Clusters, Embeddings, HeldOutEmbeddings, Inliers
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "Latents",
     "Members",
     "Model",
+    "Privacy",
     "Prompt",
     "Prompts",
     "RealBaseline",

@@ -198,3 +198,7 @@ class RealBaseline(Artifact):
 
 class Utility(Scores):
     """What probes trained on synthetic images know about real ones; `halves` are resamples of the held-out images."""
+
+
+class Privacy(Scores):
+    """How far attacks can tell training images from held-out ones; `halves` are resamples of both."""

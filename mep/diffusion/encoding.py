@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from mep.artifacts import BaseModel
+from mep.artifacts import BaseModel, Model
 from mep.config import digest, folder_digest
 from mep.diffusion.families import Condition, family_of, tokens_of
 from mep.diffusion.pipelines import load_part, to_tensor
@@ -61,7 +61,7 @@ class Scaling:
     shift: float
 
     @classmethod
-    def of(cls, base: BaseModel) -> Scaling:
+    def of(cls, base: BaseModel | Model) -> Scaling:
         settings = read_json(base.pipeline / "vae" / "config.json")
         side = base.resolution // 2 ** (len(settings["block_out_channels"]) - 1)
         return cls(

@@ -21,6 +21,7 @@ from mep.stages.generation.stage import GenerationConfig
 from mep.stages.guidance import GuidanceChoice
 from mep.stages.metrics import MetricsConfig
 from mep.stages.outliers import OutliersConfig
+from mep.stages.privacy.stage import PrivacyConfig
 from mep.stages.prompts.stage import PromptsConfig
 from mep.stages.prompts.template import FORMATS
 from mep.stages.training.config import TrainingConfig
@@ -90,6 +91,8 @@ class Experiment(Config):
     """What is measured."""
     utility: UtilityConfig = UtilityConfig()
     """What generated images teach a classifier that is tested on real ones."""
+    privacy: PrivacyConfig = PrivacyConfig()
+    """What is tried to find out which images a generator was trained on."""
 
     @property
     def made_elsewhere(self) -> str:

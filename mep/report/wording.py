@@ -30,6 +30,20 @@ NAMES = {
     "nn_distance": "distance to the nearest training image",
     "ct": "C_T, below 0 nearer to training than held-out images are",
 }
+NAMES |= {
+    f"{attack}{end}": what.format(how=how)
+    for attack, how in {
+        "membership_loss": "by the model's loss",
+        "membership_calibrated": "by what its loss has gained over the base's",
+        "membership_nearest": "by the nearest synthetic image",
+    }.items()
+    for end, what in {
+        "": "AUROC of telling training from held-out images {how}",
+        "_excess": "AUROC of telling them apart {how}, beyond that of unseen images",
+        "_tpr10": "share of training images found {how} at 10 % false alarms",
+        "_tpr1": "share of training images found {how} at 1 % false alarms",
+    }.items()
+}
 """Metric -> its long name."""
 
 SCALES = {"kid": 1000, "kid_gap": 1000, "kid_subsets": 1000, "kid_subsets_std": 1000}
@@ -55,6 +69,7 @@ EXTRACTORS = {
     "random_conv": "a network with seeded random weights, after Naeem et al. 2020 (arXiv:2002.09797): a cheap second "
     "opinion, which hardly notices where blocks of an image have changed places. Its distances "
     "are not comparable with published FID values, which is why the metric is called fd and not fid",
+    "membership": "the generator's own loss, which an attacker asks for who has the model. 0.5 is chance",
     "assignment": "the recipe's own embedder and clusters. It says whether images show what captions asked for, not "
     "how good they are",
     "inception": "Inception-v3 as Clean-FID has it (Parmar et al. 2022, arXiv:2104.11222)",

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 STAGES = (
     *("calibration", "embedding", "ceiling", "heldout", "references"),
-    *("training", "generation", "utility", "metrics"),
+    *("training", "generation", "utility", "metrics", "privacy"),
 )
 """Those that are worth a process, which takes some four seconds to begin and may do several."""
 

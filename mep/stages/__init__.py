@@ -25,12 +25,16 @@ def stages() -> dict[str, Stage]:
 
 
 @cache
-def made_elsewhere() -> dict[str, Stage]:
-    """What was made elsewhere -> the stage that takes it, called as the one in whose place it stands."""
+def made_elsewhere() -> dict[str, list[Stage]]:
+    """What was made elsewhere -> the stages that do with it, each called as the one in whose place it stands."""
     from mep.stages.generation.given import given_samples
+    from mep.stages.privacy.given import given_privacy
     from mep.stages.training.given import given_model
 
-    return {"images": replace(given_samples, name="generation"), "model": replace(given_model, name="training")}
+    return {
+        "images": [replace(given_samples, name="generation"), replace(given_privacy, name="privacy")],
+        "model": [replace(given_model, name="training")],
+    }
 
 
 @cache
@@ -38,8 +42,7 @@ def stages_of(elsewhere: str) -> dict[str, Stage]:
     """The stages of an arm, without those whose results nobody reads; elsewhere: what was not made here, or nothing."""
     if not elsewhere:
         return stages()
-    stage = made_elsewhere()[elsewhere]
-    every = stages() | {stage.name: stage}
+    every = stages() | {stage.name: stage for stage in made_elsewhere()[elsewhere]}
     readers = {kind for other in stages().values() for kind in other.inputs.values()}
     waiting = [other for other in every.values() if other.output not in readers]
     needed: set[str] = set()

@@ -54,6 +54,18 @@ def specificity(probabilities: Floats, labels: Ints, weights: Floats, cuts: Floa
     return _macro(_share(below[:, c] & (labels != c), labels != c, weights) for c in range(probabilities.shape[1]))
 
 
+def found_at(scores: Floats, positive: Bools, weights: Floats, rate: float) -> Floats:
+    """Share of the positives above the lowest cut that at most a rate of the negatives lies above: float64 (s,).
+
+    scores      float64 (n,)    the higher, the more an image is held for a positive one; those alike share a cut
+    positive    bool (n,)
+    """
+    of_positive, of_negative = _at_each_score(-scores, positive, weights)
+    found, wrong = np.cumsum(of_positive, axis=1), np.cumsum(of_negative, axis=1)
+    allowed = wrong <= rate * wrong[:, -1:] * (1 + 1e-9)
+    return _quotient(np.where(allowed, found, 0.0).max(axis=1), found[:, -1])
+
+
 def calibration_error(probabilities: Floats, labels: Ints, weights: Floats) -> Floats:
     """Expected calibration error of the predicted class: float64 (s,), 0 is calibrated (arXiv:1706.04599, 15 bins)."""
     confidence = probabilities.max(axis=1)

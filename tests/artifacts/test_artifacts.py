@@ -19,6 +19,7 @@ from mep.artifacts import (
     Images,
     Inliers,
     Members,
+    Privacy,
     Prompt,
     Prompts,
     RealBaseline,
@@ -112,6 +113,7 @@ def example(kind, tmp_path):
             {0.1: np.zeros((2, 2)), 1.0: np.zeros((1, 2))},
             {"digest": "d", "seed": 1},
         ),
+        Privacy: Privacy([ScoreRow("membership_loss", "samples")], np.array([[0.5, np.nan]])),
         Utility: Utility([ScoreRow("auroc", "samples")], np.array([[1.0, np.nan]])),
         Scores: Scores(
             [ScoreRow("fd", "samples", Estimate(0.1))],

@@ -16,7 +16,7 @@ from mep.cli.main import defined_commands, main
 from mep.cli.screen import StageProgress
 from mep.stages import stages
 
-OWN = ("prompts", "training", "guidance", "generation", "assignment", "metrics", "utility")
+OWN = ("prompts", "training", "guidance", "generation", "assignment", "metrics", "utility", "privacy")
 """Stages that each of the two arms does by itself."""
 N_TASKS = len(stages()) + len(OWN)
 

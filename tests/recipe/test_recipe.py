@@ -5,6 +5,7 @@ import os
 import random
 import subprocess
 import sys
+from itertools import chain
 from pathlib import Path
 from typing import Any, get_args
 
@@ -338,7 +339,7 @@ def test_every_field_changes_the_fingerprint_of_a_stage_or_stands_under_machine(
     # A new field has to be decided: read by a stage, it enters that stage's fingerprint; under `machine` it never does.
     for name, field in Experiment.model_fields.items():
         if name != "seed":
-            every = [*stages().values(), *made_elsewhere().values()]
+            every = [*stages().values(), *chain.from_iterable(made_elsewhere().values())]
             of_section = [stage for stage in every if stage.section == name]
             read = {
                 one for stage in of_section for one in stage.config.model_fields if one not in stage.config.elsewhere

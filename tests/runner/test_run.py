@@ -23,7 +23,7 @@ from mep.runner.run import resume, run
 from mep.store import Store
 from mep.store.runs import find_run, state_of
 
-AFTER_TRAINING = ["guidance", "generation", "assignment", "metrics", "utility"]
+AFTER_TRAINING = ["guidance", "generation", "assignment", "metrics", "utility", "privacy"]
 """Stages that every arm has of its own because it is trained on its own."""
 
 STEPS = 250

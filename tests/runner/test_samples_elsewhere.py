@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 from small_data import REPOSITORY, draw_imagefolder, tiny_settings, write_recipe
 
-from mep.artifacts import Samples, Scores, Utility
+from mep.artifacts import Privacy, Samples, Scores, Utility
 from mep.errors import DataError, RecipeError, UsageError
 from mep.reader_study.study import Design, draw
 from mep.recipe import load_recipe
@@ -54,7 +54,9 @@ def with_arm(first, name, samples, **changes):
 def numbers(store, used):
     scores = store.load(Scores, used["metrics"], None)
     utility = store.load(Utility, used["utility"], None)
-    rows = [row.to_json() for row in [*scores.rows, *utility.rows]]
+    privacy = [row for row in store.load(Privacy, used["privacy"], None).rows if "nearest" in row.metric]
+    assert len(privacy) > 1
+    rows = [row.to_json() for row in [*scores.rows, *utility.rows, *privacy]]
     wanted = ("metric", "subject", "reference", "group", "value", "se", "low", "high", "n_real", "n_fake", "matched_by")
     return [{name: row.get(name) for name in wanted} for row in rows]
 

@@ -61,7 +61,7 @@ def test_tasks_are_together_only_where_none_needs_another(scene):
     names = [[task.stage.name for task in batch] for batch in batches(plan.tasks, plan.recipe.machine)]
     assert [name for batch in names for name in batch] == [task.stage.name for task in plan.tasks]
     assert names[2] == ["calibration", "embedding", "ceiling", "heldout", "references"]
-    assert names[-1] == ["utility", "utility", "metrics", "metrics"]
+    assert names[-1] == ["utility", "utility", "metrics", "metrics", "privacy", "privacy"]
     assert ["training", "training"] in names
     assert ["generation", "generation"] in names
     alone = plan.recipe.machine.model_copy(update={"at_once": 1})

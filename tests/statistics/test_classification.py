@@ -12,6 +12,7 @@ from mep.statistics.classification import (
     calibration_error,
     cuts_at,
     delong_variance,
+    found_at,
     influence,
     logit_interval,
     resamples,
@@ -44,6 +45,16 @@ def three_classes(n=150):
 
 def ones(n):
     return np.ones((1, n))
+
+
+def test_what_is_found_at_a_rate_of_false_alarms_is_read_off_the_lowest_cut_that_keeps_it():
+    # negatives 1 2 3 4 5; positives 3.5 4.5 6: a fifth lets one negative pass (5), so that 4.5 and 6 are found
+    scores, positive = np.array([1, 2, 3, 4, 5, 3.5, 4.5, 6.0]), np.arange(8) >= 5
+    rates = [float(found_at(scores, positive, ones(8), rate)[0]) for rate in (0.0, 0.2, 0.4, 1.0)]
+    assert rates == pytest.approx([1 / 3, 2 / 3, 1, 1])
+    # a positive that ties with a negative shares its cut
+    tied = found_at(np.array([1.0, 2, 2]), np.array([False, False, True]), ones(3), 0.4)
+    assert tied.tolist() == [0.0]
 
 
 def test_delong_gives_the_areas_errors_and_covariance_known_for_two_correlated_tests():

@@ -18,6 +18,7 @@ from mep.artifacts import (
     Inliers,
     Latents,
     Model,
+    Privacy,
     Prompt,
     Prompts,
     References,
@@ -215,6 +216,7 @@ class Drawn:
         self.publish(replace(measured, closest={"random_conv": [near]}), [arm])
         if self.useful:
             self.publish(utility(), [arm])
+            self.publish(privacy(), [arm])
 
 
 def save_picture(path, rng, size):
@@ -266,6 +268,30 @@ def utility():
         statement = {"statement": "Not told apart."} if "gap" in metric else {}
         rows.append(ScoreRow.from_json(row | {"flags": [], "seed": 1} | statement))
     return Utility(rows, np.random.default_rng(0).normal(size=(len(rows), 100)))
+
+
+def attack(metric="membership_loss", area=(0.61, 0.56, 0.66), unseen=0.65, excess=(-0.04, -0.08, 0.01), **columns):
+    """The rows of an attack: its AUROC with the interval, and what it exceeds that of unseen images by."""
+    common = {"subject": "samples", "better": "lower", "reference": "train", "n_real": 256, "n_fake": 256, "seed": 0}
+    common |= {"extractor": "membership", "flags": []}
+    numbers = {metric: (area, unseen), f"{metric}_excess": (excess, 0.0), f"{metric}_tpr10": ((0.13, 0.09, 0.18), 0.1)}
+    if unseen is None:
+        numbers = {metric: (area, None)}
+    return [
+        ScoreRow.from_json(
+            common | {"metric": name, "value": value, "se": 0.02, "low": low, "high": high, "null": null} | columns
+        )
+        for name, ((value, low, high), null) in numbers.items()
+    ]
+
+
+def privacy():
+    """An attack by the loss that finds no more than a shift, and one that could not be tried."""
+    none = {"extractor": "membership", "flags": ["no_value"], "reason": "the model was trained from nothing"}
+    none |= {"metric": "membership_calibrated", "subject": "samples", "reference": "train", "better": "lower"}
+    refused = ScoreRow.from_json(none)
+    rows = [*attack(), refused]
+    return Privacy(rows, np.random.default_rng(0).normal(size=(len(rows), 100)))
 
 
 def fill_samples(out, prompts):

@@ -15,7 +15,7 @@ ArtifactT = TypeVar("ArtifactT", bound=Artifact)
 LOADED = (
     *(artifacts.Images, artifacts.Inliers, artifacts.Clusters, artifacts.TrainingSet, artifacts.Prompts),
     *(artifacts.BaseModel, artifacts.Model, artifacts.Samples, artifacts.Assignment, artifacts.Scores),
-    *(artifacts.Utility, artifacts.Calibration),
+    *(artifacts.Utility, artifacts.Privacy, artifacts.Calibration),
 )
 """What a report reads at once. Embeddings and features are read when the maps are drawn."""
 

@@ -15,6 +15,8 @@ MEANINGS = {
     "coverage": "The share of real images that have a generated one beside them.",
     "vendi": "How many different images there are, so to speak.",
     "copy_rate": "The share of generated images that come suspiciously near to one training image.",
+    "membership_loss": "How well somebody who has the model tells its training images from others; 0.5 is chance.",
+    "membership_nearest": "How well somebody with the images alone tells training images from others; 0.5 is chance.",
     "authenticity": "The share of generated images that are no nearer to a training image than its neighbours are.",
     "cluster_adherence": "The share of images that show the type of tissue that their caption asked for.",
     "label_adherence": "The share of images that look like the label that their caption asked for.",

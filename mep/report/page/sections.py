@@ -1,4 +1,4 @@
-"""Sections of the page that some runs have data for: adherence, near copies, usefulness, training."""
+"""Sections of the page that some runs have data for: adherence, near copies, privacy, usefulness, training."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,9 +10,10 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
-from mep.artifacts import Assignment, Calibration, Clusters, Images, Model, Scores, Utility
+from mep.artifacts import Assignment, Calibration, Clusters, Images, Model, Privacy, Scores, Utility
 from mep.artifacts.vectors import TriedK
 from mep.report.data.calibration import sentences
+from mep.report.data.privacy import Tried, tried
 from mep.report.data.runs import Report
 from mep.report.figures import calibration as sight
 from mep.report.figures.charts import Curve, CurveSet, loss_curves, validation_curves
@@ -110,6 +111,12 @@ def _pairs(
         if near["file_name"] in row_of and near["train"] in real.row_of:
             sample = samples.picture(row_of[near["file_name"]], pictures)
             yield sample, real.picture(near["train"], pictures), float(near["distance"]), float(near["ratio"])
+
+
+def attacked(report: Report) -> list[tuple[list[str], list[Tried]]]:
+    """Labels of arms, and the attacks on their generator; without those of which no attack could be tried."""
+    found = [(shared.labels, tried(shared.artifact.rows)) for shared in report.shared(Privacy)]
+    return [(labels, attacks) for labels, attacks in found if attacks]
 
 
 Looks = tuple[list[str], list[tuple[int, list[Picture]]]]

@@ -16,6 +16,7 @@ from mep.report.data.arms import (
 from mep.report.data.calibration import blind_spots
 from mep.report.data.controlled import controlled
 from mep.report.data.halves import Halves
+from mep.report.data.privacy import answer
 from mep.report.tables.comparison import Comparison, Delta, Metric, Number, id_of
 from mep.report.tables.notes import notes_of
 from mep.report.tables.overview import headline_of, overview_of
@@ -81,7 +82,8 @@ def comparison(
     )
     sight = [*distrust(result), *blind_spots(store, list(runs))] if len(runs) == 1 else []
     control = [said.sentence] if (said := controlled(store, arms)) else []
-    return replace(result, notes=[*control, *notes_of(result), *sight], sight=sight)
+    privacy = [text for text in [answer(arms)] if text]
+    return replace(result, notes=[*control, *notes_of(result), *privacy, *sight], sight=sight, privacy=privacy)
 
 
 def _with_known_spreads(

@@ -199,6 +199,7 @@ class Comparison:
     hidden      ids of metrics that there are and that were not compared
     notes       what the numbers rest on, a sentence or two each
     sight       what the instruments of a single run see, to what they are blind, and where they cannot be trusted
+    privacy     whether training images were found in the generators, in a sentence; empty where none was attacked
     controls    control that the recipe asks for -> `run`, or why it was not run or can say nothing
     """
 
@@ -217,6 +218,7 @@ class Comparison:
     notes: list[str]
     controls: dict[str, str] = field(default_factory=dict)
     sight: list[str] = field(default_factory=list)
+    privacy: list[str] = field(default_factory=list)
 
     @property
     def state(self) -> str:

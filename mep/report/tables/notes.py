@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from mep.report.tables.comparison import Comparison, Metric, Number
 from mep.report.tables.level import level_of
-from mep.report.tables.overview import headline_of
+from mep.report.tables.overview import OF_TRAINING_IMAGES, headline_of
 from mep.report.tables.remarks import remarks
 from mep.report.tables.significance import holm_note
 from mep.report.text import listed, plain
@@ -61,6 +61,8 @@ def _reading_notes(metrics: Sequence[Metric]) -> Iterator[str]:
 def _size_notes(metrics: Sequence[Metric]) -> Iterator[str]:
     labels_of: dict[tuple[int, int], dict[str, None]] = {}
     for metric in metrics:
+        if metric.metric in OF_TRAINING_IMAGES:
+            continue
         for label, number in metric.arms.items():
             labels_of.setdefault((number.score.n_real, number.score.n_fake), {})[label] = None
     if len(labels_of) == 1:
@@ -72,6 +74,8 @@ def _size_notes(metrics: Sequence[Metric]) -> Iterator[str]:
             for (n_real, n_fake), labels in labels_of.items()
         )
         yield f"Generated images compared with held-out real ones (n_fake and n_real): {listing}."
+    if any(metric.metric in OF_TRAINING_IMAGES for metric in metrics):
+        yield "Attacks hold training images (n_fake) against as many held-out ones (n_real)."
 
 
 def _extractor_notes(metrics: Sequence[Metric]) -> Iterator[str]:

@@ -16,13 +16,19 @@ GROUPS = {
 }
 """Group of metrics -> its title, and what it asks; in the order of a table."""
 
+ATTACKS = ("membership_loss", "membership_calibrated", "membership_nearest")
+OF_TRAINING_IMAGES = [f"{attack}{end}" for attack in ATTACKS for end in ("", "_excess", "_tpr10", "_tpr1")]
+"""Metrics of attacks, which compare no generated images but training images with held-out ones."""
 MEMBERS = {
     "quality": (
         *("kid", "fd", "fid", "cmmd", "precision", "density", "fd_excess", "fid_excess", "fd_infinity", "fd_null"),
         *("kid_subsets", "kid_subsets_std", "mmd_rbf"),
     ),
     "variety": ("recall", "coverage", "vendi"),
-    "copies": ("copy_rate", "authenticity", "nn_ratio", "nn_distance", "ct", "fd_gap", "fid_gap", "kid_gap"),
+    "copies": (
+        *("copy_rate", "authenticity", "nn_ratio", "nn_distance", "ct", "fd_gap", "fid_gap", "kid_gap"),
+        *OF_TRAINING_IMAGES,
+    ),
     "prompts": ("label_adherence", "cluster_adherence"),
     "usefulness": ("auroc", "auroc_gap", "auroc_gain", "accuracy", "balanced_accuracy", "ece"),
 }

@@ -40,7 +40,7 @@ def as_rich(comparison: Comparison, *, width: int = WIDTH, transpose: bool | Non
         parts += [Text(""), _controls(assay)]
         parts += [Text(f"{row.control}: {plain(row.why)}", style="dim") for row in assay.rows if row.why]
         parts.append(Text(""))
-    told = footnotes(comparison) if notes else [*warnings(comparison), *comparison.sight[:1]]
+    told = footnotes(comparison) if notes else [*warnings(comparison), *comparison.privacy, *comparison.sight[:1]]
     parts += [Text(f"· {note}", style="dim") for note in told]
     if not notes and comparison.notes:
         parts.append(Text("What the numbers rest on: --notes", style="dim"))

@@ -65,7 +65,7 @@ def select(comparison: Comparison, view: View) -> Comparison:
             replace(metric, arms={label: metric.arms[label] for label in labels if label in metric.arms})
             for metric in shown
         ],
-        notes=[*notes_of(replace(comparison, metrics=shown)), *comparison.sight, *hidden],
+        notes=[*notes_of(replace(comparison, metrics=shown)), *comparison.privacy, *comparison.sight, *hidden],
         missing=_only(comparison.missing, kept),
     )
 

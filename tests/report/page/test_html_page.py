@@ -53,6 +53,11 @@ def test_the_page_shows_every_section_of_a_finished_run(tmp_path):
         "4 images, 50 %",
         "Running mean over 2 steps",
         "template: Image of {label} tissue",
+        "Can patients be found in it?",
+        "by the model's loss",
+        "0.61 (0.56 to 0.66)",
+        "the model was trained from nothing",
+        "What this does not prove",
         RUN,
         "torch",
     ):

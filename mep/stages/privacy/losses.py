@@ -1,0 +1,79 @@
+"""How well a model removes noise from images: what it has learned by heart it knows better than others of its kind."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mep.artifacts import BaseModel, Images, Model
+from mep.diffusion.conditioner import Beside
+from mep.diffusion.cues import FOLDER as CONDITION
+from mep.diffusion.denoiser import Denoiser
+from mep.diffusion.encoding import Scaling
+from mep.diffusion.families import Condition, family_of
+from mep.diffusion.objective import denoising_errors, objective_of
+from mep.diffusion.pipelines import load_pipeline, to_tensor
+from mep.machine.shards import Shards
+from mep.machine.work import Work
+from mep.stages.generation.worker_job import DTYPES
+
+Losses = NDArray[np.float32]
+"""Mean squared error of the prediction, float32 (n, levels): a row an image, a column a level of noise."""
+
+
+@dataclass(frozen=True)
+class Questions:
+    """Images and the captions that they are shown with, and how often each is asked about.
+
+    levels      of noise, evenly spaced over the schedule: the same time and the same noise for every image
+    precision   arithmetic of the model
+    """
+
+    images: Images
+    captions: Sequence[str]
+    levels: int
+    precision: Literal["fp32", "bf16", "fp16"]
+
+    def losses(self, name: str, model: Model | BaseModel, work: Work) -> Losses:
+        """What a model, or the base that it was trained from, answers; in resumable shards."""
+        loss = _loss_of(model.pipeline, Scaling.of(model), model.resolution, self, work)
+        return Shards(work, name, range(len(self.images)), work.machine.batch_size).map(loss)
+
+
+def _loss_of(
+    folder: Path, scaling: Scaling, side: int, questions: Questions, work: Work
+) -> Callable[[Sequence[int]], Losses]:
+    pipeline: Any = load_pipeline(folder, work.device)
+    family, objective = family_of(folder), objective_of(pipeline.scheduler.config, None, False, None)
+    texts = sorted(set(questions.captions))
+    beside = Beside.load(folder.parent / CONDITION, work.device)
+    with torch.inference_mode():
+        said = {text: family.encode(pipeline, [text], side) for text in texts}
+        if beside is not None:  # held-out images have no vector of their own: nothing is told of any image
+            said = {text: family.with_tokens(captions, beside.nothing(1)) for text, captions in said.items()}
+    denoiser = Denoiser(family, getattr(pipeline, family.core).to(getattr(torch, DTYPES[questions.precision]))).eval()
+    levels = (torch.arange(questions.levels) + 0.5) / questions.levels
+    generator = torch.Generator().manual_seed(work.seed_for("noise of the attack"))
+    noises = torch.randn((questions.levels, 1, *scaling.shape), generator=generator)
+
+    def condition(rows: Sequence[int]) -> Condition:
+        each = [said[questions.captions[row]] for row in rows]
+        return {name: torch.cat([one[name] for one in each]) for name in each[0]}
+
+    @torch.inference_mode()
+    def loss(rows: Sequence[int]) -> Losses:
+        pixels = np.stack(list(work.map(lambda row: questions.images.read_square(row, side), rows)))
+        clean = scaling(pipeline.vae.encode(to_tensor(pixels, work.device)).latent_dist.mean)
+        captions, columns = condition(rows), []
+        for level, noise in zip(levels, noises, strict=True):
+            times = objective.times(level.expand(len(rows))).to(work.device)
+            drawn = noise.to(work.device).expand_as(clean)
+            predicted = denoiser(objective.add_noise(clean, drawn, times), times, captions)
+            columns.append(denoising_errors(predicted, objective.target(clean, drawn, times)))
+        return np.asarray(torch.stack(columns, 1).cpu(), dtype=np.float32)
+
+    return loss
