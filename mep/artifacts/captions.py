@@ -91,7 +91,7 @@ class TrainingSet(Artifact):
             read_json(folder / "shortage.json"),
             Members(watched["id"], watched["label"], np.array(watched["cluster"], dtype=np.int64)),
             groups,
-            () if keeps_the_mix(groups) else getattr(config, "by", ()),
+            () if keeps_the_mix(groups) else getattr(config, "keys", ()),
             load_names(folder),
         )
 

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mep.artifacts.base import Artifact, Table, load_table, save_table
+from mep.artifacts.findings import Findings, load_findings, save_findings
 from mep.config import Config
 from mep.machine.files import read_json, write_json
+from mep.statistics.stratification import rarest
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -63,6 +65,7 @@ class Images(Artifact):
     metadata    further columns of the source, n values each
     group       column of the metadata, a slide or a patient say, whose images are not independent; None: all are
     truth       column of the metadata that is known to show in the images; None where no such is named
+    findings    what is behind each label, where an image may show several findings
     """
 
     ids: list[str]
@@ -76,6 +79,7 @@ class Images(Artifact):
     group: str | None = None
     truth: str | None = None
     pixels: PixelFacts = field(default_factory=PixelFacts)
+    findings: Findings = field(default_factory=Findings)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -141,6 +145,16 @@ class Images(Artifact):
         window = self.pixels.get("window")
         return (window[0], window[1]) if window else None
 
+    @property
+    def shown(self) -> NDArray[np.bool_]:
+        """bool (n, findings), True where an image shows a finding; of a dataset with findings."""
+        return self.findings.shown(self.label_names)[self.labels]
+
+    @property
+    def strata(self) -> NDArray[np.int64]:
+        """int64 (n,) what draws keep the shares of: the label; of images with several findings, the rarest of these."""
+        return rarest(self.shown) if self.findings else self.labels
+
     def label_of(self, row: int) -> str | None:
         return self.label_names[self.labels[row]] if self.labels[row] >= 0 else None
 
@@ -162,6 +176,7 @@ class Images(Artifact):
             save_table(folder / "metadata.parquet", self.metadata)
         write_json(folder / "labels.json", self.label_names)
         write_json(folder / "pixels.json", self.pixels)
+        save_findings(folder, self.findings)
 
     @classmethod
     def load(cls, folder: Path, config: Config) -> Self:
@@ -179,6 +194,7 @@ class Images(Artifact):
             group=config.group,  # type: ignore[attr-defined]
             truth=config.truth,  # type: ignore[attr-defined]
             pixels=read_json(folder / "pixels.json"),
+            findings=load_findings(folder),
         )
 
     def facts(self) -> Mapping[str, object]:
@@ -187,6 +203,7 @@ class Images(Artifact):
             "validation": int((self.splits == VALIDATION).sum()),
             "held out": int(self.heldout.sum()),
             "labels": len(self.label_names),
+            "findings": len(self.findings.names),
             "near duplicates": self.pixels.get("near_duplicates", 0),
             "of them across given splits": self.pixels.get("straddling", 0),
             "excluded": self.pixels.get("excluded", 0),

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mep.artifacts.base import Artifact, Table, load_arrays, load_table, save_arrays, save_table
+from mep.artifacts.findings import Findings, load_findings, save_findings
 from mep.artifacts.score_row import JsonObject, ScoreRow
 from mep.config import Config
 from mep.machine.files import read_json, write_json
@@ -25,11 +26,13 @@ class References(Artifact):
                 floor: the held-out images after a pass through the base's autoencoder
     protocol    extractor name -> digest, layer, d, preprocessing, eval_resolution, resize and the like
     tables      "heldout", "train" -> id, label (None without labels), group (None where no column names any)
+    findings    what is behind each label, where an image may show several findings
     """
 
     features: dict[str, dict[str, NDArray[np.float32]]]
     protocol: dict[str, JsonObject]
     tables: dict[str, Table] = field(default_factory=dict)
+    findings: Findings = field(default_factory=Findings)
 
     def save(self, folder: Path) -> None:
         for name, sets in self.features.items():
@@ -37,12 +40,14 @@ class References(Artifact):
         for part, table in self.tables.items():
             save_table(folder / f"{part}.parquet", table)
         write_json(folder / "protocol.json", self.protocol)
+        save_findings(folder, self.findings)
 
     @classmethod
     def load(cls, folder: Path, config: Config) -> Self:
         protocol = read_json(folder / "protocol.json")
         features = {name: load_arrays(folder / name) for name in protocol}
-        return cls(features, protocol, {path.stem: load_table(path) for path in sorted(folder.glob("*.parquet"))})
+        tables = {path.stem: load_table(path) for path in sorted(folder.glob("*.parquet"))}
+        return cls(features, protocol, tables, load_findings(folder))
 
     def facts(self) -> Mapping[str, object]:
         sets = next(iter(self.features.values()), {})
@@ -154,6 +159,16 @@ class Scores(Artifact):
         return {"numbers": len(self.rows)}
 
 
+Part: TypeAlias = tuple[str, float]
+"""A finding (empty where every image has one label), and a share of the training images."""
+
+
+def part_name(part: Part) -> str:
+    """The share, after the finding where there is one."""
+    finding, share = part
+    return f"{finding}: {share}" if finding else str(share)
+
+
 @dataclass(frozen=True, eq=False)
 class RealBaseline(Artifact):
     """Probes trained on real images: what those trained on synthetic ones are held against, shared by all arms.
@@ -162,30 +177,35 @@ class RealBaseline(Artifact):
     features        float32 (n, d), a row for every image of the dataset; d is 0 where the probe sees pixels
     order           int64 (r, n_train)   training images, in random orders of which every beginning is a fair sample
     validation      int64 (n_validation,)   images that the probe's settings are chosen on
-    probabilities   share of the training images -> float64 (r, n_heldout, k)
-    cuts            share of the training images -> float64 (r, k)
-    about           protocol of the features, what was chosen for each training, where validation images came from
+    probabilities   finding and share of the training images -> float64 (r, n_heldout, k)
+    cuts            finding and share of the training images -> float64 (r, k)
+    about           protocol of the features, what was chosen for each training, where validation images came from, and
+                    for which findings there is nothing
     """
 
     reason: str
     features: NDArray[np.float32]
     order: NDArray[np.int64]
     validation: NDArray[np.int64]
-    probabilities: dict[float, NDArray[np.float64]]
-    cuts: dict[float, NDArray[np.float64]]
+    probabilities: dict[Part, NDArray[np.float64]]
+    cuts: dict[Part, NDArray[np.float64]]
     about: JsonObject
 
     def save(self, folder: Path) -> None:
         save_arrays(folder, {name: getattr(self, name) for name in ("features", "order", "validation")})
         for name in ("probabilities", "cuts"):
-            save_arrays(folder, {f"{name}-{share}": array for share, array in getattr(self, name).items()})
-        write_json(folder / "about.json", {"reason": self.reason, "shares": list(self.cuts), "about": self.about})
+            arrays = getattr(self, name).items()
+            save_arrays(folder, {f"{name}-{_file(part, place)}": array for place, (part, array) in enumerate(arrays)})
+        shares = [part if part[0] else part[1] for part in self.cuts]
+        write_json(folder / "about.json", {"reason": self.reason, "shares": shares, "about": self.about})
 
     @classmethod
     def load(cls, folder: Path, config: Config) -> Self:
         content, arrays = read_json(folder / "about.json"), load_arrays(folder)
+        parts: list[Part] = [(part[0], part[1]) if isinstance(part, list) else ("", part) for part in content["shares"]]
         probabilities, cuts = (
-            {share: arrays[f"{name}-{share}"] for share in content["shares"]} for name in ("probabilities", "cuts")
+            {part: arrays[f"{name}-{_file(part, place)}"] for place, part in enumerate(parts)}
+            for name in ("probabilities", "cuts")
         )
         features, order, validation = arrays["features"], arrays["order"], arrays["validation"]
         return cls(content["reason"], features, order, validation, probabilities, cuts, content["about"])
@@ -194,6 +214,12 @@ class RealBaseline(Artifact):
         if self.reason:
             return {"skipped": self.reason}
         return {"training images": self.order.shape[1], "validation images": len(self.validation)}
+
+
+def _file(part: Part, place: int) -> str:
+    """The end of a file's name: the share, or a number where there are findings, which may be called anything."""
+    finding, share = part
+    return f"finding{place}" if finding else str(share)
 
 
 class Utility(Scores):

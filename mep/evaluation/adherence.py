@@ -35,8 +35,10 @@ class AdherenceRows:
                 yield from self._rows_of(subject, parts[subject].astype(np.float64), "all")
         samples = parts["samples"].astype(np.float64)
         for kind, groups in keys.items():
-            for name in sorted({name for name in groups.fake if name is not None}):
-                yield from self._rows_of("samples", samples[[key == name for key in groups.fake]], f"{kind}={name}")
+            for name in groups.asked:
+                yield from self._rows_of(
+                    "samples", samples[[name in of_one for of_one in groups.fake]], f"{kind}={name}"
+                )
 
     def _rows_of(self, subject: str, shown: NDArray[np.float64], group: str) -> Iterator[Scored]:
         """Rows of some images of a subject, float64 (n, 4); by chance they show what all of the subject show."""

@@ -111,7 +111,7 @@ def evaluate_folders(
         for folder, space in _spaces(folders, extractor, size, cache):
             rows[str(folder.path)] += evaluate(space, scores, settings, most=most)
             for column in folders.by:
-                keys = GroupKeys(folders.real.column(column), folder.column(column))
+                keys = GroupKeys.of_one(folders.real.column(column), folder.column(column))
                 rows[str(folder.path)] += evaluate_groups(space, scores, column, keys, settings)
     return Evaluation(rows, list(_comparisons(rows)))
 

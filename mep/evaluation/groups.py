@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +21,24 @@ AGGREGATES = ("macro", "weighted", "worst")
 
 @dataclass(frozen=True)
 class GroupKeys:
-    """The group of every held-out image and of every sample; None for an image that belongs to none."""
+    """The groups of every held-out image and of every sample; an image may belong to several, or to none."""
 
-    real: Sequence[str | None]
-    fake: Sequence[str | None]
+    real: Sequence[Sequence[str]]
+    fake: Sequence[Sequence[str]]
+
+    @classmethod
+    def of_one(cls, real: Sequence[str | None], fake: Sequence[str | None]) -> Self:
+        """Of images that belong to one group each; None for an image that belongs to none."""
+        return cls(*([[] if name is None else [name] for name in names] for names in (real, fake)))
+
+    @property
+    def asked(self) -> list[str]:
+        """Groups that have samples: what captions do not name is no group."""
+        return sorted({name for groups in self.fake for name in groups})
+
+    @property
+    def overlap(self) -> bool:
+        return any(len(groups) > 1 for groups in (*self.real, *self.fake))
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,15 +70,15 @@ def evaluate_groups(
     plane = _plane(space)
     rows: list[Scored] = []
     members: dict[tuple[int, str], list[_Member]] = {}
-    for name in sorted({name for name in keys.fake if name is not None}):
-        real, fake = (np.flatnonzero([key == name for key in of_set]) for of_set in (keys.real, keys.fake))
+    for name in keys.asked:
+        real, fake = (np.flatnonzero([name in groups for groups in of_set]) for of_set in (keys.real, keys.fake))
         group = _Group(f"{kind}={name}", real, fake)
         for place, score in enumerate(scores):
             for metric, scored in _group_rows(plane if score.in_plane else space, score, group, settings):
                 rows.append(scored)
                 members.setdefault((place, metric), []).append(_Member(scored, len(real)))
     for (place, metric), of_groups in members.items():
-        rows += _aggregates(scores[place], metric, kind, of_groups)
+        rows += _aggregates(scores[place], metric, kind, of_groups, keys.overlap)
     return rows
 
 
@@ -112,7 +127,7 @@ def _group_rows(
         yield metric, comparison.scored(score, metric, measurement, null, suffix=space.suffix)
 
 
-def _aggregates(score: Score, metric: str, kind: str, members: Sequence[_Member]) -> Iterator[Scored]:
+def _aggregates(score: Score, metric: str, kind: str, members: Sequence[_Member], overlap: bool) -> Iterator[Scored]:
     """Macro mean, mean by real frequency, and the worst group, over the groups that have a number."""
     first = members[0].scored.row
     measured = [member for member in members if member.scored.row.estimate.value is not None]
@@ -120,7 +135,7 @@ def _aggregates(score: Score, metric: str, kind: str, members: Sequence[_Member]
     for aggregate in AGGREGATES:
         comparison = Comparison("samples", total, first.protocol, group=f"{kind}:{aggregate}")
         if measured:
-            measurement, null = _weighted(measured, _weights(aggregate, measured, score.better[metric]))
+            measurement, null = _weighted(measured, _weights(aggregate, measured, score.better[metric]), overlap)
         else:
             missing = Missing(Reason.TOO_FEW, f"all {len(members)} groups are too small")
             measurement, null = Measurement.absent(missing, members[0].scored.halves.size), Null.of(missing)
@@ -136,16 +151,26 @@ def _total(counts: Sequence[Counts]) -> Counts:
     return Counts(*(sum(getattr(group, name) or 0 for group in counts) for name in names))
 
 
-def _weighted(members: Sequence[_Member], weights: NDArray[np.float64]) -> tuple[Measurement, Null]:
-    """The weighted mean over groups that have a number, and what real images reach in it."""
+def _weighted(members: Sequence[_Member], weights: NDArray[np.float64], overlap: bool) -> tuple[Measurement, Null]:
+    """The weighted mean over groups that have a number, and what real images reach in it.
+
+    Errors of groups that share images may be one and the same: such groups are taken as if they were. Halves of groups
+    are drawn apart, so that the mean of k of them spreads too little, by the square root of k where weights are equal.
+    """
     rows = [member.scored.row for member in members]
     halves = np.tensordot(weights, np.stack([member.scored.halves for member in members]), 1)
     errors = [row.estimate.se for row in rows if row.estimate.se is not None]
     freedom: int | None = len(halves) - 1
-    se, method = jackknife_error(halves), f"{len(halves)} pairs of halves"
-    if se is None and len(errors) == len(rows):
-        se, method, freedom = float(np.sqrt(np.square(weights) @ np.square(errors))), "groups added up", None
     value = float(weights @ np.array([row.estimate.value for row in rows]))
+    if overlap:
+        halves = value + (halves - value) / np.sqrt(np.square(weights).sum())
+    se, method = (
+        jackknife_error(halves),
+        f"{len(halves)} pairs of halves{', of groups that overlap' if overlap else ''}",
+    )
+    if se is None and len(errors) == len(rows):
+        se = float(weights @ errors if overlap else np.sqrt(np.square(weights) @ np.square(errors)))
+        method, freedom = "groups added up", None
     estimate = estimated(value, se, None if se is None else method, freedom)
     unknown = [row.null for row in rows if row.null.value is None]
     null = unknown[0] if unknown else Null(float(weights @ np.array([row.null.value for row in rows])))

@@ -12,8 +12,9 @@ from mep.machine.settings import MachineConfig
 from mep.methods.bases import Base
 from mep.recipe.controls import NEGATIVE, Control
 from mep.recipe.wording import find_near
-from mep.stages.balancing import BalancingConfig
+from mep.stages.balancing import FINDING, BalancingConfig
 from mep.stages.clustering import ClusteringConfig
+from mep.stages.dataset.columns import widths_of
 from mep.stages.dataset.stage import DatasetConfig
 from mep.stages.embedding import EmbeddingConfig
 from mep.stages.generation.given import SamplesConfig
@@ -134,12 +135,15 @@ class Experiment(Config):
             if not hint.startswith("did"):
                 hint += "  a metadata column has to be named in dataset.columns"
             raise _mistake("prompts.template", f"no slot '{name}'", hint)
+        if "labels" in self.dataset.column_names and any("{labels" in text for text in self.prompts.templates):
+            message = "{labels} is the label of an image, and dataset.columns names a column 'labels'"
+            raise _mistake("prompts.template", message, "call the column otherwise")
         if self.dataset.truth is None and "truth" in self.prompts.names:
             message = "the template names {truth}, but dataset.truth is not set"
             raise _mistake("prompts.template", message, "name a metadata column in dataset.truth, or take {truth} out")
-        if self.dataset.label is None and "label" in self.prompts.names:
+        if not self.dataset.is_labelled and "label" in self.prompts.names:
             message = "the template names {label}, but dataset.label is not set"
-            hint = "name the label column in dataset.label, or take {label} out"
+            hint = "name the label column in dataset.label (several: dataset.labels), or take {label} out"
             raise _mistake("prompts.template", message, hint)
         return self
 
@@ -153,7 +157,7 @@ class Experiment(Config):
         if kind != "text" and self.generation.unseen_images:
             message = "a pair of label and cluster that no training image shows cannot be conditioned on"
             raise _mistake("generation.unseen_images", message, "take it out, or condition on text alone")
-        if "label" in self.prompts.apart_by and self.dataset.label is None:
+        if "label" in self.prompts.apart_by and not self.dataset.is_labelled:
             message = "prompts are to be set apart by label, but dataset.label is not set"
             raise _mistake("prompts.apart_by", message, "name the label column in dataset.label, or take label out")
         return self
@@ -169,9 +173,13 @@ class Experiment(Config):
 
     @model_validator(mode="after")
     def _groups_are_there(self) -> "Experiment":
+        findings = self.dataset.labels
         columns = ["label", "cluster", *self.dataset.column_names]
-        for name in self.balancing.by:
-            if name not in columns:
+        columns += [FINDING, *findings.columns] if findings else []
+        for name in self.balancing.keys:
+            if name in self.dataset.steps and name in widths_of(self.balancing.by):
+                raise _mistake("balancing.by", f"dataset.columns cuts '{name}' into steps already", f"by: [{name}]")
+            if name not in columns and not (findings and findings.column):  # what it lists is known once it is read
                 hint = f"{find_near(name, columns)}; a metadata column has to be named in dataset.columns"
                 raise _mistake("balancing.by", f"'{name}' is nothing to balance by", hint)
         return self

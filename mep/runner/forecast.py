@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from mep.artifacts import Prompt, Prompts, TrainingSet
+from mep.artifacts.findings import Findings
 from mep.config import Download, parts
 from mep.errors import DataError
 from mep.imaging.pixels import SYMMETRIES
@@ -20,6 +21,8 @@ from mep.recipe.model import Experiment, repeat_of
 from mep.runner.detection import Detection, detection
 from mep.runner.plan import Plan, Task
 from mep.runner.side_by_side import batches
+from mep.stages.dataset.labels import listed_labels
+from mep.stages.dataset.stage import list_records
 from mep.stages.generation.shares import counts_of
 from mep.stages.prompts.template import Record, Writer
 from mep.stages.prompts.truth import TRUTH, truths
@@ -30,8 +33,8 @@ PIECE = re.compile(r"[^\W\d_]+|\d|[^\s\w]+", re.UNICODE)
 """What CLIP's tokenizer never joins: words, single digits, runs of signs. Each is a token at least."""
 BYTES_PER_PIXEL = 2.0  # of a PNG of tissue, measured on the tiles of the quickstart: 1.9
 
-Listing: TypeAlias = tuple[int, list[str], list[str]]
-"""Number of images, their labels, and the steps of their truth."""
+Listing: TypeAlias = tuple[int, list[str], list[str], Findings]
+"""Number of images, their labels, the steps of their truth, and the findings behind the labels."""
 
 
 @dataclass
@@ -138,21 +141,20 @@ def _listing(experiment: Experiment) -> Listing | None:
     """What the source lists; None where it cannot be listed without fetching it."""
     if any(part.missing() for part in parts(experiment.dataset.source)):
         return None
-    records = experiment.dataset.source.records()
-    column = experiment.dataset.label
-    values = [record.metadata.get(column) for record in records] if column else []
-    labels = sorted({str(value) for value in values if value is not None})
+    records, _ = list_records(experiment.dataset)
+    texts, findings = listed_labels(records, experiment.dataset)
+    labels = sorted({text for text in texts if text is not None})
     truth = experiment.dataset.truth
     steps = truths([record.metadata.get(truth) for record in records], len(records)) if truth else []
-    return len(records), labels, list(dict.fromkeys(steps))
+    return len(records), labels, list(dict.fromkeys(steps)), findings
 
 
-def _prompts(experiment: Experiment, labels: list[str], steps: list[str]) -> list[Prompt]:
+def _prompts(experiment: Experiment, labels: list[str], steps: list[str], findings: Findings) -> list[Prompt]:
     """Every prompt that there can be, as if every cluster and every step of truth had images of every label."""
     config, named = experiment.prompts, experiment.prompts.recorded
     if config.method.kind == "given":
         return []
-    writer = Writer((config.template,), config.label_names, config.names_by_hand)
+    writer = Writer((config.template,), config.label_names, config.names_by_hand, findings)
     most = _most_clusters(experiment.clustering.method)
     if named - {"label", "cluster", TRUTH} or ("cluster" in named and most is None):
         return []  # captions of other columns, and of clusters, are known once they have been made

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from mep.methods.embedders.table import Table
 from mep.stage import stage
 from mep.stages.embedding import Embed, EmbeddingConfig, embedded
 
+LEAST_LOG = -1000.0
+"""Of a probability that is 0 to the computer: what one probe rules out, another may still overrule."""
 UNSEEN = "the embeddings come from a table, which has none of new images"
 
 
@@ -87,15 +90,36 @@ def wanted_of(rows: Sequence[JsonObject], label_names: Sequence[str]) -> NDArray
 
 
 def label_probe(images: Images, embeddings: Embeddings) -> Callable[[NDArray[np.float32]], NDArray[np.int64]]:
-    """What tells the label of a vector: a logistic regression on the training images; -1 where there are no labels."""
+    """What tells the label of a vector: a logistic regression on the training images; -1 where there are no labels.
+
+    Where images show several findings there is one for each finding, and the label is the most probable of all that
+    images of the dataset have.
+    """
     seen = images.select(embeddings.ids)
     rows = np.flatnonzero((seen.splits == TRAIN) & (seen.labels >= 0))
-    if len(np.unique(seen.labels[rows])) < 2:
+    vectors, labels = embeddings.vectors[rows], seen.labels[rows]
+    if len(np.unique(labels)) < 2:
         return lambda vectors: np.full(len(vectors), -1, dtype=np.int64)
+    if not images.findings:
+        probe = _regression().fit(vectors, labels)
+        return lambda vectors: probe.predict(vectors).astype(np.int64)
+    of_label = images.findings.shown(images.label_names)
+    shown = of_label[labels]
+    varied = np.flatnonzero(shown.any(axis=0) & ~shown.all(axis=0))
+    probes = [_regression().fit(vectors, shown[:, finding]) for finding in varied.tolist()]
+    there = of_label[:, varied].T.astype(np.float64)
+
+    def most_probable(vectors: NDArray[np.float32]) -> NDArray[np.int64]:
+        logs = np.stack([probe.predict_log_proba(vectors) for probe in probes], axis=1)  # (n, findings, 2)
+        logs = np.maximum(logs, LEAST_LOG)
+        return np.asarray((logs[:, :, 0] @ (1 - there) + logs[:, :, 1] @ there).argmax(axis=1), dtype=np.int64)
+
+    return most_probable
+
+
+def _regression() -> Any:
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000, class_weight="balanced"))
-    probe.fit(embeddings.vectors[rows], seen.labels[rows])
-    return lambda vectors: probe.predict(vectors).astype(np.int64)
+    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000, class_weight="balanced"))

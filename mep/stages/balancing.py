@@ -1,10 +1,10 @@
 """Balancing: which images the model is trained on, picked by (label, cluster) and never by caption."""
 
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from mep.artifacts import TRAIN, VALIDATION, Clusters, Images, Members, TrainingSet
 from mep.artifacts.captions import BalancedGroup, keeps_the_mix
@@ -14,18 +14,34 @@ from mep.machine.work import Work
 from mep.methods.balancers import Balancer, Choice, Groups
 from mep.registry import OneOf
 from mep.stage import stage
+from mep.stages.dataset.columns import Columns, names_of, step_of, widths_of
+from mep.statistics.stratification import rarest
 
+FINDING = "finding"
+"""Key of the rarest finding that an image shows."""
 Level: TypeAlias = tuple[NDArray[np.int64], list[str]]
 """A number for each image, -1 where it has none, and the name of each number."""
+
+
+def _listed(by: object) -> object:
+    """`by: {age: 10}` is `by: [{age: 10}]`."""
+    return [by] if isinstance(by, dict) else by
 
 
 class BalancingConfig(Config):
     """What picks the training images."""
 
     method: OneOf[Balancer]
-    by: tuple[str, ...] = Field(("label", "cluster"), min_length=1)
-    """What a group is: label, cluster, or columns named in dataset.columns. uniform_per_prompt keeps as many groups for
-    every value of the first. Without labels the label counts for nothing."""
+    by: Annotated[Columns, BeforeValidator(_listed)] = Field(("label", "cluster"), min_length=1)
+    """What a group is: label, cluster, or columns named in dataset.columns; {age: 10} cuts numbers into steps of a
+    width. Of images with several findings label is all of them together, a finding's name whether it is there, and
+    `finding` the rarest that an image shows. uniform_per_prompt keeps as many groups for every value of the first.
+    Without labels the label counts for nothing."""
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """What groups are of, without the widths of steps."""
+        return tuple(names_of(self.by))
 
 
 @stage(version=3, draws=True)
@@ -34,7 +50,7 @@ def balancing(config: BalancingConfig, images: Images, clusters: Clusters, *, wo
     rows = images.rows(clusters.ids)
     splits = images.splits[rows]
     train, validation = np.flatnonzero(splits == TRAIN), np.flatnonzero(splits == VALIDATION)
-    groups = _groups(config.by, images, rows[train], clusters.labels[train])
+    groups = _groups(config, images, rows[train], clusters.labels[train])
     choice = config.method.pick(groups, seed=work.seed)
     if len(choice.rows) == 0:
         raise DataError(
@@ -53,15 +69,15 @@ def balancing(config: BalancingConfig, images: Images, clusters: Clusters, *, wo
         shortage=choice.shortage,
         validation=aside,
         groups=table,
-        balanced_by=() if keeps_the_mix(table) else config.by,
+        balanced_by=() if keeps_the_mix(table) else config.keys,
         cluster_names=clusters.names,
     )
 
 
-def _groups(by: tuple[str, ...], images: Images, rows: NDArray[np.int64], clusters: NDArray[np.int64]) -> Groups:
+def _groups(config: BalancingConfig, images: Images, rows: NDArray[np.int64], clusters: NDArray[np.int64]) -> Groups:
     """The groups of the images in `rows`; images without a cluster are never picked."""
-    keys = [key for key in by if key != "label" or images.label_names]
-    levels = [_level(key, images, rows, clusters) for key in keys]
+    keys, widths = [key for key in config.keys if key != "label" or images.label_names], widths_of(config.by)
+    levels = [_level(key, images, rows, clusters, widths.get(key)) for key in keys]
     everything: Level = (np.zeros(len(rows), dtype=np.int64), [""])
     if len(levels) < 2:  # labels alone are all kept; of clusters alone there may be too many to fill
         levels = [everything, *levels] if keys == ["cluster"] else [*levels, everything, everything][:2]
@@ -72,21 +88,38 @@ def _groups(by: tuple[str, ...], images: Images, rows: NDArray[np.int64], cluste
     return Groups(outer, np.where(clusters >= 0, inner, -1), outer_names, inner_names)
 
 
-def _level(key: str, images: Images, rows: NDArray[np.int64], clusters: NDArray[np.int64]) -> Level:
+def _level(
+    key: str, images: Images, rows: NDArray[np.int64], clusters: NDArray[np.int64], width: float | None
+) -> Level:
     """The value that each image has for a key."""
     if key == "label":
         return images.labels[rows], images.label_names
     if key == "cluster":
         return clusters, [f"cluster {number}" for number in range(int(clusters.max(initial=0)) + 1)]
+    if key == FINDING and images.findings:
+        return _occurring(rarest(images.shown[rows]), [*images.findings.names, images.findings.none])
+    if key in images.findings.names:
+        return _occurring(images.shown[rows, images.findings.names.index(key)].astype(np.int64), [f"no {key}", key])
     if key not in images.metadata:
+        known = sorted([*images.findings.names, *images.metadata])
         raise DataError(
             f"the dataset has no column '{key}'",
-            hint=f"label, cluster, or one of: {', '.join(sorted(images.metadata)) or 'none'}",
+            hint=f"label, cluster, or one of: {', '.join(known) or 'none'}",
             field="balancing.by",
         )
     column = images.metadata[key]
-    values, codes = np.unique([str(column[row]) for row in rows.tolist()], return_inverse=True)
-    return codes.astype(np.int64), [f"{key} {value}" for value in values.tolist()]
+    values = [column[row] for row in rows.tolist()]
+    if width is not None:
+        places = [(images.ids[row], key) for row in rows.tolist()]
+        values = [step_of(value, width, place, "balancing.by") for value, place in zip(values, places, strict=True)]
+    distinct, codes = np.unique([str(value) for value in values], return_inverse=True)
+    return codes.astype(np.int64), [f"{key} {value}" for value in distinct.tolist()]
+
+
+def _occurring(codes: NDArray[np.int64], names: list[str]) -> Level:
+    """The same without the names of which there is no image: nothing can be kept of these."""
+    numbers, codes = np.unique(codes, return_inverse=True)
+    return codes.astype(np.int64), [names[number] for number in numbers.tolist()]
 
 
 def _members(images: Images, clusters: Clusters, rows: NDArray[np.int64], places: NDArray[np.int64]) -> Members:

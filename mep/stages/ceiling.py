@@ -1,6 +1,7 @@
 """Ceiling: what classifiers trained on real images reach, shared by all arms."""
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +9,7 @@ from pydantic import Field, field_validator
 
 from mep.artifacts import TRAIN, VALIDATION, BaseModel, Images, RealBaseline
 from mep.artifacts.score_row import JsonObject
+from mep.artifacts.scores import Part, part_name
 from mep.config import Config
 from mep.evaluation.features import SQUARE, features_of, protocol_of
 from mep.machine.work import Work
@@ -18,7 +20,8 @@ from mep.methods.probes.linear import Linear
 from mep.registry import OneOf
 from mep.stage import stage
 from mep.stages.references import Squares
-from mep.stages.utility.probing import Subset, nested_order, shortage, train_and_predict
+from mep.stages.utility.probing import Predictions, Subset, nested_order, shortage, train_and_predict
+from mep.stages.utility.tasks import Task, tasks_of
 
 CARVED = 5
 """Without validation images in the dataset, one in five training images is kept from the probes in their place."""
@@ -48,31 +51,35 @@ class CeilingConfig(Config):
 
 @stage(version=2, section="utility", draws=True)
 def ceiling(config: CeilingConfig, images: Images, base: BaseModel, *, work: Work) -> RealBaseline:
-    """Train the probe on shares of the real training images and let it predict the held-out ones."""
+    """Train the probe on shares of the real training images and let it predict the held-out ones.
+
+    Where images may show several findings a probe is trained for each of them, to tell it from all else.
+    """
     size = config.eval_resolution or base.resolution
     about: JsonObject = {"eval_resolution": size, "seed": work.seed}
     train, validation, source = _parts(images, work.rng("validation"))
-    reason = _refusal(config, images, train, validation)
-    if reason:
-        rows = np.zeros(0, np.int64)
+    tasks, refused = _tasks(config, images, train, validation)
+    if not tasks:
+        rows, reason = np.zeros(0, np.int64), next(iter(refused.values()))
         return RealBaseline(reason, np.zeros((0, 0), np.float32), rows[None], rows, {}, {}, about)
     features, protocol = real_features(config, images, size, work)
     read = _inputs(config.probe, features, images, size)
-    labels, groups = images.labels[train], images.groups[train]
-    order = np.stack([train[nested_order(labels, groups, work.rng("order", r))] for r in range(config.repeats)])
-    watched = Examples(read, validation, images.labels[validation])
+    strata, groups = images.strata[train], images.groups[train]
+    order = np.stack([train[nested_order(strata, groups, work.rng("order", r))] for r in range(config.repeats)])
     heldout = np.flatnonzero(images.heldout)
-    tested = Examples(read, heldout, images.labels[heldout])
-    predictions = {}
-    for number, share in enumerate(config.fractions):
-        subsets = list(real_subsets(config.probe, order, share, images.labels))
-        if all(len(np.unique(subset.labels)) == len(images.label_names) for subset in subsets):
-            predictions[share] = train_and_predict(config.probe, f"real {share}", subsets, watched, tested, work)
-        work.progress.update(number + 1, len(config.fractions))
-    about |= {"protocol": protocol, "validation_from": source}
-    about["chosen"] = {str(share): of_share.chosen for share, of_share in predictions.items()}
-    probabilities = {share: of_share.probabilities for share, of_share in predictions.items()}
-    cuts = {share: of_share.cuts for share, of_share in predictions.items()}
+    predictions: dict[Part, Predictions] = {}
+    planned = list(itertools.product(tasks, config.fractions))
+    for number, (task, share) in enumerate(planned):
+        watched, tested = (Examples(read, part, task.labels[part]) for part in (validation, heldout))
+        subsets = list(real_subsets(config.probe, order, share, task.labels))
+        if all(len(np.unique(subset.labels)) == len(task.names) for subset in subsets):
+            name = task.called(f"real {share}")
+            predictions[task.finding, share] = train_and_predict(config.probe, name, subsets, watched, tested, work)
+        work.progress.update(number + 1, len(planned))
+    about |= {"protocol": protocol, "validation_from": source} | ({"refused": refused} if refused else {})
+    about["chosen"] = {part_name(part): of_part.chosen for part, of_part in predictions.items()}
+    probabilities = {part: of_part.probabilities for part, of_part in predictions.items()}
+    cuts = {part: of_part.cuts for part, of_part in predictions.items()}
     return RealBaseline("", features, order, validation, probabilities, cuts, about)
 
 
@@ -104,23 +111,30 @@ def _parts(images: Images, rng: np.random.Generator) -> tuple[NDArray[np.int64],
     train, validation = (np.flatnonzero(images.splits == split) for split in (TRAIN, VALIDATION))
     if len(validation) or not images.label_names:
         return train, validation, "the dataset"
-    labels, groups = images.labels[train], images.groups[train]
-    aside = nested_order(labels, groups, rng)[: max(len(train) // CARVED, 1)]
+    strata, groups = images.strata[train], images.groups[train]
+    aside = nested_order(strata, groups, rng)[: max(len(train) // CARVED, 1)]
     carved, source = np.isin(groups, groups[aside]), "training images, whole groups"
     if carved.all():
         carved, source = np.isin(np.arange(len(train)), aside), "training images of the same groups"
     return train[~carved], train[carved], source
 
 
-def _refusal(config: CeilingConfig, images: Images, train: NDArray[np.int64], validation: NDArray[np.int64]) -> str:
+def _tasks(
+    config: CeilingConfig, images: Images, train: NDArray[np.int64], validation: NDArray[np.int64]
+) -> tuple[list[Task], dict[str, str]]:
+    """What probes can be trained for, and by finding (empty: the label) why there is nothing."""
     if config.probe.sees == "nothing":
-        return "utility.probe is none"
+        return [], {"": "utility.probe is none"}
     if not images.label_names:
-        return "the dataset has no labels, so that nothing can be learned from its images"
+        return [], {"": "the dataset has no labels, so that nothing can be learned from its images"}
     if len(images.label_names) < 2:
-        return f"all images are labelled '{images.label_names[0]}'"
+        return [], {"": f"all images are labelled '{images.label_names[0]}'"}
     parts = {"held-out": np.flatnonzero(images.heldout), "training": train, "validation": validation}
-    for part, rows in parts.items():
-        if why := shortage(images.labels[rows], images.label_names, part):
-            return why
-    return ""
+    tasks = tasks_of(images)
+    short = {task.finding: _shortage(task, parts) for task in tasks}
+    return [task for task in tasks if not short[task.finding]], {name: why for name, why in short.items() if why}
+
+
+def _shortage(task: Task, parts: Mapping[str, NDArray[np.int64]]) -> str:
+    """Of what the first part that cannot serve has too few images; empty where all can."""
+    return next((why for part, rows in parts.items() if (why := shortage(task.labels[rows], task.names, part))), "")

@@ -56,7 +56,8 @@ class MetricsConfig(ReferencesConfig):
     )
     """Comparisons of generated with held-out, and with training images."""
     groups: tuple[GroupKind, ...] = ("label", "cluster", "prompt")
-    """Parts that are scored one by one as well; too small ones say so."""
+    """Parts that are scored one by one as well; too small ones say so. Where images show several findings, `label` is
+    each finding: an image with two of them belongs to both."""
     halves: int = Field(N_HALVES, ge=0, le=1000)
     """Halves of the images on which scores are measured again, in pairs that share no image; 0 leaves the uncertainty
     of what has no closed form out."""
@@ -176,7 +177,8 @@ def protocol_of_samples(samples: Samples, real_names: Iterable[str]) -> tuple[Js
 def group_keys(references: References, assignment: Assignment, listed: Sequence[JsonObject]) -> dict[str, GroupKeys]:
     """Kind of group -> the group of every held-out image and of every sample.
 
-    A sample belongs to what its caption asked for, a held-out image to its label and to the cluster it is assigned to.
+    A sample belongs to what its caption asked for, a held-out image to its label and to the cluster it is assigned to;
+    where images show several findings, to each of these.
     """
     labels: list[str | None] = references.tables["heldout"]["label"]
     clusters = _cluster_names(c if c >= 0 else None for c in assignment.parts["heldout"][:, 0].tolist())
@@ -187,10 +189,11 @@ def group_keys(references: References, assignment: Assignment, listed: Sequence[
     prompts = [row["prompt_id"] if complete else None for row in listed]
     records = dict(zip(prompts, zip(labels_asked, clusters_asked, strict=True), strict=True))
     prompt_of = {record: prompt for prompt, record in records.items()}
+    parts = references.findings.of
     return {
-        "label": GroupKeys(labels, labels_asked),
-        "cluster": GroupKeys(clusters, clusters_asked),
-        "prompt": GroupKeys([prompt_of.get(record) for record in zip(labels, clusters, strict=True)], prompts),
+        "label": GroupKeys([parts(label) for label in labels], [parts(label) for label in labels_asked]),
+        "cluster": GroupKeys.of_one(clusters, clusters_asked),
+        "prompt": GroupKeys.of_one([prompt_of.get(record) for record in zip(labels, clusters, strict=True)], prompts),
     }
 
 

@@ -84,7 +84,7 @@ def references(config: ReferencesConfig, images: Images, base: BaseModel, *, wor
         protocol[extractor.name] = protocol_of(extractor, features[extractor.name]["heldout"].shape[1], size)
     if rebuild:
         _keep_reconstructions(held_out, base.resolution, rebuild, work.out / "reconstructions")
-    return References(features, protocol, {"heldout": _table(held_out), "train": _table(train)})
+    return References(features, protocol, {"heldout": _table(held_out), "train": _table(train)}, images.findings)
 
 
 def _keep_reconstructions(

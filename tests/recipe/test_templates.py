@@ -7,9 +7,10 @@ import shutil
 import pytest
 from click.testing import CliRunner
 from dicom_files import draw_dicom_folder
+from findings_data import draw_findings_folder
 from nifti_files import draw_nifti_folder
 from slide_files import draw_slide_folder
-from small_data import REPOSITORY, draw_imagefolder
+from small_data import REPOSITORY, SMALL, draw_imagefolder
 
 from mep.cli.main import main
 from mep.recipe import load_recipe
@@ -18,7 +19,7 @@ from mep.runner.forecast import forecast
 from mep.runner.plan import make_plan
 from mep.store import Store
 
-OF_FORMATS = ("dicom", "mri-slices", "slides")
+OF_FORMATS = ("dicom", "mri-slices", "slides", "cxr-findings")
 NOTHING_FETCHED = ("quickstart", "claim", "starter", "photographs", "made-elsewhere", "samples-elsewhere", *OF_FORMATS)
 RECIPES = sorted(REPOSITORY.glob("recipes/*.yaml"))
 FOUND_WHILE_RUNNING = ("pcam-hdbscan", "made-elsewhere")
@@ -84,6 +85,7 @@ def copies(tmp_path_factory):
     draw_dicom_folder(root / "data" / "dicom")
     draw_nifti_folder(root / "data" / "mri")
     draw_slide_folder(root / "data" / "slides")
+    draw_findings_folder(root / "data" / "cxr-findings", 24)
     for number, path in enumerate(sorted((root / "data" / "pcam").glob("*.png"))):
         folder = path.parent / ("healthy", "cancer")[number % 2]
         folder.mkdir(exist_ok=True)
@@ -113,19 +115,6 @@ def test_the_recipe_of_the_paper_has_66_captions_for_33_clusters_of_two_labels(c
     store = Store(copies / "runs")
     prompts = {arm.arm: arm.prompts for arm in forecast(make_plan(recipe, store), store).arms}
     assert prompts == {"label-only": 2, "mep": 66, "shuffled-clusters": 66}
-
-
-SMALL = [
-    *("training.base.preset=nano", "training.base.resolution=16", "training.base.autoencoder={kind: pca}"),
-    "training.base.unet={channels: [8, 8], attention: [false, true], head_channels: 8}",
-    "training.base.text={width: 16, layers: 1}",
-    *("training.steps=4", "training.warmup_steps=0", "training.global_batch_size=4", "training.precision=fp32"),
-    *("training.watch={looks: 1, steps: 2, prompts: 1}", "clustering.method.k=2"),
-    *("generation.allocation.images=4", "generation.sampler={kind: dpmsolver++, steps: 2}"),
-    *("metrics.extractors=[random_conv]", "utility.extractor=random_conv"),
-    *("machine.device=cpu", "machine.engine={kind: local, workers: 1}"),
-]
-"""What makes of a recipe for a GPU one that is done in seconds."""
 
 
 @pytest.mark.parametrize(

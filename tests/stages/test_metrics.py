@@ -172,14 +172,16 @@ def test_what_is_right_as_a_whole_and_wrong_in_each_part_is_seen_in_the_parts():
     fake[np.array(of_fake) == "a"] += 4
     both = Space(PROTOCOL, real, {"samples": fake})
     whole = find(evaluate(both, SCORES[:1], EvaluationSettings(0, 0)), "fd").row.estimate.value
-    parts = evaluate_groups(both, SCORES[:1], "label", GroupKeys(of_real, of_fake), EvaluationSettings(0, 0))
+    parts = evaluate_groups(both, SCORES[:1], "label", GroupKeys.of_one(of_real, of_fake), EvaluationSettings(0, 0))
     assert whole < 1
     assert find(parts, "fd", group="label:macro").row.estimate.value == pytest.approx(4 * 4**2, rel=0.2)
 
 
 def test_aggregates_are_the_mean_the_mean_by_real_frequency_and_the_worst():
     of_real, of_fake = ["a"] * 90 + ["b"] * 30, ["a"] * 50 + ["b"] * 50
-    parts = evaluate_groups(space(), SCORES[2:3], "label", GroupKeys(of_real, of_fake), EvaluationSettings(0, 10))
+    parts = evaluate_groups(
+        space(), SCORES[2:3], "label", GroupKeys.of_one(of_real, of_fake), EvaluationSettings(0, 10)
+    )
     a, b = (find(parts, "density", group=f"label={name}").row.estimate.value for name in "ab")
     assert find(parts, "density", group="label:macro").row.estimate.value == pytest.approx((a + b) / 2)
     assert find(parts, "density", group="label:weighted").row.estimate.value == pytest.approx(0.75 * a + 0.25 * b)
@@ -191,7 +193,7 @@ def test_aggregates_are_the_mean_the_mean_by_real_frequency_and_the_worst():
 
 def test_a_group_that_is_too_small_has_no_number_and_is_left_out_of_the_mean():
     of_real, of_fake = ["a"] * 114 + ["b"] * 6, keys(100, "ab")
-    parts = evaluate_groups(space(), SCORES[2:3], "label", GroupKeys(of_real, of_fake), EvaluationSettings(0, 0))
+    parts = evaluate_groups(space(), SCORES[2:3], "label", GroupKeys.of_one(of_real, of_fake), EvaluationSettings(0, 0))
     small, macro = (find(parts, "recall", group=group).row.to_json() for group in ("label=b", "label:macro"))
     assert small["value"] is None
     assert small["reason"] == "6 held-out and 50 generated images, at least 11 of each are needed"
@@ -203,14 +205,14 @@ def test_a_group_that_is_too_small_has_no_number_and_is_left_out_of_the_mean():
 def test_a_wide_space_is_narrowed_for_the_frechet_distance_of_groups_and_the_metric_says_so():
     wide = space(n=300, m=300, d=80)
     parts = evaluate_groups(
-        wide, SCORES[:1], "label", GroupKeys(keys(300, "ab"), keys(300, "ab")), EvaluationSettings(0, 0)
+        wide, SCORES[:1], "label", GroupKeys.of_one(keys(300, "ab"), keys(300, "ab")), EvaluationSettings(0, 0)
     )
     found = find(parts, "fd_pca64", group="label=a").row.to_json()
     assert (found["d"], found["n_real"]) == (64, 150)
     assert "64 principal components" in found["preprocessing"]
     assert find(parts, "fd_pca64", group="label:macro").row.estimate.value > 0
     narrow = evaluate_groups(
-        space(), SCORES[:1], "label", GroupKeys(keys(120, "ab"), keys(100, "ab")), EvaluationSettings(0, 0)
+        space(), SCORES[:1], "label", GroupKeys.of_one(keys(120, "ab"), keys(100, "ab")), EvaluationSettings(0, 0)
     )
     assert find(narrow, "fd", group="label=b").row.estimate.value > 0
 

@@ -78,7 +78,7 @@ def test_two_correlated_tests_differ_by_the_known_z_and_p():
         )
         for scores in readers
     ]
-    found, p = difference(*sides, HeldOut(labels, np.arange(120)))
+    found, p = difference(*sides, HeldOut(labels, np.arange(120), labels))
     assert (found.value, found.se) == pytest.approx((-0.011950, 0.036411), abs=1e-6)
     assert found.value / found.se == pytest.approx(-0.328198, abs=1e-6)
     assert p == pytest.approx(0.742762, abs=1e-6)

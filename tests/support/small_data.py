@@ -25,6 +25,18 @@ TINY_BASE = {
 QUICK_FEATURES = {"kind": "random_conv"}
 """Features in a tenth of the time that the default takes, for tests whose subject is something else."""
 
+SMALL = [
+    *("training.base.preset=nano", "training.base.resolution=16", "training.base.autoencoder={kind: pca}"),
+    "training.base.unet={channels: [8, 8], attention: [false, true], head_channels: 8}",
+    "training.base.text={width: 16, layers: 1}",
+    *("training.steps=4", "training.warmup_steps=0", "training.global_batch_size=4", "training.precision=fp32"),
+    *("training.watch={looks: 1, steps: 2, prompts: 1}", "clustering.method.k=2"),
+    *("generation.allocation.images=4", "generation.sampler={kind: dpmsolver++, steps: 2}"),
+    *("metrics.extractors=[random_conv]", "utility.extractor=random_conv"),
+    *("machine.device=cpu", "machine.engine={kind: local, workers: 1}"),
+]
+"""What makes of a recipe for a GPU one that is done in seconds."""
+
 
 def real_data(name):
     """A folder of real images outside the repository; the test is skipped where it is absent."""

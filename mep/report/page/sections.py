@@ -205,7 +205,7 @@ def _curve(name: str, probes: Sequence[Utility], subject: str, colour: int) -> C
     highest: dict[float, tuple[float, float]] = {}
     for row in (row for probe in probes for row in probe.rows):
         auroc, error = row.estimate.value, row.estimate.se
-        if row.metric == "auroc" and row.subject == subject and auroc is not None:
+        if row.metric == "auroc" and row.subject == subject and auroc is not None and "label=" not in row.group:
             n_real = float(row.training.n_train_real if row.training else 0)
             highest[n_real] = max((auroc, error or 0.0), highest.get(n_real, (auroc, error or 0.0)))
     xs = sorted(highest)

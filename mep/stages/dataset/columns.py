@@ -1,57 +1,59 @@
-"""Metadata columns of the records: labels, groups, and all of them as a table."""
+"""Metadata columns of the records: groups, steps of numbers, and all of them as a table."""
 
+import difflib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Annotated, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from mep.artifacts.base import Table
+from mep.config import by_shape
 from mep.errors import DataError
 from mep.machine.tables import value_text
 from mep.methods.sources import Record
+
+
+def _names_or_widths(columns: object) -> object:
+    for column in columns if isinstance(columns, list | tuple) else ():
+        widths = column.values() if isinstance(column, dict) else [1]
+        is_width = all(isinstance(width, int | float) and width > 0 for width in widths)
+        if not (isinstance(column, str | dict) and is_width):
+            raise ValueError("a column is a name, or {name: width}, a width above 0")
+    return columns
+
+
+Column = Annotated[
+    Annotated[str, Tag("plain")] | Annotated[dict[str, Annotated[float, Field(gt=0)]], Tag("section")],
+    Discriminator(by_shape),
+]
+"""A column as it is, or {column: width of the steps that its numbers are cut into}."""
+Columns: TypeAlias = Annotated[tuple[Column, ...], BeforeValidator(_names_or_widths)]
+
+
+def widths_of(columns: Sequence[Column]) -> dict[str, float]:
+    """Width of the steps of each column that is cut into steps."""
+    return {name: width for column in columns if isinstance(column, dict) for name, width in column.items()}
+
+
+def names_of(columns: Sequence[Column]) -> list[str]:
+    return [name for column in columns for name in (column if isinstance(column, dict) else [column])]
 
 
 def require_column(records: Sequence[Record], column: str, field: str, if_none: str = "none") -> None:
     """DataError: no record has the column; `if_none` is what the hint says when there is no column at all."""
     columns = sorted({name for record in records for name in record.metadata})
     if column not in columns:
+        near = difflib.get_close_matches(column, columns, n=1)
+        guess = f"did you mean '{near[0]}'?  " if near else ""
         raise DataError(
-            f"the dataset has no column '{column}'", hint=f"columns: {', '.join(columns) or if_none}", field=field
+            f"the dataset has no column '{column}'",
+            hint=f"{guess}columns: {', '.join(columns) or if_none}",
+            field=field,
         )
-
-
-def label_texts(records: Sequence[Record], column: str) -> list[str | None]:
-    """The label of every record, None where it has none; DataError where it has several."""
-    values = [record.metadata.get(column) for record in records]
-    if several := [value for value in values if isinstance(value, list | dict)]:
-        raise DataError(
-            f"a label is {str(several[0])[:60]}, not one name",
-            hint="give every image one label, or name another column",
-            field="dataset.label",
-        )
-    return [value_text(value) for value in values]
-
-
-def label_numbers(records: Sequence[Record], column: str | None) -> tuple[NDArray[np.int64], list[str]]:
-    """int64 (n,) number of every record's label, -1 without a column, and the names; DataError where one has none."""
-    if column is None:
-        return np.full(len(records), -1, dtype=np.int64), []
-    require_column(records, column, "dataset.label", if_none="none; add a metadata.jsonl beside the images")
-    texts = label_texts(records, column)
-    missing = [record.id for record, text in zip(records, texts, strict=True) if text is None]
-    if missing:
-        more = f" ({len(missing)} images)" if len(missing) > 1 else ""
-        raise DataError(
-            f"{missing[0]} has no label in column '{column}'{more}",
-            hint="label it, or take it out: mep lint RECIPE --fix exclude.txt",
-            field="dataset.label",
-        )
-    distinct = {text for text in texts if text is not None}
-    names = sorted(distinct, key=int) if all(name.isdecimal() for name in distinct) else sorted(distinct)
-    numbers = {name: number for number, name in enumerate(names)}
-    return np.array([numbers[str(text)] for text in texts], dtype=np.int64), names
 
 
 def group_numbers(records: Sequence[Record], column: str | None) -> NDArray[np.int64]:
@@ -79,23 +81,32 @@ def in_steps(records: Sequence[Record], widths: Mapping[str, float]) -> list[Rec
         replace(
             record,
             metadata=record.metadata
-            | {name: _step(record, name, width) for name, width in widths.items() if name in record.metadata},
+            | {
+                name: step_of(record.metadata[name], width, (record.id, name), "dataset.columns")
+                for name, width in widths.items()
+                if name in record.metadata
+            },
         )
         for record in records
     ]
 
 
-def _step(record: Record, column: str, width: float) -> str | None:
-    text = value_text(record.metadata[column])
+def step_of(value: object, width: float, place: tuple[str, str], field: str) -> str | None:
+    """The step that a number lies in, None for a value that is missing; DataError for one that is no number.
+
+    place   image and column, for the message; field of the recipe that asks for steps
+    """
+    text = value_text(value)
     if text is None:
         return None
     try:
         first = math.floor(float(text) / width + 1e-9) * width
     except (ValueError, OverflowError) as error:
+        image, column = place
         raise DataError(
-            f"{record.id} has {text} in column '{column}', which is no number",
-            hint=f"name the column without a width: columns: [{column}]",
-            field="dataset.columns",
+            f"{image} has {text} in column '{column}', which is no number",
+            hint=f"name the column without a width: {field.rpartition('.')[2]}: [{column}]",
+            field=field,
         ) from error
     if float(width).is_integer():
         return f"{first:.0f} to {first + width - 1:.0f}" if width > 1 else f"{first:.0f}"

@@ -10,7 +10,7 @@ from mep.artifacts import HELDOUT, TRAIN, VALIDATION
 from mep.machine.tables import value_text
 from mep.machine.work import Work
 from mep.methods.sources import Record
-from mep.stages.dataset.columns import label_texts
+from mep.stages.dataset.labels import empty_column, listed_labels
 from mep.stages.dataset.scan import Scanned, near_duplicates, scan
 from mep.stages.dataset.split import straddling
 from mep.stages.dataset.stage import DatasetConfig, list_records
@@ -60,7 +60,7 @@ class _Dataset:
 
     def __init__(self, config: DatasetConfig, records: list[Record], scanned: Scanned):
         self.config, self.records, self.scanned = config, records, scanned
-        self.labels = label_texts(records, config.label) if config.label else [None] * len(records)
+        self.labels, self.findings = listed_labels(records, config)
         self.readable = np.flatnonzero(scanned["error"] == b"")
         heldout = [record.split in config.holdout.splits for record in records]
         validation = [record.split in config.validation.splits for record in records]
@@ -72,10 +72,13 @@ class _Dataset:
             yield Finding("unreadable", self.records[row].id, text, True)
 
     def missing(self) -> Iterator[Finding]:
-        for check, column in (("missing_label", self.config.label), ("missing_group", self.config.group)):
-            for record in self.records if column else ():
-                if value_text(record.metadata.get(str(column))) is None:
-                    yield Finding(check, record.id, f"nothing in column '{column}'", True)
+        for record, label in zip(self.records, self.labels, strict=True):
+            if label is None and self.config.is_labelled:
+                text = f"nothing in column '{empty_column(record, self.config)}'"
+                yield Finding("missing_label", record.id, text, True)
+        for record in self.records if self.config.group else ():
+            if value_text(record.metadata.get(str(self.config.group))) is None:
+                yield Finding("missing_group", record.id, f"nothing in column '{self.config.group}'", True)
 
     def duplicates(self) -> Iterator[Finding]:
         copies: dict[bytes, list[int]] = defaultdict(list)
@@ -131,13 +134,14 @@ class _Dataset:
             yield Finding("resolution", self.records[row].id, text, True)
 
     def small_classes(self) -> Iterator[Finding]:
-        if self.config.label is None:
+        if not self.config.is_labelled:
             return
-        announced = self.config.source.classes(self.config.label)
-        of_all = Counter(self.labels[row] for row in self.readable)
-        of_train = Counter(self.labels[row] for row in self.readable if self.splits[row] == TRAIN)
-        usual = float(np.median([of_train[name] for name in of_all if name is not None] or [0]))
-        for name in sorted({*announced, *(name for name in of_all if name is not None)}):
+        announced = self.config.source.classes(self.config.label) if self.config.label else []
+        of_all = Counter(name for row in self.readable for name in self.findings.of(self.labels[row]))
+        in_training = self.readable[self.splits[self.readable] == TRAIN]
+        of_train = Counter(name for row in in_training for name in self.findings.of(self.labels[row]))
+        usual = float(np.median([of_train[name] for name in of_all] or [0]))
+        for name in sorted({*announced, *of_all}):
             n, n_train = of_all[name], of_train[name]
             if n < 2 or n_train == 0:
                 text = f"class '{name}' has {n or 'no'} image{'s' * (n != 1)}, {n_train} to train on"

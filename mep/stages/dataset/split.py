@@ -14,17 +14,21 @@ from mep.machine.work import Work
 from mep.methods.sources import Record
 from mep.stages.dataset.columns import group_numbers
 from mep.stages.dataset.scan import Int64, connected
+from mep.statistics.stratification import stratified
 
 if TYPE_CHECKING:
     from mep.stages.dataset.stage import DatasetConfig
 
 Splits: TypeAlias = NDArray[np.int8]
 """(n,) TRAIN, HELDOUT or VALIDATION of every image."""
+Labels: TypeAlias = Int64 | NDArray[np.bool_]
+"""int64 (n,) one label an image, or bool (n, findings) what each image shows."""
 
 
-def split_images(records: Sequence[Record], labels: Int64, twins: Int64, config: DatasetConfig, work: Work) -> Splits:
+def split_images(records: Sequence[Record], labels: Labels, twins: Int64, config: DatasetConfig, work: Work) -> Splits:
     """The split of every image: the held-out part first, then validation from the rest, whole groups each.
 
+    labels      int64 (n,), or bool (n, findings), of which each is stratified
     twins       int64 (n,)  number of the group of near duplicates of each image
     """
     named = group_numbers(records, config.group)
@@ -55,7 +59,7 @@ def split_images(records: Sequence[Record], labels: Int64, twins: Int64, config:
 
 
 def _choose_heldout(
-    records: Sequence[Record], labels: Int64, groups: Int64, config: DatasetConfig, work: Work
+    records: Sequence[Record], labels: Labels, groups: Int64, config: DatasetConfig, work: Work
 ) -> NDArray[np.bool_]:
     if config.holdout.splits:
         return _in_splits(records, config.holdout.splits, "dataset.holdout.splits")
@@ -86,12 +90,14 @@ def _refuse_empty_side(chosen: NDArray[np.bool_], name: str, field: str) -> None
         raise DataError(f"the split leaves no {side} image", hint="change the fraction", field=field)
 
 
-def draw_groups(labels: Int64, groups: Int64, fraction: float, rng: np.random.Generator) -> NDArray[np.bool_]:
+def draw_groups(labels: Labels, groups: Int64, fraction: float, rng: np.random.Generator) -> NDArray[np.bool_]:
     """bool (n,): whole groups in random order, each taken when it brings the count of its labels nearer to the share.
 
-    labels      int64 (n,)    -1 counts as a label of its own
+    labels      int64 (n,)    -1 counts as a label of its own; bool (n, findings) is stratified iteratively
     groups      int64 (n,)    0 ... number of groups - 1
     """
+    if labels.ndim == 2:
+        return stratified(np.asarray(labels, dtype=np.bool_), groups, fraction, rng)
     from scipy.sparse import coo_array
 
     n_groups, n_labels = int(groups.max()) + 1, int(labels.max()) + 2

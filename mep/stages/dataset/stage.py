@@ -1,13 +1,13 @@
 """Dataset: list the images, decode each once, read the labels, set the held-out part aside."""
 
 from collections import Counter
-from typing import Annotated, Self
+from typing import Any, Self
 
 import numpy as np
-from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from mep.artifacts import Images
-from mep.config import Config, HashFile, LocalPath, by_shape
+from mep.config import Config, HashFile, LocalPath
 from mep.errors import DataError
 from mep.machine.files import reading_utf8
 from mep.machine.work import Work
@@ -15,15 +15,10 @@ from mep.methods.sources import Record, Source
 from mep.methods.sources._endings import advice, no_image
 from mep.registry import OneOf
 from mep.stage import stage
-from mep.stages.dataset.columns import in_steps, label_numbers, metadata_table, require_column
+from mep.stages.dataset.columns import Columns, in_steps, metadata_table, names_of, require_column, widths_of
+from mep.stages.dataset.labels import LabelsConfig, read_labels
 from mep.stages.dataset.scan import full_window, near_duplicates, refuse_unreadable, scan
 from mep.stages.dataset.split import split_images, straddling
-
-Column = Annotated[
-    Annotated[str, Tag("plain")] | Annotated[dict[str, Annotated[float, Field(gt=0)]], Tag("section")],
-    Discriminator(by_shape),
-]
-"""A column as it is, or {column: width of the steps that its numbers are cut into}."""
 
 
 class _SideConfig(Config):
@@ -61,9 +56,12 @@ class DatasetConfig(Config):
     source: OneOf[Source]
     label: str | None = None
     """Metadata column that holds the label; null for a dataset without labels."""
+    labels: LabelsConfig | None = None
+    """In the place of `label`, where an image may show several findings, or none: {columns: [effusion, mass]}, or
+    {column: findings, separator: "|"}. All findings of an image together are its label: `effusion and mass`."""
     group: str | None = None
     """Metadata column, a slide or a patient say, whose images stay on one side of the held-out split."""
-    columns: tuple[Column, ...] = ()
+    columns: Columns = ()
     """Further metadata columns that captions ({age}) and balancing (by: [sex, cluster]) use. Every column is kept;
     those named here are checked when the dataset is read, not hours later. [sex, {age: 10}] cuts numbers into steps of
     a width: 61 becomes `60 to 69`."""
@@ -83,30 +81,34 @@ class DatasetConfig(Config):
     validation: ValidationConfig = ValidationConfig()
     """The part on which training is watched and guidance is chosen."""
 
-    @field_validator("columns", mode="before")
-    @classmethod
-    def _names_or_widths(cls, columns: object) -> object:
-        for column in columns if isinstance(columns, list | tuple) else ():
-            widths = column.values() if isinstance(column, dict) else [1]
-            is_width = all(isinstance(width, int | float) and width > 0 for width in widths)
-            if not (isinstance(column, str | dict) and is_width):
-                raise ValueError("a column is a name, or {name: width}, a width above 0")
-        return columns
-
     @property
     def steps(self) -> dict[str, float]:
         """Width of the steps of each column of numbers that is cut into steps."""
-        return {name: width for column in self.columns if isinstance(column, dict) for name, width in column.items()}
+        return widths_of(self.columns)
 
     @property
     def column_names(self) -> list[str]:
-        return [name for column in self.columns for name in (column if isinstance(column, dict) else [column])]
+        return names_of(self.columns)
+
+    @model_validator(mode="after")
+    def _one_way_to_label(self) -> Self:
+        if self.label is not None and self.labels is not None:
+            raise ValueError("name label (one an image) or labels (several), not both")
+        return self
 
     @model_validator(mode="after")
     def _one_window(self) -> Self:
         if self.window is not None:
             object.__setattr__(self, "source", self.source.windowed())  # frozen, but for whoever builds it
         return self
+
+    @property
+    def is_labelled(self) -> bool:
+        return self.label is not None or self.labels is not None
+
+    def dump(self) -> dict[str, Any]:
+        """Without `labels` where there are none, so that what was made before there were any is reused."""
+        return {name: value for name, value in super().dump().items() if name != "labels" or value is not None}
 
     def externals(self, hash_file: HashFile) -> dict[str, str]:
         return {} if self.exclude is None else {"exclude": hash_file(self.exclude)}
@@ -116,7 +118,7 @@ class DatasetConfig(Config):
 def dataset(config: DatasetConfig, *, work: Work) -> Images:
     """List and decode the images, read labels, set the held-out part aside."""
     records, n_excluded = list_records(config)
-    labels, label_names = label_numbers(records, config.label)
+    labels, label_names, findings = read_labels(records, config)
     named = [("group", config.group), ("truth", config.truth), *(("columns", column) for column in config.column_names)]
     for field, column in named:
         if column is not None:
@@ -127,7 +129,8 @@ def dataset(config: DatasetConfig, *, work: Work) -> Images:
     twins = np.arange(len(scanned))
     if config.near_duplicate_bits is not None:
         twins = near_duplicates(scanned["phash"], config.near_duplicate_bits)
-    splits = split_images(records, labels, twins, config, work)
+    stratum = findings.shown(label_names)[labels] if findings else labels
+    splits = split_images(records, stratum, twins, config, work)
     modes, counts = np.unique(scanned["mode"], return_counts=True)
     full = full_window(scanned)
     window = (config.window or full) if full else None
@@ -149,6 +152,7 @@ def dataset(config: DatasetConfig, *, work: Work) -> Images:
             "straddling": int(straddling(twins, splits).sum()),
             "excluded": n_excluded,
         },
+        findings=findings,
     )
 
 

@@ -32,14 +32,15 @@ class PromptsConfig(Config):
     method: OneOf[Captioner] = Template(kind="template")
     """Where captions come from: the template, or a column or a table that has one for every image."""
     template: str = Field(min_length=1, max_length=1000)
-    """Text with the slots {label}, {cluster} and those columns that dataset.columns names. Formats: {label:lower},
-    {label:title}, {label:name}; {cluster} (0, 1, ...), {cluster:words} (zero, one, ...), {cluster:letter} (a, b, ...),
-    {cluster:name}; {age:lower}, {age:title}. {truth} (1 to 10, or a value) and {truth:words} name dataset.truth."""
+    """Text with the slots {label}, {cluster} and those columns that dataset.columns names. {labels} is {label}: of an
+    image with several findings, `effusion and mass`. Formats: {label:lower}, {label:title}, {label:name}; {cluster}
+    (0, 1, ...), {cluster:words} (zero, one, ...), {cluster:letter} (a, b, ...), {cluster:name}; {age:lower},
+    {age:title}. {truth} (1 to 10, or a value) and {truth:words} name dataset.truth."""
     variants: tuple[str, ...] = ()
     """Further templates with the same slots; training draws one of all for every image it shows, generation uses
     `template`."""
     label_names: dict[str, str] = Field(default_factory=dict)
-    """What {label:name} says for a label."""
+    """What {label:name} says for a label; where images have several findings, for each of these and for none."""
     cluster_names: ClusterNames = Field(default_factory=dict)
     """What {cluster:name} says for a cluster; for a given one, the name that it was given, unless there is one here.
     The numbers hold for one clustering; clustering.ids_from keeps them. Or a method that finds names."""
@@ -140,7 +141,7 @@ def prompts(
     counts = np.bincount(record_of[: len(training_set.ids)], minlength=len(records))
     found = _found_names(config, images, training_set, work)
     names = training_set.cluster_names | {one["cluster"]: one["name"] for one in found} | config.names_by_hand
-    writer = Writer(config.templates, config.label_names, names)
+    writer = Writer(config.templates, config.label_names, names, images.findings)
     order = sorted(np.flatnonzero(counts).tolist(), key=lambda place: records[place].sort_key)
     shown = [_prompt(writer, records[place], int(counts[place])) for place in order]
     unseen = [] if config.recorded - {"label", "cluster"} else _unseen(shown, writer)
@@ -183,7 +184,7 @@ def _records(
     if "label" in names and not images.label_names:
         raise DataError(
             "the template names {label}, but the dataset has no labels",
-            hint="name the label column in dataset.label, or take {label} out",
+            hint="name the label column in dataset.label (several: dataset.labels), or take {label} out",
             field="prompts.template",
         )
     columns = {name: _column(images, name, rows) for name in sorted(names - FORMATS.keys())}

@@ -5,22 +5,28 @@ import re
 import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+from mep.artifacts.findings import Findings, joined
 from mep.errors import DataError
 
 FORMATS = {
     "label": ("", "lower", "title", "name"),
+    "labels": ("", "lower", "title", "name"),
     "cluster": ("", "words", "letter", "name", "number"),
     "truth": ("", "words"),
 }
 """The slots of a template and the formats of each; without a format the value stands as it is."""
+SAME = {"labels": "label"}
+"""Slots that are another way to write one: all findings of an image together are its label."""
 COLUMN_FORMATS = ("", "lower", "title")
 """The formats of a slot that names a metadata column."""
 
 
 def slots(template: str) -> list[tuple[str, str]]:
     """(slot, format) pairs of a template, in order; ValueError where the braces do not match."""
-    return [(name, form or "") for _, name, form, _ in string.Formatter().parse(template) if name is not None]
+    parts = string.Formatter().parse(template)
+    return [(SAME.get(name, name), form or "") for _, name, form, _ in parts if name is not None]
 
 
 @dataclass(frozen=True)
@@ -49,11 +55,12 @@ class Record:
 
 @dataclass(frozen=True)
 class Writer:
-    """Fills templates."""
+    """Fills templates; `findings` are those behind each label."""
 
     templates: Sequence[str]
     label_names: Mapping[str, str]
     cluster_names: Mapping[int, str]
+    findings: Findings = field(default_factory=Findings)
 
     def write(self, record: Record) -> list[str]:
         """The text of every template for a record; DataError where the recipe lacks a name that a template asks for."""
@@ -61,7 +68,10 @@ class Writer:
 
     def _fill(self, template: str, record: Record) -> str:
         parts = string.Formatter().parse(template)
-        return "".join(text + (self._value(slot, form or "", record) if slot else "") for text, slot, form, _ in parts)
+        return "".join(
+            text + (self._value(SAME.get(slot, slot), form or "", record) if slot else "")
+            for text, slot, form, _ in parts
+        )
 
     def _value(self, slot: str, form: str, record: Record) -> str:
         if form == "name":
@@ -74,17 +84,20 @@ class Writer:
         return {"": text, "lower": text.lower(), "title": text.capitalize()}[form]
 
     def _given_name(self, slot: str, record: Record) -> str:
-        """The name that the recipe gives the record's label or cluster."""
-        names: Mapping[str, str] | Mapping[int, str] = self.label_names if slot == "label" else self.cluster_names
-        value = record.label if slot == "label" else record.cluster
-        for key, name in names.items():
-            if key == value:
-                return name
+        """The name that the recipe gives the record's cluster or label, or each of its findings."""
+        if slot == "cluster":
+            return _name_in(self.cluster_names, slot, record.cluster)
+        return joined([_name_in(self.label_names, slot, part) for part in self.findings.of(record.label)])
+
+
+def _name_in(names: Mapping[Any, str], slot: str, value: str | int | None) -> str:
+    if value not in names:
         raise DataError(
             f"the template names {{{slot}:name}}, but prompts.{slot}_names has none for {slot} {value}",
             hint=f"add it there; {slot}s with a name: {', '.join(map(str, names)) or 'none'}",
             field="prompts.template",
         )
+    return names[value]
 
 
 def _counted(form: str, cluster: int | None) -> str:

@@ -1,6 +1,6 @@
 """What a probe is trained on, and what its predictions on real held-out images amount to."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -70,14 +70,23 @@ class HeldOut:
 
     labels  int64 (n,)   0 to k - 1
     groups  int64 (n,)   slide or patient; images of one are not independent
+    strata  int64 (n,)   of which resamples keep the shares: labels, or where there are several tasks the same for all
+    n_tasks of which a number is the mean
     """
 
     labels: NDArray[np.int64]
     groups: NDArray[np.int64]
+    strata: NDArray[np.int64]
+    n_tasks: int = 1
 
     @property
     def independent(self) -> bool:
         return len(np.unique(self.groups)) == len(self.groups)
+
+    @property
+    def has_delong(self) -> bool:
+        """Whether the variance of an AUROC has a closed form: that of one task on independent images."""
+        return self.independent and self.n_tasks == 1
 
     def rarest(self) -> tuple[int, int]:
         """Independent units (images, or groups) of the rarest class, and of all others together."""
@@ -143,7 +152,7 @@ def measure(
     """
     ones, labels = np.ones((1, len(heldout.labels))), heldout.labels
     drawn: dict[str, list[NDArray[np.float64]]] = {name: [] for name in trained}
-    for weights in classification.resamples(heldout.groups, labels, n_resamples, seed):
+    for weights in classification.resamples(heldout.groups, heldout.strata, n_resamples, seed):
         for name, predictions in trained.items():
             drawn[name].append(_metrics(predictions, labels, weights))
     estimates: dict[str, dict[str, Estimate]] = {}
@@ -157,23 +166,35 @@ def measure(
     return estimates
 
 
+def mean_over_tasks(of_tasks: Sequence[dict[str, Estimate]], heldout: HeldOut) -> dict[str, Estimate]:
+    """The mean of every metric over several tasks, from the resamples that these share."""
+    means = {}
+    for metric in BETTER:
+        estimates = [of_task[metric] for of_task in of_tasks]
+        value = float(np.mean([estimate.value for estimate in estimates]))
+        resampled = np.mean([estimate.resampled for estimate in estimates], axis=0)
+        means[metric] = _by_bootstrap(metric, value, resampled, heldout)
+    return means | {"auroc": _within(means["auroc"], heldout)}
+
+
 def difference(
     first: tuple[Predictions, Estimate], second: tuple[Predictions, Estimate], heldout: HeldOut
 ) -> tuple[Estimate, float | None]:
     """AUROC of the first minus the second on the same held-out images, and the p-value of none.
 
-    Independent images: DeLong's variance of the difference; groups: resample by resample.
+    Independent images: DeLong's variance of the difference; groups, and means over tasks: resample by resample.
     """
     from scipy.stats import norm
 
     value = first[1].value - second[1].value
     resampled = first[1].resampled - second[1].resampled
-    if heldout.independent:
+    if heldout.has_delong:
         influences = mean_influence(first[0], heldout.labels) - mean_influence(second[0], heldout.labels)
         se, method = np.sqrt(delong_variance(influences, heldout.labels)), "paired DeLong"
         low, high = value - Z_95 * se, value + Z_95 * se
     else:
-        se, method = np.nanstd(resampled, ddof=1), "paired group bootstrap, percentiles"
+        kind = "bootstrap" if heldout.independent else "group bootstrap"
+        se, method = np.nanstd(resampled, ddof=1), f"paired {kind}, percentiles"
         low, high = np.nanquantile(resampled, [0.025, 0.975])
     if not se > 0:
         return Estimate(value, None, None, None, method, resampled), None
@@ -214,12 +235,17 @@ def _by_bootstrap(metric: str, value: float, resampled: NDArray[np.float64], hel
 def _area(predictions: Predictions, drawn: Estimate, heldout: HeldOut) -> Estimate:
     """The AUROC with the interval that suits it: DeLong in the logit, bootstrap of groups, Newcombe at the ends."""
     value, se, low, high, method = drawn.value, drawn.se, drawn.low, drawn.high, drawn.method
-    if heldout.independent:
+    if heldout.has_delong:
         se = float(np.sqrt(delong_variance(mean_influence(predictions, heldout.labels), heldout.labels)))
         method = "DeLong, logit"
         if se > 1e-12 and 0 < value < 1:
             low, high = classification.logit_interval(value, se, Z_95)
-    if not se or se <= 1e-12 or not 0 < value < 1:
-        low, high = classification.score_interval(value, *heldout.rarest(), Z_95)
-        se, method = None, "Newcombe 2006, method 5"
-    return Estimate(value, se, low, high, method, drawn.resampled)
+    return _within(Estimate(value, se, low, high, method, drawn.resampled), heldout)
+
+
+def _within(area: Estimate, heldout: HeldOut) -> Estimate:
+    """The area; with an interval that also holds at its ends, where resamples or DeLong's variance show no spread."""
+    if area.se and area.se > 1e-12 and 0 < area.value < 1:
+        return area
+    low, high = classification.score_interval(area.value, *heldout.rarest(), Z_95)
+    return Estimate(area.value, None, low, high, "Newcombe 2006, method 5", area.resampled)

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 import mep
 from mep.artifacts import Images, RealBaseline, Samples, Utility
 from mep.artifacts.score_row import Counts, ProbeProtocol, ScoreProtocol, ScoreRow
+from mep.artifacts.scores import part_name
 from mep.evaluation.features import features_of
 from mep.evaluation.space import n_groups
 from mep.machine.work import Work
@@ -18,7 +19,8 @@ from mep.stage import stage
 from mep.stages.ceiling import CeilingConfig
 from mep.stages.metrics import SampleSquares, protocol_of_samples
 from mep.stages.utility.probing import HeldOut, Predictions, Subset, measure, train_and_predict
-from mep.stages.utility.rows import ALONE, Rows
+from mep.stages.utility.rows import Outcome, Rows, mean_outcome
+from mep.stages.utility.tasks import ALONE, Task, tasks_of
 
 
 class UtilityConfig(CeilingConfig):
@@ -60,19 +62,22 @@ def utility(config: UtilityConfig, images: Images, ceiling: RealBaseline, sample
     Rows are as `mep.stages.utility.rows` documents. subject: samples (trained on synthetic images), train (on the
     real images only), matched (on as many real images: fewer of them, or the same ones again). group: all (synthetic
     images alone) or the mixture. Beside the metrics of `mep.stages.utility.probing`, auroc_gap is synthetic
-    minus real training, auroc_gain a mixture minus as many real images.
+    minus real training, auroc_gain a mixture minus as many real images. Where images may show several findings these
+    are means over them, and the rows of each finding, label=..., follow.
     """
     rows = Rows(_template(config, images, ceiling, samples), config.resamples, config.margin)
     if ceiling.reason:
         if config.probe.sees != "nothing":  # where nothing was asked for there is no gap to tell of
             rows.refuse("samples", ALONE, ceiling.reason)
         return Utility(rows.rows, rows.halves())
-    heldout = np.flatnonzero(images.heldout)
-    tested = HeldOut(images.labels[heldout], images.groups[heldout])
-    predictions, refusals = _train(config, images, ceiling, samples, replace(work, seed=ceiling.about["seed"]))
-    estimates = measure(predictions, tested, config.resamples, ceiling.about["seed"])
-    for group in _groups(config):
-        rows.add_group(group, predictions, estimates, refusals, tested)
+    groups, refused = _groups(config), ceiling.about.get("refused", {})
+    outcomes = list(_outcomes(config, images, ceiling, samples, replace(work, seed=ceiling.about["seed"])))
+    means = [mean_outcome(outcomes, list(refused), groups)] if images.findings else []
+    for outcome in [*means, *outcomes]:
+        for group in groups:
+            rows.add_group(group, outcome)
+    for finding, why in refused.items():
+        rows.refuse("samples", f"label={finding}", why)
     return Utility(rows.rows, rows.halves())
 
 
@@ -95,52 +100,58 @@ def _template(config: UtilityConfig, images: Images, ceiling: RealBaseline, samp
     )
 
 
-def _train(
+def _outcomes(
     config: UtilityConfig, images: Images, ceiling: RealBaseline, samples: Samples, work: Work
-) -> tuple[dict[str, Predictions], dict[str, str]]:
-    """(subject/group -> predictions, subject/group -> why there are none)."""
-    read, labels, made = _pool(config, images, ceiling, samples, work)
-    watched = Examples(read, ceiling.validation, labels[ceiling.validation])
-    heldout = np.flatnonzero(images.heldout)
-    tested = Examples(read, heldout, labels[heldout])
-    predictions, refusals = dict(_of_real(config, ceiling)), {}
-    planned = list(_planned(config, ceiling, labels, made))
-    for number, (name, subsets) in enumerate(planned):
-        why = subsets if isinstance(subsets, str) else _lacking(subsets, images.label_names)
-        if why or isinstance(subsets, str):
-            refusals[name] = why
-        else:
-            predictions[name] = train_and_predict(config.probe, name, subsets, watched, tested, work)
-        work.progress.update(number + 1, len(planned))
-    return predictions, refusals
+) -> Iterator[Outcome]:
+    """What came of every task that probes can be trained for."""
+    read, made = _pool(config, images, ceiling, samples, work)
+    heldout, listed = np.flatnonzero(images.heldout), samples.rows
+    tasks = [task for task in tasks_of(images) if task.finding not in ceiling.about.get("refused", {})]
+    for number, task in enumerate(tasks):
+        labels = np.r_[task.labels, task.of_samples(images, listed)].astype(np.int64)
+        watched, tested = (Examples(read, rows, labels[rows]) for rows in (ceiling.validation, heldout))
+        predictions, refusals = dict(_of_real(config, ceiling, task)), {}
+        planned = list(_planned(config, ceiling, (task.finding, labels), made))
+        for place, (name, subsets) in enumerate(planned):
+            why = subsets if isinstance(subsets, str) else _lacking(subsets, task.names)
+            if why or isinstance(subsets, str):
+                refusals[name] = why
+            else:
+                training = task.called(name)
+                predictions[name] = train_and_predict(config.probe, training, subsets, watched, tested, work)
+            work.progress.update(number * len(planned) + place + 1, len(tasks) * len(planned))
+        known = HeldOut(task.labels[heldout], images.groups[heldout], images.strata[heldout])
+        estimates = measure(predictions, known, config.resamples, ceiling.about["seed"])
+        yield Outcome(task, known, predictions, refusals, estimates)
 
 
 def _pool(
     config: UtilityConfig, images: Images, ceiling: RealBaseline, samples: Samples, work: Work
-) -> tuple[Inputs, NDArray[np.int64], NDArray[np.int64]]:
-    """Inputs and labels of real images followed by samples, and the rows of labelled samples in random order."""
+) -> tuple[Inputs, NDArray[np.int64]]:
+    """Inputs of real images followed by samples, and the rows of labelled samples in random order."""
     listed, n, size = samples.rows, len(images), ceiling.about["eval_resolution"]
-    number = {name: place for place, name in enumerate(images.label_names)}
-    labels = np.r_[images.labels, [number.get(row["label"], -1) for row in listed]].astype(np.int64)
-    made = np.flatnonzero(labels[n:] >= 0) + n
+    made = np.flatnonzero([row["label"] in images.label_names for row in listed]) + n
     rng = np.random.default_rng([ceiling.about["seed"], len(made)])
     pixels = SampleSquares.of(samples, size)
     if config.probe.sees == "features" and listed:
         table = np.r_[ceiling.features, features_of("features", pixels, len(listed), config.extractor, work)]
-        return lambda rows: table[rows], labels, rng.permutation(made)
+        return lambda rows: table[rows], rng.permutation(made)
 
     def read(rows: NDArray[np.int64]) -> NDArray[np.uint8]:
         return np.stack([pixels([row - n])[0] if row >= n else images.read_square(int(row), size) for row in rows])
 
-    return read, labels, rng.permutation(made)
+    return read, rng.permutation(made)
 
 
-def _of_real(config: UtilityConfig, ceiling: RealBaseline) -> Iterator[tuple[str, Predictions]]:
+def _of_real(config: UtilityConfig, ceiling: RealBaseline, task: Task) -> Iterator[tuple[str, Predictions]]:
     """Probes trained on real images only, from the stage before."""
     n = ceiling.order.shape[1]
-    for share, probabilities in ceiling.probabilities.items():
-        chosen = ceiling.about["chosen"][str(share)]
-        predictions = Predictions(probabilities, ceiling.cuts[share], max(round(share * n), 1), 0, chosen)
+    for part, probabilities in ceiling.probabilities.items():
+        finding, share = part
+        if finding != task.finding:
+            continue
+        chosen = ceiling.about["chosen"][part_name(part)]
+        predictions = Predictions(probabilities, ceiling.cuts[part], max(round(share * n), 1), 0, chosen)
         if share == 1:
             yield f"train/{ALONE}", predictions
         for mixture in _mixtures(config):
@@ -157,9 +168,13 @@ def _groups(config: UtilityConfig) -> list[str]:
 
 
 def _planned(
-    config: UtilityConfig, ceiling: RealBaseline, labels: NDArray[np.int64], made: NDArray[np.int64]
+    config: UtilityConfig, ceiling: RealBaseline, task: tuple[str, NDArray[np.int64]], made: NDArray[np.int64]
 ) -> Iterator[tuple[str, list[Subset] | str]]:
-    """subject/group -> the subsets to train on, or why there are none."""
+    """subject/group -> the subsets to train on, or why there are none.
+
+    task    the finding, and the class of every real image and sample
+    """
+    finding, labels = task
     n_all = ceiling.order.shape[1]
     n_once = len(ceiling.order) if config.probe.draws else 1
     if not len(made):
@@ -172,7 +187,7 @@ def _planned(
         yield f"matched/{ALONE}", [Subset(rows, labels[rows], len(made), 0) for rows in fewer]
     for mixture in _mixtures(config):
         n = max(round(mixture.share * n_all), 1)
-        if mixture.share not in ceiling.probabilities:
+        if (finding, mixture.share) not in ceiling.probabilities:
             yield f"train/{mixture.group}", f"a draw of {n} real images holds none of some label"
         m = len(made) if mixture.ratio is None else round(mixture.ratio * n)
         if m > len(made):

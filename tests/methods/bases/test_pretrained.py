@@ -151,7 +151,10 @@ def on_the_hub(monkeypatch, answer):
 @pytest.mark.parametrize(
     ("index", "message"),
     [
-        ({"_class_name": "FluxPipeline"}, "^org/FluxPipeline holds a FluxPipeline, wanted one of PixArtSigmaPipeline, StableDiffusion3"),
+        (
+            {"_class_name": "FluxPipeline"},
+            "^org/FluxPipeline holds a FluxPipeline, wanted one of PixArtSigmaPipeline, StableDiffusion3",
+        ),
         ({"_class_name": "StableDiffusionXLPipeline"}, "^org/.* it has no vae, unet, text_encoder, text_en"),
     ],
 )
