@@ -57,7 +57,7 @@ def _place(images: Images, row: int, folder: Path, how: Counter[str]) -> str:
     """Put an image under a folder; its path there."""
     image_id = images.ids[row]
     path = images.source.path_of(image_id)
-    if path is not None and is_plain(path):
+    if path is not None and images.framing is None and is_plain(path):
         how[link_or_copy(path.resolve(), folder / image_id)] += 1
         return image_id
     from PIL import Image

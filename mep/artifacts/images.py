@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, Self, TypedDict
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mep.artifacts.base import Artifact, Table, load_table, save_table
 from mep.artifacts.findings import Findings, load_findings, save_findings
-from mep.config import Config
+from mep.config import Config, digest
 from mep.machine.files import read_json, write_json
 from mep.statistics.stratification import rarest
 
@@ -30,17 +30,37 @@ class Opener(Protocol):
     def path_of(self, image_id: str) -> Path | None: ...
 
 
+class Framer(Protocol):
+    """What says which part of an image is seen; every framing does."""
+
+    @property
+    def columns_read(self) -> tuple[str, ...]: ...
+
+    def frame(self, pixels: NDArray[np.uint8], record: Mapping[str, object]) -> NDArray[np.uint8]: ...
+
+    def side(self, width: int, height: int, record: Mapping[str, object]) -> int: ...
+
+    def dump(self) -> dict[str, Any]: ...
+
+
 @dataclass(frozen=True)
 class Reader:
-    """RGB pixels (h, w, 3) of an image by its id; the window is what becomes black and white of deep grey."""
+    """RGB pixels (h, w, 3) of an image by its id, of that part of it that is seen.
+
+    window      what becomes black and white of deep grey
+    records     what the framing asks for, by image id
+    """
 
     source: Opener
     window: tuple[float, float] | None = None
+    framing: Framer | None = None
+    records: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
     def __call__(self, image_id: str) -> NDArray[np.uint8]:
         from mep.imaging.pixels import to_rgb
 
-        return to_rgb(self.source.open(image_id), self.window)
+        pixels = to_rgb(self.source.open(image_id), self.window)
+        return pixels if self.framing is None else self.framing.frame(pixels, self.records.get(image_id, {}))
 
 
 class PixelFacts(TypedDict, total=False):
@@ -66,6 +86,7 @@ class Images(Artifact):
     group       column of the metadata, a slide or a patient say, whose images are not independent; None: all are
     truth       column of the metadata that is known to show in the images; None where no such is named
     findings    what is behind each label, where an image may show several findings
+    framing     which part of an image is seen; None: all, and where a square is wanted its centre
     """
 
     ids: list[str]
@@ -80,6 +101,7 @@ class Images(Artifact):
     truth: str | None = None
     pixels: PixelFacts = field(default_factory=PixelFacts)
     findings: Findings = field(default_factory=Findings)
+    framing: Framer | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -137,7 +159,30 @@ class Images(Artifact):
 
     @property
     def reader(self) -> Reader:
-        return Reader(self.source, self.window)
+        if self.framing is None or not self.framing.columns_read:
+            return Reader(self.source, self.window, self.framing)
+        records = {image_id: self._record(row) for row, image_id in enumerate(self.ids)}
+        return Reader(self.source, self.window, self.framing, records)
+
+    def _record(self, row: int) -> dict[str, object]:
+        """What the framing asks for of an image."""
+        names = self.framing.columns_read if self.framing else ()
+        return {name: self.metadata[name][row] for name in names}
+
+    @property
+    def sides(self) -> NDArray[np.int64]:
+        """int64 (n,) pixels of a side of the square that is seen of each image."""
+        if self.framing is None:
+            return np.asarray(self.sizes.min(axis=1))
+        seen = [self.framing.side(int(w), int(h), self._record(row)) for row, (w, h) in enumerate(self.sizes)]
+        return np.array(seen, dtype=np.int64)
+
+    @property
+    def contents(self) -> list[str]:
+        """Digests of what is seen of each image, but for how it is framed where that is the same for all."""
+        if self.framing is None or not self.framing.columns_read:
+            return self.sha256
+        return [digest([sha256, self._record(row)]) for row, sha256 in enumerate(self.sha256)]
 
     @property
     def window(self) -> tuple[float, float] | None:
@@ -159,7 +204,8 @@ class Images(Artifact):
         return self.label_names[self.labels[row]] if self.labels[row] >= 0 else None
 
     def read(self, row: int) -> NDArray[np.uint8]:
-        return self.reader(self.ids[row])
+        image_id = self.ids[row]
+        return Reader(self.source, self.window, self.framing, {image_id: self._record(row)})(image_id)
 
     def read_square(self, row: int, size_px: int) -> NDArray[np.uint8]:
         """RGB pixels (size_px, size_px, 3): shorter side resized, then the centre cropped."""
@@ -195,6 +241,7 @@ class Images(Artifact):
             truth=config.truth,  # type: ignore[attr-defined]
             pixels=read_json(folder / "pixels.json"),
             findings=load_findings(folder),
+            framing=config.framing if config.framing.frames else None,  # type: ignore[attr-defined]
         )
 
     def facts(self) -> Mapping[str, object]:

@@ -59,9 +59,12 @@ def latents(
     settings |= {"symmetries": turns, "dtype": rows_of.dtype, "format": 1}
     if images.window:
         settings["window"] = images.window  # the digest of deep grey is of what is stored, not of what is seen
+    if images.framing is not None:
+        settings["framing"] = images.framing.dump()
     cache = ArrayCache(work.cache_for("latents") / digest(settings)[:32])
-    places = cache.fill(chosen.sha256, compute, work)
-    rows = [places[key] for key in chosen.sha256]
+    contents = chosen.contents
+    places = cache.fill(contents, compute, work)
+    rows = [places[key] for key in contents]
     for shard in sorted({place.shard for place in rows}):
         link_or_copy(cache.path(shard), work.out / "shards" / f"{shard}.npy")
     save_table(

@@ -159,7 +159,7 @@ class RealImages:
     def picture(self, image_id: str, pictures: Pictures) -> Picture:
         row = self.row_of[image_id]
         alt = f"real image {clipped(plain(image_id))}, {clipped(plain(self.label_of(image_id)))}"
-        return pictures.of(lambda: self.images.read(row), alt, int(self.images.sizes[row].min()))
+        return pictures.of(lambda: self.images.read(row), alt, int(self.images.take(np.array([row])).sides[0]))
 
     def strip(self, what: str, image_ids: Sequence[str], n_shown: int, pictures: Pictures) -> Strip:
         """Evenly spread over the images."""

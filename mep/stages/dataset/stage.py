@@ -11,13 +11,15 @@ from mep.config import Config, HashFile, LocalPath
 from mep.errors import DataError
 from mep.machine.files import reading_utf8
 from mep.machine.work import Work
+from mep.methods.framings import Framing
+from mep.methods.framings.crop import Crop
 from mep.methods.sources import Record, Source
 from mep.methods.sources._endings import advice, no_image
 from mep.registry import OneOf
 from mep.stage import stage
 from mep.stages.dataset.columns import Columns, in_steps, metadata_table, names_of, require_column, widths_of
 from mep.stages.dataset.labels import LabelsConfig, read_labels
-from mep.stages.dataset.scan import full_window, near_duplicates, refuse_unreadable, scan
+from mep.stages.dataset.scan import Scanned, full_window, near_duplicates, refuse_unreadable, scan
 from mep.stages.dataset.split import split_images, straddling
 
 
@@ -76,6 +78,9 @@ class DatasetConfig(Config):
     window: tuple[float, ...] | None = Field(None, min_length=2, max_length=2)
     """Black and white of grey with more than 8 bits. Default: from 0 to the smallest bit depth that holds every value
     of the dataset, so that nothing is clipped; a narrower window clips what lies outside."""
+    framing: OneOf[Framing] = Crop(kind="crop")
+    """Which square of an image is seen, by embedder, model and metrics alike. Default: the largest one in its
+    centre."""
     holdout: HoldoutConfig = HoldoutConfig()
     """The part that only metrics may see."""
     validation: ValidationConfig = ValidationConfig()
@@ -107,8 +112,10 @@ class DatasetConfig(Config):
         return self.label is not None or self.labels is not None
 
     def dump(self) -> dict[str, Any]:
-        """Without `labels` where there are none, so that what was made before there were any is reused."""
-        return {name: value for name, value in super().dump().items() if name != "labels" or value is not None}
+        """Without `labels` where there are none, and without a framing that changes nothing, so that what was made
+        before there were any is reused."""
+        unused = {"labels": self.labels is None, "framing": not self.framing.frames}
+        return {name: value for name, value in super().dump().items() if not unused.get(name)}
 
     def externals(self, hash_file: HashFile) -> dict[str, str]:
         return {} if self.exclude is None else {"exclude": hash_file(self.exclude)}
@@ -120,12 +127,14 @@ def dataset(config: DatasetConfig, *, work: Work) -> Images:
     records, n_excluded = list_records(config)
     labels, label_names, findings = read_labels(records, config)
     named = [("group", config.group), ("truth", config.truth), *(("columns", column) for column in config.column_names)]
+    named += [("framing", column) for column in config.framing.columns_read]
     for field, column in named:
         if column is not None:
             require_column(records, column, f"dataset.{field}")
     records = in_steps(records, config.steps)
     scanned = scan(config.source, records, work)
     refuse_unreadable(scanned, records)
+    refuse_unframed(config.framing, scanned, records)
     twins = np.arange(len(scanned))
     if config.near_duplicate_bits is not None:
         twins = near_duplicates(scanned["phash"], config.near_duplicate_bits)
@@ -153,7 +162,22 @@ def dataset(config: DatasetConfig, *, work: Work) -> Images:
             "excluded": n_excluded,
         },
         findings=findings,
+        framing=config.framing if config.framing.frames else None,
     )
+
+
+def refuse_unframed(framing: Framing, scanned: Scanned, records: list[Record]) -> None:
+    """DataError: the first image that cannot be framed as its metadata say, and how many there are."""
+    refused: list[tuple[str, DataError]] = []
+    for record, width, height in zip(records, scanned["width"], scanned["height"], strict=True):
+        try:
+            framing.side(int(width), int(height), record.metadata)
+        except DataError as error:
+            refused.append((record.id, error))
+    if refused:
+        name, first = refused[0]
+        more = f" ({len(refused)} images)" if len(refused) > 1 else ""
+        raise DataError(f"{name} {first.message}{more}", hint=first.hint, field=first.field)
 
 
 def list_records(config: DatasetConfig) -> tuple[list[Record], int]:

@@ -34,8 +34,8 @@ class GenerationConfig(GuidanceConfig):
     unseen_images: int = Field(0, ge=0, le=1_000_000_000)
     """Images for each pair of label and cluster that no training image shows, besides what the allocation gives."""
     size: Literal["model", "native"] | Annotated[int, Field(ge=8, le=8192)] = "model"
-    """Side of the files: as the model draws; native, the median shorter side of the real training images; or pixels.
-    Resized bicubic with anti-aliasing."""
+    """Side of the files: as the model draws; native, the median side of what is seen of real training images; or
+    pixels. Resized bicubic with anti-aliasing."""
     format: Literal["png", "jpeg", "webp"] = "png"
     """PNG loses nothing. JPEG and WebP are smaller, and their artefacts are measured with the images."""
     quality: int = Field(95, ge=1, le=100)
@@ -91,8 +91,8 @@ def real_counts(prompts: Sequence[Prompt], train: Images, clusters: Clusters) ->
 
 
 def native_side(train: Images) -> int:
-    """Median shorter side of the real images in pixels."""
-    return int(np.median(train.sizes.min(axis=1)))
+    """Median side of what is seen of the real images, in pixels."""
+    return int(np.median(train.sides))
 
 
 def saving_files(job: DrawJob, config: GenerationConfig, native_px: int) -> DrawJob:
