@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
@@ -10,17 +11,20 @@ from dicom_files import draw_dicom_folder
 from findings_data import draw_findings_folder
 from nifti_files import draw_nifti_folder
 from slide_files import draw_slide_folder
-from small_data import REPOSITORY, SMALL, draw_imagefolder
+from small_data import REPOSITORY, SMALL, TINY_BASE, draw_imagefolder
+from tiny_families import TINY_DIT, build_sd3, build_sdxl
 
 from mep.cli.main import main
 from mep.recipe import load_recipe
 from mep.recipe.templates import question_of, templates
 from mep.runner.forecast import forecast
 from mep.runner.plan import make_plan
+from mep.runner.run import run
 from mep.store import Store
 
 OF_FORMATS = ("dicom", "mri-slices", "slides", "cxr-findings")
-NOTHING_FETCHED = ("quickstart", "claim", "starter", "photographs", "made-elsewhere", "samples-elsewhere", *OF_FORMATS)
+OF_THE_SAMPLE = ("quickstart", "claim", "conditions", "starter", "made-elsewhere", "samples-elsewhere")
+NOTHING_FETCHED = (*OF_THE_SAMPLE, "photographs", *OF_FORMATS)
 RECIPES = sorted(REPOSITORY.glob("recipes/*.yaml"))
 FOUND_WHILE_RUNNING = ("pcam-hdbscan", "made-elsewhere")
 """Recipes of which nobody knows the clusters, or the captions, before they run."""
@@ -127,3 +131,34 @@ def test_a_recipe_of_a_format_runs_on_real_files_to_its_end(name, more, copies):
     done = CliRunner().invoke(main, ["--runs", str(copies / "runs"), "run", str(path), *settings])
     assert done.exit_code == 0, done.output
     assert "kid" in done.output
+
+
+OF_FAMILIES = {
+    "pcam-sdxl-lora": (build_sdxl, ["mep"]),
+    "pcam-sd35-lora": (build_sd3, ["mep"]),
+    "pcam-dit": (TINY_DIT, ["mep"]),
+    "pcam-embedding": (TINY_BASE, ["embedding", "class"]),
+}
+"""Recipes for a GPU; a model of their family that a CPU trains in a second, from scratch or built in a folder; arms."""
+TINY = [
+    *("embedding.model=handcrafted", "outliers.method=none", "clustering.method={kind: kmeans, k: 2}"),
+    *("balancing.method=none", "training.steps=2", "training.global_batch_size=4", "training.watch.looks=0"),
+    *("generation.allocation.images=2", "generation.sampler.steps=2", "metrics.extractors=[random_conv]"),
+    *("metrics.eval_resolution=16", "utility.probe=none", "dataset.validation.fraction=0.2", "machine.device=cpu"),
+]
+
+
+@pytest.mark.parametrize("name", OF_FAMILIES)
+def test_a_recipe_for_a_gpu_runs_with_a_tiny_model_of_its_family_to_its_end(name, copies, tmp_path):
+    model, arms = OF_FAMILIES[name]
+    changed = {"id": None, "revision": "main", "path": str(tmp_path / "model"), "resolution": 16}
+    if isinstance(model, dict):
+        settings = [f"training.base={json.dumps(model)}"]
+    else:
+        model(tmp_path / "model")
+        settings = [f"training.base.{field}={json.dumps(value)}" for field, value in changed.items()]
+    recipe = load_recipe(copies / "recipes" / f"{name}.yaml", [*TINY, *settings])
+    store = Store(tmp_path / "runs")
+    run(replace(recipe, arms={arm: recipe.arms[arm] for arm in arms}), store)
+    measured = store.db.query("SELECT DISTINCT arm FROM run_scores WHERE metric = 'kid' AND subject = 'samples'")
+    assert [row["arm"] for row in measured] == arms
