@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mep.config import Config
-from mep.machine.files import read_json
+from mep.machine.files import read_json, write_json
 
 NAMES = "cluster_names.json"
+CODES = "codes.json"
 """What given clusters are called; absent where their numbers say all."""
 Table: TypeAlias = dict[str, list[Any]]
 Arrays: TypeAlias = dict[str, NDArray[Any]]
@@ -77,3 +78,16 @@ def load_names(folder: Path) -> dict[int, str]:
     """Number of a cluster -> its name."""
     path = folder / NAMES
     return {int(number): name for number, name in read_json(path).items()} if path.exists() else {}
+
+
+def save_codes(folder: Path, codes: Mapping[int, tuple[int, int]]) -> None:
+    """Write coarse and fine number of each cluster, where there are such."""
+    if codes:
+        write_json(folder / CODES, codes)
+
+
+def load_codes(folder: Path) -> dict[int, tuple[int, int]]:
+    """Number of a cluster -> that of its coarse cluster, and its own within that one."""
+    path = folder / CODES
+    rows = read_json(path).items() if path.exists() else []
+    return {int(number): (coarse, fine) for number, (coarse, fine) in rows}

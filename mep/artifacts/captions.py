@@ -9,18 +9,28 @@ from typing import Self, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from mep.artifacts.base import NAMES, Artifact, Table, load_names, load_table, save_table
+from mep.artifacts.base import (
+    NAMES,
+    Artifact,
+    Table,
+    load_codes,
+    load_names,
+    load_table,
+    save_codes,
+    save_table,
+)
 from mep.config import Config
 from mep.machine.files import read_json, write_json
 
 
 @dataclass(frozen=True, eq=False)
 class Members:
-    """Images and the record of each; label names are None where the dataset has none."""
+    """Images and the record of each; label names are None where the dataset has none, seconds as in Clusters."""
 
     ids: list[str] = field(default_factory=list)
     labels: list[str | None] = field(default_factory=list)
     clusters: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    seconds: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -56,6 +66,8 @@ class TrainingSet(Artifact):
     groups      every group that has images
     balanced_by     what the groups are of, label and cluster say; empty where every image is drawn equally often
     cluster_names   number -> what a given cluster is called; empty where the numbers say all
+    codes       coarse and fine number of each cluster, as in Clusters
+    seconds     int64 (n,)    the next probable cluster, as in Clusters
     """
 
     ids: list[str]
@@ -67,16 +79,20 @@ class TrainingSet(Artifact):
     groups: list[BalancedGroup] = field(default_factory=list)
     balanced_by: tuple[str, ...] = ()
     cluster_names: dict[int, str] = field(default_factory=dict)
+    codes: dict[int, tuple[int, int]] = field(default_factory=dict)
+    seconds: NDArray[np.int64] | None = None
 
     def save(self, folder: Path) -> None:
         weights = {"weight": self.weights.tolist()}
         for name, images, more in (("training_set", self, weights), ("validation", self.validation, {})):
             columns: Table = {"id": images.ids, "label": images.labels, "cluster": images.clusters.tolist()}
-            save_table(folder / f"{name}.parquet", columns | more)
+            seconds = {} if images.seconds is None else {"second": images.seconds.tolist()}
+            save_table(folder / f"{name}.parquet", columns | more | seconds)
         write_json(folder / "shortage.json", self.shortage)
         write_json(folder / "groups.json", self.groups)
         if self.cluster_names:
             write_json(folder / NAMES, self.cluster_names)
+        save_codes(folder, self.codes)
 
     @classmethod
     def load(cls, folder: Path, config: Config) -> Self:
@@ -89,16 +105,22 @@ class TrainingSet(Artifact):
             np.array(rows["cluster"], dtype=np.int64),
             np.array(rows["weight"], dtype=np.float64),
             read_json(folder / "shortage.json"),
-            Members(watched["id"], watched["label"], np.array(watched["cluster"], dtype=np.int64)),
+            Members(watched["id"], watched["label"], np.array(watched["cluster"], dtype=np.int64), _seconds(watched)),
             groups,
             () if keeps_the_mix(groups) else getattr(config, "keys", ()),
             load_names(folder),
+            load_codes(folder),
+            _seconds(rows),
         )
 
     def facts(self) -> Mapping[str, object]:
         groups = set(zip(self.labels, self.clusters.tolist(), strict=True))
         facts = {"images": len(self.ids), "groups": len(groups), "validation images": len(self.validation)}
         return {name: n for name, n in facts.items() if n or name != "validation images"}
+
+
+def _seconds(rows: Table) -> NDArray[np.int64] | None:
+    return np.array(rows["second"], dtype=np.int64) if "second" in rows else None
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,11 @@ from mep.artifacts.base import (
     Artifact,
     Table,
     load_arrays,
+    load_codes,
     load_names,
     load_table,
     save_arrays,
+    save_codes,
     save_table,
 )
 from mep.config import Config
@@ -149,6 +151,8 @@ class Clusters(Artifact):
     assigner      the config that made it, which knows how to assign new vectors
     names         number -> what a given cluster is called; empty where the numbers say all
     given         validation or held-out image -> the cluster that it was given, -1 for one that no training image has
+    codes         number -> that of its coarse cluster, and its own within that one; empty where there are none
+    second        int64 (n,)  the next probable cluster of each image, -1 where it has none; None where none was asked
     """
 
     ids: list[str]
@@ -161,6 +165,8 @@ class Clusters(Artifact):
     assigner: "Assigner | None" = None
     names: dict[int, str] = field(default_factory=dict)
     given: dict[str, int] = field(default_factory=dict)
+    codes: dict[int, tuple[int, int]] = field(default_factory=dict)
+    second: NDArray[np.int64] | None = None
 
     def assign(self, vectors: NDArray[np.float32], ids: Sequence[str] = ()) -> NDArray[np.int64]:
         """int64 (m,) number of the cluster of new vectors from the same embedder; -1 for noise.
@@ -179,7 +185,8 @@ class Clusters(Artifact):
 
     def save(self, folder: Path) -> None:
         columns = {"id": self.ids, "cluster": self.labels.tolist(), "distance": self.distances.tolist()}
-        save_table(folder / "clusters.parquet", columns)
+        second = {} if self.second is None else {"second": self.second.tolist()}
+        save_table(folder / "clusters.parquet", columns | second)
         save_arrays(folder / "model", self.state)
         if self.memberships is not None:
             save_arrays(folder, {"memberships": self.memberships})
@@ -187,6 +194,7 @@ class Clusters(Artifact):
         write_json(folder / "curve.json", self.curve)
         if self.names:
             write_json(folder / NAMES, self.names)
+        save_codes(folder, self.codes)
         if self.given:
             save_table(folder / "given.parquet", {"id": list(self.given), "cluster": list(self.given.values())})
 
@@ -207,6 +215,8 @@ class Clusters(Artifact):
             names=load_names(folder),
             given=dict(zip(given["id"], given["cluster"], strict=True)),
             assigner=cast(Assigner, config),
+            codes=load_codes(folder),
+            second=np.array(rows["second"], dtype=np.int64) if "second" in rows else None,
         )
 
     def facts(self) -> Mapping[str, object]:

@@ -62,8 +62,12 @@ def _negative(arms: Mapping[str, Node], place: Place) -> tuple[str, Node] | str:
     return next(iter(arms)), Node({}, place)
 
 
+CLUSTERED = {"cluster", "coarse", "fine", "second"}
+"""Slots that say something of an image's cluster."""
+
+
 def _shuffled(arms: Mapping[str, Node], place: Place) -> tuple[str, Node] | str:
-    named = [name for name in list(arms)[1:] if "cluster" in _names(arms[name]) and not _is_permuted(arms[name])]
+    named = [name for name in list(arms)[1:] if _names(arms[name]) & CLUSTERED and not _is_permuted(arms[name])]
     named = [name for name in named if not _is_elsewhere(arms[name])]
     if not named:
         return "no arm after the baseline names {cluster} in its captions"

@@ -23,6 +23,7 @@ from mep.stages.guidance import GuidanceChoice
 from mep.stages.metrics import MetricsConfig
 from mep.stages.outliers import OutliersConfig
 from mep.stages.privacy.stage import PrivacyConfig
+from mep.stages.prompts.codes import problem_of
 from mep.stages.prompts.stage import PromptsConfig
 from mep.stages.prompts.template import FORMATS
 from mep.stages.training.config import TrainingConfig
@@ -138,6 +139,12 @@ class Experiment(Config):
         if "labels" in self.dataset.column_names and any("{labels" in text for text in self.prompts.templates):
             message = "{labels} is the label of an image, and dataset.columns names a column 'labels'"
             raise _mistake("prompts.template", message, "call the column otherwise")
+        templates = self.prompts.templates if self.prompts.names else ()
+        message, hint = problem_of(
+            templates, self.dataset.column_names, self.clustering.method.kind, self.clustering.second
+        )
+        if message:
+            raise _mistake("prompts.template", message, hint)
         if self.dataset.truth is None and "truth" in self.prompts.names:
             message = "the template names {truth}, but dataset.truth is not set"
             raise _mistake("prompts.template", message, "name a metadata column in dataset.truth, or take {truth} out")

@@ -71,6 +71,7 @@ def balancing(config: BalancingConfig, images: Images, clusters: Clusters, *, wo
         groups=table,
         balanced_by=() if keeps_the_mix(table) else config.keys,
         cluster_names=clusters.names,
+        codes=clusters.codes,
     )
 
 
@@ -125,7 +126,8 @@ def _occurring(codes: NDArray[np.int64], names: list[str]) -> Level:
 def _members(images: Images, clusters: Clusters, rows: NDArray[np.int64], places: NDArray[np.int64]) -> Members:
     names = np.array([*images.label_names, None], dtype=object)  # -1, the label where a dataset has none, is the last
     labels = names[images.labels[rows[places]]].tolist()
-    return Members([clusters.ids[place] for place in places.tolist()], labels, clusters.labels[places])
+    seconds = None if clusters.second is None else clusters.second[places]
+    return Members([clusters.ids[place] for place in places.tolist()], labels, clusters.labels[places], seconds)
 
 
 def _table(groups: Groups, choice: Choice) -> list[BalancedGroup]:

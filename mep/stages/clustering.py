@@ -1,10 +1,10 @@
 """Clustering: a group for every inlier, numbered by size."""
 
-from typing import Literal, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mep.artifacts import TRAIN, Clusters, Embeddings, Images, Inliers
 from mep.config import Config, HashFile, LocalPath, folder_digest
@@ -13,6 +13,7 @@ from mep.machine.work import Work
 from mep.methods.clusterers import Clusterer, Labels, Partition, State, Vectors
 from mep.methods.clusterers._choice import draw_curve, settle_k
 from mep.methods.clusterers._lloyd import to_unit
+from mep.methods.clusterers._numbering import by_size, codes_of, matched, renumbered, second_of
 from mep.methods.clusterers._summaries import stability_of, summaries
 from mep.registry import OneOf
 from mep.stage import stage
@@ -33,6 +34,18 @@ class ClusteringConfig(Config):
     keep its number (Kuhn 1955), so that captions keep their meaning. Default: 0 is the largest cluster."""
     resamples: int = Field(5, ge=0, le=100)
     """Bootstrap resamples behind the stability of each cluster; 0 leaves it out."""
+    second: float | None = Field(None, gt=0, le=0.5)
+    """Least probability from which an image has a second cluster, which {second} names. Default: no image has one."""
+
+    @model_validator(mode="after")
+    def _has_seconds(self) -> Self:
+        if self.second is not None and self.method.kind in ("none", "random"):
+            raise ValueError(f"second: clusters of kind '{self.method.kind}' do not say how probable they are")
+        return self
+
+    def dump(self) -> dict[str, Any]:
+        """Without the second cluster where none is asked for, so that what was made before is reused."""
+        return {name: value for name, value in super().dump().items() if name != "second" or value is not None}
 
     def externals(self, hash_file: HashFile) -> dict[str, str]:
         return {} if self.ids_from is None else {"ids_from": folder_digest(self.ids_from, hash_file)}
@@ -71,7 +84,7 @@ class ClusteringConfig(Config):
         if not len(vectors):
             return np.zeros(0, dtype=np.int64)
         labels = self.method.assign(clusters.state, self.reduce(clusters.state, vectors))
-        return _renumbered(labels, clusters.state["rank"])
+        return renumbered(labels, clusters.state["rank"])
 
 
 @stage(version=3, draws=True)
@@ -103,26 +116,35 @@ def clustering(
     else:
         partition = method.fit(vectors, seed=work.seed)
     numbers = _numbers(partition.labels, ids, config, names)
-    labels = _renumbered(partition.labels, numbers)
+    labels = renumbered(partition.labels, numbers)
     n = len(embedded)
     stability = None
     if config.resamples and not names:
         by_label = stability_of(method, vectors, partition.labels, n=config.resamples, seed=work.seed)
         stability = _spread(by_label, numbers[: len(by_label)], int(numbers.max()) + 1, 0)
+    soft = {} if config.second is None else method.soften(vectors, partition.labels)
     clusters = Clusters(
         ids=embedded.ids,
         labels=_spread(labels, rows, n, -1),
         distances=_spread(partition.distances, rows, n, np.nan),
-        state=reduction | partition.state | {"rank": numbers},
+        state=reduction | partition.state | soft | {"rank": numbers},
         memberships=_memberships(partition, numbers, rows, n),
         summaries=summaries(ids, [embedded.label_of(row) for row in rows.tolist()], vectors, labels, stability),
         curve=curve,
         names=_names(names, numbers),
         given=_given(known, images, names, numbers),
         assigner=config,
+        codes=codes_of(partition.parents, partition.labels, numbers, _coarse_before(config, partition, ids)),
+        second=None if config.second is None else np.full(n, -1, dtype=np.int64),
     )
     aside = [embedded.ids[row] for row in validation.tolist()]
     clusters.labels[validation] = clusters.assign(embeddings.vectors[validation], aside)
+    if config.second is not None and clusters.second is not None:
+        for part, own in ((rows, partition.memberships), (validation, None)):
+            reduced = config.reduce(reduction, embeddings.vectors[part])
+            chances = method.memberships(clusters.state, reduced) if own is None else own
+            numbered = _in_numbers(chances, numbers)
+            clusters.second[part] = second_of(numbered, clusters.labels[part], config.second)
     if curve:
         draw_curve(curve, work.out / "curve.svg")
     return clusters
@@ -146,14 +168,10 @@ def _numbers(labels: Labels, ids: list[str], config: ClusteringConfig, names: li
     as it was given."""
     if names and config.ids_from is None and all(name.isdecimal() for name in names):
         return np.array(names, dtype=np.int64)
-    sizes = np.bincount(labels[labels >= 0])
-    rank = np.empty(len(sizes), dtype=np.int64)
-    rank[np.argsort(-sizes, kind="stable")] = np.arange(len(sizes))
+    rank = by_size(labels)
     if config.ids_from is None:
         return rank
-    earlier = Clusters.load(config.ids_from, config)
-    label_before = dict(zip(earlier.ids, earlier.labels.tolist(), strict=True))
-    before = np.array([label_before.get(image_id, -1) for image_id in ids])
+    before = _before(config, ids)
     both = (before >= 0) & (labels >= 0)
     if not both.any():
         raise DataError(
@@ -161,28 +179,16 @@ def _numbers(labels: Labels, ids: list[str], config: ClusteringConfig, names: li
             hint="name the folder of a clustering of the same dataset, or leave ids_from out",
             field="clustering.ids_from",
         )
-    return _matched(labels[both], before[both], rank)
+    return matched(labels[both], before[both], rank)
 
 
-def _matched(labels: Labels, before: Labels, rank: NDArray[np.int64]) -> NDArray[np.int64]:
-    """int64 (k,) number of the earlier cluster that shares most images, over all pairs (Kuhn 1955); others by rank."""
-    from scipy.optimize import linear_sum_assignment
-
-    shared = np.zeros((len(rank), int(before.max()) + 1))
-    np.add.at(shared, (labels, before), 1)
-    now, then = linear_sum_assignment(-shared)
-    numbers = np.full(len(rank), -1, dtype=np.int64)
-    partnered = shared[now, then] > 0
-    numbers[now[partnered]] = then[partnered]
-    alone = sorted(np.flatnonzero(numbers < 0), key=rank.__getitem__)
-    numbers[alone] = np.setdiff1d(np.arange(shared.shape[1] + len(rank)), numbers)[: len(alone)]
-    return numbers
-
-
-def _renumbered(labels: Labels, numbers: NDArray[np.int64]) -> Labels:
-    """int64 (n,): numbers[label] for each of the method's labels; -1 for labels without a number, such as noise."""
-    inside = (labels >= 0) & (labels < len(numbers))
-    return np.where(inside, numbers[np.where(inside, labels, 0)], -1)
+def _before(config: ClusteringConfig, ids: list[str], *, coarse: bool = False) -> Labels:
+    """int64 (n,) number of the cluster that each image had in an earlier clustering, or of its coarse one; -1: none."""
+    assert config.ids_from is not None
+    earlier = Clusters.load(config.ids_from, config)
+    label_before = dict(zip(earlier.ids, earlier.labels.tolist(), strict=True))
+    labels = [label_before.get(image_id, -1) for image_id in ids]
+    return np.array([earlier.codes.get(label, (-1, -1))[0] if coarse else label for label in labels])
 
 
 def _spread(values: NDArray[ScalarT], rows: NDArray[np.int64], n: int, elsewhere: float) -> NDArray[ScalarT]:
@@ -196,10 +202,20 @@ def _memberships(
     partition: Partition, numbers: NDArray[np.int64], rows: NDArray[np.int64], n: int
 ) -> NDArray[np.float32] | None:
     """float32 (n, k) by the final numbers; nan for images that the clusters were not fitted on."""
-    given = partition.memberships
-    if given is None:
+    if partition.memberships is None:
         return None
     memberships = np.full((n, int(numbers.max()) + 1), np.nan, dtype=np.float32)
-    memberships[rows] = 0
-    memberships[np.ix_(rows, numbers[: given.shape[1]])] = given  # noise that is a cluster of its own has no column
+    memberships[rows] = _in_numbers(partition.memberships, numbers)
     return memberships
+
+
+def _in_numbers(memberships: NDArray[np.float32], numbers: NDArray[np.int64]) -> NDArray[np.float32]:
+    """float32 (m, k) with a column for every number; noise that is a cluster of its own has nothing in its own."""
+    numbered = np.zeros((len(memberships), int(numbers.max()) + 1), dtype=np.float32)
+    numbered[:, numbers[: memberships.shape[1]]] = memberships[:, : len(numbers)]
+    return numbered
+
+
+def _coarse_before(config: ClusteringConfig, partition: Partition, ids: list[str]) -> Labels | None:
+    has_before = partition.parents is not None and config.ids_from is not None
+    return _before(config, ids, coarse=True) if has_before else None

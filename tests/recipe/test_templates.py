@@ -23,10 +23,10 @@ from mep.runner.run import run
 from mep.store import Store
 
 OF_FORMATS = ("dicom", "mri-slices", "slides", "cxr-findings")
-OF_THE_SAMPLE = ("quickstart", "claim", "conditions", "starter", "made-elsewhere", "samples-elsewhere")
+OF_THE_SAMPLE = ("quickstart", "claim", "conditions", "starter", "made-elsewhere", "samples-elsewhere", "cluster-codes")
 NOTHING_FETCHED = (*OF_THE_SAMPLE, "photographs", *OF_FORMATS)
 RECIPES = sorted(REPOSITORY.glob("recipes/*.yaml"))
-FOUND_WHILE_RUNNING = ("pcam-hdbscan", "made-elsewhere")
+FOUND_WHILE_RUNNING = ("pcam-hdbscan", "made-elsewhere", "cluster-codes")
 """Recipes of which nobody knows the clusters, or the captions, before they run."""
 
 

@@ -27,6 +27,7 @@ class Partition:
     distances: NDArray[np.float32]  # (n,), to the centre of the image's cluster; nan for noise
     state: State
     memberships: NDArray[np.float32] | None = None  # (n, k), how strongly an image belongs to each cluster
+    parents: Labels | None = None  # (k,), the coarse cluster that each one lies in
 
 
 class Clusterer(Method):
@@ -41,6 +42,27 @@ class Clusterer(Method):
     def assign(self, state: State, vectors: Vectors) -> Labels:
         """The clusters of new vectors, in the numbering of `fit`."""
         raise NotImplementedError
+
+    def soften(self, vectors: Vectors, labels: Labels) -> State:
+        """What `memberships` needs beside the fitted model: centres of the clusters, and one variance for all."""
+        k = int(labels.max()) + 1
+        centers = np.full((k, vectors.shape[1]), np.inf)
+        for cluster in np.unique(labels[labels >= 0]):
+            centers[cluster] = vectors[labels == cluster].mean(0, dtype=np.float64)
+        inside = labels >= 0
+        squares = (vectors[inside].astype(np.float64) - centers[labels[inside]]) ** 2
+        return {"soft_centers": centers, "soft_variance": np.array(max(float(squares.mean()), 1e-12))}
+
+    def memberships(self, state: State, vectors: Vectors) -> NDArray[np.float32]:
+        """float32 (m, k): how probable each cluster is for new vectors, in the numbering of `fit`.
+
+        Clusters are Gaussians around their centres, round, equally wide and equally frequent, as k-means has them.
+        """
+        from scipy.spatial.distance import cdist
+        from scipy.special import softmax
+
+        squares = cdist(np.asarray(vectors, dtype=np.float64), state["soft_centers"], "sqeuclidean")
+        return np.asarray(softmax(-squares / (2 * state["soft_variance"]), axis=1), dtype=np.float32)
 
 
 class ChooseK(Config):

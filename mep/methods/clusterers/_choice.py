@@ -18,10 +18,10 @@ N_RESAMPLES = 10  # bootstrap resamples behind the index `stability`
 
 def settle_k(method: Clusterer, vectors: Vectors, *, seed: int) -> tuple[Clusterer, list[TriedK]]:
     """The method with a number for its k, and the curve that k was chosen from; empty where the recipe names k."""
-    like = getattr(method, "like", None)
-    if isinstance(like, Clusterer):
-        settled, curve = settle_k(like, vectors, seed=seed)
-        return method.model_copy(update={"like": settled}), curve
+    for field in ("like", "coarse"):
+        if isinstance(inner := getattr(method, field, None), Clusterer):
+            settled, curve = settle_k(inner, vectors, seed=seed)
+            return method.model_copy(update={field: settled}), curve
     if not isinstance(method, KClusterer) or not isinstance(method.k, ChooseK):
         return method, []
     rule = method.k

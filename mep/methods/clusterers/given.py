@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mep.artifacts import Images
 from mep.errors import DataError
@@ -50,6 +51,15 @@ class Given(FromTable, Clusterer):
         labels = np.array([-1 if name is None else number[name] for name in names], dtype=np.int64)
         state = _discriminant(vectors[labels >= 0], labels[labels >= 0], len(distinct))
         return Partition(labels, distances_to_mean(vectors, labels), state), distinct
+
+    def soften(self, vectors: Vectors, labels: Labels) -> State:
+        return {}
+
+    def memberships(self, state: State, vectors: Vectors) -> NDArray[np.float32]:
+        from scipy.special import softmax
+
+        scores = vectors @ state["slopes"].T + state["offsets"]
+        return np.asarray(softmax(scores, axis=1), dtype=np.float32)
 
     def assign(self, state: State, vectors: Vectors) -> Labels:
         scores = vectors @ state["slopes"].T + state["offsets"]

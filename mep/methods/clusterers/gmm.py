@@ -1,6 +1,7 @@
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from mep.methods.clusterers import KClusterer, Labels, Partition, State, Vectors, distances_to_mean
@@ -34,10 +35,20 @@ class GaussianMixture(KClusterer):
         state = {"weights": fitted.weights_, "means": fitted.means_, "precisions": fitted.precisions_cholesky_}
         return Partition(labels, distances_to_mean(vectors, labels), state, memberships.astype(np.float32))
 
+    def soften(self, vectors: Vectors, labels: Labels) -> State:
+        return {}
+
     def assign(self, state: State, vectors: Vectors) -> Labels:
+        return np.asarray(self._fitted(state).predict(np.asarray(vectors, dtype=np.float64)), dtype=np.int64)
+
+    def memberships(self, state: State, vectors: Vectors) -> NDArray[np.float32]:
+        chances = self._fitted(state).predict_proba(np.asarray(vectors, dtype=np.float64))
+        return np.asarray(chances, dtype=np.float32)
+
+    def _fitted(self, state: State) -> Any:
         from sklearn.mixture import GaussianMixture
 
         fitted = GaussianMixture(len(state["weights"]), covariance_type=self.covariance)
         fitted.weights_, fitted.means_ = state["weights"], state["means"]
         fitted.precisions_cholesky_ = state["precisions"]
-        return np.asarray(fitted.predict(np.asarray(vectors, dtype=np.float64)), dtype=np.int64)
+        return fitted

@@ -1,6 +1,7 @@
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from mep.errors import DataError
@@ -53,6 +54,20 @@ class Hdbscan(VectorClusterer):
         elif self.noise == "own_cluster":
             labels = np.where(labels >= 0, labels, k)
         return Partition(labels, distances_to_mean(vectors, labels), state, memberships)
+
+    def soften(self, vectors: Vectors, labels: Labels) -> State:
+        return {}
+
+    def memberships(self, state: State, vectors: Vectors) -> NDArray[np.float32]:
+        """One over the distance to the nearest exemplar of each cluster; of the images that it was fitted on, HDBSCAN
+        has its own."""
+        from scipy.spatial.distance import cdist
+
+        k = len(state["reach"])
+        points = [state["exemplars"][state["owners"] == cluster] for cluster in range(k)]
+        near = np.stack([cdist(vectors, own).min(1) for own in points], axis=1)
+        strength = 1 / np.maximum(near, 1e-12)
+        return np.asarray(strength / strength.sum(1, keepdims=True), dtype=np.float32)
 
     def assign(self, state: State, vectors: Vectors) -> Labels:
         rows, distances = nearest(state["exemplars"], vectors)

@@ -1,6 +1,7 @@
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from mep.methods.clusterers import KClusterer, Labels, Partition, State, Vectors
@@ -30,6 +31,12 @@ class SphericalKMeans(KClusterer):
         if len(sample) < len(vectors):
             centers = lloyd(vectors, centers, spherical=True)
         return Partition(*label_all(centers, vectors, spherical=True), {"centers": centers})
+
+    def soften(self, vectors: Vectors, labels: Labels) -> State:
+        return super().soften(to_unit(vectors), labels)
+
+    def memberships(self, state: State, vectors: Vectors) -> NDArray[np.float32]:
+        return super().memberships(state, to_unit(vectors))
 
     def assign(self, state: State, vectors: Vectors) -> Labels:
         return label_all(state["centers"], vectors, spherical=True)[0]

@@ -96,8 +96,15 @@ def _cards(
             nearest=[real.picture(clusters.ids[row], pictures) for row in nearest],
             made=made,
             facts=({"given as": clusters.names[number]} if number in clusters.names else {})
+            | codes_of(clusters, number)
             | facts_of(summaries.get(number, {})),
         )
+
+
+def codes_of(clusters: Clusters, number: int) -> dict[str, str]:
+    """What {coarse} and {fine} say of a cluster, where it has such parts."""
+    coarse, fine = map(str, clusters.codes.get(number, ("", "")))
+    return {"coarse": coarse, "fine": fine} if coarse else {}
 
 
 def facts_of(summary: Mapping[str, object]) -> dict[str, str]:

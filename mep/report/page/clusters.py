@@ -11,7 +11,7 @@ from mep.artifacts.captions import FoundName
 from mep.errors import UsageError
 from mep.report.data.artifacts import OpenArm
 from mep.report.data.runs import Report
-from mep.report.figures.clusters import facts_of
+from mep.report.figures.clusters import codes_of, facts_of
 from mep.report.figures.pictures import Picture, Pictures, RealImages, affordable
 from mep.report.page.frame import environment, framed
 
@@ -96,7 +96,7 @@ def _named(
                 name=names.get(number, ""),
                 found=found.get(number),
                 mix=mix if images.label_names else [],
-                facts=facts_of(summaries.get(number, {})),
+                facts=codes_of(clusters, number) | facts_of(summaries.get(number, {})),
                 typical=_shown(clusters, typical, real, pictures),
                 edge=_shown(clusters, rest[::-1][: fit.n // 2], real, pictures),
             )

@@ -20,8 +20,9 @@ from mep.methods.captioners.template import Template
 from mep.methods.namers import ClusterNames, Namer
 from mep.registry import OneOf
 from mep.stage import stage
+from mep.stages.prompts.codes import Column, code_columns, told_by
 from mep.stages.prompts.given import given_prompts
-from mep.stages.prompts.template import COLUMN_FORMATS, FORMATS, Record, Writer, slots
+from mep.stages.prompts.template import CODES, COLUMN_FORMATS, FORMATS, Record, Writer, slots
 from mep.stages.prompts.tokens import Tokens, reading_of
 from mep.stages.prompts.truth import truths
 
@@ -35,7 +36,8 @@ class PromptsConfig(Config):
     """Text with the slots {label}, {cluster} and those columns that dataset.columns names. {labels} is {label}: of an
     image with several findings, `effusion and mass`. Formats: {label:lower}, {label:title}, {label:name}; {cluster}
     (0, 1, ...), {cluster:words} (zero, one, ...), {cluster:letter} (a, b, ...), {cluster:name}; {age:lower},
-    {age:title}. {truth} (1 to 10, or a value) and {truth:words} name dataset.truth."""
+    {age:title}. {truth} (1 to 10, or a value) and {truth:words} name dataset.truth. {coarse} and {fine} name the parts
+    of a hierarchical cluster, {second} in brackets the next probable one."""
     variants: tuple[str, ...] = ()
     """Further templates with the same slots; training draws one of all for every image it shows, generation uses
     `template`."""
@@ -69,7 +71,7 @@ class PromptsConfig(Config):
     def in_use(self) -> Self:
         """Without names of clusters where no template asks for one: naming them leaves other arms as they are."""
         asked = self.method.kind == "template" and any(
-            pair == ("cluster", "name") for template in self.templates for pair in slots(template)
+            pair in (("cluster", "name"), ("second", "name")) for template in self.templates for pair in slots(template)
         )
         return self if asked or not self.cluster_names else self.model_copy(update={"cluster_names": {}})
 
@@ -133,18 +135,23 @@ def prompts(
         texts, n_train = config.method.texts(captioned), len(training_set.ids)
         return given_prompts(texts, captioned, n_train, base, config.method.too_long)
     own = np.concatenate([training_set.clusters, validation.clusters])
-    clusters = own
+    source = np.arange(len(own))
     if config.permute == "cluster":
-        parts = [(training_set.labels, training_set.clusters), (validation.labels, validation.clusters)]
-        clusters = np.concatenate([permuted(*part, work.rng("permute", place)) for place, part in enumerate(parts)])
-    records, record_of = _records(config.recorded, images, ids, clusters, len(training_set.ids))
+        n = len(training_set.ids)
+        parts = [(training_set.labels, source[:n]), (validation.labels, source[n:])]
+        source = np.concatenate([permuted(*part, work.rng("permute", place)) for place, part in enumerate(parts)])
+    clusters, told = own[source], told_by(training_set)
+    names = config.recorded | ({"cluster"} if config.names & told & {"fine", "second"} else set())
+    records, record_of = _records(
+        names - told, images, ids, clusters, code_columns(names, training_set, source), len(training_set.ids)
+    )
     counts = np.bincount(record_of[: len(training_set.ids)], minlength=len(records))
     found = _found_names(config, images, training_set, work)
-    names = training_set.cluster_names | {one["cluster"]: one["name"] for one in found} | config.names_by_hand
-    writer = Writer(config.templates, config.label_names, names, images.findings)
+    called = training_set.cluster_names | {one["cluster"]: one["name"] for one in found} | config.names_by_hand
+    writer = Writer(config.templates, config.label_names, called, images.findings, training_set.codes, "second" in told)
     order = sorted(np.flatnonzero(counts).tolist(), key=lambda place: records[place].sort_key)
     shown = [_prompt(writer, records[place], int(counts[place])) for place in order]
-    unseen = [] if config.recorded - {"label", "cluster"} else _unseen(shown, writer)
+    unseen = [] if names - {"label", "cluster", *(told - {"second"})} else _unseen(shown, writer)
     check([*shown, *unseen], base, may_be_alike=bool(config.apart_by))
     number_of = np.full(len(records), -1)  # a record of validation images alone has no prompt
     number_of[order] = np.arange(len(order))
@@ -174,11 +181,17 @@ def permuted(labels: Sequence[str | None], clusters: NDArray[np.int64], rng: np.
 
 
 def _records(
-    names: set[str], images: Images, ids: list[str], clusters: NDArray[np.int64], n_train: int
+    names: set[str],
+    images: Images,
+    ids: list[str],
+    clusters: NDArray[np.int64],
+    more: dict[str, Column],
+    n_train: int,
 ) -> tuple[list[Record], NDArray[np.int64]]:
     """The distinct records of some images, by what templates name, and the place of each image among them.
 
     ids     those of the n_train training images first
+    more    columns that are recorded beside those of the metadata
     """
     rows = images.rows(ids)
     if "label" in names and not images.label_names:
@@ -187,14 +200,15 @@ def _records(
             hint="name the label column in dataset.label (several: dataset.labels), or take {label} out",
             field="prompts.template",
         )
-    columns = {name: _column(images, name, rows) for name in sorted(names - FORMATS.keys())}
+    metadata = names - (FORMATS.keys() - set(CODES))
+    columns = {name: _column(images, name, rows) for name in sorted(metadata)} | more
     if "truth" in names and images.truth is not None:
         values = images.metadata[images.truth]
         distinct, places = np.unique(truths([values[row] for row in rows.tolist()], n_train), return_inverse=True)
         columns["truth"] = places.astype(np.int64), distinct.tolist()
     parts = {"label": images.labels[rows], "cluster": clusters}
     parts |= {name: numbers for name, (numbers, _) in columns.items()}
-    keys = _combined([numbers for name, numbers in parts.items() if name in names], len(rows))
+    keys = _combined([numbers for name, numbers in parts.items() if name in {*names, *more}], len(rows))
     image_of = np.full(int(keys.max(initial=-1)) + 1, -1)  # np.unique sorts, and takes three times as long
     image_of[keys] = np.arange(len(keys))
     record_of = (np.cumsum(image_of >= 0) - 1)[keys]
@@ -202,7 +216,7 @@ def _records(
         Record(
             images.label_of(int(rows[image])) if "label" in names else None,
             int(clusters[image]) if "cluster" in names else None,
-            {name: texts[numbers[image]] for name, (numbers, texts) in columns.items()},
+            {name: texts[numbers[image]] for name, (numbers, texts) in columns.items() if numbers[image] >= 0},
         )
         for image in image_of[image_of >= 0].tolist()
     ]
@@ -219,7 +233,7 @@ def _combined(parts: list[NDArray[np.int64]], n: int) -> NDArray[np.int64]:
     return keys
 
 
-def _column(images: Images, name: str, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], list[str]]:
+def _column(images: Images, name: str, rows: NDArray[np.int64]) -> Column:
     """For each image the number of its value in a metadata column, and the text of each number."""
     if name not in images.metadata:
         raise DataError(

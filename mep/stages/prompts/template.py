@@ -15,10 +15,17 @@ FORMATS = {
     "labels": ("", "lower", "title", "name"),
     "cluster": ("", "words", "letter", "name", "number"),
     "truth": ("", "words"),
+    "coarse": ("", "words", "letter", "number"),
+    "fine": ("", "words", "letter", "number"),
+    "second": ("", "words", "letter", "name", "number"),
 }
 """The slots of a template and the formats of each; without a format the value stands as it is."""
 SAME = {"labels": "label"}
 """Slots that are another way to write one: all findings of an image together are its label."""
+CODES = ("coarse", "fine", "second")
+"""Slots that some clusterings fill; a metadata column may be called like one."""
+optional_parts = re.compile(r"\[([^\[\]]*\{second[:}][^\[\]]*)\]")
+"""Text in brackets that names {second}: left out for an image that has no second cluster."""
 COLUMN_FORMATS = ("", "lower", "title")
 """The formats of a slot that names a metadata column."""
 
@@ -61,12 +68,16 @@ class Writer:
     label_names: Mapping[str, str]
     cluster_names: Mapping[int, str]
     findings: Findings = field(default_factory=Findings)
+    codes: Mapping[int, tuple[int, int]] = field(default_factory=dict)  # coarse and fine number of each cluster
+    soft: bool = False  # whether {second} is the second cluster of an image
 
     def write(self, record: Record) -> list[str]:
         """The text of every template for a record; DataError where the recipe lacks a name that a template asks for."""
         return [self._fill(template, record) for template in self.templates]
 
     def _fill(self, template: str, record: Record) -> str:
+        if self.soft:
+            template = optional_parts.sub(r"\1" if "second" in record.columns else "", template)
         parts = string.Formatter().parse(template)
         return "".join(
             text + (self._value(SAME.get(slot, slot), form or "", record) if slot else "")
@@ -78,13 +89,19 @@ class Writer:
             return self._given_name(slot, record)
         if slot == "cluster":
             return _counted(form, record.cluster)
+        if slot in ("coarse", "fine") and self.codes and record.cluster is not None:
+            return _counted(form, self.codes[record.cluster][slot == "fine"])
+        if slot in CODES and _counts(record.columns[slot]):
+            return _counted(form, int(record.columns[slot]))
         text = str(record.label) if slot == "label" else record.columns[slot]
         if form == "words":
             return _counted(form, int(text)) if _counts(text) else text
-        return {"": text, "lower": text.lower(), "title": text.capitalize()}[form]
+        return {"lower": text.lower(), "title": text.capitalize()}.get(form, text)
 
     def _given_name(self, slot: str, record: Record) -> str:
-        """The name that the recipe gives the record's cluster or label, or each of its findings."""
+        """The name that the recipe gives the record's cluster, its second one or its label, or each of its findings."""
+        if slot == "second":
+            return _name_in(self.cluster_names, slot, int(record.columns[slot]))
         if slot == "cluster":
             return _name_in(self.cluster_names, slot, record.cluster)
         return joined([_name_in(self.label_names, slot, part) for part in self.findings.of(record.label)])
@@ -92,9 +109,10 @@ class Writer:
 
 def _name_in(names: Mapping[Any, str], slot: str, value: str | int | None) -> str:
     if value not in names:
+        noun = "label" if slot == "label" else "cluster"
         raise DataError(
-            f"the template names {{{slot}:name}}, but prompts.{slot}_names has none for {slot} {value}",
-            hint=f"add it there; {slot}s with a name: {', '.join(map(str, names)) or 'none'}",
+            f"the template names {{{slot}:name}}, but prompts.{noun}_names has none for {noun} {value}",
+            hint=f"add it there; {noun}s with a name: {', '.join(map(str, names)) or 'none'}",
             field="prompts.template",
         )
     return names[value]

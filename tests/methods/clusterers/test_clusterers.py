@@ -19,7 +19,9 @@ from mep.registry import members
 from mep.stages.clustering import ClusteringConfig, clustering
 
 SETTINGS = {kind: {"k": 3} for kind in ("kmeans", "minibatch_kmeans", "spherical_kmeans", "gmm", "agglomerative")}
-SETTINGS |= {"hdbscan": {"min_cluster_size": 5}, "random": {"like": {"kind": "kmeans", "k": 3}}}
+SETTINGS |= {"leiden": {"neighbours": 15}, "hdbscan": {"min_cluster_size": 5}}
+SETTINGS |= {"random": {"like": {"kind": "kmeans", "k": 3}}}
+SETTINGS |= {"hierarchical": {"coarse": {"kind": "kmeans", "k": 3}, "fine": {"kind": "gmm", "k": 2}, "split_from": 99}}
 
 
 def blobs(n=120):
