@@ -1,6 +1,7 @@
 """A finished run with models that diffusers loads, for tests of what others take away."""
 
 import shutil
+from types import SimpleNamespace
 
 from click.testing import CliRunner
 from drawn_run import RUN, Drawn, finished
@@ -9,7 +10,7 @@ from training_parts import Inputs
 from mep.artifacts import BaseModel, Model
 from mep.cli.main import main
 from mep.machine.files import read_json, write_json
-from mep.store import manifest
+from mep.store import Store, manifest
 
 
 def shared_run(root):
@@ -17,11 +18,17 @@ def shared_run(root):
     drawn = Drawn(root / "house", useful=True)
     finished(drawn)
     (root / "base").mkdir()
-    base = Inputs(root / "base").base
+    drawn.inputs = Inputs(root / "base")
     for stage in ("training", "base"):
         for arm in ("label-only", "mep"):
-            change(drawn.store, artifact_of(drawn, stage, arm), lambda folder: give_pipeline(base, folder))
+            change(drawn.store, artifact_of(drawn, stage, arm), lambda folder: give_pipeline(drawn.inputs.base, folder))
     return drawn
+
+
+def copy_of(drawn, folder):
+    """The same store somewhere else, for a test that changes it."""
+    shutil.copytree(drawn.store.root, folder / "runs")
+    return SimpleNamespace(store=Store(folder / "runs"), root=folder)
 
 
 def give_pipeline(base, folder):

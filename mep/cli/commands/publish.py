@@ -65,8 +65,8 @@ def publish_command(runs: Path, asked: Publishing, run_id: str | None, as_json: 
     hub = _hub(wish, asked.update)
     done: dict[str, Any] = publish(shared, wish, folder) | {"folder": str(folder), "pushed": []}
     tell(f"arm {shared.arm.name}: {done['images']} images. {done['copies']}")
-    if done["silent_captions"]:
-        tell(f"{done['silent_captions']} captions stay here: they hold words of few patients; see --captions")
+    if n := done["silent_captions"]:
+        tell(f"{n} caption{'s stay' if n > 1 else ' stays'} here, with words that few patients share; see --captions")
     if hub:
         message = f"Run {run_id} of mep, arm {shared.arm.name}"
         done["pushed"] = [
