@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from mep.diffusion.cues import NONE, Cues
+from mep.diffusion.cues import FOLDER, NONE, Cues
 from mep.machine.files import read_json, write_json
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def prompt_arguments(  # noqa: PLR0913  (what a caller may say of an image)
 ) -> dict[str, Any]:
     """Arguments of a pipeline's call in the place of a prompt: the caption, and a cue of its label and cluster.
 
-    folder      `condition/` of the model
+    folder      the model's, with `condition/` in it, or that one itself; or the name of the model on the hub
     seed        which vector of that label and cluster
     """
     from mep.artifacts import Prompt
@@ -103,9 +103,9 @@ def prompt_arguments(  # noqa: PLR0913  (what a caller may say of an image)
 
     family = families()[type(pipeline).__name__]
     core = getattr(pipeline, family.core)
-    beside = Beside.load(Path(folder), str(core.device), vectors)
+    beside = Beside.load(_condition_in(folder), str(core.device), vectors)
     if beside is None:
-        raise FileNotFoundError(f"{folder} holds no {FACTS}")
+        raise FileNotFoundError(f"{folder} holds no {FOLDER}/{FACTS}")
     side = core.config.sample_size * pipeline.vae_scale_factor
     with torch.inference_mode():
         captions, empty = (family.encode(pipeline, [text], side) for text in (caption, ""))
@@ -113,3 +113,11 @@ def prompt_arguments(  # noqa: PLR0913  (what a caller may say of an image)
     empty = family.with_tokens(empty, beside.nothing(1))
     cast = [{name: values.to(core.dtype) for name, values in said.items()} for said in (captions, empty)]
     return family.arguments(core, *cast) | family.call
+
+
+def _condition_in(place: str | Path) -> Path:
+    if not Path(place).is_dir():
+        from huggingface_hub import snapshot_download
+
+        return Path(snapshot_download(str(place), allow_patterns=f"{FOLDER}/*")) / FOLDER
+    return Path(place) / FOLDER if (Path(place) / FOLDER).is_dir() else Path(place)

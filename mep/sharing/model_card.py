@@ -1,15 +1,18 @@
 """The card of a model: what it is, how it is used, what was found, and what it may tell of patients."""
 
+import json
 from typing import Any, TypeAlias
 
 import yaml
 
-from mep.artifacts import BaseModel, Guidance, Images, Model
+from mep.artifacts import BaseModel, Guidance, Images, Model, Prompt, Prompts
+from mep.diffusion.cues import FOLDER, VECTORS
 from mep.diffusion.families import family_of
 from mep.diffusion.pipelines import LORA_FILE, own_modules
+from mep.sharing.condition import MEANS, is_told_more
 from mep.sharing.finished import Finished
 from mep.sharing.patients import learned_from, patients_part
-from mep.sharing.selection import Selection
+from mep.sharing.selection import FEWEST, Selection
 
 Drawing: TypeAlias = dict[str, Any]
 MOST_CAPTIONS = 12
@@ -83,6 +86,7 @@ def model_card(shared: Finished, chosen: Selection, place: str, license_id: str,
     known = [text for text in chosen.captions.values() if text is not None]
     captions = [f'- "{text}"' for text in known[:MOST_CAPTIONS]]
     captions += [f"- and {len(known) - MOST_CAPTIONS} more"] if len(known) > MOST_CAPTIONS else []
+    vectors = [MEANS.format(fewest=FEWEST)] if (model.folder / FOLDER / VECTORS).exists() else []
     return CARD.format(
         front=yaml.safe_dump(front, sort_keys=False, allow_unicode=True).strip(),
         title=shared.title,
@@ -93,9 +97,9 @@ def model_card(shared: Finished, chosen: Selection, place: str, license_id: str,
         run_id=shared.run.run_id,
         arm=arm.name,
         table=shared.table,
-        code=drawing_code(model, base, place, known[0] if known else "...", _drawing(shared)),
+        code=drawing_code(model, base, place, _first(shared, chosen), _drawing(shared)),
         captions="\n".join(captions) or "They stay behind: they come from the dataset.",
-        patients="\n".join([learned_from(arm.get(Images)), *patients_part(shared, chosen)]),
+        patients="\n".join([learned_from(arm.get(Images)), *vectors, *patients_part(shared, chosen)]),
         licence=_licence(of_base, origin["kind"], license_id),
     )
 
@@ -105,7 +109,14 @@ def needs_base(model: Model, base: BaseModel) -> bool:
     return (model.folder / "lora").is_dir() and bool(base.origin.get("id"))
 
 
-def drawing_code(model: Model, base: BaseModel, place: str, prompt: str, drawing: Drawing) -> str:
+def _first(shared: Finished, chosen: Selection) -> Prompt:
+    """The first prompt whose caption leaves."""
+    prompts = shared.arm.get(Prompts)
+    leaving = [prompt for prompt in (prompts.prompts if prompts else []) if chosen.captions.get(prompt.id) is not None]
+    return leaving[0] if leaving else Prompt("", "...", None, None, 0)
+
+
+def drawing_code(model: Model, base: BaseModel, place: str, prompt: Prompt, drawing: Drawing) -> str:
     """Python that draws one image with diffusers, as this run has drawn them."""
     family, folder = family_of(model.pipeline), model.pipeline
     lines = [f"import {module}  # diffusers has no such class of its own" for module in own_modules(folder)]
@@ -117,10 +128,18 @@ def drawing_code(model: Model, base: BaseModel, place: str, prompt: str, drawing
     lines += [f"pipeline = {family.pipeline}.from_pretrained({start}{absent})"]
     if (model.folder / "lora").is_dir():
         lines += [f'pipeline.load_lora_weights("{place}", weight_name="{LORA_FILE}")']
-    call = {"height": model.resolution, "width": model.resolution} | drawing | family.call
-    told = "".join(f", {name}={value}" for name, value in call.items())
-    escaped = prompt.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
-    return "\n".join([*lines, f'image = pipeline("{escaped}"{told}).images[0]'])
+    call = {"height": model.resolution, "width": model.resolution} | drawing
+    escaped = json.dumps(prompt.text, ensure_ascii=False)
+    if is_told_more(model):
+        lines.insert(0, "from mep.diffusion.conditioner import prompt_arguments")
+        record = {"label": prompt.label, "cluster": prompt.cluster}
+        said = "".join(f", {name}={json.dumps(value)}" for name, value in record.items() if value is not None)
+        lines += [f'told = prompt_arguments(pipeline, "{place}", {escaped}{said})']
+        escaped = "**told"
+    else:
+        call |= family.call
+    settings = "".join(f", {name}={value}" for name, value in call.items())
+    return "\n".join([*lines, f"image = pipeline({escaped}{settings}).images[0]"])
 
 
 def _made(origin: dict[str, str], is_lora: bool) -> str:

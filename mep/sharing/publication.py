@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import mep
-from mep.artifacts import BaseModel, Model
+from mep.artifacts import BaseModel, Images, Model, TrainingSet
 from mep.errors import UsageError
 from mep.machine.files import link_or_copy, noticing_full_disk, read_json, write_json, write_text
 from mep.report.data.artifacts import OpenArm
+from mep.sharing.condition import patients_of, write_condition
 from mep.sharing.croissant import croissant
 from mep.sharing.dataset_card import dataset_card
 from mep.sharing.finished import Finished
@@ -141,6 +142,7 @@ def write_model(shared: Finished, chosen: Selection, wish: Wish, folder: Path, p
     for part, target in places.items():
         for path in sorted(path for path in (model.folder / part).rglob("*") if path.is_file()):
             _place(path, target / path.relative_to(model.folder / part))
+    write_condition(model, patients_of(shared.arm.get(Images), shared.arm.get(TrainingSet)), folder)
     text = model_card(shared, chosen, place, wish.license_id.lower(), wish.beside("dataset"))
     _write_common(shared, chosen, text, folder)
 

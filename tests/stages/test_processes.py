@@ -90,10 +90,11 @@ def test_a_signal_reaches_the_processes_and_they_go_on(scene):
     assert resumed == pytest.approx([row["loss"] for row in read_json_lines(folder / "losses.jsonl")], rel=1e-5)
 
 
-@pytest.mark.parametrize("method", ["unet", "lora"])
-def test_a_model_in_parts_takes_the_steps_of_a_whole_one_and_goes_on_from_its_checkpoint(scene, method):
+@pytest.mark.parametrize(("method", "conditioning"), [("unet", "text"), ("lora", "embedding")])
+def test_a_model_in_parts_takes_the_steps_of_a_whole_one_and_goes_on_from_its_checkpoint(scene, method, conditioning):
     recipe, store = scene
-    changes = [f"training.method={method}", "training.text_encoder=train", "machine.micro_batch=2"]
+    changes = [f"training.method={method}", f"training.conditioning={conditioning}"]
+    changes += ["training.text_encoder=train", "machine.micro_batch=2"]
     run(load_recipe(recipe, changes), store)
     task = make_plan(load_recipe(recipe, changes), store).of_arm("main")["training"]
     folder = store.folder(task.artifact_id)
