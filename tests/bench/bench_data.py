@@ -68,7 +68,7 @@ def embedding(tiles):
     declare_missing_operators()
     from transformers import ViTConfig, ViTImageProcessor, ViTModel
 
-    from mep.artifacts.images import Reader
+    from mep.artifacts.reading import Reader
     from mep.methods.embedders.transformers import Transformers
     from mep.methods.sources.imagefolder import ImageFolder
     from mep.stages.embedding import Embed, EmbeddingConfig

@@ -114,7 +114,7 @@ def test_a_device_that_is_not_there_is_told_before_any_work():
 
 
 def test_processes_measure_what_one_does_and_only_shards_that_are_missing(imagefolder, tmp_path, monkeypatch):
-    from mep.artifacts.images import Reader
+    from mep.artifacts.reading import Reader
     from mep.machine import shards
     from mep.methods.detectors.hsv import MeasureFeatures
     from mep.methods.sources.imagefolder import ImageFolder

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from mep.artifacts import Images
-from mep.artifacts.images import Reader
+from mep.artifacts.reading import Reader
 from mep.machine.jobs import Job
 from mep.machine.shards import CPU_SHARD, Shards
 from mep.machine.work import Work

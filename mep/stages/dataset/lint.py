@@ -13,7 +13,7 @@ from mep.methods.sources import Record
 from mep.stages.dataset.labels import empty_column, listed_labels
 from mep.stages.dataset.scan import Scanned, near_duplicates, scan
 from mep.stages.dataset.split import straddling
-from mep.stages.dataset.stage import DatasetConfig, list_records
+from mep.stages.dataset.stage import DatasetConfig, list_records, unframed
 
 CHECKS = {
     "unreadable": "a file that does not decode",
@@ -27,6 +27,7 @@ CHECKS = {
     "resolution": "an image less than half or more than twice as wide or high as the median",
     "burned_in": "a DICOM file whose header says that text or a face is in the image",
     "no_window": "a DICOM file of deep grey without a window among others that have one: its contrast is another",
+    "no_box": "an image without a box that it can be framed by, where dataset.framing asks for one",
     "small_class": "a class with no image, with a single one, with none to train on, or far smaller than the others",
 }
 """What is looked for; each may be allowed by name."""
@@ -51,7 +52,7 @@ def lint(config: DatasetConfig, work: Work) -> tuple[int, list[Finding]]:
     records, _ = list_records(config)
     dataset = _Dataset(config, records, scan(config.source, records, work))
     checks = [dataset.unreadable, dataset.missing, dataset.duplicates, dataset.same_names]
-    checks += [dataset.in_headers, dataset.straddling, dataset.resolution, dataset.small_classes]
+    checks += [dataset.in_headers, dataset.straddling, dataset.resolution, dataset.boxes, dataset.small_classes]
     return len(records), [finding for check in checks for finding in check()]
 
 
@@ -132,6 +133,10 @@ class _Dataset:
         for row, size in zip(self.readable[far], sizes[far], strict=True):
             text = f"{size[0]} x {size[1]} px, the median is {usual[0]:.0f} x {usual[1]:.0f}"
             yield Finding("resolution", self.records[row].id, text, True)
+
+    def boxes(self) -> Iterator[Finding]:
+        refused = unframed(self.config.framing, self.scanned, self.records, self.readable.tolist())
+        yield from (Finding("no_box", image, error.message, True) for image, error in refused)
 
     def small_classes(self) -> Iterator[Finding]:
         if not self.config.is_labelled:

@@ -1,6 +1,7 @@
 """Dataset: list the images, decode each once, read the labels, set the held-out part aside."""
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Any, Self
 
 import numpy as np
@@ -168,16 +169,22 @@ def dataset(config: DatasetConfig, *, work: Work) -> Images:
 
 def refuse_unframed(framing: Framing, scanned: Scanned, records: list[Record]) -> None:
     """DataError: the first image that cannot be framed as its metadata say, and how many there are."""
-    refused: list[tuple[str, DataError]] = []
-    for record, width, height in zip(records, scanned["width"], scanned["height"], strict=True):
-        try:
-            framing.side(int(width), int(height), record.metadata)
-        except DataError as error:
-            refused.append((record.id, error))
+    refused = list(unframed(framing, scanned, records, range(len(records))))
     if refused:
         name, first = refused[0]
         more = f" ({len(refused)} images)" if len(refused) > 1 else ""
         raise DataError(f"{name} {first.message}{more}", hint=first.hint, field=first.field)
+
+
+def unframed(
+    framing: Framing, scanned: Scanned, records: list[Record], rows: Iterable[int]
+) -> Iterator[tuple[str, DataError]]:
+    """Images that cannot be framed as their metadata say, and why."""
+    for row in rows:
+        try:
+            framing.side(int(scanned["width"][row]), int(scanned["height"][row]), records[row].metadata)
+        except DataError as error:
+            yield records[row].id, error
 
 
 def list_records(config: DatasetConfig) -> tuple[list[Record], int]:

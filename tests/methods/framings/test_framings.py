@@ -15,6 +15,7 @@ from mep.methods.framings.crop import Crop
 from mep.methods.framings.pad import Pad
 from mep.methods.framings.region import Region
 from mep.methods.sources.imagefolder import ImageFolder
+from mep.stages.dataset.lint import lint
 from mep.stages.dataset.stage import DatasetConfig, dataset
 from mep.stages.generation.stage import native_side
 
@@ -153,6 +154,10 @@ def test_a_box_that_is_none_is_told_with_its_image_when_the_dataset_is_read(fold
     with pytest.raises(DataError, match=message) as caught:
         read(place, framing="region")
     assert caught.value.field == "dataset.framing"
+    source = ImageFolder(kind="imagefolder", path=place)
+    config = DatasetConfig.model_validate({"source": source, "framing": "region"})
+    found = lint(config, Work(folder=place / "lint"))[1]
+    assert [(one.image, one.excluded) for one in found if one.check == "no_box"] == [("3.png", True)]
 
 
 def test_an_image_without_a_box_may_be_seen_from_its_centre(folder):
