@@ -44,14 +44,14 @@ class Halves:
         all_mine, all_theirs = (self._all(artifact_id) for artifact_id in pair)
         if all_mine is None or all_theirs is None:
             return None
-        n = min(len(all_mine), len(all_theirs))
-        if max(mine.number, theirs.number) >= n:
+        if mine.number >= len(all_mine) or theirs.number >= len(all_theirs):
             return None
         if all_mine.shape[1:] != all_theirs.shape[1:] or all_mine.shape[1] < 2:
             return math.nan
         if mine.number != theirs.number:
             return float(spread(all_mine[mine.number] - all_theirs[theirs.number]))
         if pair not in self.errors:
+            n = min(len(all_mine), len(all_theirs))
             self.errors[pair] = spread(all_mine[:n] - all_theirs[:n], n_axes=1)
         return float(self.errors[pair][mine.number])
 

@@ -118,6 +118,18 @@ def test_kernel_distances_are_compared_in_closed_form(pair):
     assert found.is_clear == (found.p <= 0.05)
 
 
+def test_an_arm_with_more_rows_than_the_other_is_compared_like_any(pair):
+    store, (mine, theirs), _ = pair
+    for name in "ab":
+        shutil.rmtree(store.folder(f"metrics/{name}") / "influences")
+    alike = difference_of({1: mine}, {1: theirs}, {}, Halves(store))
+    path = store.folder("metrics/b") / "halves.npy"
+    np.save(
+        path, np.concatenate([np.ones((3, 20, 2)), np.load(path)])
+    )  # scores of clusters, which the other has none of
+    assert difference_of({1: mine}, {1: replace(theirs, number=3)}, {}, Halves(store)) == alike
+
+
 def test_without_the_closed_form_halves_speak_and_of_two_kinds_none(pair):
     store, (mine, theirs), _ = pair
     for name in "ab":
