@@ -1,6 +1,7 @@
 """A recipe for images with several findings, from files to its report."""
 
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from small_data import REPOSITORY, SMALL
 from mep.cli.main import main
 from mep.recipe import load_recipe
 from mep.runner.plan import make_plan
+from mep.sharing.claim.data import reference
 from mep.stages.utility.tasks import tasks_of
 from mep.store import Store
 
@@ -83,6 +85,12 @@ def test_a_sample_is_an_example_of_every_finding_that_its_caption_names(made):
     assert task.of_samples(made["dataset"], made["generation"].rows).tolist() == [
         int("mass" in each) for each in listed
     ]
+
+
+def test_the_checklist_names_the_findings(made):
+    config = SimpleNamespace(dataset=SimpleNamespace(label=None, is_labelled=True))
+    shared = SimpleNamespace(arm=SimpleNamespace(get=lambda kind: made["dataset"], experiment=config))
+    assert next(reference(shared)) == "Any of the findings effusion, mass and nodule."
 
 
 def test_the_page_tells_findings_apart(made):

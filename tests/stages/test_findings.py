@@ -1,15 +1,18 @@
 """Images that show several findings, or none: read, captioned, balanced and checked."""
 
 import csv
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from findings_data import FINDINGS, draw_findings_folder
 from pydantic import ValidationError
 from small_data import tiny_settings, write_recipe
 
 from mep.artifacts import Clusters, Images
 from mep.artifacts.findings import Findings, joined
+from mep.cli.main import main
 from mep.errors import DataError, RecipeError
 from mep.machine.work import Work
 from mep.methods.balancers.none import NoBalancer
@@ -19,7 +22,7 @@ from mep.methods.sources.imagefolder import ImageFolder
 from mep.recipe import load_recipe
 from mep.stages.balancing import BalancingConfig, balancing
 from mep.stages.dataset.labels import LabelsConfig, read_labels
-from mep.stages.dataset.lint import lint
+from mep.stages.dataset.lint import finding_counts, lint
 from mep.stages.dataset.stage import DatasetConfig, dataset
 from mep.stages.prompts.template import Record as Caption
 from mep.stages.prompts.template import Writer
@@ -191,6 +194,28 @@ def test_what_has_no_steps_is_told(tmp_path):
     with pytest.raises(DataError, match="0 has old in column 'age', which is no number") as told:
         balanced(tmp_path, {"age": 10}, age=["old"] * 12)
     assert told.value.hint == "name the column without a width: by: [age]"
+
+
+def test_lint_tells_how_often_findings_are_there_and_together():
+    rows = [{"f": ["a", "b"]}, {"f": ["a"]}, {"f": []}, {"f": ["a", "b", "c"]}, {"f": ["b"]}]
+    source = SimpleNamespace(records=lambda: [Record(f"{n}.png", "", row) for n, row in enumerate(rows)])
+    config = DatasetConfig.model_construct(source=source, labels=LabelsConfig(column="f"), exclude=None)
+    assert finding_counts(config) == [
+        {"finding": "(no finding)", "images": 1},
+        {"finding": "a", "images": 3, "alone": 1, "together with": "b 2, c 1"},
+        {"finding": "b", "images": 3, "alone": 1, "together with": "a 2, c 1"},
+        {"finding": "c", "images": 1, "alone": 0, "together with": "a 1, b 1"},
+    ]
+
+
+def test_lint_shows_the_counts_of_a_recipe(folder, tmp_path):
+    settings = tiny_settings(folder)
+    del settings["dataset"]["label"]
+    settings["dataset"] |= {"labels": {"columns": [*FINDINGS]}}
+    done = CliRunner().invoke(main, ["lint", str(write_recipe(tmp_path / "recipe.yaml", settings))])
+    assert done.exit_code == 0, done.output
+    assert "together with" in done.stdout
+    assert "(no finding)" in done.stdout
 
 
 def test_lint_counts_every_finding(folder, tmp_path):

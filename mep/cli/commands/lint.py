@@ -44,12 +44,15 @@ def lint_command(
 
     if unknown := sorted(set(allow) - CHECKS.keys()):
         raise UsageError(f"there is no check '{unknown[0]}'", hint=f"checks: {', '.join(CHECKS)}")
-    n_images, findings = _lint(load_recipe(recipe, overrides))
+    loaded = load_recipe(recipe, overrides)
+    n_images, findings = _lint(loaded)
     counts = Counter(finding.check for finding in findings)
     if as_json:
         show_json([asdict(finding) for finding in findings])
-    elif findings:
-        _show(findings, counts)
+    else:
+        _show_findings(loaded)
+        if findings:
+            _show(findings, counts)
     if fix is not None:
         ids = sorted({finding.image for finding in findings if finding.excluded})
         write_text(fix, "".join(f"{image_id}\n" for image_id in ids))
@@ -75,6 +78,15 @@ def _lint(recipe: Recipe) -> tuple[int, list[Finding]]:
         n_images += n
         findings |= dict.fromkeys(problems)
     return n_images, list(findings)
+
+
+def _show_findings(recipe: Recipe) -> None:
+    """How many images show each finding, where an image may show several."""
+    from mep.stages.dataset.lint import finding_counts
+
+    for dataset in {repr(arm.dataset): arm.dataset for arm in recipe.arms.values()}.values():
+        if rows := finding_counts(dataset):
+            show_rows(rows, ["finding", "images", "alone", "together with"])
 
 
 def _show(findings: list[Finding], counts: Counter[str]) -> None:

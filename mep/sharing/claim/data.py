@@ -50,7 +50,7 @@ def preprocessing(shared: Finished) -> Iterator[str]:
 def subsets(shared: Finished) -> Iterator[str]:
     chosen, balancing = shared.arm.get(TrainingSet), shared.arm.experiment.balancing
     if chosen is not None:
-        by = listed(list(balancing.by))
+        by = listed(list(balancing.keys))
         yield f"Trained on {len(chosen.ids)} images, balanced by {by} ({balancing.method.kind})."
         if chosen.shortage:
             yield f"{len(chosen.shortage)} groups were short of images."
@@ -79,11 +79,13 @@ def acquisition(shared: Finished) -> Iterator[str]:
 
 
 def reference(shared: Finished) -> Iterator[str]:
-    images, column = shared.arm.get(Images), shared.arm.experiment.dataset.label
-    if column is None:
+    images, dataset = shared.arm.get(Images), shared.arm.experiment.dataset
+    if not dataset.is_labelled:
         yield "No labels were used."
     elif images is not None:
-        yield f"Column '{plain(column)}' with the values {listed(list(map(plain, images.label_names[:MOST_LABELS])))}."
+        names = listed(list(map(plain, (images.findings.names or images.label_names)[:MOST_LABELS])))
+        what = f"Column '{plain(dataset.label)}' with the values" if dataset.label else "Any of the findings"
+        yield f"{what} {names}."
         yield "The label of a synthetic image is the one that its caption asked for."
 
 
@@ -97,7 +99,8 @@ def partitions(shared: Finished) -> Iterator[str]:
         if side.splits:
             yield f"{what}: the splits {listed(list(side.splits))} of the source."
         elif fraction:
-            yield f"{what}: {fraction:.0%} of every label, drawn with seed {shared.arm.experiment.seed}."
+            part = "finding" if dataset.labels else "label"
+            yield f"{what}: {fraction:.0%} of every {part}, drawn with seed {shared.arm.experiment.seed}."
     if images is not None:
         yield "; ".join(_of_splits(images)) + "."
     if dataset.near_duplicate_bits is not None:

@@ -33,6 +33,8 @@ CHECKS = {
 """What is looked for; each may be allowed by name."""
 
 
+N_BESIDE = 4
+"""Findings that are named beside one."""
 STARVING = 20
 """A class so many times smaller than the median one starves a set in which all classes are to have equal numbers."""
 
@@ -54,6 +56,26 @@ def lint(config: DatasetConfig, work: Work) -> tuple[int, list[Finding]]:
     checks = [dataset.unreadable, dataset.missing, dataset.duplicates, dataset.same_names]
     checks += [dataset.in_headers, dataset.straddling, dataset.resolution, dataset.boxes, dataset.small_classes]
     return len(records), [finding for check in checks for finding in check()]
+
+
+def finding_counts(config: DatasetConfig) -> list[dict[str, object]]:
+    """Of every finding how many images show it, how many show nothing else, and what comes with it most often."""
+    if config.labels is None:
+        return []
+    labels, findings = listed_labels(list_records(config)[0], config)
+    sets = [findings.of_label[label] for label in labels if label is not None]
+    counts: dict[str, Counter[str]] = {name: Counter() for name in findings.names}
+    for names in sets:
+        for name in names:
+            counts[name].update(names)
+    rows: list[dict[str, object]] = (
+        [{"finding": f"({findings.none})", "images": sets.count([])}] if findings.none else []
+    )
+    for name, beside in counts.items():
+        n = beside.pop(name)
+        often = ", ".join(f"{other} {n_both}" for other, n_both in beside.most_common(N_BESIDE))
+        rows.append({"finding": name, "images": n, "alone": sets.count([name]), "together with": often})
+    return rows
 
 
 class _Dataset:
