@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 from safetensors.torch import load_file, save_file
 from small_data import TINY_BASE
 from tiny_families import build_sdxl
@@ -13,7 +13,7 @@ from training_parts import Inputs
 from mep.diffusion.lora_files import check_change
 from mep.diffusion.pipelines import load_pipeline
 from mep.errors import DataError
-from mep.methods.bases.pretrained import outline_in
+from mep.methods.bases.pretrained import Pretrained, outline_in
 from mep.recipe import load_recipe
 from mep.runner.plan import make_plan
 from mep.runner.run import check
@@ -60,6 +60,17 @@ def test_diffusers_and_kohyas_files_draw_what_was_trained(inputs, tmp_path, meth
     if kohya.exists():
         plain.load_lora_weights(kohya)
         assert torch.allclose(drawn(plain), ours, atol=1e-5)
+
+
+def test_kohyas_file_of_sdxl_draws_what_was_trained(inputs, tmp_path):
+    build_sdxl(tmp_path / "sdxl")
+    base = inputs.build(Pretrained(kind="pretrained", path=tmp_path / "sdxl", resolution=16), "sdxl")
+    model, _ = inputs.train(tmp_path / "trained", base=base, method={"kind": "lora", "rank": 2, "alpha": 3}, **LEARNT)
+    plain = StableDiffusionXLPipeline.from_pretrained(model.pipeline, add_watermarker=False)
+    before, ours = drawn(plain), drawn(load_pipeline(model.pipeline, "cpu"))
+    assert not torch.allclose(ours, before, atol=1e-3)
+    plain.load_lora_weights(model.folder / "kohya" / "lora.safetensors")
+    assert torch.allclose(drawn(plain), ours, atol=1e-5)
 
 
 TOLD_BEFORE_THE_RUN = {
