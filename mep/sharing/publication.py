@@ -122,7 +122,8 @@ def has_model(arm: OpenArm) -> bool:
 @contextmanager
 def _whole(folder: Path) -> Iterator[Path]:
     """A new folder that takes its name when it is done, and leaves nothing where it is not."""
-    new = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    new = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(new, ignore_errors=True)  # of one that was killed
     new.mkdir(parents=True)
     full = noticing_full_disk(f"no space left to write {folder}", "free some, or name another place: --output DIR")
     try:

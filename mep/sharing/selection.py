@@ -110,7 +110,10 @@ def _far_enough(shared: Finished, samples: Samples, rows: list[Row]) -> tuple[ND
     kept = keeps_distance(fake, heldout, train)
     n_near = int((~kept).sum())
     rule = f"nearer to a training image than 99 of 100 held-out images are, in the features of {extractor.name}"
-    return kept, f"{n_near} of {len(rows)} images were left out: they are {rule}. By chance it would be 1 in 100."
+    if not n_near:
+        return kept, f"None of {len(rows)} images is {rule}, so none was left out."
+    are = "images were left out: they are" if n_near > 1 else "images was left out: it is"
+    return kept, f"{n_near} of {len(rows)} {are} {rule}. By chance it would be 1 in 100."
 
 
 def keeps_distance(

@@ -1,15 +1,17 @@
 """What may leave the house."""
 
 import numpy as np
+import yaml
 from drawn_run import RUN, Drawn
 from drawn_run import finished as finished_run
 from shared_run import artifact_of, change
 
-from mep.artifacts import Prompt
+from mep.artifacts import Prompt, Samples
 from mep.artifacts.base import save_arrays
 from mep.machine.files import write_json
 from mep.sharing.finished import finished
 from mep.sharing.selection import keeps_distance, leaving_captions, select
+from mep.stages.metrics import SampleSquares
 
 
 def test_a_sample_nearer_than_99_of_100_held_out_images_is_left_out():
@@ -59,5 +61,30 @@ def test_near_copies_are_left_out_of_a_run_by_the_features_that_its_metrics_kept
     second = rows.read_text().splitlines()[1]
     assert (chosen.near, len(chosen.rows)) == (1, 3)
     assert all(row["file_name"] not in second for row in chosen.rows)
-    assert chosen.told.startswith("1 of 4 images were left out")
+    assert chosen.told.startswith("1 of 4 images was left out")
     assert len(select(shared, "common", with_near=True).rows) == 4
+
+
+def test_features_that_the_metrics_did_not_keep_are_made_again(tmp_path):
+    drawn = Drawn(tmp_path)
+    finished_run(drawn)
+    lock = drawn.store.run_folder(RUN) / "recipe.lock.yaml"
+    recipe = yaml.safe_load(lock.read_text())
+    recipe["metrics"]["extractors"] = [{"kind": "random_conv"}]
+    lock.write_text(yaml.safe_dump(recipe, sort_keys=False))
+    arm = finished(drawn.store, RUN, "mep").arm
+    extractor = arm.experiment.metrics.extractors[0]
+    seen = extractor.load("cpu")(SampleSquares.of(arm.get(Samples), 40)([0, 1, 2, 3]))
+    train = np.stack([seen[2], seen[2] + 100, seen[2] - 100])  # the third sample is a training image
+    heldout = np.stack([seen[2] + 1e-4 * n for n in range(1, 31)])
+
+    def references(folder):
+        save_arrays(folder / extractor.name, {"heldout": heldout, "train": train})
+        write_json(folder / "protocol.json", {extractor.name: {"d": seen.shape[1], "eval_resolution": 40}})
+
+    change(drawn.store, artifact_of(drawn, "references"), references)
+    shared = finished(drawn.store, RUN, "mep")
+    chosen = select(shared, "common", with_near=False)
+    third = arm.get(Samples).rows[2]["file_name"]
+    assert [row["file_name"] for row in chosen.rows if row["file_name"] == third] == []
+    assert len(chosen.rows) == 3
