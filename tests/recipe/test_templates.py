@@ -137,6 +137,7 @@ OF_FAMILIES = {
     "pcam-sdxl-lora": (build_sdxl, ["mep"]),
     "pcam-sd35-lora": (build_sd3, ["mep"]),
     "pcam-dit": (TINY_DIT, ["mep"]),
+    "pcam-learned-words": (TINY_BASE, ["learned"]),
     "pcam-embedding": (TINY_BASE, ["embedding", "class"]),
 }
 """Recipes for a GPU; a model of their family that a CPU trains in a second, from scratch or built in a folder; arms."""
