@@ -39,8 +39,11 @@ VARIANTS = {
     "plain": {},
     "dora": {"variant": "dora"},
     "rank-stabilised": {"scaling": "rank_stabilised", "alpha": 3.0, "rank": 4},
-    "ranks": {"ranks": {"mid_block.*": 4, "to_k": 3}, "targets": ["to_q", "mid_block.*.to_k", "conv1"]},
-    "ranks and alphas": {"alpha": 2, "ranks": {"*.to_q": 5}, "alphas": {"*.to_q": 10}},
+    "ranks": {
+        "ranks": {"mid_block.*": 4, "to_k": 3},
+        "targets": ["to_q", "mid_block.*.to_k", "conv1"],
+        "alphas": {"mid_block.*": 8},
+    },
 }
 
 

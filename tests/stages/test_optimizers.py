@@ -3,7 +3,7 @@
 import pytest
 import torch
 from pydantic import ValidationError
-from training_parts import COMMON, Inputs
+from training_parts import COMMON
 
 from mep.errors import EnvironmentLacks
 from mep.stages.training.config import TrainingConfig
@@ -94,11 +94,3 @@ def test_an_optimizer_that_is_not_installed_is_told_before_the_first_stage(monke
     with pytest.raises(EnvironmentLacks, match="needs the package prodigyopt, which is not installed") as caught:
         config(optimizer="prodigy").check_machine(ONE_PROCESS)
     assert "pip install 'mep[optimizers]'" in caught.value.hint
-
-
-def test_the_model_of_a_schedule_free_training_is_its_average_alone(tmp_path):
-    inputs = Inputs(tmp_path)
-    model, losses = inputs.train(tmp_path / "looked at", optimizer="schedule_free", watch={"looks": 3, "steps": 1})
-    assert not (model.folder / "raw").exists()
-    _, unseen = inputs.train(tmp_path / "not", optimizer="schedule_free")
-    assert losses.tolist() == unseen.tolist()
