@@ -78,13 +78,17 @@ def rows() -> tuple[str, list[Entry]]:
     return environment_id, [("environments", {"environment_id": environment_id} | row), *packages]
 
 
+NO_TRAITS = {"device", "checkpoint_every_s", "trackers", "at_once", "slurm", "stores"}
+"""Settings of the machine that no bit depends on; the device is told as the one that is chosen."""
+
+
 def traits(machine: MachineConfig, device: str, at_once: int = 1) -> dict[str, object]:
     """What the bits of a result may depend on besides its fingerprint; a resume is exact where all is the same.
 
     at_once     processes that share the cores
     """
     installed = _installed()
-    settings = machine.model_dump(mode="json", exclude={"device", "checkpoint_every_s", "trackers", "at_once", "slurm"})
+    settings = machine.model_dump(mode="json", exclude=NO_TRAITS)
     settings["engine"].pop("workers", None)  # threads and processes that read images
     threads = os.environ.get("OMP_NUM_THREADS", str(os.cpu_count()))
     return dict(leaves(settings, "machine")) | {

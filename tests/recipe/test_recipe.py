@@ -359,6 +359,7 @@ def test_every_field_changes_the_fingerprint_of_a_stage_or_stands_under_machine(
         "compile",  # the same graph, fused
         "deterministic",  # kernels whose last digits are the same each time
         "at_once",  # processes, each of which makes what this one would
+        "stores",  # where the same is looked for that would be made here
         "slurm",  # jobs, each of which makes what this process would
         "accelerate",  # processes; the global batch is the recipe's
         "checkpoint_every_s",
