@@ -15,6 +15,7 @@ from mep.methods.clusterers._choice import draw_curve, settle_k
 from mep.methods.clusterers._lloyd import to_unit
 from mep.methods.clusterers._numbering import by_size, codes_of, matched, renumbered, second_of
 from mep.methods.clusterers._summaries import stability_of, summaries
+from mep.methods.reducers import Reducer
 from mep.registry import OneOf
 from mep.stage import stage
 
@@ -28,6 +29,8 @@ class ClusteringConfig(Config):
     """none; standard: every dimension to mean 0 and variance 1; unit: every vector to length 1."""
     pca: int | None = Field(None, ge=1, le=1_000_000)
     """Principal components that are kept. Default: all dimensions, no rotation."""
+    reduce: OneOf[Reducer] | None = None
+    """What brings the vectors into fewer dimensions, after `pca` where both are given. Default: nothing."""
     method: OneOf[Clusterer]
     ids_from: LocalPath | None = None
     """Folder of an earlier clustering (runs/store/clustering/...): clusters that share most images with one of its
@@ -38,52 +41,60 @@ class ClusteringConfig(Config):
     """Least probability from which an image has a second cluster, which {second} names. Default: no image has one."""
 
     @model_validator(mode="after")
+    def _reduced_once(self) -> Self:
+        if self.pca is not None and self.reduce is not None and self.reduce.kind == "pca":
+            raise ValueError("pca and reduce: {kind: pca} say the same: name one of them")
+        return self
+
+    @model_validator(mode="after")
     def _has_seconds(self) -> Self:
         if self.second is not None and self.method.kind in ("none", "random"):
             raise ValueError(f"second: clusters of kind '{self.method.kind}' do not say how probable they are")
         return self
 
     def dump(self) -> dict[str, Any]:
-        """Without the second cluster where none is asked for, so that what was made before is reused."""
-        return {name: value for name, value in super().dump().items() if name != "second" or value is not None}
+        """Without what came later where it is not asked for, so that what was made before is reused."""
+        later = ("second", "reduce")
+        return {name: value for name, value in super().dump().items() if name not in later or value is not None}
 
     def externals(self, hash_file: HashFile) -> dict[str, str]:
         return {} if self.ids_from is None else {"ids_from": folder_digest(self.ids_from, hash_file)}
 
     def learn(self, vectors: Vectors, *, seed: int) -> State:
-        """What `reduce` needs, learned from the vectors; DataError where `pca` exceeds their number or width."""
+        """What `reduced` needs, learned from the vectors; DataError where `pca` exceeds their number or width."""
         state: State = {}
         if self.scale == "standard":
             std = vectors.std(0)
             state = {"scale_mean": vectors.mean(0), "scale_std": np.where(std > 0, std, 1)}
-        if self.pca is not None:
-            from sklearn.decomposition import PCA
-
-            if self.pca > min(vectors.shape):
-                n, d = vectors.shape
-                raise DataError(
-                    f"{self.pca} principal components are asked of {n} images with {d} dimensions",
-                    hint=f"choose pca <= {min(n, d)}",
-                    field="clustering.pca",
-                )
-            fitted = PCA(self.pca, random_state=seed % 2**32).fit(self.reduce(state, vectors))
-            state |= {"pca_mean": fitted.mean_, "pca_components": fitted.components_}
+        for reducer in self._reducers:
+            state |= reducer.learn(self.reduced(state, vectors), seed=seed)
         return state
 
-    def reduce(self, state: State, vectors: Vectors) -> Vectors:
-        """The vectors scaled and rotated, float32 (n, d')."""
+    @property
+    def _reducers(self) -> list[Reducer]:
+        """In their order. What one has learned has names of its own, which tell how far `reduced` goes."""
+        chosen = [] if self.reduce is None else [self.reduce]
+        if self.pca is None:
+            return chosen
+        from mep.methods.reducers.pca import Pca
+
+        return [Pca(kind="pca", dims=self.pca), *chosen]
+
+    def reduced(self, state: State, vectors: Vectors) -> Vectors:
+        """The vectors scaled, rotated and reduced by what has been learned so far, float32 (n, d')."""
         reduced: NDArray[np.floating] = to_unit(vectors) if self.scale == "unit" else vectors
         if self.scale == "standard":
             reduced = (vectors - state["scale_mean"]) / state["scale_std"]
-        if "pca_components" in state:
-            reduced = (reduced - state["pca_mean"]) @ state["pca_components"].T
+        for reducer in self._reducers:
+            if any(name.startswith(f"{reducer.kind}_") for name in state):
+                reduced = reducer.apply(state, np.asarray(reduced, dtype=np.float32))
         return np.asarray(reduced, dtype=np.float32)
 
     def assign(self, clusters: Clusters, vectors: Vectors) -> Labels:
         """The numbers, as `Clusters.labels` has them, of new vectors from the same embedder."""
         if not len(vectors):
             return np.zeros(0, dtype=np.int64)
-        labels = self.method.assign(clusters.state, self.reduce(clusters.state, vectors))
+        labels = self.method.assign(clusters.state, self.reduced(clusters.state, vectors))
         return renumbered(labels, clusters.state["rank"])
 
 
@@ -103,7 +114,7 @@ def clustering(
             field="clustering.method",
         )
     reduction = config.learn(vectors, seed=work.seed)
-    vectors = config.reduce(reduction, vectors)
+    vectors = config.reduced(reduction, vectors)
     method, curve = settle_k(config.method, vectors, seed=work.seed)
     ids = [embedded.ids[row] for row in rows]
     known: dict[str, str] = {}
@@ -140,8 +151,8 @@ def clustering(
     aside = [embedded.ids[row] for row in validation.tolist()]
     clusters.labels[validation] = clusters.assign(embeddings.vectors[validation], aside)
     if config.second is not None and clusters.second is not None:
-        for part, own in ((rows, partition.memberships), (validation, None)):
-            reduced = config.reduce(reduction, embeddings.vectors[part])
+        for part, own in ((rows, partition.memberships), *([(validation, None)] if len(validation) else [])):
+            reduced = config.reduced(reduction, embeddings.vectors[part])
             chances = method.memberships(clusters.state, reduced) if own is None else own
             numbered = _in_numbers(chances, numbers)
             clusters.second[part] = second_of(numbered, clusters.labels[part], config.second)

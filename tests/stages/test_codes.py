@@ -70,14 +70,14 @@ def test_coarse_and_fine_stand_in_captions_and_either_is_the_planted_group(base,
 def test_codes_keep_their_numbers_where_those_of_an_earlier_clustering_are_taken(tmp_path):
     vectors, _, _ = nested()
     method = {"kind": "hierarchical", **NESTED}
-    _, first, _ = clustered(vectors, tmp_path, method=method)
+    _, first, _ = clustered(vectors[:220], tmp_path, method=method)  # 120 in the one coarse cluster, 100 in the other
     (tmp_path / "again").mkdir()
-    swapped = np.concatenate([vectors[120:], vectors[120:] + 0.01, vectors[:120]]).astype(np.float32)
+    swapped = np.concatenate([vectors[120:220], vectors[120:220] + 0.01, vectors[:120]]).astype(np.float32)
     images = images_of(swapped)
-    ids = [*[f"{row:03d}" for row in range(120, 240)], *[f"n{row:03d}" for row in range(120)], *images.ids[:120]]
-    images = replace(images, ids=ids)  # the second coarse cluster is now the larger one
+    ids = [*[f"{row:03d}" for row in range(120, 220)], *[f"n{row:03d}" for row in range(100)], *images.ids[:120]]
+    images = replace(images, ids=ids)  # the other is now the larger one
     config = ClusteringConfig(method=method, resamples=0, ids_from=tmp_path / "clustering" / "out")
-    kept = Inliers(ids, np.ones(360, bool), [""] * 360, {})
+    kept = Inliers(ids, np.ones(320, bool), [""] * 320, {})
     again = clustering.function(config, images, Embeddings(ids, swapped), kept, work=Work(tmp_path / "again"))
     before = dict(zip(first.ids, first.labels.tolist(), strict=True))
     for image_id, label in zip(again.ids, again.labels.tolist(), strict=True):
@@ -147,3 +147,12 @@ def test_recipes_without_these_parts_keep_their_fingerprints():
     plain = ClusteringConfig(method={"kind": "kmeans", "k": 2})
     assert "second" not in plain.dump()
     assert ClusteringConfig(**SOFT).dump()["second"] == 0.2
+
+
+@pytest.mark.parametrize("kind", ["leiden", "gmm"])
+def test_second_clusters_need_no_validation_images(tmp_path, kind):
+    vectors, _, _ = nested()
+    settings = {"neighbours": 15} if kind == "leiden" else {"k": 6}
+    _, found, chosen = clustered(vectors, tmp_path, method={"kind": kind, **settings}, second=0.2)
+    assert found.second.shape == chosen.seconds.shape == (240,)
+    assert (found.second != found.labels).all()
