@@ -18,6 +18,8 @@ from mep.statistics.stratification import rarest
 SPLITS = ("train", "heldout", "validation")
 """Names of the splits by their number in `Images.splits`."""
 TRAIN, HELDOUT, VALIDATION = range(3)
+WORTH_TELLING = 0.1
+"""Share of the pixels that is cropped away from which on the dataset says so."""
 
 
 class PixelFacts(TypedDict, total=False):
@@ -134,6 +136,13 @@ class Images(Artifact):
         seen = [self.framing.side(int(w), int(h), self._record(row)) for row, (w, h) in enumerate(self.sizes)]
         return np.array(seen, dtype=np.int64)
 
+    def _cropped_away(self) -> float:
+        """Share of the pixels that nobody sees because images are not square; 0 where a region is asked for."""
+        if not len(self) or (self.framing is not None and self.framing.columns_read):
+            return 0.0
+        seen = np.minimum(self.sizes, self.sides[:, None]) / self.sizes
+        return 1 - float(seen.prod(axis=1).mean())
+
     @property
     def contents(self) -> list[str]:
         """Digests of what is seen of each image, but for how it is framed where that is the same for all."""
@@ -211,5 +220,6 @@ class Images(Artifact):
             "near duplicates": self.pixels.get("near_duplicates", 0),
             "of them across given splits": self.pixels.get("straddling", 0),
             "excluded": self.pixels.get("excluded", 0),
+            "of the pixels cropped away": f"{share:.0%}" if (share := self._cropped_away()) >= WORTH_TELLING else "",
         }
         return {name: n for name, n in facts.items() if n or name == "labels"}
