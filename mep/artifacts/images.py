@@ -220,6 +220,6 @@ class Images(Artifact):
             "near duplicates": self.pixels.get("near_duplicates", 0),
             "of them across given splits": self.pixels.get("straddling", 0),
             "excluded": self.pixels.get("excluded", 0),
-            "of the pixels cropped away": f"{share:.0%}" if (share := self._cropped_away()) >= WORTH_TELLING else "",
+            "cropped away": f"{share:.0%}" if (share := self._cropped_away()) >= WORTH_TELLING else "",
         }
         return {name: n for name, n in facts.items() if n or name == "labels"}

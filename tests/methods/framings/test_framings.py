@@ -136,7 +136,7 @@ def test_what_is_seen_is_another_result_and_the_default_is_none(folder):
     assert np.array_equal(plain[1].read_square(0, 8), square(plain[1].read(0), 8))
     assert padded[1].read(0).shape == (60, 60, 3)
     assert (native_side(plain[1]), native_side(padded[1])) == (20, 60)
-    told = [images.facts().get("of the pixels cropped away") for _, images in (plain, padded, left)]
+    told = [images.facts().get("cropped away") for _, images in (plain, padded, left)]
     assert told == ["67%", None, "67%"]
 
 
