@@ -148,7 +148,8 @@ class Graph:
 
     def _stage(self, name: str, position: int) -> Iterator[Entity]:
         stage, own = stages().get(name), [text for text in self._parameters() if text.startswith(f"{name}/")]
-        summary = (stage or next(one for one in made_elsewhere().values() if one.name == name)).summary
+        taken = [one for several in made_elsewhere().values() for one in several if one.name == name]
+        summary = (stage or taken[0]).summary
         inputs = [f"#{text}" for text in own if not text.endswith("/output")]
         tool: Entity = {"@id": tool_of(name), "@type": "SoftwareApplication", "name": f"mep: {name}", "url": PROJECT}
         tool |= {"description": summary, "softwareVersion": mep.__version__, "output": ref(f"#{name}/output")}

@@ -9,6 +9,8 @@ from mep.artifacts import BaseModel, Guidance, Images, Model, Prompt, Prompts
 from mep.diffusion.cues import FOLDER, VECTORS
 from mep.diffusion.families import family_of
 from mep.diffusion.pipelines import LORA_FILE, own_modules
+from mep.diffusion.token_names import TOKENS
+from mep.machine.files import read_json
 from mep.sharing.condition import MEANS, is_told_more
 from mep.sharing.finished import Finished
 from mep.sharing.patients import learned_from, patients_part
@@ -16,6 +18,7 @@ from mep.sharing.selection import FEWEST, Selection
 
 Drawing: TypeAlias = dict[str, Any]
 MOST_CAPTIONS = 12
+NEW_TOKENS = "textual_inversion"
 CARD = """\
 ---
 {front}
@@ -105,8 +108,9 @@ def model_card(shared: Finished, chosen: Selection, place: str, license_id: str,
 
 
 def needs_base(model: Model, base: BaseModel) -> bool:
-    """Whether the weights are a LoRA of a base that the hub has: it is loaded from there, not published again."""
-    return (model.folder / "lora").is_dir() and bool(base.origin.get("id"))
+    """Whether the weights go beside a base that the hub has: it is loaded from there, not published again."""
+    beside = (model.folder / "lora").is_dir() or read_json(model.folder / model.about).get("method") == NEW_TOKENS
+    return beside and bool(base.origin.get("id"))
 
 
 def _first(shared: Finished, chosen: Selection) -> Prompt:
@@ -128,6 +132,9 @@ def drawing_code(model: Model, base: BaseModel, place: str, prompt: Prompt, draw
     lines += [f"pipeline = {family.pipeline}.from_pretrained({start}{absent})"]
     if (model.folder / "lora").is_dir():
         lines += [f'pipeline.load_lora_weights("{place}", weight_name="{LORA_FILE}")']
+    if tokens := sorted(path.name for path in (model.folder / TOKENS).glob("*.safetensors")):
+        lines += [f"for name in {json.dumps(tokens)}:"]
+        lines += [f'    pipeline.load_textual_inversion("{place}", weight_name="{TOKENS}/" + name)']
     call = {"height": model.resolution, "width": model.resolution} | drawing
     escaped = json.dumps(prompt.text, ensure_ascii=False)
     if is_told_more(model):

@@ -25,6 +25,13 @@ def learned_from(images: Images | None) -> str:
     return f"- The model was trained on real medical images: at most {len(train)}{of}.{split}"
 
 
+def draws_from_images(shared: Finished) -> bool:
+    """Whether the model is told the vector of a real image with every caption."""
+    experiment = shared.arm.experiment
+    of_image = getattr(experiment.training.conditioning, "vector", "") == "image"
+    return of_image and getattr(experiment.generation, "vectors", "") == "trained"
+
+
 def patients_part(shared: Finished, chosen: Selection) -> Iterator[str]:
     """Lines of a list: what stayed behind, what was tried, what that does not prove."""
     yield STAYED
@@ -38,7 +45,13 @@ def patients_part(shared: Finished, chosen: Selection) -> Iterator[str]:
     ]
     for name, extractor, shown, _ in copied[:1]:
         yield f"- {name[0].upper()}{name[1:]} in `{extractor}`: {shown}. Real held-out images have 0.01."
+    for metric in shared.comparison.metrics:
+        number = metric.arms.get(shared.label)
+        if metric.metric.startswith("membership_") and metric.in_overview and number and number.value is not None:
+            yield f"- {metric.name[0].upper()}{metric.name[1:]}: {number.shown}; 0.5 is chance."
     yield f"- {chosen.told}"
+    if draws_from_images(shared):
+        yield "- Each image was drawn from the vector of one training image: it is a variation of that image."
     if chosen.n_silent:
         yield (
             f"- {chosen.n_silent} of {len(chosen.captions)} captions stayed behind: they hold words from the dataset"

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 
 import mep
 from mep.artifacts import BaseModel, Images, Model, TrainingSet
+from mep.diffusion.token_names import TOKENS
 from mep.errors import UsageError
 from mep.machine.files import link_or_copy, noticing_full_disk, read_json, write_json, write_text
 from mep.report.data.artifacts import OpenArm
@@ -100,17 +101,21 @@ def publish(shared: Finished, wish: Wish, folder: Path) -> dict[str, Any]:
 
 
 def require_model(shared: Finished) -> None:
-    """UsageError: the arm has no model of its own, or no longer."""
+    """UsageError: the arm has no model that may leave, or none any more."""
     arm = shared.arm
-    if arm.elsewhere:
-        what = "images were" if arm.elsewhere == "images" else "model was"
-        raise UsageError(
-            f"the {what} made elsewhere in arm {arm.name}: there is no model of this run to publish",
-            hint="publish it from where it was made; the images that were drawn here: --only dataset",
-        )
+    if why := why_model_stays(shared):
+        raise UsageError(f"{why}: it is not published", hint="the images that were drawn here: --only dataset")
     if not has_model(arm):
         hint = f"make it again: mep resume {shared.run.run_id}"
         raise UsageError(f"arm {arm.name} has no model: it is damaged or was collected", hint=hint)
+
+
+def why_model_stays(shared: Finished) -> str:
+    """Why the model of an arm does not leave; empty where it may."""
+    arm = shared.arm
+    if not arm.elsewhere:
+        return ""
+    return f"the {'images' if arm.elsewhere == 'images' else 'model'} of arm {arm.name} came from elsewhere"
 
 
 def has_model(arm: OpenArm) -> bool:
@@ -139,7 +144,8 @@ def write_model(shared: Finished, chosen: Selection, wish: Wish, folder: Path, p
     model, base = shared.arm.get(Model), shared.arm.get(BaseModel)
     assert model is not None
     assert base is not None
-    places = {"lora": folder, "kohya": folder / "kohya"} | ({} if needs_base(model, base) else {"pipeline": folder})
+    places = {"lora": folder} | {part: folder / part for part in ("kohya", TOKENS)}
+    places |= {} if needs_base(model, base) else {"pipeline": folder}
     for part, target in places.items():
         for path in sorted(path for path in (model.folder / part).rglob("*") if path.is_file()):
             _place(path, target / path.relative_to(model.folder / part))
@@ -193,7 +199,7 @@ def _write_common(shared: Finished, chosen: Selection, card: str, folder: Path) 
 
 
 def kinds_of(shared: Finished, only: str | None) -> tuple[Kind, ...]:
-    """What can be published of an arm, unless one of both is asked for: a model that was made elsewhere is not."""
+    """What is published of an arm, unless one of both is asked for: of a model that stays here only the images."""
     if only is not None:
         return tuple(kind for kind in KINDS if kind == only)
-    return ("dataset",) if shared.arm.elsewhere == "model" else KINDS
+    return ("dataset",) if why_model_stays(shared) and shared.arm.elsewhere != "images" else KINDS

@@ -59,6 +59,25 @@ def test_lora_weights_of_a_base_on_the_hub_leave_alone_under_its_licence(adapted
     assert front_of((tmp_path / "out" / "dataset" / "README.md").read_text())["license"] == "mit"
 
 
+def test_new_tokens_lie_below_their_folder_and_are_loaded_by_the_code_of_the_card(house, tmp_path, monkeypatch):
+    import torch
+    from safetensors.torch import save_file
+
+    drawn = copy_of(house, tmp_path)
+
+    def with_token(folder):
+        (folder / "tokens").mkdir()
+        save_file({"<morph-7>": torch.ones(16)}, folder / "tokens" / "morph-7.safetensors")
+
+    change(drawn.store, artifact_of(drawn, "training"), with_token)
+    done = mep(drawn, "publish", "--only", "model", "--output", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(code_of((tmp_path / "out" / "model" / "README.md").read_text()), names)
+    assert "<morph-7>" in names["pipeline"].tokenizer.get_vocab()
+
+
 def elsewhere(house, folder, field):
     """The run, as if of the arm `mep` something had been made elsewhere."""
     drawn = copy_of(house, folder)
@@ -80,7 +99,7 @@ def test_of_a_model_that_was_made_elsewhere_only_the_images_are_published(house,
     assert done.exit_code == 0, done.output
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["dataset", "published.json"]
     refused = mep(drawn, "publish", "--only", "model", "--output", tmp_path / "other")
-    assert (refused.exit_code, "there is no model of this run to publish" in refused.stderr) == (2, True)
+    assert (refused.exit_code, "the model of arm mep came from elsewhere" in refused.stderr) == (2, True)
 
 
 def test_a_caption_of_one_patient_and_every_name_made_from_it_stay_behind(house, tmp_path):

@@ -95,11 +95,13 @@ def _target(asked: Publishing) -> Target | None:
 
 
 def _wish(shared: Finished, asked: Publishing, target: Target | None) -> Wish:
-    from mep.sharing.publication import Wish, kinds_of, require_model
+    from mep.sharing.publication import Wish, kinds_of, require_model, why_model_stays
 
     kinds = kinds_of(shared, (target.only if target else None) or asked.only)
     if "model" in kinds:
         require_model(shared)
+    elif why := why_model_stays(shared):
+        tell(f"{why}: it stays here")
     repository = target.repository if target else ""
     return Wish(
         kinds,

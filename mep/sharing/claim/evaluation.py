@@ -11,6 +11,7 @@ from mep.report.text import bracketed, difference_text, listed, plain
 from mep.sharing.claim import Item
 from mep.sharing.finished import Finished
 
+OF_PATIENTS = ("copy_rate", "membership_")
 DIAGNOSTIC = ("auroc", "auroc_gap", "sensitivity", "specificity", "ece")
 
 
@@ -90,7 +91,7 @@ def failures(shared: Finished) -> Iterator[str]:
         n_refused = _refused(arm)
         if n_refused:
             yield f"{plain(arm.label)}: {n_refused} drawings were refused (black, constant or not finite)."
-    yield from (told(metric) for metric in overview(shared) if metric.metric == "copy_rate")
+    yield from (told(metric) for metric in overview(shared) if metric.metric.startswith(OF_PATIENTS))
 
 
 def _refused(arm: OpenArm) -> int:
