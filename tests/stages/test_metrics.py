@@ -16,6 +16,7 @@ from mep.errors import DataError
 from mep.evaluation.evaluate import evaluate
 from mep.evaluation.features import features_of
 from mep.evaluation.groups import GroupKeys, evaluate_groups
+from mep.evaluation.measurement import jackknife_error
 from mep.evaluation.space import Space
 from mep.evaluation.uncertainty import EvaluationSettings
 from mep.machine.work import Work
@@ -189,6 +190,17 @@ def test_aggregates_are_the_mean_the_mean_by_real_frequency_and_the_worst():
     assert find(parts, "density", group="label=b").row.counts.n_real == 30
     halves = [find(parts, "density", group=f"label={name}").halves for name in "ab"]
     assert find(parts, "density", group="label:macro").halves == pytest.approx(np.mean(halves, axis=0))
+
+
+def test_an_image_is_in_all_its_groups_and_their_mean_takes_them_to_err_together():
+    both = [["a"]] * 40 + [["a", "b"]] * 40 + [["b"]] * 20
+    found = evaluate_groups(space(100, 100), SCORES[2:3], "label", GroupKeys(both, both), EvaluationSettings(0, 10))
+    a, b, macro = (find(found, "density", group=f"label{name}") for name in ("=a", "=b", ":macro"))
+    assert (a.row.counts.n_real_of, b.row.counts.n_real_of) == (80, 60)
+    assert macro.row.estimate.value == pytest.approx((a.row.estimate.value + b.row.estimate.value) / 2)
+    apart = np.mean([a.halves, b.halves], axis=0)  # drawn apart, these spread too little by the root of two
+    assert macro.row.estimate.se == pytest.approx(np.sqrt(2) * jackknife_error(apart))
+    assert macro.row.estimate.method == "5 pairs of halves, of groups that overlap"
 
 
 def test_a_group_that_is_too_small_has_no_number_and_is_left_out_of_the_mean():
