@@ -88,11 +88,9 @@ def encoded(inputs, folder, cache, config=None, images=None):
 
 
 def posteriors(found):
-    index = found.index
-    return {
-        image_id: np.array(found.shard(shard)[row])
-        for image_id, shard, row in zip(index["id"], index["shard"], index["row"], strict=True)
-    }
+    places = found.places
+    found_at = {image_id: places(image_id) for image_id in places.of_image}
+    return {image_id: np.array(found.shard(shard)[row]) for image_id, (shard, row) in found_at.items()}
 
 
 def test_an_edited_image_and_another_set_of_symmetries_make_new_latents_and_nothing_else(inputs, tmp_path):
@@ -132,8 +130,8 @@ def test_another_window_of_deep_grey_makes_new_latents(inputs, tmp_path):
         one = replace(images, pixels={"window": window})
         work = Work(folder=tmp_path / f"window{number}", cache=tmp_path / "cache")
         found = latents.function(LatentsConfig(symmetries="none"), one, chosen, inputs.base, work=work)
-        index = found.index
-        read.append(np.stack([found.shard(s)[r] for s, r in zip(index["shard"], index["row"], strict=True)]))
+        places = [found.places(image_id) for image_id in one.ids]
+        read.append(np.stack([found.shard(shard)[row] for shard, row in places]))
     assert not np.allclose(read[0], read[1])
 
 
