@@ -6,7 +6,7 @@ from pydicom.pixels import apply_modality_lut, apply_voi_lut
 from pydicom.sequence import Sequence
 
 from mep.errors import DataError
-from mep.imaging.dicom import open_dicom
+from mep.imaging.dicom import _native, open_dicom
 from mep.imaging.pixels import to_rgb
 
 RAMP = np.arange(4096, dtype=np.uint16).reshape(64, 64)
@@ -36,6 +36,23 @@ def test_grey_is_what_the_library_makes_of_rescale_and_window(name):
     ours = np.asarray(open_dicom(dicom_files() / name))
     assert ours.dtype == np.uint8
     assert np.abs(ours - wanted).max() <= 0.5 + 1e-6  # rounding to 8 bits
+
+
+def test_pixels_that_are_not_compressed_are_those_of_the_library_and_others_are_left_to_it(tmp_path):
+    n_native = 0
+    for path in sorted(dicom_files().glob("*.dcm")):
+        data = dcmread(path, force=True)
+        if "PixelData" in data and "TransferSyntaxUID" in data.file_meta and not data.get("NumberOfFrames"):
+            native = _native(data)
+            n_native += native is not None
+            assert native is None or np.array_equal(native, data.pixel_array), path.name
+    assert n_native >= 5
+    data = dcmread(write_dicom(tmp_path / "signed.dcm", RAMP))
+    data.PixelRepresentation, data.BitsStored, data.HighBit = 1, 12, 11  # 4095 is -1: what is unused says nothing
+    assert np.array_equal(_native(data), data.pixel_array)
+    assert _native(data).min() == -2048
+    data.PixelData = data.PixelData[:-2]
+    assert _native(data) is None
 
 
 COLOUR = sorted(path.name for path in dicom_files().glob("*.dcm") if path.name.startswith(("SC_rgb", "SC_ybr")))

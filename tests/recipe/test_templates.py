@@ -163,3 +163,5 @@ def test_a_recipe_for_a_gpu_runs_with_a_tiny_model_of_its_family_to_its_end(name
     run(replace(recipe, arms={arm: recipe.arms[arm] for arm in arms}), store)
     measured = store.db.query("SELECT DISTINCT arm FROM run_scores WHERE metric = 'kid' AND subject = 'samples'")
     assert [row["arm"] for row in measured] == arms
+    attacked = store.db.query("SELECT arm FROM run_scores WHERE metric = 'membership_loss' AND value BETWEEN 0 AND 1")
+    assert [row["arm"] for row in attacked] == arms
