@@ -218,6 +218,16 @@ def test_lint_shows_the_counts_of_a_recipe(folder, tmp_path):
     assert "(no finding)" in done.stdout
 
 
+@pytest.mark.parametrize("command", ["plan", "lint"])
+def test_what_is_wrong_with_labels_is_told_before_a_run_and_with_its_line(command, folder, tmp_path):
+    settings = tiny_settings(folder)
+    settings["dataset"] = {"source": settings["dataset"]["source"], "labels": {"columns": ["mass", "age"]}}
+    recipe = write_recipe(tmp_path / "recipe.yaml", settings)
+    done = CliRunner().invoke(main, ["--runs", str(tmp_path / "runs"), command, str(recipe)])
+    assert done.exit_code != 0
+    assert f"{recipe}:10:5  dataset.labels.columns: 00.jpg has '" in done.stderr.replace("\n", "")
+
+
 def test_lint_counts_every_finding(folder, tmp_path):
     source = ImageFolder(kind="imagefolder", path=folder)
     splits = {"holdout": {"fraction": 0.2}, "near_duplicate_bits": None}

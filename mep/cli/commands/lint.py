@@ -12,7 +12,7 @@ import click
 
 from mep.cli.commands._shared import JSON, RECIPE, SET
 from mep.cli.console import show_json, show_rows, tell
-from mep.errors import UsageError
+from mep.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from mep.recipe import Recipe
@@ -40,12 +40,16 @@ def lint_command(
     """Look for what is wrong with a recipe's dataset: exit code 1 where there is something."""
     from mep.machine.files import write_text
     from mep.recipe import load_recipe
+    from mep.runner.run import recipe_mistake
     from mep.stages.dataset.lint import CHECKS
 
     if unknown := sorted(set(allow) - CHECKS.keys()):
         raise UsageError(f"there is no check '{unknown[0]}'", hint=f"checks: {', '.join(CHECKS)}")
     loaded = load_recipe(recipe, overrides)
-    n_images, findings = _lint(loaded)
+    try:
+        n_images, findings = _lint(loaded)
+    except DataError as error:
+        raise recipe_mistake(error, loaded) from error
     counts = Counter(finding.check for finding in findings)
     if as_json:
         show_json([asdict(finding) for finding in findings])

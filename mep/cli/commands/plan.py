@@ -13,6 +13,7 @@ from mep.cli.commands._shared import RECIPE, SET, STORES, open_store, with_store
 from mep.cli.console import err, listing, plain_table, safe, show_json, show_rows, size, tell
 from mep.cli.options import collected, option
 from mep.cli.people import few, folded
+from mep.errors import DataError
 
 if TYPE_CHECKING:
     from mep.runner.forecast import ArmForecast, Forecast
@@ -46,11 +47,15 @@ def plan_command(
     from mep.recipe import load_recipe
     from mep.runner.forecast import forecast
     from mep.runner.plan import make_plan
+    from mep.runner.run import recipe_mistake
     from mep.runner.shared_stores import SharedStores
 
     store, loaded = open_store(runs, must_exist=False), with_stores(load_recipe(recipe, overrides), stores)
     plan = make_plan(loaded, store, SharedStores(loaded.machine.stores, tell).plan)
-    ahead = forecast(plan, store)
+    try:
+        ahead = forecast(plan, store)
+    except DataError as error:
+        raise recipe_mistake(error, loaded) from error
     if options.as_json:
         names = ("artifact_id", "arms", "status", "why")
         rows = [{"stage": task.stage.name} | {name: getattr(task, name) for name in names} for task in plan.tasks]

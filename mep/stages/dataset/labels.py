@@ -174,7 +174,7 @@ def _refuse_strange(records: Sequence[Record], rows: Sequence[Sequence[str]], co
     image, column, said = strange[0]
     is_open = {said for _, _, said in strange} == {"uncertain"}
     n_columns = len({column for _, column, _ in strange})
-    more = f" ({len(strange)} values in {n_columns} columns)" if len(strange) > 1 else ""
+    more = f" ({len(strange)} values in {n_columns} column{'s' * (n_columns > 1)})" if len(strange) > 1 else ""
     value = "-1" if said == "uncertain" else said
     raise DataError(
         f"{image} has {value} in column '{column}', which is neither 1 nor 0, yes nor no{more}",
