@@ -206,5 +206,5 @@ class Prompts(Artifact):
         facts: dict[str, object] = {"prompts": len(self.prompts), "images": len(self.of_image)}
         if self.found:
             least = min(self.found, key=lambda one: one["margin"])
-            facts |= {"names found": len(self.found), "least margin": least["margin"], "of": least["name"]}
+            facts |= {"names found": len(self.found), "least margin": round(least["margin"], 4), "of": least["name"]}
         return facts if self.n_renamed is None else facts | {RENAMED: self.n_renamed}

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 import yaml
+from click.testing import CliRunner
 from small_data import draw_imagefolder, tiny_settings, write_recipe
 from tiny_clip import save_clip
 
 from mep.artifacts import Prompts, TrainingSet
+from mep.cli.main import main
 from mep.errors import EnvironmentLacks, RecipeError
 from mep.recipe import load_recipe
 from mep.runner.part_of_run import make_stage
@@ -99,3 +101,16 @@ def test_what_is_wrong_is_told_where_it_stands(folder, change, where, what):
     [mistake] = caught.value.mistakes
     assert mistake.field.startswith(f"prompts.{where}")
     assert what in f"{mistake.message} {mistake.hint}"
+
+
+def test_the_sheet_of_a_recipe_shows_what_was_found_before_anything_is_trained(folder, tmp_path):
+    recipe_of(folder)
+    arguments = ["--runs", str(tmp_path / "runs"), "clusters", str(folder / "recipe.yaml")]
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 0, done.output
+    page = (tmp_path / "runs" / "clusters-tiny.html").read_text()
+    assert page.count('class="small found"') == 2
+    assert 'placeholder="blue blobs"' in page
+    assert not list((tmp_path / "runs" / "store").glob("training"))
+    again = CliRunner().invoke(main, [*arguments, "--arm", "mepp"])
+    assert (again.exit_code, "known: label-only, mep" in again.stderr) == (2, True)

@@ -13,6 +13,7 @@ from mep.errors import UsageError
 
 if TYPE_CHECKING:
     from mep.recipe import Recipe
+    from mep.runner.plan import Task
     from mep.store import Store
 
 
@@ -63,3 +64,28 @@ def with_stores(recipe: Recipe, stores: tuple[str, ...]) -> Recipe:
         return recipe
     every = tuple(dict.fromkeys((*recipe.machine.stores, *stores)))
     return dataclasses.replace(recipe, machine=recipe.machine.model_copy(update={"stores": every}))
+
+
+def make_part(recipe: Recipe, store: Store, stage: str) -> list[Task]:
+    """Make one stage of a recipe and what it needs, on a screen; the same command goes on after a stop."""
+    import os
+
+    from mep.cli.screen import Screen
+    from mep.errors import DataError, Interrupted
+    from mep.runner.part_of_run import make_stage
+    from mep.runner.run import recipe_mistake
+
+    class PartScreen(Screen):
+        def signalled(self, number: int, again: bool) -> None:
+            os.write(2, b"\nstopped; the same command goes on\n" if again else b"\nstopping where it can go on\n")
+
+    screen = PartScreen()
+    try:
+        return make_stage(recipe, store, stage, screen)
+    except Interrupted as stop:
+        stop.hint = "the same command goes on"
+        raise
+    except DataError as error:
+        raise recipe_mistake(error, recipe) from error
+    finally:
+        screen.close()

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mep.cli.commands._shared import JSON, RECIPE, SET, open_store
+from mep.cli.commands._shared import JSON, RECIPE, SET, make_part, open_store
 from mep.cli.console import out, safe, show_json, show_rows, tell
-from mep.errors import DataError, Interrupted
 
 if TYPE_CHECKING:
     from mep.artifacts import Calibration
-    from mep.cli.screen import Screen
 
 HEADINGS = {
     "precision": "prec.",
@@ -24,19 +22,6 @@ HEADINGS = {
     "kid by label": "by label",
 }
 """Metrics whose names are too long for a terminal of 80 columns."""
-
-
-def _screen() -> Screen:
-    """The screen of a part of a run, which goes on by the same command."""
-    import os
-
-    from mep.cli.screen import Screen
-
-    class PartScreen(Screen):
-        def signalled(self, number: int, again: bool) -> None:
-            os.write(2, b"\nstopped; the same command goes on\n" if again else b"\nstopping where it can go on\n")
-
-    return PartScreen()
 
 
 @click.command("calibrate")
@@ -52,20 +37,10 @@ def calibrate_command(runs: Path, recipe: Path, overrides: tuple[str, ...], as_j
     from mep.recipe import load_recipe
     from mep.report.data.calibration import sentences
     from mep.report.figures.calibration import drawing
-    from mep.runner.part_of_run import make_stage
-    from mep.runner.run import recipe_mistake
 
     loaded = load_recipe(recipe, overrides)
-    store, screen = open_store(runs, must_exist=False), _screen()
-    try:
-        tasks = make_stage(loaded, store, "calibration", screen)
-    except Interrupted as stop:
-        stop.hint = "the same command goes on"
-        raise
-    except DataError as error:
-        raise recipe_mistake(error, loaded) from error
-    finally:
-        screen.close()
+    store = open_store(runs, must_exist=False)
+    tasks = make_part(loaded, store, "calibration")
     rows = []
     for number, task in enumerate(tasks):
         calibration = store.load(Calibration, task.artifact_id, task.config)

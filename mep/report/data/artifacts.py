@@ -7,6 +7,7 @@ from mep import artifacts
 from mep.artifacts import Artifact
 from mep.recipe.model import Experiment
 from mep.report.data.arms import Arm
+from mep.runner.plan import Plan
 from mep.stages import maker_of
 from mep.store import Store
 
@@ -73,4 +74,15 @@ def open_arm(store: Store, arm: Arm, experiment: Experiment, loaded: dict[str, A
             del readable[maker_of(kind).name]
         else:
             opened.loaded[kind] = artifact
+    return opened
+
+
+def planned_arms(plan: Plan, store: Store) -> list[OpenArm]:
+    """The arms of a recipe that has not run, with what there is of them; the recipe's name stands for a run."""
+    loaded: dict[str, Artifact | None] = {}
+    opened = []
+    for name, experiment in plan.recipe.arms.items():
+        used = {stage: task.artifact_id for stage, task in plan.of_arm(name).items()}
+        arm = Arm(label=name, run_id=plan.recipe.name, name=name, state="planned", used=used)
+        opened.append(open_arm(store, arm, experiment, loaded))
     return opened

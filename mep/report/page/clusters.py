@@ -10,7 +10,6 @@ from mep.artifacts import Clusters, Images, Prompts, TrainingSet
 from mep.artifacts.captions import FoundName
 from mep.errors import UsageError
 from mep.report.data.artifacts import OpenArm
-from mep.report.data.runs import Report
 from mep.report.figures.clusters import codes_of, facts_of
 from mep.report.figures.pictures import Picture, Pictures, RealImages, affordable
 from mep.report.page.frame import environment, framed
@@ -44,15 +43,15 @@ class NamedCluster:
     edge: list[Picture]
 
 
-def cluster_page(report: Report, arm: OpenArm) -> str:
-    """The sheet of the clusters of an arm; UsageError where their artifacts are gone."""
+def cluster_page(arms: Sequence[OpenArm], arm: OpenArm) -> str:
+    """The sheet of the clusters of one of some arms; UsageError where their artifacts are gone."""
     images, clusters = arm.get(Images), arm.get(Clusters)
     if images is None or clusters is None:
         hint = f"carry the run to its end: mep resume {arm.run_id}"
         raise UsageError(f"arm {arm.name} of {arm.run_id} has no clusters to show", hint=hint)
     training_set = arm.get(TrainingSet)
     names = (training_set.cluster_names if training_set else {}) | arm.experiment.prompts.names_by_hand
-    named = _named(clusters, images, names, found_names(report, arm))
+    named = _named(clusters, images, names, found_names(arms, arm))
     return (
         environment()
         .get_template("clusters.html.j2")
@@ -60,9 +59,9 @@ def cluster_page(report: Report, arm: OpenArm) -> str:
     )
 
 
-def found_names(report: Report, arm: OpenArm) -> dict[int, FoundName]:
+def found_names(arms: Sequence[OpenArm], arm: OpenArm) -> dict[int, FoundName]:
     """Number -> what a namer calls a cluster of an arm; captions of another arm of the same training set may tell."""
-    same = [one for one in report.arms if one.id_of(TrainingSet) == arm.id_of(TrainingSet)]
+    same = [one for one in arms if one.id_of(TrainingSet) == arm.id_of(TrainingSet)]
     for prompts in filter(None, (one.get(Prompts) for one in [arm, *same])):
         if prompts.found:
             return {found["cluster"]: found for found in prompts.found}

@@ -40,7 +40,7 @@ def test_typical_images_are_the_nearest_and_the_edge_is_the_farthest(drawn, monk
 
 def test_a_name_that_there_is_already_stands_in_its_field_and_is_no_markup(drawn):
     report = gather(drawn.store, [RUN])
-    page = cluster_page(report, report.arms[0])
+    page = cluster_page(report.arms, report.arms[0])
     assert 'value="gland"' in page
     assert 'value="a &lt;b&gt;"' in page
 
@@ -55,7 +55,7 @@ def test_an_arm_that_is_not_there_and_a_run_without_clusters_are_told(drawn, tmp
 def test_a_name_that_was_found_is_offered_with_its_margin_and_is_not_typed_for_anybody(drawn):
     drawn = study_run(drawn.folder.parent / "found", n_real=8, cluster_names=("", ""), found=FOUND)
     report = gather(drawn.store, [RUN])
-    page = cluster_page(report, report.arms[0])  # the baseline, whose captions name no cluster
+    page = cluster_page(report.arms, report.arms[0])  # the baseline, whose captions name no cluster
     assert re.search(r'id="name-0" data-cluster="0" value="" .*placeholder="gland"', page)
     text = re.sub(r"<[^>]+>", "", page)
     assert "Margin 0.0210 ± 0.00400 before “stroma”; nearest to 80 % of 64 images." in text
