@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mep.artifacts import Images, Model, TrainingSet
+from mep.artifacts import Images, Model, Prompt, TrainingSet
 from mep.diffusion.cues import FOLDER, TABLE, VECTORS, Cues
 from mep.sharing.selection import FEWEST
 
@@ -36,6 +36,14 @@ def patients_of(images: Images | None, training_set: TrainingSet | None) -> dict
     ):
         found[label, cluster].add(groups[image_id])
     return {group: len(members) for group, members in found.items()}
+
+
+def can_be_drawn(prompt: Prompt, patients: Mapping[Group, int]) -> bool:
+    """Whether enough patients share a label and cluster of a prompt."""
+    return any(
+        n >= FEWEST and prompt.label in (None, label) and prompt.cluster in (None, cluster)
+        for (label, cluster), n in patients.items()
+    )
 
 
 def write_condition(model: Model, patients: Mapping[Group, int], folder: Path) -> None:

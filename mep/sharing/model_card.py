@@ -5,13 +5,13 @@ from typing import Any, TypeAlias
 
 import yaml
 
-from mep.artifacts import BaseModel, Guidance, Images, Model, Prompt, Prompts
+from mep.artifacts import BaseModel, Guidance, Images, Model, Prompt, Prompts, TrainingSet
 from mep.diffusion.cues import FOLDER, VECTORS
 from mep.diffusion.families import family_of
 from mep.diffusion.pipelines import LORA_FILE, own_modules
 from mep.diffusion.token_names import TOKENS
 from mep.machine.files import read_json
-from mep.sharing.condition import MEANS, is_told_more
+from mep.sharing.condition import MEANS, can_be_drawn, is_told_more, patients_of
 from mep.sharing.finished import Finished
 from mep.sharing.patients import learned_from, patients_part
 from mep.sharing.selection import FEWEST, Selection
@@ -114,9 +114,12 @@ def needs_base(model: Model, base: BaseModel) -> bool:
 
 
 def _first(shared: Finished, chosen: Selection) -> Prompt:
-    """The first prompt whose caption leaves."""
-    prompts = shared.arm.get(Prompts)
+    """The first prompt whose caption leaves, and whose vector does where the model is told one."""
+    prompts, model = shared.arm.get(Prompts), shared.arm.get(Model)
     leaving = [prompt for prompt in (prompts.prompts if prompts else []) if chosen.captions.get(prompt.id) is not None]
+    if model is not None and (model.folder / FOLDER / VECTORS).exists():
+        patients = patients_of(shared.arm.get(Images), shared.arm.get(TrainingSet))
+        leaving.sort(key=lambda prompt: not can_be_drawn(prompt, patients))
     return leaving[0] if leaving else Prompt("", "...", None, None, 0)
 
 

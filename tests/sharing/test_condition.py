@@ -7,7 +7,7 @@ from training_parts import Inputs
 from mep.artifacts import BaseModel, Model, Prompt
 from mep.diffusion.conditioner import Conditioner
 from mep.diffusion.cues import Cues, Vectors
-from mep.sharing.condition import patients_of, write_condition
+from mep.sharing.condition import can_be_drawn, patients_of, write_condition
 from mep.sharing.model_card import drawing_code
 
 
@@ -30,6 +30,8 @@ def test_means_of_enough_patients_leave_and_no_vector_of_an_image(tmp_path):
     left = Cues.load(tmp_path / "published" / "condition")
     assert list(left.labels) == ["a"]
     assert left.vectors.values.tolist() == [[5, 6]]  # of (0, 1), (2, 3) ... (10, 11)
+    assert can_be_drawn(Prompt("", "", "a", None, 1), {("a", 0): 6, ("b", 0): 2})
+    assert not can_be_drawn(Prompt("", "", "b", 0, 1), {("a", 0): 6, ("b", 0): 2})
     assert left.vectors.scale.tolist() == vectors.scale.tolist()
 
 
