@@ -35,7 +35,8 @@ class MachineConfig(Config):
     slower by a fifth. A CPU does so anyway."""
     at_once: int = Field(1, ge=1, le=64)
     """Arms, and stages that do not need each other, that are made at the same time, each in a process of its own: on a
-    CPU with its share of the cores, else on a GPU of its own. Small models are faster side by side."""
+    CPU with its share of the cores, else on a GPU of its own; with the engine `ray`, anywhere on the cluster. Small
+    models are faster side by side."""
     slurm: SlurmConfig | None = None
     """Stages that take long become jobs of Slurm that ask for this; `mep run --on slurm` does so with the defaults."""
     accelerate: LocalPath | None = None
@@ -60,8 +61,6 @@ class MachineConfig(Config):
 
     @model_validator(mode="after")
     def _in_one_way(self) -> Self:
-        if self.at_once > 1 and self.engine.kind != "local":
-            raise ValueError(f"at_once is of this machine alone: take it out, or the engine {self.engine.kind}")
         if self.slurm is not None:
             if self.at_once > 1 or self.engine.kind != "local":
                 raise ValueError("with slurm the partition says what runs at once: take at_once and engine out")

@@ -81,15 +81,15 @@ class Leases(Generic[WorkerT, ItemT]):
         self._leased[worker].remove(number)
         del self._items[number]
 
-    def lost(self, worker: WorkerT, reason: str) -> None:
-        """Take back the items of a dead worker; EnvironmentLacks where too many died on the same item."""
+    def lost(self, worker: WorkerT, reason: str, most: int = MAX_DEATHS) -> None:
+        """Take back the items of a dead worker; EnvironmentLacks where so many died on the same item."""
         leased = self._leased.pop(worker, [])
         self._returned.extend(leased)
         if leased:
             self._deaths[leased[0]] += 1  # the others were only waiting
-            if self._deaths[leased[0]] >= MAX_DEATHS:
+            if self._deaths[leased[0]] >= most:
                 raise EnvironmentLacks(
-                    f"{MAX_DEATHS} workers died on the same piece of work; the last one {reason}",
+                    f"{most} workers died on the same piece of work; the last one {reason}",
                     hint="most often memory is short: lower machine.batch_size or the number of workers",
                 )
 

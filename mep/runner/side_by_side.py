@@ -8,22 +8,22 @@ import pickle
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mep.errors import Interrupted, Locked, MepError
 from mep.machine.devices import peak_memory_mb
-from mep.machine.engines.local import Local, WorkerPool
 from mep.machine.jobs import Job
 from mep.machine.settings import MachineConfig
 from mep.machine.work import Work
-from mep.runner.elsewhere import Outcome, Watch, make, told
-from mep.runner.environment import forget_peak_memory
+from mep.runner.elsewhere import STOP, Outcome, Watch, make, told
+from mep.runner.environment import forget_peak_memory, traits
 from mep.runner.plan import Task
 from mep.runner.slurm_jobs import SlurmJobs, refuse_where_sent
 from mep.stage import Stage
+from mep.store import locks
 
 if TYPE_CHECKING:
     from mep.runner.session import Session
@@ -35,6 +35,10 @@ STAGES = (
     *("training", "generation", "utility", "metrics", "privacy"),
 )
 """Those that are worth a process, which takes some four seconds to begin and may do several."""
+
+
+WHOLE_GPU = ("training", "generation")
+"""Those that have a GPU for themselves."""
 
 
 def is_apart(stage: Stage, machine: MachineConfig) -> bool:
@@ -60,7 +64,12 @@ def batches(tasks: Iterable[Task], machine: MachineConfig) -> Iterator[list[Task
 
 @dataclass(frozen=True)
 class MakeTask(Job[dict[str, Any], Outcome]):
-    """Makes tasks in a worker process."""
+    """Makes tasks in a worker process.
+
+    tells_machine   whether what the bits may depend on is known there only
+    """
+
+    tells_machine: bool = False
 
     def prepare(self, device: str) -> Callable[[dict[str, Any]], Outcome]:
         from mep.machine.libraries import prepare_libraries
@@ -71,13 +80,27 @@ class MakeTask(Job[dict[str, Any], Outcome]):
             forget_peak_memory()
             error = None
             try:
-                artifact, work = make(spec, device)
-                artifact.save(work.out)
+                with _alone(spec):
+                    artifact, work = make(spec, device)
+                    artifact.save(work.out)
             except Exception as problem:  # goes on to the run, which knows what to say of it
                 error = _portable(problem)
-            return Outcome(error, peak_memory_mb())
+            here = traits(MachineConfig.model_validate(spec["machine"]), device) if self.tells_machine else None
+            return Outcome(error, peak_memory_mb(), here)
 
         return compute
+
+
+def _alone(spec: dict[str, Any]) -> AbstractContextManager[None]:
+    """Wait for a worker that was given up because its host did not answer, and is at the same folder still."""
+    folder, root = Path(spec["folder"]), Path(spec["work"]["cache"]).parent
+
+    def stop_if_asked() -> None:
+        if (folder / STOP).exists():
+            raise Interrupted(int((folder / STOP).read_text()))
+
+    path = root / "locks" / f"{folder.parent.name}-{folder.name}.worker.lock"
+    return locks.hold(path, while_waiting=stop_if_asked)
 
 
 def _portable(error: Exception) -> Exception:
@@ -109,7 +132,8 @@ class _Begun:
 
 
 class SideBySide:
-    """Tasks that do not need each other, in as many processes as the machine's `at_once`, or each as a job of Slurm."""
+    """Tasks that do not need each other, as many at once as the machine says: in processes of this host, on a Ray
+    cluster, or each as a job of Slurm."""
 
     def __init__(self, session: Session, tasks: Sequence[Task], signals: Signals):
         self.session, self.tasks, self.signals = session, tasks, signals
@@ -140,8 +164,14 @@ class SideBySide:
         beginnings = itertools.chain([first], beginnings)
         if machine.slurm is not None:
             return SlurmJobs(machine.slurm, self._say).run(beginnings, self._look)
-        slots = Local(kind="local", processes=min(machine.at_once, len(self.tasks))).slots(machine.device)
-        return WorkerPool(MakeTask(), beginnings, ahead=0).run(slots, self._look)
+        return machine.engine.map_side_by_side(
+            MakeTask(tells_machine=machine.engine.kind != "local"),
+            beginnings,
+            min(machine.at_once, len(self.tasks)),
+            device=machine.device,
+            whole_gpu=any(task.stage.name in WHOLE_GPU for task in self.tasks),
+            stop=self._look,
+        )
 
     def _beginnings(self, all_held: ExitStack) -> Iterator[dict[str, Any]]:
         """What the processes are told, task by task as they come to it."""
@@ -157,10 +187,8 @@ class SideBySide:
             except Locked:
                 self.elsewhere.append(task)
                 continue
-            if session.reuse(task) or session.fetched(
-                task, self.signals
-            ):  # made by somebody else, meanwhile or elsewhere
-                held.close()
+            if session.reuse(task) or session.fetched(task, self.signals):
+                held.close()  # somebody else has made it, meanwhile or elsewhere
                 continue
             work = session.work(task, self.signals)
             if session.machine.slurm is None:

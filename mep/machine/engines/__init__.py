@@ -48,5 +48,15 @@ class Engine(Method):
         """
 
     @abstractmethod
+    def map_side_by_side(
+        self, job: Job[ItemT, ResultT], items: Iterable[ItemT], n: int, *, device: str, whole_gpu: bool, stop: Stop
+    ) -> Iterator[tuple[int, ResultT]]:
+        """Like `map_unordered`, for a few long items: at most n at the same time, each at a worker with its part of
+        the machine; one is taken from the iterator only when a worker is free to begin it.
+
+        whole_gpu   whether each needs a GPU for itself, where there are any
+        """
+
+    @abstractmethod
     def map_cpu(self, job: Job[ItemT, ResultT], items: Sequence[ItemT], *, stop: Stop) -> Iterator[tuple[int, ResultT]]:
         """Like `map_unordered`, for a job that needs no device and comes in small pieces: one process for each core."""

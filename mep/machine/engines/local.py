@@ -33,6 +33,12 @@ class Local(Engine):
             return run_in_process(job, items, slots[0].device, stop)
         return WorkerPool(job, items).run(slots, stop)
 
+    def map_side_by_side(
+        self, job: Job[ItemT, ResultT], items: Iterable[ItemT], n: int, *, device: str, whole_gpu: bool, stop: Stop
+    ) -> Iterator[tuple[int, ResultT]]:
+        slots = Local(kind="local", processes=n).slots(device)
+        return WorkerPool(job, items, ahead=0).run(slots, stop)
+
     def map_cpu(self, job: Job[ItemT, ResultT], items: Sequence[ItemT], *, stop: Stop) -> Iterator[tuple[int, ResultT]]:
         n = min(self.workers, len(items) // MIN_PIECES)
         if n < 2:

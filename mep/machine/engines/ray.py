@@ -1,6 +1,6 @@
 """A Ray cluster: one worker for each GPU, or for a number of CPU cores, on any number of hosts."""
 
-import os
+import signal
 import socket
 import threading
 import time
@@ -11,11 +11,14 @@ from typing import Any, Generic, Literal, NamedTuple, TypeAlias
 from pydantic import Field
 
 from mep.errors import EnvironmentLacks, MepError
+from mep.machine.cluster_head import wait_for
 from mep.machine.engines import MIN_PIECES, Engine, ItemT, ResultT
 from mep.machine.jobs import Job, Stop, run_in_process
 from mep.machine.workers import MAX_DEATHS, Leases, check_versions, versions
 
 START = "start a cluster with: ray start --head --port=6379, and on every other host: ray start --address=HOST:6379"
+MOST_NODES = 100
+"""Nodes that may be lost with the same piece of work before it is given up."""
 _connected_to: str | None = None
 """What this process has connected itself to."""
 
@@ -34,6 +37,11 @@ class Ray(Engine):
     """Workers. Default: as many as the cluster has GPUs; without GPUs, as many as its cores allow."""
     cpus_per_actor: int = Field(1, ge=1, le=1024)
     """Cores of a worker."""
+    memory_gb: float | None = Field(None, gt=0, le=65_536)
+    """Memory of a worker: Ray begins it where that much is left. Default: no matter how much."""
+    gpu_share: float = Field(1, gt=0, le=1)
+    """With `machine.at_once`: the part of a GPU that a stage asks for which only embeds or measures; 0.25 puts four on
+    one GPU. Training and generation have a whole one."""
     connect_timeout_s: float = Field(30, gt=0, le=3600)
     """Seconds that the cluster may take to answer, and then to make room for the first worker."""
 
@@ -41,17 +49,24 @@ class Ray(Engine):
         """EnvironmentLacks: Ray is not installed, or nothing answers at the address."""
         _import()
         if self.address not in (None, "auto"):
-            _wait_for(str(self.address), self.connect_timeout_s)
+            wait_for(str(self.address), self.connect_timeout_s, hint=START)
 
     def map_unordered(
         self, job: Job[ItemT, ResultT], items: Iterable[ItemT], *, device: str, stop: Stop
     ) -> Iterator[tuple[int, ResultT]]:
-        yield from _Spread(self, job, items, device).results(stop)
+        yield from _Spread(self, job, items, device, _Crew()).results(stop)
+
+    def map_side_by_side(
+        self, job: Job[ItemT, ResultT], items: Iterable[ItemT], n: int, *, device: str, whole_gpu: bool, stop: Stop
+    ) -> Iterator[tuple[int, ResultT]]:
+        # all n are asked for, whatever room there is: a cluster that grows by itself sees that it has to
+        wide = self.model_copy(update={"actors": n})
+        return _Spread(wide, job, items, device, _Crew(ahead=0, gpus=1 if whole_gpu else self.gpu_share)).results(stop)
 
     def map_cpu(self, job: Job[ItemT, ResultT], items: Sequence[ItemT], *, stop: Stop) -> Iterator[tuple[int, ResultT]]:
         if len(items) < MIN_PIECES:
             return run_in_process(job, items, "cpu", stop)
-        return _Spread(self, job, items, "cpu", most=len(items) // MIN_PIECES).results(stop)
+        return _Spread(self, job, items, "cpu", _Crew(most=len(items) // MIN_PIECES)).results(stop)
 
     def connected(self) -> ModuleType:
         """The module `ray`, connected for as long as this process lives: starting a cluster takes seconds.
@@ -66,15 +81,19 @@ class Ray(Engine):
         if ray.is_initialized() and _connected_to in (None, address):
             return ray
         if address not in ("local", "auto"):
-            _wait_for(address, self.connect_timeout_s)
+            wait_for(address, self.connect_timeout_s, hint=START)
         ray.shutdown()
         settings = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
         if address == "local":
             settings["include_dashboard"] = False
+        handler = signal.getsignal(signal.SIGTERM)
         try:
             ray.init(address=address, **settings)
         except (ConnectionError, RuntimeError) as error:
             raise EnvironmentLacks(f"no Ray cluster at {address}: {error}", hint=START) from error
+        finally:
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGTERM, handler)  # Ray's own would end a run where it stands
         _connected_to = address
         return ray
 
@@ -111,20 +130,37 @@ class _Asked(NamedTuple):
     number: int = -1
 
 
+class _Crew(NamedTuple):
+    """Workers at most, items that wait at each, and what each has of a GPU, where there are any."""
+
+    most: int | None = None
+    ahead: int = 1
+    gpus: float = 1
+
+
 class _Spread(Generic[ItemT, ResultT]):
     """One map over the cluster: its actors, and what each has been asked."""
 
     def __init__(
-        self, engine: Ray, job: Job[ItemT, ResultT], items: Iterable[ItemT], device: str, most: int | None = None
+        self,
+        engine: Ray,
+        job: Job[ItemT, ResultT],
+        items: Iterable[ItemT],
+        device: str,
+        crew: _Crew,
     ):
-        self.engine, self.job, self.leases = engine, job, Leases[Handle, ItemT](items)
+        self.engine, self.job, self.leases = engine, job, Leases[Handle, ItemT](items, crew.ahead)
         self.ray = engine.connected()
         resources = self.ray.cluster_resources()
         n_gpus = 0 if device == "cpu" else int(resources.get("GPU", 0))
-        self.device = "cuda" if n_gpus else "cpu"
-        self.needs = {"num_cpus": engine.cpus_per_actor} | ({"num_gpus": 1} if n_gpus else {})
+        self.device = "cuda" if n_gpus or device.startswith("cuda") else "cpu"
+        self.needs: dict[str, float] = {"num_cpus": engine.cpus_per_actor}
+        if self.device == "cuda":
+            self.needs["num_gpus"] = crew.gpus
+        if engine.memory_gb is not None:
+            self.needs["memory"] = int(engine.memory_gb * 1e9)
         n_actors = engine.actors or n_gpus or max(1, int(resources.get("CPU", 1)) // engine.cpus_per_actor)
-        self.n_actors = min(n_actors, most or n_actors)
+        self.n_actors = min(n_actors, crew.most or n_actors)
         self.asked: dict[object, _Asked] = {}
         self.ready: list[Handle] = []
         self.n_failed = 0
@@ -191,7 +227,9 @@ class _Spread(Generic[ItemT, ResultT]):
         if actor in self.ready:
             self.ready.remove(actor)
         self.ray.kill(actor)  # where it was only unreachable: it must not go on with what another now does
-        self.leases.lost(actor, f"was lost: {type(error).__name__}")
+        # a node that is taken away is nobody's fault; a worker that dies on its own may be short of memory
+        most = MOST_NODES if "node has died" in str(error) or getattr(error, "preempted", False) else MAX_DEATHS
+        self.leases.lost(actor, f"was lost: {type(error).__name__}", most)
         self.n_failed += what != "run"
         if self.n_failed >= MAX_DEATHS:
             raise EnvironmentLacks(
@@ -207,31 +245,3 @@ def _import() -> ModuleType:
     except ImportError as error:
         raise EnvironmentLacks("the engine 'ray' needs Ray", hint="pip install 'mep[ray]'") from error
     return ray
-
-
-def _wait_for(address: str, timeout_s: float) -> None:
-    """Try to reach HOST:PORT until a gRPC server, as a cluster's head is one, answers there.
-
-    EnvironmentLacks    none did in timeout_s seconds; `ray.init` itself would try for many minutes
-    """
-    host, port = address.rsplit(":", 1)
-    until = time.monotonic() + timeout_s
-    while True:
-        try:
-            with socket.create_connection((host, int(port)), timeout=max(0.1, until - time.monotonic())) as connection:
-                return _greet(connection)
-        except OSError as error:
-            if time.monotonic() + 1 > until:
-                raise EnvironmentLacks(
-                    f"no Ray cluster answers at {address}: tried for {timeout_s:.0f} s ({error})", hint=START
-                ) from error
-        time.sleep(1)
-
-
-def _greet(connection: socket.socket) -> None:
-    """OSError where the other side does not answer an HTTP/2 greeting (RFC 9113, 3.4) with its settings."""
-    if os.environ.get("RAY_USE_TLS") == "1":
-        return  # it speaks only after a handshake that Ray itself makes
-    connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0")
-    if connection.recv(9)[3:4] != b"\4":
-        raise ConnectionError("something else listens there")

@@ -1,0 +1,116 @@
+"""A run whose arms are tasks of a real Ray cluster of two nodes on this host: one node is lost in the middle."""
+
+import os
+import shutil
+import signal
+import sys
+import threading
+
+import psutil
+import pytest
+from small_data import draw_imagefolder, tiny_settings, write_recipe
+from stores import assert_whole, attempts
+
+from mep.errors import Interrupted
+from mep.machine.settings import MachineConfig
+from mep.machine.work import NullProgress
+from mep.recipe import load_recipe
+from mep.runner.callback import RunCallback
+from mep.runner.run import run
+from mep.store import Store
+from mep.store.runs import find_run
+
+ray = pytest.importorskip("ray")
+STEPS = 100
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A head without cores for work, and two nodes of one core each, of which one may be killed."""
+    from ray.cluster_utils import Cluster
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
+        patch.setenv("RAY_health_check_period_ms", "500")
+        small = {"num_cpus": 1, "object_store_memory": 100_000_000}
+        cluster = Cluster(initialize_head=True, head_node_args=small | {"num_cpus": 0, "include_dashboard": False})
+        cluster.nodes = [cluster.add_node(**small) for _ in range(2)]
+        yield cluster
+        ray.shutdown()
+        cluster.shutdown()
+
+
+@pytest.fixture(scope="module")
+def scene(cluster, tmp_path_factory):
+    """A recipe of two arms, what puts it on Ray, and the store of a run in this process that nobody disturbed."""
+    root = tmp_path_factory.mktemp("ray-tasks")
+    settings = tiny_settings(draw_imagefolder(root / "images"), training_steps=STEPS)
+    settings["machine"]["checkpoint_every_s"] = 0.1
+    settings["utility"] = {"probe": "none"}
+    recipe, calm = write_recipe(root / "tiny.yaml", settings), Store(root / "runs")
+    run(load_recipe(recipe), calm)
+    return recipe, ("machine.at_once=2", f"machine.engine={{kind: ray, address: '{cluster.address}'}}"), calm
+
+
+class When(RunCallback):
+    """Does something once both trainings have come to a step, and asks for a stop once both are done."""
+
+    def __init__(self, do, step=20):
+        self.do, self.step, self.reached, self.n_done = do, step, set(), 0
+
+    def started(self, task):
+        return self.Heard(self, task.artifact_id) if task.stage.name == "training" else NullProgress()
+
+    def finished(self, task, seconds, facts):
+        self.n_done += task.stage.name == "training"
+        if self.n_done == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    class Heard:
+        def __init__(self, when, name):
+            self.when, self.name = when, name
+
+        def update(self, done, total, note=""):
+            before = len(self.when.reached)
+            if done >= self.when.step:
+                self.when.reached.add(self.name)
+            if before < len(self.when.reached) == 2:
+                self.when.do()
+
+
+def test_a_node_that_is_lost_while_both_arms_train_costs_no_byte(cluster, scene, tmp_path):
+    recipe, on_ray, calm = scene
+    shutil.copytree(calm.root, tmp_path / "runs")
+    store, workers = Store(tmp_path / "runs"), []
+    for stage in ("training", "generation", "assignment", "metrics"):
+        shutil.rmtree(store.root / "store" / stage)
+
+    def lose():
+        workers.extend(process for process in psutil.process_iter(["cmdline"]) if is_worker(process))
+        threading.Thread(target=cluster.remove_node, args=(cluster.nodes[1],), kwargs={"allow_graceful": False}).start()
+
+    with pytest.raises(Interrupted):  # and not as Ray answers a SIGTERM, which ends the process where it stands
+        run(load_recipe(recipe, on_ray), store, When(lose))
+    assert len(workers) == 2  # both arms were at work
+    last = find_run(store, None)["run_id"]
+    first, second = (row for row in attempts(store, "training") if row["run_id"] == last)
+    assert max(first["started_at"], second["started_at"]) < min(first["ended_at"], second["ended_at"])
+    assert {row["state"] for row in (first, second)} == {"done"}
+    run(load_recipe(recipe), store)
+    assert_whole(store, calm)
+
+
+def is_worker(process):
+    return "ray::_Actor" in str(process.info["cmdline"])
+
+
+def test_workers_ask_for_gpus_and_memory_as_their_stages_need(cluster):
+    from mep.machine.engines.ray import _Crew, _Spread
+    from mep.machine.jobs import Job
+
+    engine = MachineConfig.model_validate(
+        {"engine": {"kind": "ray", "address": cluster.address, "memory_gb": 2, "cpus_per_actor": 3, "gpu_share": 0.25}}
+    ).engine
+    spread = _Spread(engine, Job(), [], "cuda", _Crew(gpus=engine.gpu_share))
+    assert (spread.needs, spread.device) == ({"num_cpus": 3, "num_gpus": 0.25, "memory": 2_000_000_000}, "cuda")
+    assert _Spread(engine, Job(), [], "auto", _Crew()).device == "cpu"  # no node has a GPU
