@@ -1,11 +1,10 @@
 """A loop that is stopped anywhere ends as if it had not been."""
 
 import errno
-import signal
 
 import pytest
 import torch
-from machines import machine
+from machines import machine, stopping_after
 
 from mep.diffusion.checkpoints import Checkpoints
 from mep.diffusion.loop import LoopSettings, LossLog, optimise
@@ -35,12 +34,6 @@ def train(work, steps=STEPS, learning_rate=1e-2):
     state = {"model": model, "optimizer": optimizer, "schedule": schedule}
     log = optimise(work, LoopSettings("fit", steps), step, state)
     return model.weight.detach().clone(), log.read_text()
-
-
-def stopping_after(n_looks):
-    """A signal that arrives when the loop looks for the n-th time."""
-    looks = iter(range(1000))
-    return lambda: signal.SIGTERM if next(looks) >= n_looks else None
 
 
 @pytest.mark.parametrize("stops", [[1], [25], [24, 3], [59], [10, 10, 10]])

@@ -4,43 +4,33 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 from generation_parts import draw, images, model  # noqa: F401  (fixtures)
-from machines import machine
+from machines import machine, stopping_after
 from small_data import draw_imagefolder, tiny_settings, write_recipe
 from tiny_families import TINY_DIT, build_sd3, build_sdxl
-from training_parts import COMMON, Inputs
+from training_parts import Inputs, setup_of
 
 from mep.errors import Interrupted
 from mep.machine.random_bits import random_16_bits
-from mep.machine.work import Work
 from mep.methods.bases.dit import Dit
 from mep.methods.bases.pretrained import Pretrained
-from mep.stages.training.batches import TrainingInputs
-from mep.stages.training.build import assemble
-from mep.stages.training.config import TrainingConfig
 
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason=f"torch {torch.__version__} sees no CUDA device"),
 ]
 ON_GPU = machine(device="cuda")
+setup_on_gpu = partial(setup_of, machine=ON_GPU, steps=40)
 
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory):
     return Inputs(tmp_path_factory.mktemp("inputs"))
-
-
-def setup_of(inputs, folder, **settings):
-    config = TrainingConfig.model_validate(COMMON | {"steps": 40} | settings)
-    work = Work(folder=folder / "training", cache=folder / "cache", seed=3, machine=ON_GPU)
-    latents = inputs.latents(config, inputs.base, folder)
-    given = TrainingInputs(inputs.images, inputs.training_set, inputs.prompts, inputs.base, latents)
-    return assemble(config, given, work)
 
 
 def test_random_bits_are_those_of_a_cpu():
@@ -50,7 +40,7 @@ def test_random_bits_are_those_of_a_cpu():
 
 @pytest.mark.parametrize("settings", [{}, {"precision": "bf16"}], ids=["fp32", "bf16"])
 def test_a_step_waits_for_nothing(inputs, tmp_path, settings):
-    setup = setup_of(inputs, tmp_path, **settings)
+    setup = setup_on_gpu(inputs, tmp_path, **settings)
     for number in range(3):
         setup.step(number)
     torch.cuda.synchronize()
@@ -63,7 +53,7 @@ def test_a_step_waits_for_nothing(inputs, tmp_path, settings):
 
 
 def test_a_step_copies_its_batch_in_four_pieces_and_nothing_back(inputs, tmp_path):
-    setup = setup_of(inputs, tmp_path)
+    setup = setup_on_gpu(inputs, tmp_path)
     setup.step(0)
     torch.cuda.synchronize()
     n_steps = 10
@@ -87,12 +77,10 @@ def test_a_training_that_is_stopped_twice_ends_with_the_same_bytes(inputs, tmp_p
         return {path.relative_to(trained.folder): path.read_bytes() for path in trained.folder.rglob("*.safetensors")}
 
     calm, _ = inputs.train(tmp_path / "calm", machine=ON_GPU, **settings)
-    for number in (2, 1):
-        looks = iter(range(99))
-        work = Work(folder=tmp_path / "stormy" / "training", cache=tmp_path / "cache", seed=3, machine=ON_GPU)
-        work.stop_signal = lambda looks=looks, number=number: signal.SIGTERM if next(looks) >= number else None
+    for n_looks in (2, 1):
+        work = {"stop_signal": stopping_after(n_looks)}
         with pytest.raises(Interrupted):
-            inputs.train(tmp_path / "stormy", work=work, **settings)
+            inputs.train(tmp_path / "stormy", machine=ON_GPU, work=work, **settings)
     stormy, _ = inputs.train(tmp_path / "stormy", machine=ON_GPU, **settings)
     assert files(calm) == files(stormy)
     assert calm.losses == stormy.losses
@@ -112,7 +100,7 @@ def test_a_compiled_step_has_the_same_loss(inputs, tmp_path):
 
 
 def test_convolutions_lie_channels_last(inputs, tmp_path):
-    setup = setup_of(inputs, tmp_path)
+    setup = setup_on_gpu(inputs, tmp_path)
     weight = setup.model.denoiser.core.conv_in.weight
     setup.step.ahead.close()
     assert weight.is_contiguous(memory_format=torch.channels_last)
@@ -140,7 +128,7 @@ def test_every_family_trains_and_draws_in_bf16(draw, inputs, tmp_path, family):
 
 
 def test_fp16_leaves_out_a_step_that_overflows_and_goes_on(inputs, tmp_path):
-    setup = setup_of(inputs, tmp_path, precision="fp16")
+    setup = setup_on_gpu(inputs, tmp_path, precision="fp16")
     setup.step.scaler._init_scale = 2.0**40  # far beyond what a gradient in half precision can hold
     before = [weights.clone() for weights in setup.step.parameters]
     scalars = setup.step(0)

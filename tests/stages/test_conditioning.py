@@ -1,17 +1,17 @@
 """Conditions beyond text: a vector, or the number of a class, told in tokens after those of the caption."""
 
 import json
-import signal
 
 import numpy as np
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 from generation_parts import draw, images, model  # noqa: F401  (fixtures)
+from machines import stopping_after
 from PIL import Image
 from safetensors.numpy import load_file
 from small_data import TINY_BASE
-from training_parts import COMMON, Inputs, embeddings_of, setup_of
+from training_parts import COMMON, Inputs, embeddings_of, files_of, setup_of
 
 from mep.artifacts import Embeddings, Members, Prompt, Prompts, TrainingSet
 from mep.diffusion.conditioner import WEIGHTS, prompt_arguments
@@ -118,19 +118,12 @@ def inputs(tmp_path_factory):
     return Inputs(tmp_path_factory.mktemp("inputs"))
 
 
-def files_of(model):
-    return {path.relative_to(model.folder): path.read_bytes() for path in model.folder.rglob("*") if path.is_file()}
-
-
 @pytest.mark.parametrize("kind", ["embedding", "class"])
 def test_a_conditioned_training_that_is_stopped_ends_with_the_same_bytes(inputs, tmp_path, kind):
     settings = {"conditioning": KINDS[kind], "watch": {"looks": 2, "steps": 2, "prompts": 1}, "caption_dropout": 0.5}
     calm, losses = inputs.train(tmp_path / "calm", **settings)
-    looks = iter(range(99))
-    work = Work(folder=tmp_path / "stormy" / "training", cache=tmp_path / "stormy" / "cache", seed=3)
-    work.stop_signal = lambda: signal.SIGTERM if next(looks) >= 3 else None
     with pytest.raises(Interrupted):
-        inputs.train(tmp_path / "stormy", work=work, **settings)
+        inputs.train(tmp_path / "stormy", work={"stop_signal": stopping_after(3)}, **settings)
     stormy, _ = inputs.train(tmp_path / "stormy", **settings)
     assert files_of(calm) == files_of(stormy)
     assert np.isfinite(losses).all()

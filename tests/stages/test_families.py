@@ -1,20 +1,18 @@
 """Every family goes the whole way: base, latents, captions, training, exact resume, its own pipeline class, samples."""
 
-import signal
-
 import diffusers
 import numpy as np
 import pytest
 import torch
 from generation_parts import draw, images, model  # noqa: F401  (fixtures)
+from machines import stopping_after
 from tiny_families import TINY_DIT, build_sd3, build_sdxl
-from training_parts import Inputs
+from training_parts import Inputs, files_of
 
 from mep.diffusion.conditioner import prompt_arguments
 from mep.diffusion.families import families, family_of
 from mep.diffusion.pipelines import load_pipeline
 from mep.errors import DataError, Interrupted
-from mep.machine.work import Work
 from mep.methods.bases.dit import Dit
 from mep.methods.bases.pretrained import Pretrained
 from mep.methods.bases.scratch import Scratch
@@ -61,17 +59,10 @@ def test_a_training_that_is_stopped_ends_with_the_same_bytes_which_its_own_pipel
     if base.origin["kind"] == "dit":
         settings["timesteps"] = "logit_normal"
     calm, losses = inputs.train(tmp_path / "calm", base=base, **settings)
-    looks = iter(range(99))
-    work = Work(folder=tmp_path / "stormy" / "training", cache=tmp_path / "stormy" / "cache", seed=3)
-    work.stop_signal = lambda: signal.SIGTERM if next(looks) >= 3 else None
     with pytest.raises(Interrupted):
-        inputs.train(tmp_path / "stormy", base=base, work=work, **settings)
+        inputs.train(tmp_path / "stormy", base=base, work={"stop_signal": stopping_after(3)}, **settings)
     stormy, _ = inputs.train(tmp_path / "stormy", base=base, **settings)
-    files = [
-        {path.relative_to(one.folder): path.read_bytes() for path in one.folder.rglob("*") if path.is_file()}
-        for one in (calm, stormy)
-    ]
-    assert files[0] == files[1]
+    assert files_of(calm) == files_of(stormy)
     assert np.isfinite(losses).all()
     family = family_of(calm.pipeline)
     trained, before = (load_pipeline(one.pipeline, "cpu") for one in (calm, base))

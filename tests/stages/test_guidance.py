@@ -1,12 +1,11 @@
 """Guidance is a number, or the one whose images lie nearest to the validation images."""
 
 import copy
-import signal
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from machines import machine
+from machines import machine, stopping_after
 from small_data import QUICK_FEATURES, tiny_settings, write_recipe
 from training_parts import Inputs
 
@@ -57,9 +56,8 @@ def test_the_lowest_point_of_the_stored_curve_is_chosen(inputs, tmp_path, by):
 
 def test_a_scale_has_the_same_point_whatever_else_is_tried_and_however_often_it_was_stopped(inputs, tmp_path):
     calm = choose(inputs, tmp_path / "calm")
-    looks = iter(range(99))
-    stopping = Work(folder=tmp_path / "stormy", seed=5, machine=machine(batch_size=4))
-    stopping.stop_signal = lambda: signal.SIGTERM if next(looks) > 4 else None
+    small = machine(batch_size=4)
+    stopping = Work(folder=tmp_path / "stormy", seed=5, machine=small, stop_signal=stopping_after(5))
     with pytest.raises(Interrupted):
         choose(inputs, tmp_path / "stormy", work=stopping)
     assert choose(inputs, tmp_path / "stormy").curve == calm.curve

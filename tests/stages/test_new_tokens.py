@@ -1,19 +1,18 @@
 """Textual inversion: new tokens of captions are trained, saved and loaded, with LoRA or alone."""
 
-import signal
 from copy import copy
 from dataclasses import replace
 
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline
+from machines import stopping_after
 from safetensors.torch import load_file
 from tiny_families import build_sdxl
-from training_parts import Inputs
+from training_parts import Inputs, files_of
 
 from mep.diffusion.pipelines import load_pipeline
 from mep.errors import DataError, Interrupted, RecipeError
-from mep.machine.work import Work
 from mep.recipe import load_recipe
 from mep.runner.plan import make_plan
 from mep.runner.run import check
@@ -84,17 +83,10 @@ def test_a_training_of_tokens_that_is_stopped_ends_with_the_same_bytes(inputs, t
     settings = {"method": WITH_LORA, "watch": {"looks": 2, "steps": 2, "prompts": 1}, "weights": "bf16"}
     settings |= {"precision": "bf16"} | LEARNT
     calm, _ = inputs.train(tmp_path / "calm", **settings)
-    looks = iter(range(99))
-    work = Work(folder=tmp_path / "stormy" / "training", cache=tmp_path / "stormy" / "cache", seed=3)
-    work.stop_signal = lambda: signal.SIGTERM if next(looks) >= 1 else None
     with pytest.raises(Interrupted):
-        inputs.train(tmp_path / "stormy", work=work, **settings)
+        inputs.train(tmp_path / "stormy", work={"stop_signal": stopping_after(1)}, **settings)
     stormy, _ = inputs.train(tmp_path / "stormy", **settings)
-    files = [
-        {path.relative_to(one.folder): path.read_bytes() for path in one.folder.rglob("*") if path.is_file()}
-        for one in (calm, stormy)
-    ]
-    assert files[0] == files[1]
+    assert files_of(calm) == files_of(stormy)
 
 
 def test_an_arm_without_new_tokens_trains_its_lora_alone(tmp_path):

@@ -1,7 +1,6 @@
 """Fine-tuning: the published objective, whatever the number of parts, processes, caches and interruptions."""
 
 import json
-import signal
 import sys
 from copy import copy
 from dataclasses import replace
@@ -12,16 +11,15 @@ import torch
 from counting import Counting
 from diffusers import DDPMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from diffusers.training_utils import EMAModel, compute_snr
-from machines import machine
+from machines import machine, stopping_after
 from PIL import Image
 from safetensors.torch import load_file
 from small_data import TINY_BASE
-from training_parts import Inputs, setup_of
+from training_parts import Inputs, files_of, setup_of
 
 from mep.diffusion.denoiser import EMA
 from mep.diffusion.pipelines import load_pipeline
 from mep.errors import DataError, EnvironmentLacks, Interrupted
-from mep.machine.work import Work
 from mep.methods.bases.scratch import Scratch
 from mep.stages.training.batches import Batch
 from mep.stages.training.optimizers import StochasticRounding, groups_of, round_stochastically
@@ -129,19 +127,13 @@ OPTIONS = {
 
 @pytest.mark.parametrize("settings", OPTIONS.values(), ids=OPTIONS.keys())
 def test_a_training_that_is_stopped_twice_ends_with_the_same_log_and_bytes(inputs, tmp_path, settings):
-    def files(model):
-        return {path.relative_to(model.folder): path.read_bytes() for path in model.folder.rglob("*") if path.is_file()}
-
     settings = settings | {"watch": {"looks": 3, "steps": 2, "prompts": 1}}
     calm, _ = inputs.train(tmp_path / "calm", **settings)
-    for number in (2, 1):
-        looks = iter(range(99))
-        work = Work(folder=tmp_path / "stormy" / "training", cache=tmp_path / "stormy" / "cache", seed=3)
-        work.stop_signal = lambda looks=looks, number=number: signal.SIGTERM if next(looks) >= number else None
+    for n_looks in (2, 1):
         with pytest.raises(Interrupted):
-            inputs.train(tmp_path / "stormy", work=work, **settings)
+            inputs.train(tmp_path / "stormy", work={"stop_signal": stopping_after(n_looks)}, **settings)
     stormy, _ = inputs.train(tmp_path / "stormy", **settings)
-    assert files(calm) == files(stormy)
+    assert files_of(calm) == files_of(stormy)
     assert (stormy.folder / "raw").exists() == (settings.get("optimizer") != "schedule_free")  # its average is its own
     assert calm.losses == stormy.losses
     assert [row["step"] for row in stormy.validation] == [2, 4, 6]
@@ -277,8 +269,7 @@ def test_another_schedule_and_prediction_are_told_to_who_loads_the_pipeline(inpu
 
 
 def test_the_model_card_tells_base_licence_captions_and_settings(inputs, tmp_path):
-    work = Work(folder=tmp_path / "training", cache=tmp_path / "cache", lineage={"dataset": {"version": 1}})
-    model, _ = inputs.train(tmp_path, work=work)
+    model, _ = inputs.train(tmp_path, work={"lineage": {"dataset": {"version": 1}}})
     card = (model.folder / "README.md").read_text()
     assert card.startswith("---\nlibrary_name: diffusers\n")
     for part in ("trained from scratch", '"Histology image of cancer tissue" (8 images)', "dataset:\n  version: 1"):

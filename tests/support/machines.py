@@ -1,4 +1,6 @@
-"""The machine of a test: this process on its CPU, with an engine that the test can replace."""
+"""The machine of a test: this process on its CPU, with an engine that the test can replace, and a signal to stop."""
+
+import signal
 
 from mep.machine.settings import ONE_PROCESS
 
@@ -6,6 +8,12 @@ from mep.machine.settings import ONE_PROCESS
 def machine(**changes):
     """Settings of `machine`; they are not validated, so that an engine can be any object."""
     return ONE_PROCESS.model_copy(update=changes)
+
+
+def stopping_after(n_looks):
+    """A signal that arrives when the work, having looked for one so many times, looks again."""
+    looks = iter(range(1000))
+    return lambda: signal.SIGTERM if next(looks) >= n_looks else None
 
 
 class FakeEngine:

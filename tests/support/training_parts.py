@@ -26,6 +26,16 @@ COMMON = {
 }
 
 
+def work_of(folder, **settings):
+    """Of a training in a folder."""
+    return Work(folder=folder / "training", cache=folder / "cache", seed=3, **settings)
+
+
+def files_of(model):
+    """The bytes of every file of a model, by its path."""
+    return {path.relative_to(model.folder): path.read_bytes() for path in model.folder.rglob("*") if path.is_file()}
+
+
 def embeddings_of(ids, clusters):
     """Vectors that tell clusters apart in their first dimension; the last one is the same for all."""
     vectors = np.random.default_rng(0).normal(size=(len(ids), 6)).astype(np.float32)
@@ -70,10 +80,13 @@ class Inputs:
         return latents.function(part, self.images, self.training_set, base, work=work)
 
     def train(self, folder, *, base=None, machine=ONE_PROCESS, work=None, **settings):
-        """The model, and the loss log as a list of losses."""
+        """The model, and the loss log as a list of losses.
+
+        work        fields of the stage's work
+        """
         config = TrainingConfig.model_validate(COMMON | settings)
         base = base or self.base
-        work = work or Work(folder=folder / "training", cache=folder / "cache", seed=3, machine=machine)
+        work = work_of(folder, machine=machine, **work or {})
         model = training.function(
             config,
             self.images,
@@ -87,10 +100,10 @@ class Inputs:
         return model, np.array([row["loss"] for row in model.losses])
 
 
-def setup_of(inputs, folder, **settings):
+def setup_of(inputs, folder, *, machine=ONE_PROCESS, **settings):
     """What a training is made of, before its first step."""
     config = TrainingConfig.model_validate(COMMON | settings)
-    work = Work(folder=folder / "training", cache=folder / "cache", seed=3)
+    work = work_of(folder, machine=machine)
     latents = inputs.latents(config, inputs.base, folder)
     given = TrainingInputs(inputs.images, inputs.training_set, inputs.prompts, inputs.base, latents, inputs.embeddings)
     return assemble(config, given, work)
