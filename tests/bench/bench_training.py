@@ -191,6 +191,11 @@ def seconds(step: Callable[[int], object], number: int, options: argparse.Namesp
     return clock() - began
 
 
+def held_gb(options: argparse.Namespace) -> float:
+    """Most memory that this process has held on its device."""
+    return torch.cuda.max_memory_allocated() / 1e9 if options.device.startswith("cuda") else peak_gb()
+
+
 def peak(name: str, root: Path, options: argparse.Namespace) -> float:
     """Most memory in GB that two steps take in a process of their own."""
     command = [sys.executable, __file__, "--root", str(root), "--peak", name, "--side", str(options.side)]
@@ -203,9 +208,7 @@ def alone(name: str, root: Path, options: argparse.Namespace) -> dict[str, float
     with products(tf32=False), fixed_order(required=options.deterministic):
         step = WAYS[name](root, options)
         taken = [seconds(step, number, options) for number in range(options.rounds + 5)][5:]
-    on_gpu = options.device.startswith("cuda")
-    held = torch.cuda.max_memory_allocated() / 1e9 if on_gpu else peak_gb()
-    return {"step_s": float(np.median(taken)), "peak_gb": held}
+    return {"step_s": float(np.median(taken)), "peak_gb": held_gb(options)}
 
 
 def measure(root: Path, options: argparse.Namespace) -> None:
@@ -253,10 +256,7 @@ def main() -> None:
         step = WAYS[options.peak](options.root, options)
         for number in range(2):
             step(number)
-        if options.device.startswith("cuda"):
-            print(torch.cuda.max_memory_allocated() / 1e9)
-        else:
-            print(peak_gb())
+        print(held_gb(options))
         return
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         root = options.root or Path(scratch)

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from sd_like import build as build_sd
+from sd_like import multiple
 
 from mep.machine.libraries import prepare_libraries
 from mep.methods.bases._tokenizer import build_tokenizer
@@ -19,7 +20,7 @@ def build_sdxl(folder: Path, width: float, device: str) -> None:
 
     tokenizer = build_tokenizer(TOKENS)
     one, two = clip(width, 768), clip(width, 1280)
-    channels = tuple(channel(n * width, 64) for n in (320, 640, 1280))
+    channels = tuple(multiple(n * width, 64) for n in (320, 640, 1280))
     unet = diffusers.UNet2DConditionModel(
         sample_size=64,
         block_out_channels=channels,
@@ -51,7 +52,7 @@ def build_sd3(folder: Path, width: float, device: str) -> None:
 
     tokenizer = build_tokenizer(TOKENS)
     one, two, heads = clip(width, 768), clip(width, 1280), max(1, round(24 * width))
-    t5 = t5_encoder(channel(4096 * width, 64), 6, len(tokenizer))
+    t5 = t5_encoder(multiple(4096 * width, 64), 6, len(tokenizer))
     transformer = diffusers.SD3Transformer2DModel(
         sample_size=64,
         patch_size=2,
@@ -83,7 +84,7 @@ def build_pixart(folder: Path, width: float, device: str) -> None:
     import diffusers
 
     tokenizer, heads = build_tokenizer(TOKENS), max(1, round(16 * width))
-    t5 = t5_encoder(channel(4096 * width, 64), 6, len(tokenizer))
+    t5 = t5_encoder(multiple(4096 * width, 64), 6, len(tokenizer))
     transformer = diffusers.PixArtTransformer2DModel(
         sample_size=64,
         in_channels=4,
@@ -119,14 +120,10 @@ def build(family: str, folder: Path, width: float, device: str) -> None:
     BUILDERS[family](folder, width, device)
 
 
-def channel(wanted: float, step: int) -> int:
-    return max(step, round(wanted / step) * step)
-
-
 def clip(width: float, channels: int) -> Any:
     from transformers import CLIPTextConfig, CLIPTextModelWithProjection
 
-    hidden = channel(channels * width, 64)
+    hidden = multiple(channels * width, 64)
     tokens = {"vocab_size": 49408, "max_position_embeddings": TOKENS, "eos_token_id": 49407}
     sizes = {"hidden_size": hidden, "intermediate_size": 4 * hidden, "projection_dim": hidden}
     return CLIPTextModelWithProjection(
@@ -147,7 +144,7 @@ def autoencoder(width: float, latent_channels: int, **settings: float) -> Any:
     return diffusers.AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
-        block_out_channels=tuple(channel(n * width, 32) for n in (128, 256, 512, 512)),
+        block_out_channels=tuple(multiple(n * width, 32) for n in (128, 256, 512, 512)),
         layers_per_block=2,
         latent_channels=latent_channels,
         norm_num_groups=32,

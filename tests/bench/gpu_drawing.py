@@ -16,12 +16,12 @@ import json
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from bench_generation import PROMPTS, batches
+from bench_generation import PROMPTS, batches, job_of
 from sd_like import build
 
 from mep.diffusion.pipelines import load_pipeline
@@ -32,8 +32,6 @@ from mep.methods.samplers.dpmsolverpp import DpmSolverPlusPlus
 from mep.stages.generation.progress import GenerationProgress
 from mep.stages.generation.schedule import SamplePlan
 from mep.stages.generation.worker_job import DrawJob
-
-GUIDANCE = 3.0
 
 
 @dataclass
@@ -82,7 +80,7 @@ def bare(draw: DrawJob, clock: Clock, pipeline: Any) -> float:
 
 
 def call(draw: DrawJob, clock: Clock, pipeline: Any) -> float:
-    settings = {"num_inference_steps": draw.sampler.steps, "guidance_scale": GUIDANCE}
+    settings = {"num_inference_steps": draw.sampler.steps, "guidance_scale": draw.guidance}
     for batch in clock:
         generators = [torch.Generator(clock.device).manual_seed(sample.seed) for sample in batch]
         texts = [sample.prompt.text for sample in batch]
@@ -106,16 +104,8 @@ def main() -> None:
         if not folder.exists():
             build(folder, options.width, device)
         sampler = DpmSolverPlusPlus(kind="dpmsolver++", steps=options.steps)
-        draw = DrawJob(
-            folder,
-            sampler,
-            GUIDANCE,
-            options.side,
-            options.side,
-            options.batch,
-            precision="bf16",
-            compiled=options.compile,
-        )
+        plain = job_of(folder, options.side, options.batch, sampler)
+        draw = replace(plain, precision="bf16", compiled=options.compile)
         per_prompt = -(-(options.rounds + 1) * options.batch // len(PROMPTS))
         plan = SamplePlan(PROMPTS, [per_prompt] * len(PROMPTS), Work(root).seed_for)
         given = batches(plan, options.batch)[: options.rounds + 1]

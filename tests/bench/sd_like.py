@@ -31,10 +31,10 @@ def _build(folder: Path, width: float) -> None:
     from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel
 
-    def scaled(*channels: int, to: int = 8) -> tuple[int, ...]:
-        return tuple(max(to, round(n * width / to) * to) for n in channels)
+    def scaled(*channels: int) -> tuple[int, ...]:
+        return tuple(multiple(n * width, 8) for n in channels)
 
-    text_width = scaled(768, to=24)[0]  # twelve heads
+    text_width = multiple(768 * width, 24)  # twelve heads
     groups = 32 if width == 1 else 8
     torch.manual_seed(0)
     unet = UNet2DConditionModel(
@@ -76,6 +76,11 @@ def _build(folder: Path, width: float) -> None:
     )
     parts = {"unet": unet, "vae": vae, "text_encoder": text, "tokenizer": build_tokenizer(77), "scheduler": scheduler}
     StableDiffusionPipeline(**parts, **StableDiffusion.left_out).save_pretrained(folder)
+
+
+def multiple(wanted: float, step: int) -> int:
+    """The multiple of a step that is nearest to a number of channels, and at least one."""
+    return max(step, round(wanted / step) * step)
 
 
 def draw_images(folder: Path, n: int, side: int) -> None:
