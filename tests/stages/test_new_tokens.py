@@ -89,6 +89,15 @@ def test_a_training_of_tokens_that_is_stopped_ends_with_the_same_bytes(inputs, t
     assert files_of(calm) == files_of(stormy)
 
 
+def test_the_model_card_loads_tokens_that_only_variants_of_captions_name(tmp_path):
+    plain = Inputs(tmp_path)
+    prompts = [replace(prompt, variants=(f"{prompt.text} <m>",)) for prompt in plain.prompts.prompts]
+    plain.prompts = replace(plain.prompts, prompts=prompts)
+    model, _ = plain.train(tmp_path / "trained", method=ALONE, steps=1)
+    assert [file.name for file in (model.folder / "tokens").iterdir()] == ["m.safetensors"]
+    assert "load_textual_inversion" in (model.folder / "README.md").read_text()
+
+
 def test_an_arm_without_new_tokens_trains_its_lora_alone(tmp_path):
     plain = Inputs(tmp_path)
     model, _ = plain.train(tmp_path / "a", method=WITH_LORA, **LEARNT)

@@ -12,12 +12,11 @@ from mep.diffusion.denoiser import EMA, Denoiser
 from mep.diffusion.families import family_of
 from mep.diffusion.new_tokens import save_tokens
 from mep.diffusion.pipelines import forget_places, own_modules
-from mep.diffusion.token_names import TOKENS, tokens_in
+from mep.diffusion.token_names import TOKENS
 from mep.machine.files import link_or_copy, read_json, write_json, write_text
 from mep.methods.conditionings import Conditioning
-from mep.stages.training.batches import EncodedInputs, TrainingInputs
+from mep.stages.training.batches import EncodedInputs
 from mep.stages.training.build import TrainingSetup
-from mep.stages.training.config import TrainingConfig
 
 SHOWN_PROMPTS = 12
 MOST_VECTORS = 1000
@@ -117,7 +116,7 @@ def publish(setup: TrainingSetup, denoiser: Denoiser, ema: EMA, log: Path) -> No
     if config.conditioning.kind != "text":
         facts |= {"conditioning": config.conditioning.kind}
     write_json(work.out / "training.json", facts)
-    write_text(work.out / "README.md", _model_card(inputs, facts, config, work.lineage))
+    write_text(work.out / "README.md", _model_card(setup.encoded, facts))
 
 
 def _save(denoiser: Denoiser, encoded: EncodedInputs, folder: Path) -> None:
@@ -141,10 +140,9 @@ def _write_scheduler(config: Mapping[str, object], folder: Path) -> None:
     write_json(folder / "model_index.json", index | {"scheduler": ["diffusers", "DDIMScheduler"]})
 
 
-def _model_card(
-    inputs: TrainingInputs, facts: dict[str, str | int], config: TrainingConfig, lineage: Mapping[str, object]
-) -> str:
-    origin, prompts = inputs.base.origin, inputs.prompts.prompts
+def _model_card(encoded: EncodedInputs, facts: dict[str, str | int]) -> str:
+    base, prompts = encoded.inputs.base, encoded.inputs.prompts.prompts
+    origin, family = base.origin, family_of(base.pipeline)
     front = {"library_name": "diffusers", "pipeline_tag": "text-to-image", "tags": ["mep", "medical"]}
     front |= {"license": origin["license"]} if origin.get("license") else {}
     front |= {"base_model": origin["id"]} if origin.get("id") else {}
@@ -153,23 +151,23 @@ def _model_card(
     if len(prompts) > SHOWN_PROMPTS:
         captions.append(f"- and {len(prompts) - SHOWN_PROMPTS} more")
     is_lora = facts["method"] == "lora"
-    learned = bool(config.method.learns and tokens_in(prompt.text for prompt in prompts))
-    modules = [IMPORT_PART.format(module=module) for module in own_modules(inputs.base.pipeline)]
+    learned = bool(encoded.new_tokens)
+    modules = [IMPORT_PART.format(module=module) for module in own_modules(base.pipeline)]
     imports = "".join(["from pathlib import Path\n\n" * learned, *modules])
     return CARD.format(
         front=yaml.safe_dump(front, sort_keys=False).strip(),
         made=f"{MADE.get(str(facts['method']), 'Fine-tuned from')} {start}",
         licence=_licence(origin),
         imports=imports,
-        call="".join(f", {name}={value}" for name, value in family_of(inputs.base.pipeline).call.items()),
-        absent="".join(f", {name}=None" for name in family_of(inputs.base.pipeline).absent(inputs.base.pipeline)),
-        class_name=family_of(inputs.base.pipeline).pipeline,
+        call="".join(f", {name}={value}" for name, value in family.call.items()),
+        absent="".join(f", {name}=None" for name in family.absent(base.pipeline)),
+        class_name=family.pipeline,
         lora=LOAD_LORA * is_lora + LOAD_TOKENS * learned,
         example=prompts[0].text.replace('"', "'"),
         raw=RAW if facts["averaged"] else "",
-        beside=_told_beside(config.conditioning, prompts[0], inputs.base.resolution),
+        beside=_told_beside(encoded.config.conditioning, prompts[0], base.resolution),
         captions="\n".join(captions),
-        lineage=yaml.safe_dump(lineage, sort_keys=False, allow_unicode=True, width=120).strip(),
+        lineage=yaml.safe_dump(encoded.work.lineage, sort_keys=False, allow_unicode=True, width=120).strip(),
         **facts,
     )
 
