@@ -62,9 +62,10 @@ class Pretrained(ModelReference, Base):
     def require(self) -> None:
         """Also DataError where the model is of no known family or lacks a part: told before anything runs."""
         super().require()
-        check_parts(self.peek(CONFIGURATION), self.resolution, called=self.id)
         if self.path is not None:
             check_folder(self.path, self.resolution)
+        else:
+            check_parts(self.peek(CONFIGURATION), self.resolution, called=self.id)
 
     def outline(self) -> "tuple[Family, nn.Module]":
         return outline_in(self.peek(CONFIGURATION))
