@@ -133,7 +133,6 @@ class ModelReference(Config):
 
         kind = f" --repo-type {self.repo_type}" if self.repo_type != "model" else ""
         what = f"{self.repo_type} {self.id} (revision {revision})"
-        command = f"hf download {self.id} --revision {revision}{kind}"
         if isinstance(error, errors.GatedRepoError):
             place = f"https://huggingface.co/{'datasets/' if kind else ''}{self.id}"
             return EnvironmentLacks(
@@ -149,7 +148,7 @@ class ModelReference(Config):
             )
         return EnvironmentLacks(
             f"{what} is not on this machine and the hub does not give it: {type(error).__name__}",
-            hint=f"on a machine with network run: {command}",
+            hint=f"on a machine with network run: hf download {self.id} --revision {revision}{kind}",
         )
 
 
@@ -187,6 +186,6 @@ def ask_hub(model_id: str, revision: str, repo_type: str) -> HubAnswer | Excepti
     except Exception as error:  # the hub client raises its own, the network library's and the system's errors
         return error
     wanted = (".safetensors", ".json", ".txt") if repo_type == "model" else ("",)
-    files = [file for file in getattr(info, "siblings", None) or [] if file.rfilename.endswith(wanted)]
-    size = sum(file.size or 0 for file in files if ".fp16" not in file.rfilename and ".non_ema" not in file.rfilename)
-    return HubAnswer(str(info.sha), size, tuple(file.rfilename for file in getattr(info, "siblings", None) or []))
+    files = {file.rfilename: file.size or 0 for file in getattr(info, "siblings", None) or []}
+    taken = [name for name in files if name.endswith(wanted) and ".fp16" not in name and ".non_ema" not in name]
+    return HubAnswer(str(info.sha), sum(files[name] for name in taken), tuple(files))
