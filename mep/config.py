@@ -64,6 +64,8 @@ class Config(BaseModel):
     )
     elsewhere: ClassVar[dict[str, str]] = {}
     """Of the config of a stage: fields that stand in another section than the others -> where they do."""
+    later: ClassVar[tuple[str, ...]] = ()
+    """Of the config of a stage: fields that it has not always had, whose default is what was done before."""
 
     @property
     def also_reads(self) -> tuple[str, ...]:
@@ -89,8 +91,11 @@ class Config(BaseModel):
         return self
 
     def dump(self) -> dict[str, Any]:
-        """JSON-ready values of every field that can change a result, defaults filled in."""
-        return self.model_dump(mode="json", context={"purpose": "fingerprint"})
+        """JSON-ready values of every field that can change a result, defaults filled in; without later fields at their
+        default, so that what was made before there were any is reused."""
+        fields = type(self).model_fields
+        unused = {name for name in self.later if getattr(self, name) == fields[name].default}
+        return self.model_dump(mode="json", context={"purpose": "fingerprint"}, exclude=unused)
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:

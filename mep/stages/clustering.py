@@ -1,6 +1,6 @@
 """Clustering: a group for every inlier, numbered by size."""
 
-from typing import Any, Literal, Self, TypeVar
+from typing import ClassVar, Literal, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ ScalarT = TypeVar("ScalarT", bound=np.generic)
 class ClusteringConfig(Config):
     """What groups the vectors."""
 
+    later: ClassVar[tuple[str, ...]] = ("second", "reduce")
     scale: Literal["none", "standard", "unit"] = "none"
     """none; standard: every dimension to mean 0 and variance 1; unit: every vector to length 1."""
     pca: int | None = Field(None, ge=1, le=1_000_000)
@@ -51,11 +52,6 @@ class ClusteringConfig(Config):
         if self.second is not None and self.method.kind in ("none", "random"):
             raise ValueError(f"second: clusters of kind '{self.method.kind}' do not say how probable they are")
         return self
-
-    def dump(self) -> dict[str, Any]:
-        """Without what came later where it is not asked for, so that what was made before is reused."""
-        later = ("second", "reduce")
-        return {name: value for name, value in super().dump().items() if name not in later or value is not None}
 
     def externals(self, hash_file: HashFile) -> dict[str, str]:
         return {} if self.ids_from is None else {"ids_from": folder_digest(self.ids_from, hash_file)}

@@ -4,7 +4,7 @@ import io
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,7 @@ class GuidanceChoice(Config):
 class GuidanceConfig(Config):
     """The part of the section `generation` that this stage reads."""
 
+    later: ClassVar[tuple[str, ...]] = ("vectors",)
     sampler: OneOf[Sampler]
     guidance: Annotated[
         Annotated[Scale, Tag("plain")] | Annotated[GuidanceChoice, Tag("section")], Discriminator(by_shape)
@@ -69,10 +70,8 @@ class GuidanceConfig(Config):
     """Tiled decodes large images in overlapping tiles, with far less memory and slightly other pixels at the seams."""
 
     def dump(self) -> dict[str, Any]:
-        """The fields, and that captions stay in float32 in low precision, where once only the empty one did. Without
-        the vectors where they are as usual, so that what was made before there were any is reused."""
-        given = super().dump() | ({} if self.precision == "fp32" else {"captions": "fp32"})
-        return given if self.vectors != "trained" else {k: v for k, v in given.items() if k != "vectors"}
+        """The fields, and that captions stay in float32 in low precision, where once only the empty one did."""
+        return super().dump() | ({} if self.precision == "fp32" else {"captions": "fp32"})
 
 
 def check_family(config: GuidanceConfig, family: Family) -> None:

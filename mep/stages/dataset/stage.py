@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any, Self
+from typing import ClassVar, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -56,6 +56,7 @@ class ValidationConfig(_SideConfig):
 class DatasetConfig(Config):
     """Where the images come from, what labels them, and which are held out."""
 
+    later: ClassVar[tuple[str, ...]] = ("labels", "framing")
     source: OneOf[Source]
     label: str | None = None
     """Metadata column that holds the label; null for a dataset without labels."""
@@ -111,12 +112,6 @@ class DatasetConfig(Config):
     @property
     def is_labelled(self) -> bool:
         return self.label is not None or self.labels is not None
-
-    def dump(self) -> dict[str, Any]:
-        """Without `labels` where there are none, and without a framing that changes nothing, so that what was made
-        before there were any is reused."""
-        unused = {"labels": self.labels is None, "framing": not self.framing.frames}
-        return {name: value for name, value in super().dump().items() if not unused.get(name)}
 
     def externals(self, hash_file: HashFile) -> dict[str, str]:
         return {} if self.exclude is None else {"exclude": hash_file(self.exclude)}

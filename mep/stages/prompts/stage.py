@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
-from typing import Any, Literal, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,7 @@ from mep.stages.prompts.truth import truths
 class PromptsConfig(Config):
     """How a caption is built."""
 
+    later: ClassVar[tuple[str, ...]] = ("method", "apart_by")
     method: OneOf[Captioner] = Template(kind="template")
     """Where captions come from: the template, or a column or a table that has one for every image."""
     template: str = Field(min_length=1, max_length=1000)
@@ -79,12 +80,6 @@ class PromptsConfig(Config):
     def names_by_hand(self) -> dict[int, str]:
         """Number -> name, of the clusters that the recipe names."""
         return self.cluster_names.names if isinstance(self.cluster_names, Namer) else self.cluster_names
-
-    def dump(self) -> dict[str, Any]:
-        """Without the method where the template is meant, and what sets prompts apart where nothing does, so that what
-        was made before there were either is reused."""
-        usual = {"method": self.method.kind == "template", "apart_by": not self.apart_by}
-        return {name: value for name, value in super().dump().items() if not usual.get(name)}
 
     @property
     def templates(self) -> tuple[str, ...]:

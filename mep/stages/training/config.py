@@ -1,7 +1,7 @@
 """What a recipe says of training."""
 
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -55,6 +55,7 @@ class WatchConfig(Config):
 class TrainingConfig(BaseConfig, LatentsConfig):
     """The model to start from, and how it is trained."""
 
+    later: ClassVar[tuple[str, ...]] = ("conditioning",)
     method: OneOf[Trainer] = Unet(kind="unet")
     conditioning: OneOf[Conditioning] = Text(kind="text")
     """What the model is told of an image. text: its caption. embedding: also the vector that the stage `embedding` made
@@ -161,12 +162,11 @@ class TrainingConfig(BaseConfig, LatentsConfig):
 
     def dump(self) -> dict[str, Any]:
         """The fields, and what some of them did not mean until version 2: other random numbers to round with, and no
-        warm-up before a constant rate. Without the conditioning where that is text, so that what was made before there
-        were others is reused."""
+        warm-up before a constant rate."""
         given = super().dump() | ({"rounding": "SplitMix64"} if self.weights == "bf16" else {})
         if self.schedule == "constant" and self.warmup_steps:
             given["warm_up"] = "linear"
-        return given if self.conditioning.kind != "text" else {k: v for k, v in given.items() if k != "conditioning"}
+        return given
 
     @property
     def also_reads(self) -> tuple[str, ...]:
