@@ -84,12 +84,12 @@ class Lora(Trainer):
     def _settings(self, targets: list[str], ranks: Mapping[str, int], alphas: Mapping[str, float]) -> "LoraConfig":
         from peft import LoraConfig
 
-        usual = ranks if self.alpha is None else {}
+        as_ranks = {} if self.alpha is not None else {name: rank for name, rank in ranks.items() if name not in alphas}
         return LoraConfig(
             r=self.rank,
             lora_alpha=self.alpha or self.rank,  # type: ignore[arg-type]  # peft scales by any number
             rank_pattern={expression(pattern): rank for pattern, rank in ranks.items()},
-            alpha_pattern={expression(pattern): alpha for pattern, alpha in {**alphas, **usual, **alphas}.items()},
+            alpha_pattern={expression(pattern): alpha for pattern, alpha in {**alphas, **as_ranks}.items()},
             use_dora=self.variant == "dora",
             use_rslora=self.scaling == "rank_stabilised",
             target_modules=targets,
