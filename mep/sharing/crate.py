@@ -4,6 +4,7 @@ import os
 import tempfile
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -88,9 +89,9 @@ def _fill(shared: Finished, folder: Path, wish: Wish, *, samples: bool, weights:
         write_text(folder / name, text)
     more: dict[str, list[str]] = {}
     for arm in shared.run.arms if samples or weights else ():
-        one = finished(shared.store, shared.run.run_id, arm.name)
         if arm.elsewhere == "images":
             continue
+        one = replace(shared, arm=arm)
         chosen = select(one, wish.captions, with_near=wish.with_near)
         if samples:
             write_dataset(one, chosen, wish, folder / "samples" / arm.name, f"samples/{arm.name}")
