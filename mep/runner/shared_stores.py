@@ -6,7 +6,7 @@ from functools import cached_property
 from mep.errors import EnvironmentLacks, IntegrityError, MepError
 from mep.machine.work import Progress
 from mep.runner.plan import Task
-from mep.store import Store
+from mep.store import Store, manifest
 from mep.store.fetching import fetch
 from mep.store.manifest import Manifest
 from mep.store.shared import SharedStore
@@ -47,7 +47,7 @@ class SharedStores:
         for name, (remote, content) in self.find(list(absent)).items():
             task = absent[name]
             task.status, task.why = "fetch", f"from {remote.address}"
-            task.fetch_bytes = sum(entry["bytes"] for entry in content["files"].values())
+            task.fetch_bytes = manifest.size_of(content)
 
     def take(self, task: Task, store: Store, look: Callable[[], None], progress: Callable[[], Progress]) -> str:
         """Take the artifact of a task in; the address that it came from, empty where nobody has it.
@@ -85,7 +85,7 @@ class _Megabytes:
 
     def __init__(self, content: Manifest, progress: Progress, address: str):
         self.progress, self.note, self.n_bytes = progress, f"MB from {address}", 0
-        self.total = sum(entry["bytes"] for entry in content["files"].values())
+        self.total = manifest.size_of(content)
 
     def moved(self, n_bytes: int) -> None:
         self.n_bytes = min(self.n_bytes + n_bytes, self.total)

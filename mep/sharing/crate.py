@@ -17,7 +17,7 @@ from mep.sharing.crate_entities import PROFILES, WORKFLOW, WORKFLOW_CRATE, Entit
 from mep.sharing.finished import Finished, finished
 from mep.sharing.publication import Wish, has_model, write_dataset, write_model
 from mep.sharing.selection import select
-from mep.store import Store
+from mep.store import Store, manifest
 from mep.store.scrub import scrub, scrub_json
 
 SUFFIX = ".crate.zip"
@@ -117,10 +117,9 @@ def _describe_artifacts(shared: Finished, graph: Graph, folder: Path) -> None:
     """What each artifact is the result of. Names of files stay here: they may hold words of the dataset."""
     for making in graph.makings:
         artifact_id = making.report.artifact_id
-        manifest = shared.store.manifest(artifact_id)
-        n_bytes = sum(entry["bytes"] for entry in manifest["files"].values())
-        about = {name: value for name, value in manifest.items() if name in TOLD}
-        about |= {"n_files": len(manifest["files"]), "bytes": n_bytes}
+        content = shared.store.manifest(artifact_id)
+        about = {name: value for name, value in content.items() if name in TOLD}
+        about |= {"n_files": len(content["files"]), "bytes": manifest.size_of(content)}
         write_json(folder / file_of(artifact_id), scrub_json(about))
 
 

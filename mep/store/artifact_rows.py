@@ -13,7 +13,7 @@ def artifact_row(content: Manifest) -> dict[str, object]:
     return {
         "artifact_id": manifest.artifact_id(content),
         "n_files": len(content["files"]),
-        "n_bytes": sum(file["bytes"] for file in content["files"].values()),
+        "n_bytes": manifest.size_of(content),
         "ingredients": json.dumps(content["ingredients"], ensure_ascii=False),
         "facts": json.dumps(content["facts"], ensure_ascii=False),
     } | {name: value for name, value in content.items() if name in copied}

@@ -41,7 +41,7 @@ def export_run(
     for name in whole:
         if not store.has(name):
             raise UsageError(f"{name} is damaged or was collected", hint=f"make it again: mep resume {run_id}")
-    n_bytes = sum(entry["bytes"] for name in whole for entry in manifests[name]["files"].values())
+    n_bytes = sum(manifest.size_of(manifests[name]) for name in whole)
     held: dict[str, Any] = {"mep": mep.__version__, "run_id": run_id, "exported_at": now()}
     held |= {"artifacts": names, "whole": whole, "unpacked_bytes": n_bytes}
     output.parent.mkdir(parents=True, exist_ok=True)

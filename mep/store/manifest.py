@@ -112,3 +112,8 @@ def fingerprint_of(ingredients: Ingredients) -> str:
 
 def artifact_id(manifest: Manifest) -> str:
     return f"{manifest['stage']}/{manifest['fingerprint']}"
+
+
+def size_of(manifest: Manifest) -> int:
+    """Bytes of all files of an artifact."""
+    return sum(entry["bytes"] for entry in manifest["files"].values())

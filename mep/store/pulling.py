@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from mep.errors import UsageError
 from mep.machine.files import sha256_of
-from mep.store import Store, locks
+from mep.store import Store, locks, manifest
 from mep.store.bundle import SUFFIX
 from mep.store.fetching import fetch
 from mep.store.intake import import_run
@@ -62,9 +62,7 @@ class Pull:
             names = [] if self.brief else [name for name in artifacts_of(store, told.run_id) if not store.has(name)]
             there = self.remote.manifests(names)
             pulled.absent = [name for name in names if name not in there]
-            moved = self.planned(
-                sum(entry["bytes"] for content in there.values() for entry in content["files"].values())
-            )
+            moved = self.planned(sum(map(manifest.size_of, there.values())))
             for name, content in there.items():
                 with locks.hold(store.lock_path(name), on_wait=self.on_wait):
                     if not store.has(name):  # a run may have made it meanwhile
