@@ -37,11 +37,11 @@ def products(*, tf32: bool, repeatable: bool = False) -> Iterator[None]:
 @contextmanager
 def fixed_order(*, required: bool) -> Iterator[None]:
     """Let a GPU, where required, take only kernels that add up in the same order each time; others raise an error."""
-    import torch
-
     if not required:
         yield
         return
+    import torch
+
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it torch refuses products of matrices
     before, cudnn = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.deterministic
     torch.use_deterministic_algorithms(True)

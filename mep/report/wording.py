@@ -30,21 +30,21 @@ NAMES = {
     "nn_distance": "distance to the nearest training image",
     "ct": "C_T, below 0 nearer to training than held-out images are",
 }
-NAMES |= {
-    f"{attack}{end}": what.format(how=how)
-    for attack, how in {
-        "membership_loss": "by the model's loss",
-        "membership_calibrated": "by what its loss has gained over the base's",
-        "membership_nearest": "by the nearest synthetic image",
-    }.items()
-    for end, what in {
-        "": "AUROC of telling training from held-out images {how}",
-        "_excess": "AUROC of telling them apart {how}, beyond that of unseen images",
-        "_tpr10": "share of training images found {how} at 10 % false alarms",
-        "_tpr1": "share of training images found {how} at 1 % false alarms",
-    }.items()
-}
 """Metric -> its long name."""
+ATTACKS = {
+    "membership_loss": "by the model's loss",
+    "membership_calibrated": "by what its loss has gained over the base's",
+    "membership_nearest": "by the nearest synthetic image",
+}
+"""Metric of an attack -> how it goes about it."""
+ATTACK_ENDS = {
+    "": "AUROC of telling training from held-out images {how}",
+    "_excess": "AUROC of telling them apart {how}, beyond that of unseen images",
+    "_tpr10": "share of training images found {how} at 10 % false alarms",
+    "_tpr1": "share of training images found {how} at 1 % false alarms",
+}
+"""What follows the name of an attack's metric -> what that is."""
+NAMES |= {f"{one}{end}": what.format(how=how) for one, how in ATTACKS.items() for end, what in ATTACK_ENDS.items()}
 
 SCALES = {"kid": 1000, "kid_gap": 1000, "kid_subsets": 1000, "kid_subsets_std": 1000}
 """Metric -> factor in tables."""

@@ -9,18 +9,10 @@ from mep.recipe.controls import is_control
 from mep.recipe.model import repeat_of
 from mep.report.data.arms import Arm
 from mep.report.text import listed, plain
-from mep.report.wording import MEASURED
+from mep.report.wording import ATTACK_ENDS, ATTACKS, MEASURED
 
 Outcome = Literal["found", "unsure", "not found", "not tried"]
 
-NAMES = {
-    "membership_loss": "by the model's loss",
-    "membership_calibrated": "by what its loss has gained over the base's",
-    "membership_nearest": "by the nearest synthetic image",
-}
-"""Metric of an attack -> how it goes about it."""
-ENDS = ("_excess", "_tpr10", "_tpr1")
-"""What follows the name of a metric: beyond unseen images; share found at 10 % and 1 % false alarms."""
 CHANCE = 0.5
 MOST_ARMS = 3
 """Arms that are named in a sentence; of more only how many."""
@@ -66,14 +58,15 @@ class Tried:
 
 
 def tried(rows: Iterable[ScoreRow]) -> list[Tried]:
-    """Every attack that rows tell of, in the order of `NAMES`."""
+    """Every attack that rows tell of, in the order of `ATTACKS`."""
     by_metric = {row.metric: row for row in rows}
-    return [_tried(NAMES[metric], metric, by_metric) for metric in NAMES if metric in by_metric]
+    return [_tried(how, metric, by_metric) for metric, how in ATTACKS.items() if metric in by_metric]
 
 
 def _tried(name: str, metric: str, rows: dict[str, ScoreRow]) -> Tried:
     row, absent = rows[metric], Estimate()
-    excess, *rates = (rows[f"{metric}{end}"].estimate if f"{metric}{end}" in rows else absent for end in ENDS)
+    names = [f"{metric}{end}" for end in ATTACK_ENDS if end]
+    excess, *rates = (rows[name].estimate if name in rows else absent for name in names)
     why = row.reason or row.null.reason or ""
     return Tried(name, row.estimate, row.null.value, excess, rates, row.counts.n_fake, why)
 

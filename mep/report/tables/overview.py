@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from mep.report.data.arms import Key
+from mep.report.wording import ATTACK_ENDS, ATTACKS
 
 GROUPS = {
     "quality": ("Quality", "do they look like real images that the model has never seen?"),
@@ -16,8 +17,7 @@ GROUPS = {
 }
 """Group of metrics -> its title, and what it asks; in the order of a table."""
 
-ATTACKS = ("membership_loss", "membership_calibrated", "membership_nearest")
-OF_TRAINING_IMAGES = [f"{attack}{end}" for attack in ATTACKS for end in ("", "_excess", "_tpr10", "_tpr1")]
+OF_TRAINING_IMAGES = [f"{attack}{end}" for attack in ATTACKS for end in ATTACK_ENDS]
 """Metrics of attacks, which compare no generated images but training images with held-out ones."""
 MEMBERS = {
     "quality": (
