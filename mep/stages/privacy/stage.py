@@ -1,6 +1,7 @@
 """Privacy: can it be found out which patients' images a generator was trained on?"""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
@@ -139,10 +140,8 @@ class Attacks:
         shown = self.images.select(self.asked.ids)
         captions = self._captions(prompts)
         questions = Questions(shown, captions, self.config.levels, self.config.precision)
-        common = self._protocol("loss", eval_resolution=model.resolution, dtype=self.config.precision)
-        common = replace(
-            common, settings={**(common.settings or {}), "levels": self.config.levels, "captions": any(captions)}
-        )
+        asked = {"levels": self.config.levels, "captions": any(captions)}
+        common = self._protocol("loss", asked, eval_resolution=model.resolution, dtype=self.config.precision)
         losses = questions.losses("model", model, self.work)
         self._found("loss", common, suspicion_of(-losses))
         if why := _unlike(base, model):
@@ -187,9 +186,9 @@ class Attacks:
         found = findings(suspicion, self.asked, self.config.resamples, self.config.seed)
         self.rows.add(attack, protocol, found)
 
-    def _protocol(self, attack: str, **more: object) -> ScoreProtocol:
+    def _protocol(self, attack: str, asked: Mapping[str, object] | None = None, **more: object) -> ScoreProtocol:
         settings = {"attack": attack, "images": self.config.images, "resamples": self.config.resamples}
-        about = {"extractor": "membership", "seed": self.config.seed, "settings": settings}
+        about = {"extractor": "membership", "seed": self.config.seed, "settings": settings | dict(asked or {})}
         return ScoreProtocol.from_json(about | more)
 
 
