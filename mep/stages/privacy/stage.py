@@ -186,7 +186,7 @@ class Attacks:
         found = findings(suspicion, self.asked, self.config.resamples, self.config.seed)
         self.rows.add(attack, protocol, found)
 
-    def _protocol(self, attack: str, asked: Mapping[str, object] | None = None, **more: object) -> ScoreProtocol:
+    def _protocol(self, attack: str, asked: Mapping[str, object] | None = None, /, **more: object) -> ScoreProtocol:
         settings = {"attack": attack, "images": self.config.images, "resamples": self.config.resamples}
         about = {"extractor": "membership", "seed": self.config.seed, "settings": settings | dict(asked or {})}
         return ScoreProtocol.from_json(about | more)
