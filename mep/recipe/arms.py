@@ -7,8 +7,9 @@ from typing import TypeAlias
 
 from mep.errors import Place
 from mep.recipe.controls import CONTROL_ARMS
-from mep.recipe.model import NAME, Experiment, RecipeFile
+from mep.recipe.model import NAME, Experiment
 from mep.recipe.node import Node, Plain
+from mep.recipe.recipe_file import RecipeFile
 from mep.recipe.text import MistakeLog, RecipeText
 from mep.recipe.wording import find_near, show, spell
 

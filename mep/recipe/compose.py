@@ -18,9 +18,10 @@ from mep.errors import Mistake, Place, RecipeError, printable
 from mep.recipe.annotations import inside, is_config, is_family
 from mep.recipe.arms import ArmLayers
 from mep.recipe.controls import control_layers
-from mep.recipe.model import Experiment, RecipeFile
+from mep.recipe.model import Experiment
 from mep.recipe.node import Node
 from mep.recipe.reader import parse, parse_recipe
+from mep.recipe.recipe_file import RecipeFile
 from mep.recipe.text import RecipeText, read_file
 from mep.recipe.variables import Variables
 from mep.recipe.wording import show

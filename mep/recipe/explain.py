@@ -11,8 +11,8 @@ from pydantic_core import ErrorDetails
 from mep.config import Config, by_kind, by_shape, field_descriptions
 from mep.errors import Mistake, Place
 from mep.recipe.annotations import choices, inside, is_config, is_family, plain_or_section
-from mep.recipe.model import RecipeFile
 from mep.recipe.node import Node, Steps
+from mep.recipe.recipe_file import RecipeFile
 from mep.recipe.text import RecipeText
 from mep.recipe.wording import a, dotted, find_near, listed, show, wanted
 from mep.registry import Method, kind_of, kinds, member, members

@@ -11,8 +11,9 @@ from mep.errors import Mistake, Place, RecipeError
 from mep.machine.settings import MachineConfig
 from mep.recipe.compose import Composition, compose
 from mep.recipe.explain import Explainer
-from mep.recipe.model import Experiment, RecipeFile, repeat_name
+from mep.recipe.model import Experiment, repeat_name
 from mep.recipe.node import Node, Plain
+from mep.recipe.recipe_file import RecipeFile
 from mep.recipe.wording import dotted
 
 

@@ -13,8 +13,9 @@ from pydantic.json_schema import GenerateJsonSchema
 from mep.config import Config
 from mep.recipe.annotations import inside, is_config, is_family, plain_or_section
 from mep.recipe.compose import modality_layer
-from mep.recipe.model import NAME, Experiment, RecipeFile
+from mep.recipe.model import NAME, Experiment
 from mep.recipe.reader import FORMAT
+from mep.recipe.recipe_file import RecipeFile
 from mep.registry import Method, members
 
 Schema: TypeAlias = dict[str, Any]

@@ -13,7 +13,8 @@ from mep.errors import RecipeError
 from mep.methods import families
 from mep.recipe import load_recipe
 from mep.recipe.annotations import choices
-from mep.recipe.model import Experiment, RecipeFile
+from mep.recipe.model import Experiment
+from mep.recipe.recipe_file import RecipeFile
 from mep.recipe.wording import wanted
 from mep.stages.clustering import ClusteringConfig
 from mep.stages.training.config import TrainingConfig

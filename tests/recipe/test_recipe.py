@@ -19,8 +19,9 @@ from mep.errors import Mistake, Place, RecipeError
 from mep.machine.settings import MachineConfig
 from mep.recipe import Recipe, load_recipe, lock_text
 from mep.recipe.annotations import inside, is_config, is_family
-from mep.recipe.model import Experiment, RecipeFile
+from mep.recipe.model import Experiment
 from mep.recipe.reader import parse, scalar
+from mep.recipe.recipe_file import RecipeFile
 from mep.recipe.schema import recipe_schema, schema_text
 from mep.recipe.text import RecipeText
 from mep.registry import members
