@@ -12,6 +12,7 @@ MepError
 `-- Interrupted   130/143  stopped by a signal, ready to resume
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,3 +122,11 @@ class Interrupted(MepError):
 def printable(text: str) -> str:
     """The text with an escape for every character that is not to be seen, such as those that steer a terminal."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def guess(word: str, known: Iterable[str]) -> str:
+    """How a hint begins where a word is near to a known one, with two spaces after it; empty where none is near."""
+    import difflib
+
+    near = difflib.get_close_matches(word, list(known), 1)
+    return f"did you mean '{near[0]}'?  " if near else ""

@@ -1,12 +1,11 @@
 """How messages put what was found, what is wanted, and what comes near."""
 
-import difflib
 from pathlib import Path
 from typing import get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from mep.errors import printable
+from mep.errors import guess, printable
 from mep.recipe.annotations import choices, is_family
 from mep.recipe.node import Steps
 
@@ -49,9 +48,7 @@ def listed(words: list[str]) -> str:
 
 def find_near(word: object, candidates: list[str]) -> str:
     """The hint that names the nearest of the candidates, and all of them."""
-    near = difflib.get_close_matches(str(word), candidates, 1)
-    guess = f"did you mean '{near[0]}'?  " if near else ""
-    return f"{guess}known: {', '.join(sorted(candidates))}"
+    return f"{guess(str(word), candidates)}known: {', '.join(sorted(candidates))}"
 
 
 def wanted(annotation: object, field: FieldInfo | None = None, value: object = None) -> str:

@@ -1,13 +1,12 @@
 """An explicit table."""
 
-import difflib
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
 from mep.artifacts import Prompt
-from mep.errors import DataError
+from mep.errors import DataError, guess
 from mep.methods.allocations import Allocation
 
 
@@ -33,8 +32,7 @@ class Table(Allocation):
         for name in self.images:
             if name not in names:
                 ids = [prompt.id for prompt in prompts]
-                near = difflib.get_close_matches(name, [*ids, *(prompt.text for prompt in prompts)], n=1)
                 shown = ", ".join(ids[:12]) + (", ..." if len(ids) > 12 else "")
-                hint = (f"did you mean '{near[0]}'?  " if near else "") + f"known: {shown}"
+                hint = f"{guess(name, [*ids, *(prompt.text for prompt in prompts)])}known: {shown}"
                 raise DataError(f"there is no prompt '{name}'", hint=hint, field="generation.allocation")
         return [self.images.get(prompt.id, self.images.get(prompt.text, 0)) for prompt in prompts]

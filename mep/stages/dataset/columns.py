@@ -1,6 +1,5 @@
 """Metadata columns of the records: groups, steps of numbers, and all of them as a table."""
 
-import difflib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -12,7 +11,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from mep.artifacts.base import Table
 from mep.config import by_shape
-from mep.errors import DataError
+from mep.errors import DataError, guess
 from mep.machine.tables import value_text
 from mep.methods.sources import Record
 
@@ -47,11 +46,9 @@ def require_column(records: Sequence[Record], column: str, field: str, if_none: 
     """DataError: no record has the column; `if_none` is what the hint says when there is no column at all."""
     columns = sorted({name for record in records for name in record.metadata})
     if column not in columns:
-        near = difflib.get_close_matches(column, columns, n=1)
-        guess = f"did you mean '{near[0]}'?  " if near else ""
         raise DataError(
             f"the dataset has no column '{column}'",
-            hint=f"{guess}columns: {', '.join(columns) or if_none}",
+            hint=f"{guess(column, columns)}columns: {', '.join(columns) or if_none}",
             field=field,
         )
 
