@@ -83,7 +83,7 @@ def _helps(group: Any, context: Any) -> Iterator[tuple[str, str]]:
 
 def recipe_page() -> str:
     """Every field of a recipe: what it may be, its default, and its description."""
-    from mep.recipe.model import RecipeFile
+    from mep.recipe.recipe_file import RecipeFile
 
     schema = RecipeFile.model_json_schema()
     definitions = schema["$defs"]
