@@ -188,7 +188,7 @@ def _resolve(value: object, info: ValidationInfo) -> Path:
         raise PydanticCustomError("path_type", "a path is wanted")
     context = info.context or {}
     folder = value.folder if isinstance(value, Anchored) else Path(context.get("folder", "."))
-    path = Path(os.path.normpath(folder / value))
+    path = Path(os.path.abspath(folder / value))
     if context.get("paths_must_exist"):
         try:
             what = special_file(path)

@@ -219,7 +219,18 @@ def test_every_recipe_of_the_gallery_validates_and_opens_with_the_schema_and_its
         assert text.startswith("# yaml-language-server: $schema=../schemas/recipe.schema.json\n"), recipe.name
         assert f"mep run recipes/{recipe.name}" in text
         assert yaml.safe_load(text)["name"] == recipe.stem
-    assert mep("validate", REPOSITORY / "recipes" / "quickstart.yaml").exit_code == 0
+
+
+def test_several_recipes_are_checked_at_once_and_each_tells_its_own_mistakes(tmp_path):
+    recipes = sorted((REPOSITORY / "recipes").glob("*.yaml"))
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text("name: wrong\nextends: quickstart\ntraning: {}\n")
+    done = mep("validate", recipes[0], wrong, recipes[1])
+    assert done.exit_code == 2
+    assert [line.partition(":")[0] for line in done.stdout.splitlines()] == [str(path) for path in recipes[:2]]
+    assert f"{wrong}:\n" in done.stderr
+    assert "wrong.yaml:3:1" in done.stderr
+    assert "one recipe" in mep("validate", "--resolved", *recipes[:2]).stderr
 
 
 def test_every_command_of_the_files_stands_in_the_help():

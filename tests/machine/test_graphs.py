@@ -21,7 +21,7 @@ def test_a_model_is_compiled_on_a_gpu_with_graphs_in_the_cache(monkeypatch, tmp_
 
 def test_of_a_denoiser_the_blocks_that_repeat_are_compiled(monkeypatch, tmp_path):
     for name in ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR"):
-        monkeypatch.setenv(name, "set by somebody")
+        monkeypatch.setenv(name, str(tmp_path / "set by somebody"))
     prepare_libraries()
     from diffusers import UNet2DConditionModel
 

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
-from mep.cli.commands._shared import FILE, JSON, RECIPE, SET, open_store
-from mep.cli.console import listing_or_json, show, show_json, show_rows, tell
+from mep.cli.commands._shared import FILE, JSON, SET, open_store
+from mep.cli.console import listing_or_json, show, show_error, show_json, show_rows, tell
+from mep.cli.types import RecipeName
+from mep.errors import MepError
 
 
 @click.command("init")
@@ -28,12 +30,30 @@ def init_command(file: Path, name: str, listing: bool) -> None:
 
 
 @click.command("validate")
-@RECIPE
+@click.argument("recipes", metavar="RECIPE...", type=RecipeName(), nargs=-1, required=True)
 @SET
 @click.option("--resolved", is_flag=True, help="Print the recipe with every layer merged and where each value is from.")
 @JSON
-def validate_command(recipe: Path, overrides: tuple[str, ...], resolved: bool, as_json: bool) -> None:
-    """Check a recipe without running anything; every mistake at once."""
+@click.pass_context
+def validate_command(
+    ctx: click.Context, recipes: tuple[Path, ...], overrides: tuple[str, ...], resolved: bool, as_json: bool
+) -> None:
+    """Check recipes without running anything; every mistake at once."""
+    if resolved and len(recipes) > 1:
+        raise click.UsageError("--resolved shows one recipe")
+    exit_code = 0
+    for recipe in recipes:
+        try:
+            _validate(recipe, overrides, resolved, as_json)
+        except MepError as error:
+            if len(recipes) > 1:  # what is wrong may stand in a file that several extend
+                tell(f"{recipe}:")
+            show_error(error)
+            exit_code = exit_code or error.exit_code
+    ctx.exit(exit_code)
+
+
+def _validate(recipe: Path, overrides: tuple[str, ...], resolved: bool, as_json: bool) -> None:
     from mep.recipe import load_recipe
     from mep.recipe.writer import fields_of, resolved_text
 
