@@ -24,6 +24,7 @@ from mep.stages.generation.schedule import SamplePlan, file_name
 from mep.stages.generation.stage import GenerationConfig, saving_files
 from mep.stages.guidance import guided_job
 from mep.store import Store
+from mep.store.manifest import MARKS
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -52,7 +53,7 @@ def arms_of(store: Store, run_id: str, wanted: Sequence[str], stage: str) -> lis
     for row in store.db.query("SELECT arm, stage, artifact_id FROM uses WHERE run_id = ?", run_id):
         folders[row["arm"]][row["stage"]] = store.folder(row["artifact_id"])
     names = wanted or list(recipe.arms)
-    missing = [name for name in names if stage not in folders[name] or not folders[name][stage].is_dir()]
+    missing = [name for name in names if not all(_has_files(folders[name].get(one)) for one in (stage, "prompts"))]
     if stage == "training" and (without := [name for name in names if recipe.arms[name].made_elsewhere == "images"]):
         if wanted or len(without) == len(names):
             raise UsageError(f"the images of {', '.join(without)} were made elsewhere: there is no model to draw with")
@@ -66,6 +67,11 @@ def arms_of(store: Store, run_id: str, wanted: Sequence[str], stage: str) -> lis
     return [Arm(name, recipe.arms[name], recipe.machine, folders[name]) for name in names if name not in missing]
 
 
+def _has_files(folder: Path | None) -> bool:
+    """Whether more is there of an artifact than its manifest."""
+    return folder is not None and folder.is_dir() and any(path.name not in MARKS for path in folder.iterdir())
+
+
 def draw(
     arm: Arm, wanted: Sequence[str], n: int, folder: Path, *, changes: dict[str, Any], seed: int | None
 ) -> Iterator[dict[str, Any]]:
@@ -75,8 +81,7 @@ def draw(
     changes     fields of `generation` that are to be different
     seed        instead of the recipe's
     """
-    settled = {"guidance": Guidance.load(arm.folders["guidance"], Config()).scale}  # it may have been chosen
-    config = GenerationConfig.model_validate(arm.experiment.generation.model_dump() | settled | changes)
+    config = GenerationConfig.model_validate(arm.experiment.generation.model_dump() | changes)
     drawn = Prompts.load(arm.folders["prompts"], Config()).prompts
     prompts = list({prompt.id: prompt for prompt in (_prompt(text, drawn, arm.name) for text in wanted)}.values())
     if seed is None:
@@ -86,8 +91,8 @@ def draw(
     model = Model(arm.folders["training"])
     generated = arm.folders.get("generation", Path()) / "generation.json"
     native_px = read_json(generated)["saved_px"] if generated.is_file() else model.resolution
-    assert isinstance(config.guidance, float)
-    job = saving_files(guided_job(config, config.guidance, model, work, len(plan)), config, native_px)
+    scale = config.guidance if isinstance(config.guidance, float) else _chosen_scale(arm)
+    job = saving_files(guided_job(config, scale, model, work, len(plan)), config, native_px)
     samples = [plan.sample(number) for number in range(len(plan))]
     batches = [samples[start : start + job.batch_size] for start in range(0, len(samples), job.batch_size)]
     for _, drawings in run_in_process(job, batches, work.device, lambda: None):
@@ -105,6 +110,16 @@ def draw(
                 "seed": sample.seed,
                 "refused": drawing.refused,
             }
+
+
+def _chosen_scale(arm: Arm) -> float:
+    """The guidance that was chosen in the run.
+
+    UsageError      its artifact was collected, or did not come with the run
+    """
+    if not _has_files(arm.folders.get("guidance")):
+        raise UsageError("the guidance that this run has chosen is not here", hint="say one: --guidance 3")
+    return Guidance.load(arm.folders["guidance"], Config()).scale
 
 
 def _prompt(text: str, prompts: Sequence[Prompt], arm: str) -> Prompt:

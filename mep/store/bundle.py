@@ -1,90 +1,147 @@
 """A run as one file that can be sent: recipe, lock, report, provenance; samples and weights where asked."""
 
+import hashlib
 import io
 import json
 import os
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import mep
-from mep.artifacts import BaseModel, Model, Prompts, Samples, Scores
+from mep.artifacts import Artifact, BaseModel, Guidance, Images, Model, Prompts, Samples, Scores
+from mep.artifacts.base import load_table
+from mep.config import Config
 from mep.errors import UsageError
 from mep.machine.files import fsync, noticing_full_disk, removed_on_failure
 from mep.store import Store, manifest, now
 from mep.store.artifact_rows import kind_of
 from mep.store.journal import JOURNAL, read_journal
 from mep.store.manifest import Manifest
+from mep.store.nameless import nameless_files, without_names
 from mep.store.runs import artifacts_of
 from mep.store.scrub import folders_in, scrub, scrub_html, scrub_json
 
 BRIEF = (Scores, Prompts)
-"""Artifacts that always travel whole; of the others, the manifest does."""
+"""Artifacts whose files always travel; of the others, the manifest does."""
 SUFFIX = ".mep.tar.gz"
 EXPORT = "export.json"
 """What a bundle says of itself, its first member."""
 
 
-def export_run(
-    store: Store, run_id: str, output: Path, *, samples: bool = False, weights: bool = False
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Leaving:
+    """What of a run leaves besides recipe, log, provenance, captions and scores.
+
+    samples     the synthetic images
+    weights     the models
+    page        the report, with pictures of real images
+    names       file names of real images; without them captions are there to be read, not to go on from
+    """
+
+    samples: bool = False
+    weights: bool = False
+    page: bool = False
+    names: bool = False
+
+    @property
+    def kinds(self) -> tuple[type[Artifact], ...]:
+        """Artifacts whose files leave."""
+        return BRIEF + (Samples,) * self.samples + (Model, BaseModel, Guidance) * self.weights
+
+
+def export_run(store: Store, run_id: str, output: Path, leaving: Leaving = Leaving()) -> dict[str, Any]:
     """Write a run to one file, without absolute paths and secrets; what it holds.
 
     UsageError      something that was asked for is no longer in the store
     IntegrityError  an artifact of the run has no manifest any more
     """
-    kinds = BRIEF + (Samples,) * samples + (Model, BaseModel) * weights
     names = artifacts_of(store, run_id)
     manifests = {name: store.manifest(name) for name in names}
-    whole = [name for name in names if issubclass(kind_of(name.split("/")[0]), kinds)]
-    for name in whole:
+    with_files = [name for name in names if issubclass(_kind(name), leaving.kinds)]
+    for name in with_files:
         if not store.has(name):
             raise UsageError(f"{name} is damaged or was collected", hint=f"make it again: mep resume {run_id}")
-    n_bytes = sum(manifest.size_of(manifests[name]) for name in whole)
+    to_read = [name for name in with_files if issubclass(_kind(name), Prompts) and not leaving.names]
+    whole = [name for name in with_files if name not in to_read]
+    n_bytes = sum(manifest.size_of(manifests[name]) for name in with_files)
     held: dict[str, Any] = {"mep": mep.__version__, "run_id": run_id, "exported_at": now()}
-    held |= {"artifacts": names, "whole": whole, "unpacked_bytes": n_bytes}
+    held |= {"artifacts": names, "whole": whole, "to_read": to_read, "unpacked_bytes": n_bytes}
+    held["captions_of_dataset"] = len(set().union(*(_of_dataset(store, name) for name in to_read)))
     output.parent.mkdir(parents=True, exist_ok=True)
     temporary = output.with_name(output.name + ".tmp")
     full = noticing_full_disk(f"no space left to write {output}", "free some, or name another place: --output FILE")
     with full, removed_on_failure(temporary):
-        _pack(store, temporary, held, manifests)
+        _pack(store, temporary, held, manifests, leaving)
         fsync(temporary)
     os.replace(temporary, output)
     return held | {"bytes": output.stat().st_size}
 
 
-def _pack(store: Store, path: Path, held: dict[str, Any], manifests: dict[str, Manifest]) -> None:
+def _kind(name: str) -> type[Artifact]:
+    return kind_of(name.split("/")[0])
+
+
+def _pack(store: Store, path: Path, held: dict[str, Any], manifests: dict[str, Manifest], leaving: Leaving) -> None:
+    cleaned = (lambda text: text) if leaving.names else without_names(_images(store, held["artifacts"]))
     # dereference: files that the store links to each other travel as files
     with tarfile.open(path, "w:gz", compresslevel=6, dereference=True) as archive:
-        _add(archive, EXPORT, json.dumps(held, indent=1))
-        for name, text in _run_files(store, held["run_id"]):
-            _add(archive, f"run/{name}", text)
+        _add(archive, EXPORT, json.dumps(held, indent=1).encode())
+        for name, text in _run_files(store, held["run_id"], cleaned, page=leaving.page):
+            _add(archive, f"run/{name}", text.encode())
         for name, content in manifests.items():
             folder = store.root / "store" / name
-            files = content["files"] if name in held["whole"] else {}
-            for file in [manifest.NAME, *files]:
-                archive.add(folder / file, f"store/{name}/{file}", recursive=False, filter=_anonymous)
+            files = content["files"] if name in held["whole"] + held["to_read"] else {}
+            nameless = nameless_files(_kind(name), folder) if files and not leaving.names else {}
+            _add(archive, f"store/{name}/{manifest.NAME}", manifest.text_of(_with(content, nameless)).encode())
+            for file in files:
+                if file in nameless:
+                    _add(archive, f"store/{name}/{file}", nameless[file])
+                else:
+                    archive.add(folder / file, f"store/{name}/{file}", recursive=False, filter=_anonymous)
 
 
-def _run_files(store: Store, run_id: str) -> Iterator[tuple[str, str]]:
+def _of_dataset(store: Store, name: str) -> set[str]:
+    """Captions that hold more of an image than its label and cluster: reports, or values of columns."""
+    config = store.manifest(name)["ingredients"]["config"]
+    given = "method" in config  # of a template, the default, nothing is said
+    return {prompt.text for prompt in store.load(Prompts, name, Config()).prompts if given or prompt.columns}
+
+
+def _images(store: Store, names: list[str]) -> Iterator[str]:
+    """The ids of the real images, as far as they are known here."""
+    for name in names:
+        if issubclass(_kind(name), Images) and store.has(name):
+            yield from load_table(store.folder(name) / "images.parquet")["id"]
+
+
+def _with(content: Manifest, files: dict[str, bytes]) -> Manifest:
+    """The manifest of an artifact some files of which have another content."""
+    changed = dict(content["files"])
+    for name, text in files.items():
+        changed[name] = changed[name] | {"sha256": hashlib.sha256(text).hexdigest(), "bytes": len(text)}
+    return content | {"files": changed}
+
+
+def _run_files(store: Store, run_id: str, cleaned: Callable[[str], str], *, page: bool) -> Iterator[tuple[str, str]]:
     """The text files of a run folder, as they may be seen by others."""
     folder = store.run_folder(run_id)
     journal = [(table, scrub_json(row)) for table, row in read_journal(folder / JOURNAL)]
-    yield JOURNAL, "".join(json.dumps({table: row}, ensure_ascii=False) + "\n" for table, row in journal)
+    yield JOURNAL, cleaned("".join(json.dumps({table: row}, ensure_ascii=False) + "\n" for table, row in journal))
     folders = {f"{store.root}/"}
     for name in (JOURNAL, "recipe.yaml", "recipe.lock.yaml", "log.txt"):
         if (folder / name).exists():
             text = (folder / name).read_text(encoding="utf-8")
             folders |= folders_in(text)
             if name != JOURNAL:
-                yield name, scrub(text)
-    if (page := folder / "report.html").exists():
-        yield page.name, scrub_html(page.read_text(encoding="utf-8"), folders)
+                yield name, cleaned(scrub(text))
+    if page and (report := folder / "report.html").exists():
+        yield report.name, scrub_html(report.read_text(encoding="utf-8"), folders)
 
 
-def _add(archive: tarfile.TarFile, name: str, text: str) -> None:
-    content = text.encode()
+def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
     member = tarfile.TarInfo(name)
     member.size = len(content)
     archive.addfile(member, io.BytesIO(content))

@@ -56,7 +56,7 @@ def import_run(store: Store, bundle: Path, *, newer: bool = False) -> dict[str, 
                 _commit(store, unpacked, entries)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    return unpacked.held | {"whole": sorted(unpacked.held["whole"])}
+    return unpacked.held | {name: sorted(unpacked.held[name]) for name in ("whole", "to_read")}
 
 
 @contextmanager

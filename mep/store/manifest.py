@@ -83,8 +83,14 @@ def list_files(folder: Path) -> dict[str, FileEntry]:
 
 def write(folder: Path, manifest: Manifest) -> None:
     """Without fsync: the whole folder gets one before it is committed."""
-    text = json.dumps(manifest | {"sha256": digest(manifest)}, indent=1, ensure_ascii=False, allow_nan=False)
-    (folder / NAME).write_text(text + "\n", encoding="utf-8")
+    (folder / NAME).write_text(text_of(manifest), encoding="utf-8")
+
+
+def text_of(manifest: Manifest) -> str:
+    """A manifest as it is written: with a digest of itself in the place of any that it had."""
+    content = {name: value for name, value in manifest.items() if name != "sha256"}
+    text = json.dumps(content | {"sha256": digest(content)}, indent=1, ensure_ascii=False, allow_nan=False)
+    return text + "\n"
 
 
 def read(folder: Path) -> Manifest:

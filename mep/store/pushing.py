@@ -11,7 +11,7 @@ from mep.errors import IntegrityError
 from mep.machine.files import sha256_of
 from mep.machine.jobs import map_ahead
 from mep.store import Store, manifest, now
-from mep.store.bundle import SUFFIX, export_run
+from mep.store.bundle import SUFFIX, Leaving, export_run
 from mep.store.journal import JOURNAL, read_journal
 from mep.store.manifest import Manifest
 from mep.store.remote import Moved, Moving, groups
@@ -121,7 +121,7 @@ class Push:
         folder = self.store.root / "work" / "push" / str(os.getpid())
         try:
             bundle = folder / f"{run_id}{SUFFIX}"
-            export_run(self.store, run_id, bundle)
+            export_run(self.store, run_id, bundle, Leaving(page=True, names=True))
             name, n_bytes = sha256_of(bundle), bundle.stat().st_size
             self.remote.send([Moving(bundle, f"runs/{run_id}/{name}", n_bytes)], lambda moved: None)
         finally:

@@ -54,6 +54,10 @@ class Unpacked:
     def is_whole(self, name: str) -> bool:
         return name in self.held["whole"]
 
+    def has_files(self, name: str) -> bool:
+        """Whether its files came: whole, or to be read alone."""
+        return name in self.held["whole"] | self.held["to_read"]
+
 
 def unpack(bundle: Path, folder: Path) -> Unpacked:
     """Unpack a bundle into a folder of its own.
@@ -79,7 +83,7 @@ def unpack(bundle: Path, folder: Path) -> Unpacked:
     absent += [
         f"{name}/{file}"
         for name, content_of in unpacked.manifests.items()
-        for file in (content_of["files"] if unpacked.is_whole(name) else ())
+        for file in (content_of["files"] if unpacked.has_files(name) else ())
         if not (folder / "store" / name / file).exists()
     ]
     if absent:
@@ -132,7 +136,8 @@ def _checked(held: Any) -> dict[str, Any]:
     for name in names:
         if not isinstance(name, str) or not ARTIFACT_ID.fullmatch(name):
             raise DataError(f"{name!r} is no name of an artifact")
-    return {**held, "artifacts": list(names), "whole": set(whole) & set(names)}
+    to_read = set(held.get("to_read", ())) & set(names)  # mep 0.2.0 wrote none
+    return {**held, "artifacts": list(names), "whole": set(whole) & set(names) - to_read, "to_read": to_read}
 
 
 def _take(unpacked: Unpacked, member: tarfile.TarInfo, content: IO[bytes]) -> None:
@@ -154,7 +159,7 @@ def _take(unpacked: Unpacked, member: tarfile.TarInfo, content: IO[bytes]) -> No
         unpacked.manifests[name] = checked_manifest(manifest.read(target.parent), name)
         return
     entry = unpacked.manifests[name]["files"].get(file) if name in unpacked.manifests else None
-    if place != "store" or entry is None or not unpacked.is_whole(name):
+    if place != "store" or entry is None or not unpacked.has_files(name):
         raise DataError(f"it holds {member.name!r}, which is no part of the run")
     if member.size != entry["bytes"] or _write(member, content, target) != entry["sha256"]:
         raise DataError(f"{name}/{file} is not as its manifest says")

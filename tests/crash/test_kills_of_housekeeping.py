@@ -14,7 +14,7 @@ from trivial import run_trivial
 from mep.errors import UsageError
 from mep.runner.verify import check_artifacts, check_database
 from mep.store import Store
-from mep.store.bundle import export_run
+from mep.store.bundle import Leaving, export_run
 from mep.store.housekeeping import collect, find_garbage, remove_run
 from mep.store.intake import import_run
 from mep.store.rebuild import rebuild
@@ -87,7 +87,7 @@ def two_runs(tmp_path_factory):
     store = Store(root / "runs")
     for name in (KEPT, OTHER):
         (store.run_folder(name) / "recipe.yaml").write_text("")
-    export_run(store, OTHER, root / "other.mep.tar.gz", weights=True)
+    export_run(store, OTHER, root / "other.mep.tar.gz", Leaving(weights=True))
     return root
 
 

@@ -1,20 +1,24 @@
 """Where a file comes from, what may go, and how a run travels."""
 
 import errno
+import io
 import json
 import re
 import shutil
 import tarfile
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
+from mep.artifacts.base import load_table
 from mep.cli.main import main
 from mep.errors import UsageError
-from mep.machine.files import read_json_lines
+from mep.machine.files import read_json, read_json_lines, write_json
 from mep.runner.why import why
-from mep.store import Store, locks
+from mep.store import Store, locks, manifest
+from mep.store.nameless import CLOSEST, without_names
 from mep.store.runs import find_run
 from mep.store.scrub import REMOVED, scrub
 
@@ -148,7 +152,7 @@ def test_an_export_holds_no_absolute_path_and_no_secret_and_is_taken_in_elsewher
     store, recipe = house
     run_id = find_run(store, None)["run_id"]
     token = "hf_" + "a1B2" * 8
-    (store.run_folder(run_id) / "log.txt").open("a").write(f"using {token} and my-own-secret-word\n")
+    (store.run_folder(run_id) / "log.txt").open("a").write(f"using {token} and my-own-secret-word\n05.png is dark\n")
     output = tmp_path / "paper.mep.tar.gz"
     done = mep("--runs", store.root, "export", run_id, "--output", output, *more, MY_TOKEN="my-own-secret-word")
     assert done.exit_code == 0, done.output
@@ -156,7 +160,9 @@ def test_an_export_holds_no_absolute_path_and_no_secret_and_is_taken_in_elsewher
     for name, content in members.items():
         for forbidden in (token, "my-own-secret-word", str(recipe.parent), str(store.root), str(Path.home())):
             assert forbidden.encode() not in content, (name, forbidden)
-    assert {"run/recipe.yaml", "run/recipe.lock.yaml", "run/report.html", "run/journal.jsonl"} <= members.keys()
+    assert {"run/recipe.yaml", "run/recipe.lock.yaml", "run/journal.jsonl"} <= members.keys()
+    assert b"(an image) is dark" in members["run/log.txt"]
+    assert "run/report.html" not in members  # it shows real images
     assert any(name.endswith(".png") for name in members) == bool(more)
     assert any(name.endswith(".safetensors") for name in members) == bool(more)
     assert not any(name.startswith("store/dataset/") and not name.endswith("manifest.json") for name in members)
@@ -170,11 +176,48 @@ def test_an_export_holds_no_absolute_path_and_no_secret_and_is_taken_in_elsewher
         "SELECT metric, value FROM run_scores ORDER BY 1, 2"
     )
     assert mep("--runs", other, "report", run_id, "--format", "md").exit_code == 0
+    drawn = mep("--runs", other, "generate", "--arm", "mep", "--prompt", "a caption", "-n", "1")
+    assert drawn.exit_code == (0 if more else 2), drawn.output
+    assert "Traceback" not in drawn.stderr
     assert "is here already" in mep("--runs", other, "import", output).stderr
     if more:
-        assert mep("--runs", other, "run", recipe).exit_code == 0
+        assert mep("--runs", other, "run", recipe).exit_code == 0  # captions that came without names are made anew
         how = "SELECT DISTINCT how FROM uses WHERE stage IN ('training', 'generation') AND run_id != ?"
         assert Store(other).db.query(how, run_id) == [{"how": "reused"}]  # what came whole is not made again
+
+
+def test_an_export_names_no_real_image_unless_its_page_is_asked_for(house, tmp_path):
+    store, _ = house
+    names = ("prompts/*/captions.parquet", f"metrics/*/{CLOSEST}")
+    captions, closest = (next((store.root / "store").glob(name)) for name in names)
+    near = {extractor: [{"train": "05.png", "file_name": "a.png", "ratio": 0.1}] for extractor in read_json(closest)}
+    write_json(closest, near)
+    content = manifest.read(closest.parent)
+    manifest.write(closest.parent, content | {"files": manifest.list_files(closest.parent)})
+    assert load_table(captions)["id"][0].endswith(".png")
+    assert mep("--runs", store.root, "export", "--output", tmp_path / "without").exit_code == 0
+    assert mep("--runs", store.root, "export", "--output", tmp_path / "with", "--page").exit_code == 0
+    members = members_of(tmp_path / "without")
+    for name, content in members.items():
+        if name.endswith("captions.parquet"):
+            assert pq.read_table(io.BytesIO(content))["id"].to_pylist()[:2] == ["0000000", "0000001"]
+        if name.endswith(CLOSEST):
+            assert b"05.png" not in content
+    assert any(b'"ratio": 0.1' in content for name, content in members.items() if name.endswith(CLOSEST))
+    assert b"real image" in members_of(tmp_path / "with")["run/report.html"]
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("no box: 12.png, 03.png", "no box: (an image), 03.png"),
+        ("ann/x/12.png is dark", "(an image) is dark"),
+        ("images/0000012.png", "images/0000012.png"),  # a synthetic one
+        ("dark: scan 1", "dark: (an image)"),
+    ],
+)
+def test_a_text_loses_the_names_of_real_images(text, wanted):
+    assert without_names(["ann/x/12.png", "scan 1"])(text) == wanted
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from mep.cli.main import main
 from mep.config import digest
 from mep.store import Store
-from mep.store.bundle import export_run
+from mep.store.bundle import Leaving, export_run
 from mep.store.runs import find_run
 
 JOURNAL = "run/journal.jsonl"
@@ -28,7 +28,7 @@ def mep(*arguments):
 def bundle(original, tmp_path_factory):
     """The members of an honest bundle in their order."""
     path = tmp_path_factory.mktemp("bundle") / "run.mep.tar.gz"
-    export_run(Store(original[0]), find_run(Store(original[0]), None)["run_id"], path)
+    export_run(Store(original[0]), find_run(Store(original[0]), None)["run_id"], path, Leaving(page=True, names=True))
     return members_of(path)
 
 

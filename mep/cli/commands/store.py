@@ -122,6 +122,7 @@ class Export:
     )
     samples: bool = option("With the synthetic images.")
     weights: bool = option("With the models.")
+    page: bool = option("A bundle with the report: it shows pictures of real images, and their names.")
     license_id: str = option("Of a crate, such as CC-BY-4.0.", "--license", default="", metavar="ID")
     publisher: str = option("Of a crate: institution or person who answers for it.", default="", metavar="NAME")
 
@@ -134,26 +135,31 @@ class Export:
 def export_command(runs: Path, asked: Export, run_id: str | None, as_json: bool) -> None:
     """Write a run to one file for others.
 
-    A bundle holds recipe, lock, report, log, provenance, captions and scores. A crate holds recipe, lock, verdict,
-    scores, what each stage did, and a reporting checklist; no pictures of real images.
+    A bundle holds recipe, lock, log, provenance, captions and scores, for another installation of mep. A crate holds
+    recipe, lock, verdict, scores, what each stage did, and a reporting checklist.
 
-    Absolute paths and secrets are taken out. Real images never leave; pictures of some are in the report of a bundle.
+    Absolute paths, secrets and the file names of real images are taken out. Real images never leave; --page lets
+    pictures of some leave.
     """
     store, run_id = open_run(runs, run_id)
     if asked.form == "bundle":
-        from mep.store.bundle import SUFFIX, export_run
+        from mep.store.bundle import SUFFIX, Leaving, export_run
 
         if asked.license_id or asked.publisher:
             raise UsageError(
                 "--license and --publisher are of a crate", hint="add --format ro-crate, or leave them out"
             )
         path = asked.output or Path(f"{run_id}{SUFFIX}")
-        held = export_run(store, run_id, path, samples=asked.samples, weights=asked.weights)
+        held = export_run(store, run_id, path, Leaving(asked.samples, asked.weights, asked.page))
         told = f"{len(held['whole'])} of {len(held['artifacts'])} artifacts whole"
+        if held["captions_of_dataset"]:
+            told += f"; {held['captions_of_dataset']} captions hold words of the dataset: read them before it leaves"
     else:
         from mep.sharing import crate
         from mep.sharing.publication import Wish
 
+        if asked.page:
+            raise UsageError("--page is of a bundle", hint="leave it out: a crate shows no real image")
         path = asked.output or Path(f"{run_id}{crate.SUFFIX}")
         wish = Wish(license_id=asked.license_id, publisher=asked.publisher)
         held = crate.export_crate(store, run_id, path, wish, samples=asked.samples, weights=asked.weights)
