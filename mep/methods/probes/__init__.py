@@ -33,6 +33,15 @@ class Examples:
     def all(self) -> NDArray[Any]:
         return self.read(self.rows)
 
+    def directions(self) -> NDArray[np.float64]:
+        """Features of length one, float64 (n, d); those of zeros stay zero.
+
+        Means and deviations of the images that a probe is trained on are no scale for others: generated images differ
+        from real ones in both, often by more than the classes differ among each other.
+        """
+        features = self.all().astype(np.float64)
+        return np.asarray(features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12))
+
 
 @dataclass(frozen=True)
 class Fitted:

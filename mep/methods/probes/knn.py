@@ -10,7 +10,7 @@ from mep.methods.probes import Examples, Fitted, Probe
 
 
 class NearestNeighbours(Probe):
-    """Share of each class among the k nearest training images (Fix & Hodges 1951), in standardised features.
+    """Share of each class among the k nearest training images (Fix & Hodges 1951), by the angle between features.
 
     Nothing is fitted, so that wrong labels among synthetic images show at once.
     """
@@ -21,13 +21,11 @@ class NearestNeighbours(Probe):
 
     def fit(self, train: Examples, validation: Examples, n_classes: int, *, seed: int, work: Work) -> Fitted:
         from sklearn.neighbors import KNeighborsClassifier
-        from sklearn.preprocessing import StandardScaler
 
-        scaler, k = StandardScaler(), min(self.k, len(train))
-        model = KNeighborsClassifier(k, algorithm="brute")
-        model.fit(scaler.fit_transform(train.all().astype(np.float64)), train.labels)
+        k = min(self.k, len(train))
+        model = KNeighborsClassifier(k, algorithm="brute").fit(train.directions(), train.labels)
 
         def predict(examples: Examples) -> np.ndarray:
-            return np.asarray(model.predict_proba(scaler.transform(examples.all().astype(np.float64))))
+            return np.asarray(model.predict_proba(examples.directions()))
 
         return Fitted(predict, {"k": k})

@@ -9,16 +9,15 @@ from mep.machine.work import Work
 from mep.methods.probes import Examples, Fitted, Probe
 from mep.statistics.classification import auroc
 
-GRID = tuple(10.0**power for power in range(-4, 3))
+GRID = tuple(10.0**power for power in range(-2, 5))
 """Inverse strengths of regularisation that the validation images choose from."""
 
 
 class Linear(Probe):
-    """Logistic regression (L2, lbfgs, balanced class weights) on standardised features.
+    """Logistic regression (L2, lbfgs, balanced class weights) on features of length one.
 
-    Means and deviations are those of the images it is trained on, so that synthetic images get no help from real
-    ones; the strength of regularisation is the one with the highest AUROC on the validation images, the strongest
-    where several share it.
+    The strength of regularisation is the one with the highest AUROC on the validation images, the strongest where
+    several share it.
     """
 
     kind: Literal["linear"]
@@ -26,11 +25,8 @@ class Linear(Probe):
     def fit(self, train: Examples, validation: Examples, n_classes: int, *, seed: int, work: Work) -> Fitted:
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import LogisticRegression
-        from sklearn.preprocessing import StandardScaler
 
-        scaler = StandardScaler()
-        inputs = scaler.fit_transform(train.all().astype(np.float64))
-        watched, ones = scaler.transform(validation.all().astype(np.float64)), np.ones((1, len(validation)))
+        inputs, watched, ones = train.directions(), validation.directions(), np.ones((1, len(validation)))
         best, best_area, best_strength = LogisticRegression(), -1.0, 0.0
         for strength in GRID:
             model = LogisticRegression(C=strength, class_weight="balanced", max_iter=1000)
@@ -42,6 +38,6 @@ class Linear(Probe):
                 best, best_area, best_strength = model, area, strength
 
         def predict(examples: Examples) -> np.ndarray:
-            return np.asarray(best.predict_proba(scaler.transform(examples.all().astype(np.float64))))
+            return np.asarray(best.predict_proba(examples.directions()))
 
         return Fitted(predict, {"C": best_strength, "validation_auroc": best_area})

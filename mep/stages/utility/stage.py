@@ -55,7 +55,7 @@ class Mixture:
         return f"{100 * self.share:g} % real + {added}"
 
 
-@stage(version=3)
+@stage(version=4)
 def utility(config: UtilityConfig, images: Images, ceiling: RealBaseline, samples: Samples, *, work: Work) -> Utility:
     """Train the probe on synthetic images, alone and beside real ones; test it on real held-out images.
 
@@ -89,6 +89,8 @@ def _template(config: UtilityConfig, images: Images, ceiling: RealBaseline, samp
     columns["extractor"] = f"{probe.kind} probe" + (f" on {about['extractor']}" if about.get("extractor") else "")
     columns |= {"eval_resolution": ceiling.about["eval_resolution"], "seed": ceiling.about["seed"]}
     columns["settings"] = {"probe": probe.dump(), "resamples": config.resamples}
+    if probe.sees == "features":
+        columns["settings"]["features"] = "of length one"
     return ScoreRow(
         metric="",
         subject="",
