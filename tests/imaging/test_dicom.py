@@ -1,3 +1,5 @@
+import contextlib
+
 import numpy as np
 import pytest
 from dicom_files import dicom_files, write_dicom
@@ -6,7 +8,8 @@ from pydicom.pixels import apply_modality_lut, apply_voi_lut
 from pydicom.sequence import Sequence
 
 from mep.errors import DataError
-from mep.imaging.dicom import _native, open_dicom
+from mep.imaging.dicom.frames import _native, open_dicom
+from mep.imaging.dicom.header import read_header
 from mep.imaging.pixels import to_rgb
 
 RAMP = np.arange(4096, dtype=np.uint16).reshape(64, 64)
@@ -38,21 +41,29 @@ def test_grey_is_what_the_library_makes_of_rescale_and_window(name):
     assert np.abs(ours - wanted).max() <= 0.5 + 1e-6  # rounding to 8 bits
 
 
+def native(path, frame=0):
+    _, pixels = read_header(path)
+    with path.open("rb") as file:
+        return pixels and _native(file, pixels, frame)
+
+
 def test_pixels_that_are_not_compressed_are_those_of_the_library_and_others_are_left_to_it(tmp_path):
     n_native = 0
     for path in sorted(dicom_files().glob("*.dcm")):
         data = dcmread(path, force=True)
-        if "PixelData" in data and "TransferSyntaxUID" in data.file_meta and not data.get("NumberOfFrames"):
-            native = _native(data)
-            n_native += native is not None
-            assert native is None or np.array_equal(native, data.pixel_array), path.name
+        if "PixelData" in data and data.preamble and not data.get("NumberOfFrames"):
+            ours = native(path)
+            n_native += ours is not None
+            assert ours is None or np.array_equal(ours, data.pixel_array), path.name
     assert n_native >= 5
     data = dcmread(write_dicom(tmp_path / "signed.dcm", RAMP))
     data.PixelRepresentation, data.BitsStored, data.HighBit = 1, 12, 11  # 4095 is -1: what is unused says nothing
-    assert np.array_equal(_native(data), data.pixel_array)
-    assert _native(data).min() == -2048
+    data.save_as(tmp_path / "signed.dcm")
+    assert np.array_equal(native(tmp_path / "signed.dcm"), data.pixel_array)
+    assert native(tmp_path / "signed.dcm").min() == -2048
     data.PixelData = data.PixelData[:-2]
-    assert _native(data) is None
+    data.save_as(tmp_path / "signed.dcm")
+    assert native(tmp_path / "signed.dcm") is None
 
 
 COLOUR = sorted(path.name for path in dicom_files().glob("*.dcm") if path.name.startswith(("SC_rgb", "SC_ybr")))
@@ -201,6 +212,44 @@ def test_a_decoder_that_is_not_installed_is_named(name, module, package, monkeyp
         raise RuntimeError("all plugins are missing dependencies")
 
     monkeypatch.setattr(base.Decoder, "as_array", refuse)
-    monkeypatch.setattr("mep.imaging.dicom.find_spec", lambda one: None if one == module else find_spec(one))
+    monkeypatch.setattr("mep.imaging.dicom.frames.find_spec", lambda one: None if one == module else find_spec(one))
     with pytest.raises(DataError, match=rf"which needs: pip install {package}$"):
         open_dicom(dicom_files() / name)
+
+
+def test_a_file_that_is_known_is_opened_to_the_same_pixels_without_reading_its_header_again(tmp_path, monkeypatch):
+    def content(path, frame, known=None):
+        try:
+            image = open_dicom(path, frame, known=known)
+        except Exception as error:  # a broken file is refused in the same words
+            return str(error)
+        return image.mode, image.size, image.tobytes()
+
+    frames = [(path, 0) for path in sorted(dicom_files().glob("*.dcm"))]
+    frames += [(dicom_files() / "examples_ybr_color.dcm", 17), (dicom_files() / "SC_rgb_small_odd_big_endian.dcm", 0)]
+    known, wanted = {}, [content(*one) for one in frames]
+    for path, _ in frames:
+        with contextlib.suppress(Exception):  # a broken file is not known
+            known[path] = read_header(path)[1]
+    assert [content(*one, known.get(one[0])) for one in frames] == wanted
+
+    monkeypatch.setattr("mep.imaging.dicom.frames.read_header", None)
+    path = dicom_files() / "693_J2KI.dcm"
+    assert content(path, 0, known[path]) == wanted[frames.index((path, 0))]
+
+
+def test_a_file_that_changed_since_it_was_known_is_read_anew(tmp_path):
+    path = write_dicom(tmp_path / "a.dcm", RAMP, BitsStored=12)
+    known = read_header(path)[1]
+    write_dicom(path, RAMP[:32] + 1, BitsStored=12, PatientComments="so that pixels lie elsewhere")
+    assert np.array_equal(np.asarray(open_dicom(path, known=known)), RAMP[:32] + 1)
+
+
+def test_the_header_of_a_file_of_many_frames_is_read_once(tmp_path, monkeypatch):
+    tags = {"SharedFunctionalGroupsSequence": [Dataset()]}
+    path = write_dicom(tmp_path / "a.dcm", np.stack([RAMP + n for n in range(9)]), **tags)
+    reads = []
+    monkeypatch.setattr("mep.imaging.dicom.frames.read_header", lambda path: reads.append(path) or read_header(path))
+    shown = [np.asarray(open_dicom(path, frame)) for frame in range(9)]
+    assert all(np.array_equal(one, RAMP + n) for n, one in enumerate(shown))
+    assert len(reads) == 1

@@ -48,9 +48,14 @@ class Files(Source):
         """The id of an image."""
         return f"{file}{MARK}{part}" if part else file
 
+    def parts_of(self, image_id: str) -> tuple[str, str]:
+        """The path of the file of an image below the root, and what stands behind it."""
+        file, _, part = image_id.partition(MARK)
+        return file, part
+
     def place_of(self, image_id: str) -> tuple[Path, str]:
         """The file of an image, and what stands behind its path."""
-        file, _, part = image_id.partition(MARK)
+        file, part = self.parts_of(image_id)
         return self.root / file, part
 
     def names_below(self) -> list[str]:

@@ -12,12 +12,14 @@ from pydantic import field_validator
 
 from mep.errors import DataError
 from mep.methods.sources import Problem, Row
-from mep.methods.sources._files import MARK, Files
+from mep.methods.sources._files import Files
 from mep.methods.sources._identities import GROUPS, NAMING, named_in, numbered, plain, why_not
 from mep.methods.sources._tree import LABEL, class_of, is_metadata
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from mep.imaging.dicom.header import Pixels
 
 SUFFIXES = (".dcm", ".dicom", ".ima")
 PATIENT = "PatientID"
@@ -38,6 +40,7 @@ class _Header:
     window      has or lacks one; empty where it needs none
     named       tag whose value stands in the path
     is_class_naming     does it stand in the folder that would be the label?
+    pixels      where they lie, of a file that is shown without its header
     """
 
     parts: tuple[str, ...] = ("",)
@@ -46,6 +49,7 @@ class _Header:
     window: str = ""
     named: str = ""
     is_class_naming: bool = False
+    pixels: "Pixels | None" = None
 
 
 class Dicom(Files):
@@ -80,12 +84,12 @@ class Dicom(Files):
         return self if self.grey else self.model_copy(update={"grey": "measured"})
 
     def require(self) -> None:
-        from mep.imaging.dicom import pydicom
+        from mep.imaging.dicom.library import pydicom
 
         pydicom()
 
     def is_one(self, path: Path) -> bool:
-        from mep.imaging.dicom import is_dicom
+        from mep.imaging.dicom.library import is_dicom
 
         return path.name != "DICOMDIR" and (path.suffix.lower() in SUFFIXES or is_dicom(path))
 
@@ -93,6 +97,7 @@ class Dicom(Files):
         self.require()  # before headers are read, where what goes wrong is left to the scan
         headers = self._headers(names)
         self._refuse_names(headers)
+        self.known.update({name: one.pixels for name, one in zip(names, headers, strict=True) if one.pixels})
         columns = {tag: [header.values.get(tag) for header in headers] for tag in (PATIENT, *self.tags)}
         columns |= {tag: list(numbered(columns[tag])) for tag in columns.keys() & set(GROUPS)}
         if not any(columns[PATIENT]) and PATIENT not in self.tags:
@@ -113,10 +118,11 @@ class Dicom(Files):
             )
 
     def open(self, image_id: str) -> "Image":
-        from mep.imaging.dicom import open_dicom
+        from mep.imaging.dicom.frames import open_dicom
 
-        path, part = self.place_of(image_id)
-        return open_dicom(path, int(part) - 1 if part else 0, as_shown=self.grey != "measured")
+        file, part = self.parts_of(image_id)
+        frame, known = int(part or 1) - 1, self.known.get(file)
+        return open_dicom(self.root / file, frame, as_shown=self.grey != "measured", known=known)
 
     def problems(self) -> Iterator[Problem]:
         headers = self._headers(self.files)
@@ -135,17 +141,21 @@ class Dicom(Files):
         return [name for name in self.names_below() if not is_metadata(name)]
 
     @cached_property
+    def known(self) -> "dict[str, Pixels]":
+        """Where the pixels of the listed files lie, by path: they are opened without reading their headers again. It
+        travels with the source to processes that open images, and is never written."""
+        return {}
+
+    @cached_property
     def numbers(self) -> dict[str, int]:
         return {name: number for number, name in enumerate(self.files)}
 
     def name_of(self, file: str, part: str) -> str:
         return super().name_of(f"{self.numbers[file]:06d}" if self.names == "number" else file, part)
 
-    def place_of(self, image_id: str) -> tuple[Path, str]:
-        if self.names != "number":
-            return super().place_of(image_id)
-        number, _, part = image_id.partition(MARK)
-        return self.root / self.files[int(number)], part
+    def parts_of(self, image_id: str) -> tuple[str, str]:
+        file, part = super().parts_of(image_id)
+        return self.files[int(file)] if self.names == "number" else file, part
 
     def _headers(self, names: list[str]) -> list[_Header]:
         stats = [os.stat(self.root / name, follow_symlinks=(self.root / name).exists()) for name in names]
@@ -160,15 +170,16 @@ def _read_headers(root: Path, listed: tuple[tuple[str, int, int], ...], tags: tu
 
 
 def _read(path: Path, name: str, size: int, tags: tuple[str, ...]) -> _Header:
-    from mep.imaging.dicom import read_header, text_of
+    from mep.imaging.dicom.header import read_header, text_of
 
     try:
-        header = read_header(path, stop_before_pixels=True)
-        n_frames = int(text_of(header, "NumberOfFrames") or 1)
+        header, pixels = read_header(path)
+        options = pixels.layout.options if pixels else {}
+        n_frames = options.get("number_of_frames", 1)
         if not 1 <= n_frames <= size:
             raise ValueError(f"{n_frames} frames")
         values = {tag: plain(header.get(tag)) for tag in tags}
-        is_deep = header.get("SamplesPerPixel") == 1 and int(header.get("BitsStored") or 0) > 8
+        is_deep = options.get("samples_per_pixel") == 1 and (options.get("bits_stored") or 0) > 8
     except Exception:  # whatever a broken file raises: the scan opens it, and says what is wrong with it
         return _Header()
     naming = {tag: text_of(header, tag) for tag in NAMING}
@@ -180,4 +191,5 @@ def _read(path: Path, name: str, size: int, tags: tuple[str, ...]) -> _Header:
         window="" if not is_deep else "has" if any(tag in header for tag in WINDOW) else "lacks",
         named=named,
         is_class_naming=bool(named and named_in(class_of(name) or "", naming)),
+        pixels=None if pixels is None or pixels.layout.has_tables else pixels,
     )

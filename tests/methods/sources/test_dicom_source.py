@@ -1,5 +1,6 @@
 import json
 import os
+import pickle
 
 import numpy as np
 import pytest
@@ -80,6 +81,15 @@ def test_no_record_holds_an_identity(ward):
     assert "Acme" in text
 
 
+def test_what_is_known_of_listed_files_travels_to_other_processes_and_holds_no_identity(ward, monkeypatch):
+    source = dicom(ward, tags=("PatientAge",))
+    ids = [record.id for record in source.records()]
+    sent = pickle.dumps(source)
+    assert not any(secret in sent for secret in (b"MRN", b"77412", b"Doe", b"061Y"))
+    monkeypatch.setattr("mep.imaging.dicom.frames.read_header", None)  # so that reading a header would fail
+    assert [to_rgb(pickle.loads(sent).open(one))[0, 0, 0] for one in ids] == [0, 0, 1, 2, 0]
+
+
 @pytest.mark.parametrize("tag", ["PatientName", "PatientBirthDate", "StudyDate", "PatientComments", "StudyDescription"])
 def test_tags_that_may_identify_are_refused(ward, tag):
     with pytest.raises(ValidationError, match=f"{tag} may identify a person"):
@@ -153,7 +163,7 @@ def test_a_file_that_changes_is_read_again(ward):
 def test_the_library_that_is_missing_is_named(ward, monkeypatch):
     import importlib
 
-    from mep.imaging.dicom import pydicom
+    from mep.imaging.dicom.library import pydicom
 
     def refuse(name):
         raise ModuleNotFoundError(f"No module named '{name}'")
