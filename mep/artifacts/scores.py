@@ -16,6 +16,9 @@ from mep.machine.files import read_json, write_json
 from mep.statistics.influence import Influence
 
 INFLUENCES = "influences"
+ASSIGNED = "wanted_cluster", "found_cluster", "wanted_label", "found_label"
+SLIDE, FINDING = "slide", "finding "
+"""Columns of an assignment."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +68,9 @@ class Assignment(Artifact):
     protocol    d, preprocessing, eval_resolution, resize, dtype, and the digest of the embedder's settings and of the
                 fitted clusters: two arms of other clusters do not compare
     unseen      why nothing was found in any image; empty where something was looked for
+    slides      slide or patient of every held-out image; empty where no column names any
+    findings    finding -> part -> float64 (n,): how probable it is that each image shows the finding, judged for each
+                alone; only findings that some training images show and others do not. Empty where images have one label
     """
 
     ids: dict[str, list[str]]
@@ -73,11 +79,14 @@ class Assignment(Artifact):
     label_names: list[str]
     protocol: JsonObject
     unseen: str = ""
+    slides: list[str] = field(default_factory=list)
+    findings: dict[str, dict[str, NDArray[np.float64]]] = field(default_factory=dict)
 
     def save(self, folder: Path) -> None:
         for part, array in self.parts.items():
-            columns = ("wanted_cluster", "found_cluster", "wanted_label", "found_label")
-            table: Table = {name: array[:, place].tolist() for place, name in enumerate(columns)}
+            table: Table = {name: array[:, place].tolist() for place, name in enumerate(ASSIGNED)}
+            table |= {f"{FINDING}{name}": of[part].tolist() for name, of in self.findings.items()}
+            table |= {SLIDE: self.slides} if self.slides and part == "heldout" else {}
             save_table(folder / f"{part}.parquet", {"id": self.ids.get(part, self.ids["heldout"])} | table)
         kinds = {"clusters": self.n_clusters, "labels": self.label_names, "protocol": self.protocol}
         write_json(folder / "kinds.json", kinds | ({"unseen": self.unseen} if self.unseen else {}))
@@ -87,13 +96,16 @@ class Assignment(Artifact):
         kinds = read_json(folder / "kinds.json")
         tables = {path.stem: load_table(path) for path in sorted(folder.glob("*.parquet"))}
         ids = {part: tables[part]["id"] for part in ("heldout", "samples")}
-        parts = {
-            part: np.array([values for name, values in table.items() if name != "id"], dtype=np.int64).T
-            for part, table in tables.items()
+        parts = {part: np.array([table[name] for name in ASSIGNED], dtype=np.int64).T for part, table in tables.items()}
+        names = [name for name in tables["samples"] if name.startswith(FINDING)]
+        findings = {
+            name.removeprefix(FINDING): {part: np.array(table[name]) for part, table in tables.items()}
+            for name in names
         }
         # mep 0.2.0 kept no protocol
         protocol, unseen = kinds.get("protocol", {}), kinds.get("unseen", "")
-        return cls(ids, parts, kinds["clusters"], kinds["labels"], protocol, unseen)
+        slides = tables["heldout"].get(SLIDE, [])
+        return cls(ids, parts, kinds["clusters"], kinds["labels"], protocol, unseen, slides, findings)
 
     def facts(self) -> Mapping[str, object]:
         return {part: len(array) for part, array in self.parts.items() if part != "floor"}

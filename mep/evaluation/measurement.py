@@ -121,14 +121,23 @@ def no_halves(n_halves: int) -> Halves:
 
 
 def measure(
-    scores: Sequence[Score], real: Rows, fake: Rows, settings: EvaluationSettings, groups: Groups | None = None
+    scores: Sequence[Score],
+    real: Rows,
+    fake: Rows,
+    settings: EvaluationSettings,
+    groups: Groups | None = None,
+    *,
+    paired: bool = False,
 ) -> list[dict[str, Measurement]]:
-    """Metric -> measurement, for every score: all of them in one pass over the pairs, and one for each half."""
+    """Metric -> measurement, for every score: all of them in one pass over the pairs, and one for each half.
+
+    groups and paired are those of `jackknife`
+    """
     measured = measure_all(scores, real, fake, device=settings.device)
     halves: dict[int, dict[str, Halves]] = {}
     if settings.n_halves > 1 and min(len(real), len(fake)) >= 4:
         able = [place for place, score in enumerate(scores) if score.halved and not measured[place].missing]
-        on_halves = jackknife([scores[place] for place in able], real, fake, settings, groups)
+        on_halves = jackknife([scores[place] for place in able], real, fake, settings, groups, paired=paired)
         halves = dict(zip(able, on_halves, strict=True))
     absent = no_halves(settings.n_halves)
     keys = keys_of(real) if groups is None else None

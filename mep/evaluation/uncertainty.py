@@ -116,7 +116,13 @@ class SeedDifference:
 
 
 def jackknife(
-    scores: Sequence[Score], real: Rows, fake: Rows, settings: EvaluationSettings, groups: Groups | None = None
+    scores: Sequence[Score],
+    real: Rows,
+    fake: Rows,
+    settings: EvaluationSettings,
+    groups: Groups | None = None,
+    *,
+    paired: bool = False,
 ) -> list[dict[str, Halves]]:
     """The scores on random halves of both sets and on the rest, in the order of the scores: metric -> (pairs, 2).
 
@@ -124,6 +130,7 @@ def jackknife(
     fake    float (m, d)    its halves depend on the seed and m only, so arms that draw their images from the same
                             noise, row by row, stay paired
     groups  int64 (n,)      a half is then made of whole groups
+    paired                  the second set is of the images of the first, row by row: both are cut alike
 
     A metric for which some half is too small is absent. All scores share one pass over the pairs of a half.
     Of scores that are not smooth only the differences within the pairs are kept, see `levelled`.
@@ -131,7 +138,7 @@ def jackknife(
     measured = []
     for index in range(settings.n_halves // 2):
         halves_real = cut(len(real), index, settings.seed, REAL, groups)
-        halves_fake = cut(len(fake), index, settings.seed, FAKE)
+        halves_fake = halves_real if paired else cut(len(fake), index, settings.seed, FAKE)
         for of_real, of_fake in zip(halves_real, halves_fake, strict=True):
             measured.append(measure_all(scores, real[of_real], fake[of_fake], device=settings.device))
     return [

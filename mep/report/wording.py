@@ -9,6 +9,8 @@ NAMES = {
     "copy_rate": "share of near copies",
     "cluster_adherence": "share of images in the cluster of their caption",
     "label_adherence": "share of images that look like their label",
+    "finding_adherence": "share of images that show the finding of their caption",
+    "finding_auroc": "AUROC of telling images that were asked for a finding from the others",
     "auroc": "AUROC of a classifier trained on synthetic images",
     "auroc_gap": "AUROC lost by training on synthetic instead of real images",
     "ece": "expected calibration error",
@@ -50,6 +52,7 @@ SCALES = {"kid": 1000, "kid_gap": 1000, "kid_subsets": 1000, "kid_subsets_std": 
 """Metric -> factor in tables."""
 
 SHORT = {"cluster_adherence": "right type", "label_adherence": "right label", "copy_rate": "copies"}
+SHORT |= {"finding_adherence": "right finding", "finding_auroc": "finding AUROC"}
 SHORT |= {"auroc": "AUROC", "auroc_gap": "AUROC gap", "auroc_gain": "AUROC gain"}
 """Metric -> what its row says, where the name is no word of the field."""
 

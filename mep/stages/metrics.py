@@ -13,6 +13,7 @@ from mep.artifacts.score_row import JsonObject, ScoreProtocol
 from mep.evaluation.adherence import AdherenceRows
 from mep.evaluation.evaluate import evaluate
 from mep.evaluation.features import features_of, file_formats
+from mep.evaluation.finding_adherence import FindingRows
 from mep.evaluation.groups import GroupKeys, evaluate_groups
 from mep.evaluation.matching import Match, match_of
 from mep.evaluation.measurement import Scored
@@ -73,7 +74,7 @@ class MetricsConfig(ReferencesConfig):
         return self
 
 
-@stage(version=7)
+@stage(version=8)
 def metrics(
     config: MetricsConfig,
     references: References,
@@ -90,7 +91,8 @@ def metrics(
 
     Subjects: samples; train: real training images in their place;
     floor: reconstructions of the held-out images; of adherence also heldout: real images at the model's resolution.
-    Adherence of the samples is told for every label, cluster and prompt, too.
+    Adherence of the samples is told for every label, cluster, prompt and finding, too, that of real images for every
+    slide.
     """
     settings = EvaluationSettings(config.seed, config.halves, work.device)
     samples_protocol, flags = protocol_of_samples(samples, references.tables["heldout"]["id"])
@@ -114,8 +116,11 @@ def metrics(
     protocol = {"dtype": "float32"} | samples_protocol | assignment.protocol
     for adherence in (score for score in config.scores if isinstance(score, Adherence)):
         common = replace(settings, device="cpu")
-        told = AdherenceRows(adherence, assignment, common, ScoreProtocol.from_json(protocol), flags)
+        made_by = ScoreProtocol.from_json(protocol)
+        told = AdherenceRows(adherence, assignment, common, made_by, flags)
         rows += told.rows({kind: keys[kind] for kind in config.groups})
+        of_findings = FindingRows(assignment, references.findings, common, made_by, flags)
+        rows += of_findings.rows(each="label" in config.groups)
     influences = {
         number: scored.influence
         for number, scored in enumerate(rows)

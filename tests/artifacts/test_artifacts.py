@@ -102,6 +102,8 @@ def example(kind, tmp_path):
             2,
             ["x", "y"],
             {"d": 3, "digest": "d"},
+            slides=["s1"],
+            findings={"x": {"heldout": np.ones(1), "floor": np.zeros(1), "samples": np.array([0.25, 0.5])}},
         ),
         HeldOutEmbeddings: HeldOutEmbeddings(["a"], {"original": np.ones((1, 3), np.float32)}),
         RealBaseline: RealBaseline(

@@ -245,12 +245,13 @@ def fill_latents(out):
 
 
 def assignment(labels):
-    """Of four samples three are in the cluster that was asked for, of four real images all."""
+    """Of four samples three are in the cluster that was asked for, of four real images of two slides all."""
     right = np.array([[0, 0, 0, 0], [0, 0, 0, 0], [1, 1, 1, 1], [1, 1, 1, 1]])
     wrong = right.copy()
     wrong[3, 1] = 0
     names = {part: list("abcd") for part in ("heldout", "samples")}
-    return Assignment(names, {"heldout": right, "floor": right, "samples": wrong}, 2, labels, {"d": 3})
+    parts = {"heldout": right, "floor": right, "samples": wrong}
+    return Assignment(names, parts, 2, labels, {"d": 3}, slides=["S1", "S1", "S2", "S2"])
 
 
 def utility():

@@ -6,6 +6,7 @@ from typing import Any
 
 import mep
 from mep.artifacts import Images, TrainingSet
+from mep.evaluation.adherence import FEWEST_OF_A_SLIDE
 from mep.machine.files import write_text
 from mep.report.data.controlled import controlled
 from mep.report.data.runs import Report
@@ -16,7 +17,7 @@ from mep.report.figures.maps import TILE_PX, TILES_ACROSS, embedding_maps
 from mep.report.figures.opening import SHOWN_PX, opening
 from mep.report.figures.pictures import NO_LABEL, has_first_training, sample_sets
 from mep.report.figures.styles import N_STYLES
-from mep.report.page import sections
+from mep.report.page import confusions, sections
 from mep.report.page.cards import card_of
 from mep.report.page.frame import environment, framed
 from mep.report.page.index import write_index
@@ -87,6 +88,8 @@ def _page(report: Report, comparison: Comparison, view: View, parts: dict[str, A
             opening_px=SHOWN_PX,
             tile_px=TILE_PX,
             tiles_across=TILES_ACROSS,
+            n_slides=confusions.N_SLIDES,
+            fewest_of_a_slide=FEWEST_OF_A_SLIDE,
             **parts,
         )
     )
@@ -115,7 +118,7 @@ def _parts(report: Report) -> dict[str, Any]:
         "maps": embedding_maps(report, sets),
         "outliers": outlier_tiles(report),
         "charts": sections.charts(report),
-        "confusions": sections.confusions(report),
+        "confusions": confusions.confusions(report),
         "copies": sections.near_copies(report, sets),
         "attacked": sections.attacked(report),
         "control": controlled(report.store, report.arms),

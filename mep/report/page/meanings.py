@@ -20,6 +20,10 @@ MEANINGS = {
     "authenticity": "The share of generated images that are no nearer to a training image than its neighbours are.",
     "cluster_adherence": "The share of images that show the type of tissue that their caption asked for.",
     "label_adherence": "The share of images that look like the label that their caption asked for.",
+    "finding_adherence": "The share of images that show a finding that their caption asked for, whatever else they "
+    "show: the mean over the findings.",
+    "finding_auroc": "How surely images that were asked for a finding are told from the others by it: the mean over "
+    "the findings, 0.5 is chance.",
     "auroc": "How well a classifier that learned from these images tells real ones apart; 1 is perfect, 0.5 chance.",
     "auroc_gap": "What a classifier loses by learning from synthetic instead of real images.",
     "auroc_gain": "What a classifier gains by learning from synthetic images beside real ones.",

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
-from mep.artifacts import Assignment, Calibration, Clusters, Images, Model, Privacy, Scores, Utility
+from mep.artifacts import Calibration, Clusters, Images, Model, Privacy, Scores, Utility
 from mep.artifacts.vectors import TriedK
 from mep.report.data.calibration import sentences
 from mep.report.data.privacy import Tried, tried
@@ -26,61 +26,6 @@ PAIR_BUDGET, TRAINING_BUDGET = 600_000, 1_200_000
 N_PAIRS, N_STEPS, N_LOOKS = 12, 8, 8
 GAP_PX = 2
 """White columns between the pictures of a strip, as a training writes it."""
-LARGEST_MATRIX = 40
-"""Clusters of a confusion matrix that is drawn; of more only the shares are shown."""
-
-
-@dataclass(frozen=True)
-class Confusion:
-    """What images show against what their captions asked for.
-
-    rows            name of what was asked for, shares of what was found, number of images
-    share           of samples that are found where they belong
-    real_share      the same of real held-out images; None where there are none
-    """
-
-    arms: list[str]
-    kind: str
-    names: list[str]
-    rows: list[tuple[str, list[float], int]]
-    share: float
-    real_share: float | None
-    n: int
-
-
-def confusions(report: Report) -> list[Confusion]:
-    """Cluster and label of the samples of every arm, asked for and found."""
-    matrices = []
-    for shared in report.shared(Assignment):
-        assignment = shared.artifact
-        if assignment.unseen:
-            continue  # the row of the adherence says why
-        clusters = [str(number) for number in range(assignment.n_clusters)]
-        for kind, names, columns in (("cluster", clusters, [0, 1]), ("label", assignment.label_names, [2, 3])):
-            pairs, real = (assignment.parts[part][:, columns] for part in ("samples", "heldout"))
-            pairs, real = pairs[pairs[:, 0] >= 0], real[real[:, 0] >= 0]
-            if len(pairs):
-                matrices.append(_confusion(shared.labels, kind, names, pairs, real))
-    return matrices
-
-
-def _confusion(
-    arms: list[str], kind: str, names: list[str], pairs: NDArray[np.integer], real: NDArray[np.integer]
-) -> Confusion:
-    """Both arrays (n, 2): what was asked for, and what was found, -1 for nothing."""
-    asked, shown = pairs.T
-    counts = np.zeros((len(names), len(names) + 1))
-    np.add.at(counts, (asked, np.where(shown < 0, len(names), shown)), 1)
-    rows = [(names[n], (row / row.sum()).tolist(), int(row.sum())) for n, row in enumerate(counts) if row.sum()]
-    return Confusion(
-        arms=arms,
-        kind=kind,
-        names=[*names, *(["none"] if counts[:, -1].any() else [])],
-        rows=rows if len(names) <= LARGEST_MATRIX else [],
-        share=float((asked == shown).mean()),
-        real_share=float((real[:, 0] == real[:, 1]).mean()) if len(real) else None,
-        n=len(pairs),
-    )
 
 
 NearCopies = tuple[list[str], str, list[tuple[Picture, Picture, float, float]]]

@@ -29,7 +29,7 @@ MEMBERS = {
         *("copy_rate", "authenticity", "nn_ratio", "nn_distance", "ct", "fd_gap", "fid_gap", "kid_gap"),
         *OF_TRAINING_IMAGES,
     ),
-    "prompts": ("label_adherence", "cluster_adherence"),
+    "prompts": ("label_adherence", "finding_adherence", "finding_auroc", "cluster_adherence"),
     "usefulness": ("auroc", "auroc_gap", "auroc_gain", "accuracy", "balanced_accuracy", "ece"),
 }
 """Group -> its metrics, the one to look at first in front."""
@@ -37,7 +37,7 @@ GROUP_OF = {metric: group for group, metrics in MEMBERS.items() for metric in me
 
 OVERVIEW = (
     *("kid", "fd", "fid", "cmmd", "precision", "density", "recall", "coverage", "copy_rate"),
-    *("label_adherence", "cluster_adherence", "auroc", "auroc_gap"),
+    *("label_adherence", "finding_auroc", "cluster_adherence", "auroc", "auroc_gap"),
 )
 """Metrics of a table that nobody chose columns for; the others are a --columns away."""
 HEADLINES = ("kid", "fid", "fd")

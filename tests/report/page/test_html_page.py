@@ -8,11 +8,10 @@ from importlib import resources
 from drawn_run import RUN, Drawn, finished
 from shown_report import Page, page_of
 
-from mep.report import (
-    gather,
-)
+from mep.artifacts import Assignment
+from mep.report import gather
 from mep.report.figures import clusters, gallery, pictures
-from mep.report.page import sections
+from mep.report.page import confusions, sections
 from mep.report.page.frame import digest_of
 from mep.report.page.payload import payload
 from mep.report.page.running import NO_SHEET
@@ -84,9 +83,20 @@ def test_images_that_were_deleted_since_are_told_in_place(report, drawn, tmp_pat
 
 
 def test_the_confusion_matrix_has_shares_of_what_was_asked_for(report):
-    cluster, label = sections.confusions(report)[:2]
+    cluster, label = confusions.confusions(report)[:2]
     assert [(name, shares[:2], n) for name, shares, n in cluster.rows] == [("0", [1, 0], 2), ("1", [0.5, 0.5], 2)]
     assert (cluster.share, cluster.real_share, label.share) == (0.75, 1.0, 1.0)
+
+
+def test_slides_on_which_samples_are_judged_worse_come_first(report, tmp_path, monkeypatch):
+    assert "slide or patient" not in Page(page_of(report, tmp_path)).text  # two images of a slide are too few
+    monkeypatch.setattr(confusions, "FEWEST_OF_A_SLIDE", 2)
+    (assignment,) = [shared.artifact for shared in report.shared(Assignment)][:1]
+    assignment.parts["heldout"][2:, 1] = 0
+    found = confusions.confusions(report)[0].slides
+    assert [(name, share.value, share.n) for name, share in found] == [("S2", 0, 2), ("S1", 1, 2)]
+    text = Page(page_of(report, tmp_path)).text
+    assert re.search(r"S2\s*2\s*0 %\s*0 to 84 %\s*S1\s*2\s*100 %\s*16 to 100 %", text)  # 1 - 0.025 ** (1 / 2)
 
 
 def test_usefulness_is_drawn_over_the_number_of_real_images(tmp_path):
