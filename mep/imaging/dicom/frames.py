@@ -41,7 +41,7 @@ def open_dicom(path: Path, frame: int = 0, *, as_shown: bool = True, known: Pixe
     returns     mode L or RGB; I;16, I or F for grey that has more than 8 bits and no window. MONOCHROME1 is inverted:
                 larger is brighter
 
-    DataError   no pixels, no decoder for their compression, a frame that is not there
+    DataError   no pixels, encrypted or cut off ones, no decoder for their compression, a frame that is not there
     """
     from PIL import Image
 
@@ -70,6 +70,8 @@ def _header(path: Path, size: int, changed: int) -> tuple[Any, Pixels]:
     """The header of a file of this size and time, kept until others are asked for: frames are read one by one."""
     header, pixels = read_header(path)
     if pixels is None:
+        if "EncryptedAttributesSequence" in header:
+            raise DataError("its pixels are encrypted", hint="decrypt it where the key is")
         what = header.get("Modality") or "no modality"
         raise DataError(f"it has no pixels ({what})", hint="leave it out: mep lint RECIPE --fix exclude.txt")
     return header, pixels
@@ -93,6 +95,10 @@ def _decoded(file: IO[bytes], pixels: Pixels, frame: int) -> NDArray[Any]:
         decoder = package.pixels.get_decoder(layout.syntax)
         source = file.read(pixels.length) if is_whole else file  # the library checks the length of what is whole
         return np.asarray(decoder.as_array(source, index=frame, **layout.options)[0])
+    except ValueError as error:
+        if "less than expected" in str(error):
+            raise DataError("it is cut off: its pixels are not all there", hint="export it again") from error
+        raise
     except (RuntimeError, NotImplementedError) as error:
         compression = package.uid.UID(layout.syntax).name.partition(",")[0]
         raise DataError(f"compressed as {compression}, {_what_is_missing(compression)}") from error

@@ -36,8 +36,10 @@ class Table(Embedder):
 
     @model_validator(mode="after")
     def _ids_belong_to_npy(self) -> Self:
-        if (self.path.suffix == ".npy") != (self.ids is not None):
-            raise ValueError(".npy, and nothing else, has its images named by ids: a text file, one a line")
+        if self.path.suffix == ".npy" and self.ids is None:
+            raise ValueError("a .npy file does not name its images: ids: NAMES.txt, a name on each line")
+        if self.path.suffix != ".npy" and self.ids is not None:
+            raise ValueError("ids belongs to .npy files; the column of a table that names the images is id")
         return self
 
     def externals(self, hash_file: HashFile) -> dict[str, str]:

@@ -201,10 +201,15 @@ def _opened(path: Path, reader: str, process: int) -> _Slide:
     refuse_special(path)
     package = _library(reader)
     try:
-        return _Slide(package.open_slide(str(path)), reader)
+        slide = _Slide(package.open_slide(str(path)), reader)
+        assert slide.size  # tiffslide looks into a file no earlier
+        return slide
     except Exception as error:  # each library raises its own
         if not path.stat().st_size:
             raise DataError("the file is empty", hint="copy it again") from error
+        if found := re.search(r"axes='S.+' not supported", str(error)):
+            planes = f"its colours lie in planes of their own ({found[0]}): {reader} does not read these"
+            raise DataError(planes, hint="write it again with the colours of a pixel together") from error
         raise DataError(f"{reader} cannot open it: {error}", hint="copy it again, or try the other reader") from error
 
 

@@ -42,12 +42,14 @@ def names_of(columns: Sequence[Column]) -> list[str]:
     return [name for column in columns for name in (column if isinstance(column, dict) else [column])]
 
 
-def require_column(records: Sequence[Record], column: str, field: str, if_none: str = "none") -> None:
+def require_column(
+    records: Sequence[Record], column: str, field: str, if_none: str = "none", whose: str = "the dataset"
+) -> None:
     """DataError: no record has the column; `if_none` is what the hint says when there is no column at all."""
     columns = sorted({name for record in records for name in record.metadata})
     if column not in columns:
         raise DataError(
-            f"the dataset has no column '{column}'",
+            f"{whose} has no column '{column}'",
             hint=f"{guess(column, columns)}columns: {', '.join(columns) or if_none}",
             field=field,
         )

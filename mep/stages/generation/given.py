@@ -230,7 +230,7 @@ def _labels(config: GivenSamplesConfig, records: Sequence[Record], images: Image
 
 
 def _column(records: Sequence[Record], column: str, field: str) -> list[str | None]:
-    require_column(records, column, field)
+    require_column(records, column, field, whose="the source of the samples")
     texts = [text_of(record.metadata.get(column)) for record in records]
     if missing := [record.id for record, text in zip(records, texts, strict=True) if text is None]:
         raise DataError(

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import tifffile
 from pydantic import ValidationError
 from slide_files import tissue_slide, write_slide
 
@@ -105,9 +106,12 @@ def test_finer_tiles_than_the_slide_has_are_refused(folder):
 def test_what_is_no_slide_is_listed_so_that_lint_finds_it(tmp_path):
     (tmp_path / "empty.svs").touch()
     (tmp_path / "text.svs").write_text("no slide")
+    planes = np.zeros((3, 128, 128), np.uint8)
+    tifffile.imwrite(tmp_path / "planes.ome.tif", planes, photometric="rgb", planarconfig="separate", tile=(64, 64))
     source = slides(tmp_path)
-    assert [record.id for record in source.records()] == ["empty.svs", "text.svs"]
-    for name, message in (("empty.svs", "the file is empty"), ("text.svs", "openslide cannot open it")):
+    assert [record.id for record in source.records()] == ["empty.svs", "planes.ome.tif", "text.svs"]
+    messages = {"empty.svs": "the file is empty", "planes.ome.tif": "its colours lie in planes of their own"}
+    for name, message in (messages | {"text.svs": "openslide cannot open it"}).items():
         with pytest.raises(DataError, match=message):
             source.open(name)
 
