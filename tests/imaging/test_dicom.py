@@ -114,6 +114,12 @@ def test_the_first_of_several_windows_is_taken(tmp_path):
     assert np.array_equal(one, many)
 
 
+def test_a_window_that_is_left_empty_is_none(tmp_path):
+    image = open_dicom(write_dicom(tmp_path / "a.dcm", RAMP, BitsStored=12, WindowCenter="", WindowWidth=""))
+    assert image.mode == "I;16"
+    assert np.array_equal(np.asarray(image), RAMP)
+
+
 def test_a_negative_is_inverted_shown_and_measured(tmp_path):
     kinds = [{"as_shown": True, "WindowCenter": 2048, "WindowWidth": 4096}, {"as_shown": True}, {"as_shown": False}]
     for kind in kinds:

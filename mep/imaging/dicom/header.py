@@ -114,7 +114,7 @@ def _pixels(file: IO[bytes], header: Any) -> Pixels | None:
             start = file.tell()
             length = min(int.from_bytes(element[-4:], order), stat.st_size - start)
     known = (raw(header, keyword) for keyword in READ)
-    elements = tuple(element._replace(value_tell=0) for element in known if element is not None)
+    elements = tuple(element._replace(value_tell=0) for element in known if element is not None and element.value)
     has_tables = any(raw(header, keyword) is not None for keyword in TABLES)
     layout = _layout(syntax, elements, tuple(more.items()), has_tables)
     return Pixels(layout, start, length, stat.st_size, stat.st_mtime_ns)
@@ -137,8 +137,9 @@ def _dtype(syntax: str, options: dict[str, Any]) -> str:
 
 
 def raw(header: Any, keyword: str) -> Any:
-    """An element as it was read, in a tenth of the time that its conversion takes; None where there is none."""
-    return header.get_item(_tag(keyword))
+    """An element as it was read, in a tenth of the time that its conversion takes; None where there is none. Its value
+    is None where it is empty, or large."""
+    return header.get_item(_tag(keyword), keep_deferred=True)
 
 
 @cache
