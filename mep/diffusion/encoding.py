@@ -74,11 +74,12 @@ class Scaling:
         return (latents - self.shift) * self.scale
 
 
-def check_lengths(base: BaseModel, texts: Sequence[str]) -> None:
-    """DataError where a caption has more tokens than a text encoder reads."""
+def check_lengths(base: BaseModel, texts: Sequence[str], new_tokens: Sequence[str] = ()) -> None:
+    """DataError where a caption has more tokens than a text encoder reads; a new token is one of them."""
     family = family_of(base.pipeline)
     for part in family.readers(base.pipeline).values():
         tokenizer = load_part(base.pipeline, part, "cpu")
+        tokenizer.add_tokens(list(new_tokens))
         longest = min(int(tokenizer.model_max_length), family.most_tokens)
         for text in texts:
             n = len(tokenizer(text).input_ids)
@@ -166,7 +167,7 @@ def caption_tokens(base: BaseModel, texts: Sequence[str], device: str, new_token
     """Captions as token numbers, for a text encoder that is trained; those of new tokens follow the ones it knows."""
     import torch
 
-    check_lengths(base, texts)
+    check_lengths(base, texts, new_tokens)
     (part,) = family_of(base.pipeline).encoders.values()
     tokenizer = load_part(base.pipeline, part, device)
     tokenizer.add_tokens(list(new_tokens))

@@ -14,6 +14,11 @@ def tokens_in(texts: Iterable[str]) -> list[str]:
     return sorted({token for text in texts for token in TOKEN.findall(text)})
 
 
+def without_tokens(text: str) -> tuple[str, int]:
+    """A caption without its new tokens, and how many there are, each of which is one to a text encoder."""
+    return TOKEN.subn(" ", text)
+
+
 def file_name(token: str) -> str:
     """What a token's file is called: morph-7 of <morph-7>."""
     return re.sub(r"[^\w.-]", "_", token.strip("<>"))

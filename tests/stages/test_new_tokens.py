@@ -11,11 +11,14 @@ from safetensors.torch import load_file
 from tiny_families import build_sdxl
 from training_parts import Inputs, files_of
 
+from mep.diffusion.encoding import check_lengths
 from mep.diffusion.pipelines import load_pipeline
 from mep.errors import DataError, Interrupted, RecipeError
 from mep.recipe import load_recipe
 from mep.runner.plan import make_plan
 from mep.runner.run import check
+from mep.stages.prompts.given import given_prompts
+from mep.stages.prompts.stage import check as check_prompts
 from mep.store import Store
 
 ALONE = {"kind": "textual_inversion", "new_tokens": {"begin": "tissue"}}
@@ -61,6 +64,29 @@ def test_new_tokens_are_trained_alone_and_load_as_textual_inversions(inputs, tmp
     assert torch.equal(states(ours, caption), states(plain, caption))
     assert (model.folder / "lora").exists() == (method is WITH_LORA)
     assert "load_textual_inversion" in (model.folder / "README.md").read_text()
+
+
+def test_a_new_token_is_one_token_of_a_caption_that_just_fits(inputs, tmp_path):
+    full = copy(inputs)
+    first, second = inputs.prompts.prompts
+    texts = [f"{'tissue ' * 17}<morph-{row}>" for row in (0, 1)]  # 20 tokens with begin and end; letter by letter more
+    full.prompts = replace(inputs.prompts, prompts=[replace(first, text=texts[0]), replace(second, text=texts[1])])
+    check_prompts(full.prompts.prompts, inputs.base)
+    model, _ = full.train(tmp_path, method=ALONE, **LEARNT)
+    assert len([*(model.folder / "tokens").iterdir()]) == 2
+    with pytest.raises(DataError, match=r"has 2\d tokens, the text encoder reads 20"):
+        full.train(tmp_path / "not learned")
+    longer = [replace(first, text=f"tissue {texts[0]}")]
+    with pytest.raises(DataError, match="has 21 tokens, the text encoder takes 20"):
+        check_prompts(longer, inputs.base)
+
+
+def test_a_given_caption_that_just_fits_is_kept_and_one_that_is_cut_fits_letter_by_letter(inputs):
+    images = inputs.images.select(inputs.training_set.ids[:1])
+    (kept,) = given_prompts([f"<a-1> {'tissue ' * 16}<a-2>"], images, 1, inputs.base, "refuse").prompts
+    assert kept.text.endswith("<a-2>")
+    (cut,) = given_prompts([f"<a-1> {'tissue ' * 16}<a-2>"], images, 1, inputs.base, "cut").prompts
+    check_lengths(inputs.base, [cut.text])  # whether or not the training learns them
 
 
 def test_what_is_looked_at_and_trained_is_what_is_drawn_with(inputs, tmp_path):

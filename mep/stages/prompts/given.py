@@ -9,7 +9,7 @@ from typing import Literal
 from mep.artifacts import BaseModel, Images, Prompt, Prompts
 from mep.errors import DataError
 from mep.machine.tables import named
-from mep.stages.prompts.tokens import Tokenize, Tokens, reading_of
+from mep.stages.prompts.tokens import Tokenize, Tokens, length_of, reading_of
 
 FIELD = "prompts.method"
 
@@ -51,13 +51,17 @@ def _prompt(text: str, rows: list[int], images: Images) -> Prompt:
 def _fitted(texts: list[str], tokenize: Tokenize, most: int, too_long: str) -> list[tuple[str, Tokens]]:
     """Each caption with its tokens, cut to the most that are read where that is wanted."""
     tokens_of = {text: tokenize(text) for text in set(texts)}
-    if long := sorted(text for text, tokens in tokens_of.items() if len(tokens) > most):
+    # what is cut has to fit whether or not its new tokens are learned
+    lengths = {
+        text: length_of(text, tokenize) if too_long == "refuse" else len(tokens) for text, tokens in tokens_of.items()
+    }
+    if long := sorted(text for text, n in lengths.items() if n > most):
         if too_long == "refuse":
-            longest = max(long, key=lambda text: len(tokens_of[text]))
+            longest = max(long, key=lambda text: lengths[text])
             shown = longest if len(longest) < 60 else f"{longest[:59]}…"
             raise DataError(
                 f"{len(long)} of {len(tokens_of)} captions have more than the {most} tokens that the text encoder"
-                f" reads; the longest has {len(tokens_of[longest])}: '{shown}'",
+                f" reads; the longest has {lengths[longest]}: '{shown}'",
                 hint="shorten them, or end them with the last word that fits: prompts.method.too_long: cut",
                 field=FIELD,
             )

@@ -23,7 +23,7 @@ from mep.stage import stage
 from mep.stages.prompts.codes import Column, code_columns, told_by
 from mep.stages.prompts.given import given_prompts
 from mep.stages.prompts.template import CODES, COLUMN_FORMATS, FORMATS, Record, Writer, slots
-from mep.stages.prompts.tokens import Tokens, reading_of
+from mep.stages.prompts.tokens import Tokens, length_of, reading_of
 from mep.stages.prompts.truth import truths
 
 
@@ -274,9 +274,9 @@ def check(prompts: list[Prompt], base: BaseModel | Model, *, may_be_alike: bool 
         if not text.strip():
             raise DataError(f"the caption of prompt {prompt.id} is empty", field="prompts.template")
         tokens = tokenize(text)
-        if len(tokens) > most:
+        if (n := length_of(text, tokenize)) > most:
             raise DataError(
-                f"'{text}' has {len(tokens)} tokens, the text encoder takes {most}",
+                f"'{text}' has {n} tokens, the text encoder takes {most}",
                 hint="shorten the template or the names: the end would be cut off",
                 field="prompts.template",
             )

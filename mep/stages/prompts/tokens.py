@@ -5,9 +5,19 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from mep.artifacts import BaseModel, Model
+from mep.diffusion.token_names import without_tokens
 
 Tokens: TypeAlias = tuple[int | str, ...]
 Tokenize: TypeAlias = Callable[[str], Tokens]
+
+
+def length_of(text: str, tokenize: Tokenize) -> int:
+    """Tokens that a caption has at least: what may be learned as a new token counts as one.
+
+    Whether it is learned the training says, which counts again.
+    """
+    plain, n_new = without_tokens(text)
+    return len(tokenize(plain)) + n_new
 
 
 def reading_of(base: BaseModel | Model) -> tuple[Tokenize, int]:
