@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from mep.errors import DataError
+from mep.imaging.pixels import refuse_size
 from mep.machine.extras import library
 from mep.machine.files import refuse_special
 from mep.methods.sources import Row
@@ -87,6 +88,13 @@ class Nifti(Files):
             )
         n_slices = image.shape[_axes(image).tolist().index(AXES[self.plane])]
         first, last = round(self.between[0] * n_slices), round(self.between[1] * n_slices)
+        if first == last:
+            low, high = self.between
+            raise DataError(
+                f"{name} has {n_slices} {self.plane} slices, none of them between {low} and {high}",
+                hint="widen it, or take the volume out",
+                field="dataset.source.between",
+            )
         return list(range(first + 1, last + 1, self.every))
 
     def open(self, image_id: str) -> "Image":
@@ -101,6 +109,7 @@ class Nifti(Files):
         image = Image.fromarray(pixels)
         height_mm, width_mm = (n * mm for n, mm in zip(pixels.shape, spacing, strict=True))
         size = round(width_mm / min(spacing)), round(height_mm / min(spacing))
+        refuse_size(*size)
         return image if size == image.size else image.resize(size, Image.Resampling.BILINEAR)
 
 
@@ -159,8 +168,15 @@ def _load(path: Path) -> Any:
         raise DataError(what, hint="export it again") from error
     if len(image.shape) < 3 or image.get_data_dtype().kind not in "iuf":
         raise DataError(f"{len(image.shape)} axes of {image.get_data_dtype()}", hint="volumes of grey are wanted")
-    if np.prod(image.shape, dtype=float) > MOST_VOXELS:
+    if not 0 < np.prod(image.shape, dtype=float) <= MOST_VOXELS:
         raise DataError(f"its header claims {image.shape} voxels", hint="take it out")
+    axes, sides = image.affine[:3, :3], np.array(image.header.get_zooms()[:3])
+    if not (sides > 0).all():
+        measures = " x ".join(f"{side:g}" for side in sides)
+        raise DataError(f"its header claims voxels of {measures} mm", hint="export it again, or take it out")
+    if not np.isfinite(axes).all() or np.linalg.matrix_rank(axes) < 3:
+        what = "its header does not say which way is up: sform and qform lead nowhere"
+        raise DataError(what, hint="export it again, or take it out")
     return image
 
 
@@ -185,6 +201,9 @@ def _volume(path: Path, changed: int, number: int, percentiles: tuple[float, ...
     ends = None
     if percentiles:
         some = stored.ravel(order="K")[:: max(1, stored.size // SOME_VOXELS)] * scale[0] + scale[1]
-        low, high = np.percentile(some[np.isfinite(some)], percentiles)
+        some = some[np.isfinite(some)]
+        if not len(some):
+            raise DataError("it holds no finite value", hint="export it again, or take it out")
+        low, high = np.percentile(some, percentiles)
         ends = float(low), float(high)
     return _Volume(stored, (scale[0], scale[1]), spacing, ends)

@@ -20,6 +20,13 @@ def nifti(path, **settings):
     return Nifti(kind="nifti", path=path, **settings)
 
 
+def patch(path, start, values):
+    """Overwrite bytes of a header, as a broken tool would."""
+    content = bytearray(path.read_bytes())
+    content[start : start + len(values)] = values
+    path.write_bytes(content)
+
+
 def write(path, voxels=VOLUME, affine=None):
     path.parent.mkdir(parents=True, exist_ok=True)
     nibabel.save(nibabel.Nifti1Image(voxels, np.eye(4) if affine is None else affine), path)
@@ -110,6 +117,11 @@ def test_broken_files_are_listed_so_that_lint_finds_them(tmp_path):
     (tmp_path / "set" / "text.nii").write_text("no volume" * 100)
     (tmp_path / "set" / "torn.nii.gz").write_bytes(gzip.compress(gzip.decompress(whole)[:2000]))
     shutil.copy(FILES / "row_major.dconn.nii", tmp_path / "set" / "matrix.nii")
+    patch(write(tmp_path / "set" / "flat.nii"), 280, bytes(48))  # sform
+    patch(write(tmp_path / "set" / "turned.nii"), 280, np.full(12, np.nan, "<f4").tobytes())
+    patch(write(tmp_path / "set" / "sideless.nii"), 80, np.full(3, np.nan, "<f4").tobytes())  # pixdim
+    write(tmp_path / "set" / "long.nii", affine=np.diag([1e-8, 1, 1, 1]))
+    write(tmp_path / "set" / "blank.nii", np.full((4, 5, 6), np.nan, np.float32))
     source = nifti(tmp_path / "set")
     messages = {}
     for record in source.records():
@@ -120,6 +132,17 @@ def test_broken_files_are_listed_so_that_lint_finds_them(tmp_path):
     assert messages["text.nii"].startswith("no NIfTI file")
     assert "to its end" in messages["torn.nii.gz"]
     assert messages["matrix.nii"].startswith("2 axes")
+    assert messages["flat.nii"] == messages["turned.nii"]
+    assert messages["flat.nii"].startswith("its header does not say which way is up")
+    assert messages["sideless.nii"] == "its header claims voxels of nan x nan x nan mm"
+    assert messages["long.nii"].startswith("its header claims 4 x 5000000")
+    assert messages["blank.nii"] == "it holds no finite value"
+
+
+def test_a_volume_without_a_slice_in_the_part_that_is_wanted_is_told(tmp_path):
+    write(tmp_path / "short.nii")
+    with pytest.raises(DataError, match=r"short\.nii has 6 axial slices, none of them between 0\.5 and 0\.51"):
+        nifti(tmp_path, between=(0.5, 0.51)).records()
 
 
 def test_the_real_files_of_the_library_open():
