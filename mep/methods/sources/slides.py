@@ -1,12 +1,10 @@
 """Whole-slide images, cut into tiles on the way: no tile is ever written."""
 
 import os
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,19 +12,15 @@ from pydantic import Field, model_validator
 
 from mep.config import HashFile, fold, folder_digest
 from mep.errors import DataError
-from mep.machine.extras import library
-from mep.machine.files import refuse_special
-from mep.methods.sources import Row
+from mep.methods.sources import Problem, Record, Row
 from mep.methods.sources._files import Files
+from mep.methods.sources._slide import FINEST_UM, Slide, opened, slide_library
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 SUFFIXES = (".svs", ".ndpi", ".mrxs", ".scn", ".vms", ".bif", ".svslide", ".tif", ".tiff")
 OME = (".ome.tif", ".ome.tiff")
-THUMBNAIL_PX = 2048  # longest side of the picture on which tissue is looked for
-PALEST = 8  # saturation of 255 below which nothing is tissue, as in CLAM (Lu et al. 2021)
-FINEST_UM = 10.0  # um/px times magnification, by which one is told from the other where a slide names only one
 
 
 class Slides(Files):
@@ -60,7 +54,7 @@ class Slides(Files):
 
     def require(self) -> None:
         if not self.path.is_dir() or any(not name.lower().endswith(OME) for name in self.names_below()):
-            _library(self.reader or "openslide")
+            slide_library(self.reader or "openslide")
 
     def is_one(self, path: Path) -> bool:
         return path.suffix.lower() in SUFFIXES
@@ -72,14 +66,37 @@ class Slides(Files):
                 yield [("", {"slide": name, "x": None, "y": None})]
                 continue
             corners = self._corners(slide, name).tolist()
+            if not corners:
+                self.without_tiles.append(name)
             yield [(f"x{x:06d}y{y:06d}", {"slide": name, "x": x, "y": y}) for x, y in corners]
+
+    def records(self) -> list[Record]:
+        self.without_tiles.clear()
+        records = super().records()
+        if not records:
+            raise DataError(
+                f"no tile of {self.tile_px} px holds enough tissue, in {len(self.without_tiles)} slides",
+                hint="ask for less tissue (0 takes every tile), or for smaller tiles",
+                field="dataset.source.tissue",
+            )
+        return records
+
+    @cached_property
+    def without_tiles(self) -> list[str]:
+        """Slides that were listed and gave no tile."""
+        return []
+
+    def problems(self) -> Iterator[Problem]:
+        for name in self.without_tiles:
+            yield "no_tile", "", f"{name} gives no tile: it is too small, or holds too little tissue", False
 
     def open(self, image_id: str) -> "Image":
         path, part = self.place_of(image_id)
-        slide = _opened(path, self._reader_of(path), os.getpid())
+        slide = opened(path, self._reader_of(path), os.getpid())
         if not part:
             raise DataError("it changed after it was listed", hint="run the command again")
-        return slide.region(int(part[1:7]), int(part[8:]), self.tile_px, self._scale(slide, path.name))
+        x, y = part[1:].split("y")
+        return slide.region(int(x), int(y), self.tile_px, self._scale(slide, path.name))
 
     def externals(self, hash_file: HashFile) -> dict[str, str]:
         beside = [self.root / name.removesuffix(".mrxs") for name in self.names_below() if name.endswith(".mrxs")]
@@ -89,13 +106,13 @@ class Slides(Files):
     def _reader_of(self, path: Path) -> str:
         return self.reader or ("tiffslide" if path.name.lower().endswith(OME) else "openslide")
 
-    def _slide(self, path: Path) -> "_Slide | None":
+    def _slide(self, path: Path) -> Slide | None:
         try:
-            return _opened(path, self._reader_of(path), os.getpid())
+            return opened(path, self._reader_of(path), os.getpid())
         except DataError:
             return None
 
-    def _scale(self, slide: "_Slide", name: str) -> float:
+    def _scale(self, slide: Slide, name: str) -> float:
         """Pixels of the largest level that become a pixel of a tile. DataError: the slide does not say its scale."""
         um_per_px = self.assumed_um_per_px or slide.um_per_px
         if um_per_px is None:
@@ -113,7 +130,7 @@ class Slides(Files):
             )
         return wanted / um_per_px
 
-    def _corners(self, slide: "_Slide", name: str) -> NDArray[np.int64]:
+    def _corners(self, slide: Slide, name: str) -> NDArray[np.int64]:
         """int64 (n, 2) x and y of the tiles that hold enough tissue, row by row, in pixels of the largest level."""
         scale = self._scale(slide, name)
         side, step = self.tile_px * scale, (self.stride_px or self.tile_px) * scale
@@ -124,105 +141,3 @@ class Slides(Files):
             kept = slide.tissue_in(x, y, side) >= self.tissue
             x, y = x[kept], y[kept]
         return np.stack([x, y], axis=1)
-
-
-@dataclass(eq=False)
-class _Slide:
-    """An open slide; both libraries have the same interface."""
-
-    file: Any
-    reader: str
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height of the largest level."""
-        width, height = self.file.dimensions
-        return int(width), int(height)
-
-    @cached_property
-    def um_per_px(self) -> float | None:
-        """Of the largest level, from its scale or else its magnification; None where it says neither."""
-        told = self.file.properties
-        scale, power = (told.get(f"{self.reader}.{name}") for name in ("mpp-x", "objective-power"))
-        in_ome = re.search(r'PhysicalSizeX="([\d.]+)"', str(told.get("tiff.ImageDescription")))
-        if scale:
-            return float(scale)
-        if in_ome:
-            return float(in_ome[1])
-        return FINEST_UM / float(power) if power else None
-
-    def region(self, x: int, y: int, tile_px: int, scale: float) -> "Image":
-        """RGB tile with its corner at x, y of the largest level, each pixel as wide as `scale` pixels of that level."""
-        from PIL import Image
-
-        level, side = self._level(tile_px, scale)
-        image: Image.Image = self.file.read_region((x, y), level, (side, side))
-        if image.mode == "RGBA":
-            image = _over_white(image)
-        return image if side == tile_px else image.resize((tile_px, tile_px), Image.Resampling.BICUBIC)
-
-    @lru_cache(maxsize=8)  # noqa: B019, a few slides are open at a time
-    def _level(self, tile_px: int, scale: float) -> tuple[int, int]:
-        """The level to read from, and the side of a tile there."""
-        level = self.file.get_best_level_for_downsample(scale * 1.001)  # 4.0001 is a level of 4
-        return int(level), max(1, round(tile_px * scale / self.file.level_downsamples[level]))
-
-    def tissue_in(self, x: NDArray[np.int64], y: NDArray[np.int64], side: float) -> NDArray[np.float64]:
-        """float64 (n,) share of tissue in squares of the largest level."""
-        sums, shrink = self._tissue
-        left, top = (np.floor(one / shrink).astype(int) for one in (x, y))
-        right, bottom = (np.ceil((one + side) / shrink).astype(int) for one in (x, y))
-        right, bottom = np.minimum(right, sums.shape[1] - 1), np.minimum(bottom, sums.shape[0] - 1)
-        inside = sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left]
-        return np.asarray(inside / np.maximum((right - left) * (bottom - top), 1), dtype=np.float64)
-
-    @cached_property
-    def _tissue(self) -> tuple[NDArray[np.int64], float]:
-        """int64 (h + 1, w + 1) pixels of tissue above and left of each corner of a small picture, and its scale."""
-        from PIL import Image
-        from skimage.filters import threshold_otsu
-
-        width, height = self.size
-        shrink = max(1.0, max(width, height) / THUMBNAIL_PX)
-        part = 256
-        small = Image.new("RGB", (int(np.ceil(width / shrink)), int(np.ceil(height / shrink))), "white")
-        for top in range(0, small.height, part):
-            for left in range(0, small.width, part):
-                corner = round(left * shrink), round(top * shrink)
-                small.paste(self.region(*corner, part, shrink), (left, top))
-        saturation = np.asarray(small.convert("HSV"))[..., 1]
-        is_tissue = saturation > max(float(threshold_otsu(saturation)), PALEST)
-        return np.pad(is_tissue.cumsum(0).cumsum(1), ((1, 0), (1, 0))), shrink
-
-
-@lru_cache(maxsize=4)
-def _opened(path: Path, reader: str, process: int) -> _Slide:
-    """An open slide, a few of them in each process: a handle must not be shared with a fork. DataError: no slide."""
-    refuse_special(path)
-    package = _library(reader)
-    try:
-        slide = _Slide(package.open_slide(str(path)), reader)
-        assert slide.size  # tiffslide looks into a file no earlier
-        return slide
-    except Exception as error:  # each library raises its own
-        if not path.stat().st_size:
-            raise DataError("the file is empty", hint="copy it again") from error
-        if found := re.search(r"axes='S.+' not supported", str(error)):
-            planes = f"its colours lie in planes of their own ({found[0]}): {reader} does not read these"
-            raise DataError(planes, hint="write it again with the colours of a pixel together") from error
-        raise DataError(f"{reader} cannot open it: {error}", hint="copy it again, or try the other reader") from error
-
-
-def _library(reader: str) -> Any:
-    package = {"openslide": "openslide-python openslide-bin", "tiffslide": "tiffslide"}[reader]
-    return library(reader, package, "slides")
-
-
-def _over_white(image: "Image") -> "Image":
-    """RGB; what lies outside of the scanned area is transparent."""
-    from PIL import Image
-
-    alpha = image.tobytes("raw", "A")
-    if alpha == b"\xff" * len(alpha):  # in a quarter of the time that its extrema take
-        return image.convert("RGB")
-    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")

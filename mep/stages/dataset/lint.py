@@ -27,6 +27,7 @@ CHECKS = {
     "resolution": "an image less than half or more than twice as wide or high as the median",
     "burned_in": "a DICOM file whose header says that text or a face is in the image",
     "no_window": "a DICOM file of deep grey without a window among others that have one: its contrast is another",
+    "no_tile": "a slide that gives no tile: too small, or too little tissue",
     "no_box": "an image without a box that it can be framed by, where dataset.framing asks for one",
     "small_class": "a class with no image, with a single one, with none to train on, or far smaller than the others",
 }
@@ -126,7 +127,7 @@ class _Dataset:
                 yield Finding("same_name", record.id, text, False)
 
     def in_headers(self) -> Iterator[Finding]:
-        listed = {record.id for record in self.records}
+        listed = {"", *(record.id for record in self.records)}
         yield from (Finding(*problem) for problem in self.config.source.problems() if problem[1] in listed)
 
     def straddling(self) -> Iterator[Finding]:
