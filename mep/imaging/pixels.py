@@ -28,6 +28,11 @@ def to_rgb(image: "Image", window: Window | None = None) -> NDArray[np.uint8]:
 
     DataError   more pixels than any tile or radiograph has
     """
+    return np.array(as_rgb(image, window), dtype=np.uint8)
+
+
+def as_rgb(image: "Image", window: Window | None = None) -> "Image":
+    """As `to_rgb`, for those who go on with Pillow: an image of mode RGB, which may be the one that was given."""
     from PIL import Image
 
     refuse_bomb(image)
@@ -39,7 +44,8 @@ def to_rgb(image: "Image", window: Window | None = None) -> NDArray[np.uint8]:
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         layered = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", layered.size, "white"), layered)
-    return np.array(image.convert("RGB"), dtype=np.uint8)
+    image.load()
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def upright(image: "Image") -> "Image":

@@ -145,24 +145,32 @@ def hsv(tiles, workers=2):
 
 
 def features(tiles):
-    """The features alone with decoding, one after the other in this process."""
-    from mep.imaging.pixels import to_rgb
-    from mep.methods.detectors.hsv import hsv_features
+    """The features in one process, with decoding and without, compiled and not, against OpenCV; and decoding alone."""
+    from mep.imaging.pixels import as_rgb, to_rgb
+    from mep.methods.detectors._compiled_counts import compiled_counts
+    from mep.methods.detectors._pixel_counts import counts_of
+    from mep.methods.detectors.hsv import features
 
     paths = [str(path) for path in sorted(tiles.rglob("*.jpg"))] * 6
-
-    def ours():
-        for path in paths:
-            hsv_features(to_rgb(Image.open(path)))
-
-    def theirs():
-        for path in paths:
-            per_image(path)
-
-    ours()
-    theirs()
-    ours_s, theirs_s = (min(seconds(way) for _ in range(3)) for way in (ours, theirs))
-    tell("features, an image", ours_s / len(paths) * 1e3, theirs_s / len(paths) * 1e3, "ms")
+    compiled, pixels = compiled_counts(), [to_rgb(Image.open(path)) for path in paths]
+    images = [Image.fromarray(array) for array in pixels]
+    ways = {
+        "with decoding": lambda: features([counts_of(as_rgb(Image.open(path))) for path in paths]),
+        "with decoding, compiled": lambda: features([compiled(to_rgb(Image.open(path))) for path in paths]),
+        "alone": lambda: features([counts_of(image) for image in images]),
+        "alone, compiled": lambda: features([compiled(array) for array in pixels]),
+    }
+    theirs = {
+        "with decoding": lambda: [opencv_features(as_rgb(Image.open(path))) for path in paths],
+        "alone": lambda: [opencv_features(image) for image in images],
+    }
+    decoding = min(seconds(lambda: [as_rgb(Image.open(path)) for path in paths]) for _ in range(3))
+    for name, ours in ways.items():
+        baseline = theirs[name.removesuffix(", compiled")]
+        ours()
+        ours_s, theirs_s = (min(seconds(way) for _ in range(3)) for way in (ours, baseline))
+        tell(f"features {name}, an image", ours_s / len(paths) * 1e3, theirs_s / len(paths) * 1e3, "ms")
+    print(f"decoding alone: {decoding / len(paths) * 1e3:.3g} ms")
 
 
 def edges(tiles):
@@ -184,10 +192,13 @@ def edges(tiles):
 
 
 def per_image(path):
+    return opencv_features(Image.open(path).convert("RGB"))
+
+
+def opencv_features(image):
     """The published system's features of an image, as it computes them: NumPy over arrays and OpenCV's contours."""
     import cv2
 
-    image = Image.open(path).convert("RGB")
     hue, saturation, value = (np.asarray(channel, dtype=float) for channel in image.convert("HSV").split())
     grey = np.asarray(image.convert("L"))
     _, bright = cv2.threshold(grey, 150, 255, cv2.THRESH_BINARY)

@@ -1,4 +1,5 @@
 import csv
+import sys
 
 import numpy as np
 import pytest
@@ -11,8 +12,10 @@ from small_data import in_memory
 from mep.artifacts import Inliers
 from mep.imaging.pixels import to_rgb
 from mep.machine.work import Work
-from mep.methods.detectors import Detector
-from mep.methods.detectors.hsv import Hsv, _n_outlines, hsv_features
+from mep.methods.detectors import Detector, hsv
+from mep.methods.detectors._compiled_counts import compiled_counts
+from mep.methods.detectors._pixel_counts import _n_outlines, counts_of
+from mep.methods.detectors.hsv import NAMES, Hsv, features, measure_features
 from mep.registry import members
 
 COLUMNS = {"mean_v": "mean_V", "median_v": "median_V", "std_v": "std_V", "mean_s": "mean_S", "median_s": "median_S"} | {
@@ -39,7 +42,7 @@ def test_outlines_count_regions_and_the_holes_in_them():
     pixels[2:12, 2:12] = 255  # a region
     pixels[5:8, 5:8] = 0  # with a hole
     pixels[15:18, 15:18] = 255  # and another region
-    assert hsv_features(pixels)["n_contour"] == 3
+    assert feature_of(pixels)["n_contour"] == 3
 
 
 def test_a_removed_image_says_why(tmp_path):
@@ -54,10 +57,51 @@ def test_a_removed_image_says_why(tmp_path):
 def test_statistics_from_counts_equal_those_of_the_pixels(shape):
     pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
     h, s, v = np.moveaxis(np.asarray(Image.fromarray(pixels).convert("HSV")), 2, 0).astype(float)
-    found = hsv_features(pixels)
+    found = feature_of(pixels)
     assert found["mean_v"] == pytest.approx(v.mean())
     assert found["median_s"] == np.median(s)
     assert found["std_h"] == pytest.approx(h.std())
+
+
+def test_compiled_counts_equal_those_of_pillow_numpy_and_scipy_to_the_bit():
+    rng = np.random.default_rng(3)
+    shapes = [(1, 1), (1, 5), (5, 1), (2, 2), *rng.integers(1, 14, (300, 2)), (96, 96), (200, 130)]
+    pictures = [noise(rng, *shape) for shape in shapes]
+    expected = features([counts_of(Image.fromarray(pixels)) for pixels in pictures])
+    assert np.array_equal(features([compiled_counts()(pixels) for pixels in pictures]), expected)
+
+
+def noise(rng, height, width):
+    """Random colours, some pictures in few and some in dark or bright ones."""
+    colours = rng.integers(0, 256, (height, width, 3)) // rng.integers(1, 90)
+    return (colours + rng.integers(0, 2) * 140).clip(0, 255).astype(np.uint8)
+
+
+def test_compiled_hue_saturation_and_value_are_pillows_for_all_colours():
+    for red in range(256):  # a picture has the 256 colours of one red and one green
+        colours = np.full((256, 256, 3), red, dtype=np.uint8)
+        colours[..., 1], colours[..., 2] = np.indices((256, 256))
+        pillows = np.asarray(Image.fromarray(colours).convert("HSV"), dtype=np.int64)
+        places = pillows + 256 * np.arange(3) + 768 * np.arange(256)[:, None, None]
+        expected = np.bincount(places.ravel(), minlength=256 * 768).reshape(256, 768)
+        found = np.array([compiled_counts()(row[None]).hsv for row in colours])
+        assert np.array_equal(found, expected), red
+
+
+def test_many_pixels_are_measured_by_compiled_functions_and_without_numba_by_others(pcam, tmp_path, monkeypatch):
+    images = in_memory([to_rgb(Image.open(path)) for path in sorted(pcam.rglob("*.jpg"))[:40]])
+    asked = []
+    monkeypatch.setattr(hsv, "compiled_counts", lambda: asked.append(compiled_counts()) or asked[-1])
+    few = measure_features(images, Work(folder=tmp_path / "few"))
+    assert asked == []
+    monkeypatch.setattr(hsv, "WORTH_COMPILING", 40 * 96 * 96)
+    many = measure_features(images, Work(folder=tmp_path / "many"))
+    monkeypatch.setitem(sys.modules, "numba", None)  # importing it fails
+    compiled_counts.cache_clear()
+    without = measure_features(images, Work(folder=tmp_path / "without"))
+    compiled_counts.cache_clear()
+    assert [bool(function) for function in asked] == [True, False]
+    assert all(np.array_equal(few[name], many[name]) and np.array_equal(few[name], without[name]) for name in NAMES)
 
 
 @given(st.integers(0, 2**25 - 1))
@@ -109,6 +153,10 @@ def test_removals_are_counted_by_rule():
     inliers = Inliers(["a", "b", "c"], np.array([True, False, False]), reasons, {})
     assert inliers.rules == {"mean_v": 2, "n_contour": 1}
     assert inliers.facts() == {"kept": 1, "removed": 2, "by rule": "mean_v 2, n_contour 1"}
+
+
+def feature_of(pixels):
+    return dict(zip(NAMES, features([counts_of(Image.fromarray(pixels))])[0], strict=True))
 
 
 def of_kind(kind):
