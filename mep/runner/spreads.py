@@ -41,7 +41,7 @@ SHIPPED: Mapping[str, Mapping[str, float]] = {
         "copy_rate": 0.0033,
     },
     "assignment": {"label_adherence": 0.0098, "cluster_adherence": 0.0242},
-    "linear probe on efficientnet_lite0": {
+    "linear probe on efficientnet_lite0": {  # of before 2026-11-27, standardised by the images it was trained on
         "auroc": 0.137,
         "auroc_gap": 0.137,
         "auprc": 0.130,
@@ -124,10 +124,12 @@ def spread_of_headline(spreads: Spreads, extractor: str) -> Spread | None:
 def _of_this_store(store: Store, dataset: str, n_images: int | None) -> dict[Place, Spread]:
     """Pooled over the arms of all runs with repeats on the same images."""
     rows = store.db.query(
-        "SELECT DISTINCT uses.run_id, uses.arm, scores.extractor, scores.metric, scores.reference, scores.artifact_id,"
-        " scores.value, scores.n_fake"
+        "SELECT DISTINCT uses.run_id, uses.arm, scores.extractor, scores.metric, scores.reference, scores.value,"
+        " scores.n_fake, drawn.artifact_id AS drawn"
         " FROM uses AS images JOIN uses USING (run_id, arm) JOIN scores ON scores.artifact_id = uses.artifact_id"
+        " JOIN uses AS drawn USING (run_id, arm)"
         " WHERE images.stage = 'dataset' AND images.artifact_id = ? AND scores.subject = 'samples'"
+        " AND drawn.stage = 'generation'"
         " AND scores.value IS NOT NULL AND COALESCE(json_extract(scores.protocol, '$.group'), 'all') = 'all'"
         " AND images.run_id IN (SELECT run_id FROM arms WHERE arm LIKE '%#%')",
         dataset,
@@ -145,7 +147,7 @@ def _of_rows(rows: list[Row], relative: bool, n_images: int | None) -> Spread | 
     for kept, of_other_size in ((alike, ""), (rows, " of other numbers of images")):
         groups: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
         for row in kept:
-            groups[row["run_id"], repeat_of(row["arm"])[0]][row["artifact_id"]] = row["value"]
+            groups[row["run_id"], repeat_of(row["arm"])[0]][row["drawn"]] = row["value"]
         largest = _without_parts(groups)
         size, freedom = pooled((values.values() for values in largest.values()), relative)
         if size is not None:
@@ -156,9 +158,11 @@ def _of_rows(rows: list[Row], relative: bool, n_images: int | None) -> Spread | 
 
 
 def _without_parts(groups: dict[tuple[str, str], dict[str, float]]) -> dict[tuple[str, str], dict[str, float]]:
-    """Groups of at least two trainings; one whose trainings another has too, since a run reused them, counts once."""
+    """Groups of at least two trainings; one whose trainings another has too, since a run reused them, counts once, as
+    the later run measured it."""
     kept: dict[tuple[str, str], dict[str, float]] = {}
-    for key, values in sorted(groups.items(), key=lambda group: -len(group[1])):
+    later_first = sorted(groups.items(), reverse=True)  # run ids begin with their time
+    for key, values in sorted(later_first, key=lambda group: -len(group[1])):
         if len(values) > 1 and not any(values.keys() <= larger.keys() for larger in kept.values()):
             kept[key] = values
     return kept

@@ -49,7 +49,7 @@ class CeilingConfig(Config):
         return tuple(sorted({*fractions, 1.0}))
 
 
-@stage(version=3, section="utility", draws=True)
+@stage(version=4, section="utility", draws=True)
 def ceiling(config: CeilingConfig, images: Images, base: BaseModel, *, work: Work) -> RealBaseline:
     """Train the probe on shares of the real training images and let it predict the held-out ones.
 

@@ -32,21 +32,21 @@ def ahead(place, *overrides):
     return detection(make_plan(load_recipe(recipe, overrides), store), store, 10)
 
 
-def add_run(store, run_id, values, *, dataset, reference="matched", n_fake=10, metric="kid"):
-    """A finished run with arms of some repeats each; values: arm -> kernel distance."""
+def add_run(store, run_id, values, *, dataset, reference="matched", n_fake=10, metric="kid", measured=""):
+    """A finished run with arms of some repeats each; values: arm -> kernel distance, which also names its images."""
     row = {"run_id": run_id, "name": "r", "recipe_file": "", "recipe_sha256": "", "state": "done", "started_at": now()}
     row |= {"host": "here", "pid": 1, "environment": "{}"}
     made = {"version": 1, "made_by": run_id, "made_at": now(), "n_files": 0, "n_bytes": 0}
     with store.db.write() as db:
         db.table("runs").insert(row)
         for place, (arm, value) in enumerate(values.items()):
-            artifact = f"metrics/{metric}{reference}{value}"
+            artifact = f"metrics/{metric}{reference}{value}{measured}"
             for name in (dataset, artifact):
                 about = {"artifact_id": name, "stage": name.split("/")[0], "fingerprint": name.split("/")[1]}
                 about |= {"ingredients": INGREDIENTS, "facts": "{}"}
                 db.table("artifacts").insert(made | about, ignore=True, pk="artifact_id")
             db.table("arms").insert({"run_id": run_id, "arm": arm, "position": place})
-            for stage, name in (("dataset", dataset), ("metrics", artifact)):
+            for stage, name in (("dataset", dataset), ("generation", f"generation/{value}"), ("metrics", artifact)):
                 use = {"run_id": run_id, "arm": arm, "stage": stage, "artifact_id": name, "how": "made"}
                 db.table("uses").insert(use)
             score = {"artifact_id": artifact, "row": 0, "metric": metric, "subject": "samples", "value": value}
@@ -91,6 +91,14 @@ def test_a_run_that_reused_the_trainings_of_another_counts_once(place):
     spread = spreads_of(store, dataset, "imagefolder", 10)[KID]
     assert (spread.size, spread.freedom, spread.of_these_images) == (pytest.approx(0.1), 2, True)
     assert spread.source == "as in 1 run of this store"
+
+
+def test_trainings_that_were_measured_again_count_once(place):
+    recipe, store = place
+    dataset = make_plan(load_recipe(recipe), store).of_arm("mep")["dataset"].artifact_id
+    add_run(store, "20261101-a", {"a": 90.0, "a#2": 110.0}, dataset=dataset)
+    add_run(store, "20261102-b", {"a": 90.0, "a#2": 110.0}, dataset=dataset, measured="-by-another-version")
+    assert spreads_of(store, dataset, "imagefolder", 10)[KID].freedom == 1
 
 
 def test_other_images_and_metrics_tell_nothing_and_other_numbers_of_images_are_named(place):

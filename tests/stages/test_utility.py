@@ -125,7 +125,7 @@ def test_every_row_has_its_protocol_and_every_interval_holds_its_value(lab, rows
         told = ("value", "method", "digest", "d", "eval_resolution", "resize", "preprocessing", "settings", "version")
         assert all(row[name] is not None for name in told)
         assert row["null"] is not None or row["null_reason"]
-        assert row["extractor"] == "linear probe on random_conv"
+        assert row["extractor"] == "linear probe on normalised random_conv"
         if row["low"] is not None:
             assert row["low"] <= row["value"] + 1e-9
             assert row["high"] >= row["value"] - 1e-9

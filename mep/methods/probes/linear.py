@@ -7,7 +7,7 @@ import numpy as np
 
 from mep.machine.work import Work
 from mep.methods.probes import Examples, Fitted, Probe
-from mep.statistics.classification import auroc
+from mep.statistics.classification import auroc, delong_variance, influence
 
 GRID = tuple(10.0**power for power in range(-2, 5))
 """Inverse strengths of regularisation that the validation images choose from."""
@@ -16,8 +16,8 @@ GRID = tuple(10.0**power for power in range(-2, 5))
 class Linear(Probe):
     """Logistic regression (L2, lbfgs, balanced class weights) on features of length one.
 
-    The strength of regularisation is the one with the highest AUROC on the validation images, the strongest where
-    several share it.
+    Regularisation is the strongest whose AUROC on the validation images lies within a standard error of the best
+    (Breiman et al. 1984, Classification and Regression Trees, 3.4.3): which is the best, their noise decides.
     """
 
     kind: Literal["linear"]
@@ -26,18 +26,18 @@ class Linear(Probe):
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import LogisticRegression
 
-        inputs, watched, ones = train.directions(), validation.directions(), np.ones((1, len(validation)))
-        best, best_area, best_strength = LogisticRegression(), -1.0, 0.0
-        for strength in GRID:
-            model = LogisticRegression(C=strength, class_weight="balanced", max_iter=1000)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)  # of the weakest regularisation, seldom the chosen
-                model.fit(inputs, train.labels)
-            area = float(auroc(model.predict_proba(watched), validation.labels, ones)[0])
-            if area > best_area:
-                best, best_area, best_strength = model, area, strength
+        inputs, watched = train.directions(), validation.directions()
+        models = [LogisticRegression(C=strength, class_weight="balanced", max_iter=1000) for strength in GRID]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # of the weakest regularisation, seldom the chosen
+            judged = [model.fit(inputs, train.labels).predict_proba(watched) for model in models]
+        ones = np.ones((1, len(validation)))
+        areas = [float(auroc(probabilities, validation.labels, ones)[0]) for probabilities in judged]
+        best = int(np.argmax(areas))
+        error = float(np.sqrt(delong_variance(influence(judged[best], validation.labels), validation.labels)))
+        chosen = next(place for place, area in enumerate(areas) if area >= areas[best] - error)
 
         def predict(examples: Examples) -> np.ndarray:
-            return np.asarray(best.predict_proba(examples.directions()))
+            return np.asarray(models[chosen].predict_proba(examples.directions()))
 
-        return Fitted(predict, {"C": best_strength, "validation_auroc": best_area})
+        return Fitted(predict, {"C": GRID[chosen], "validation_auroc": areas[chosen]})

@@ -55,7 +55,7 @@ class Mixture:
         return f"{100 * self.share:g} % real + {added}"
 
 
-@stage(version=4)
+@stage(version=5)
 def utility(config: UtilityConfig, images: Images, ceiling: RealBaseline, samples: Samples, *, work: Work) -> Utility:
     """Train the probe on synthetic images, alone and beside real ones; test it on real held-out images.
 
@@ -86,11 +86,10 @@ def _template(config: UtilityConfig, images: Images, ceiling: RealBaseline, samp
     held, probe, about = images.held_out, config.probe, ceiling.about.get("protocol", {})
     samples_protocol, flags = protocol_of_samples(samples, images.ids)
     columns = about | samples_protocol
-    columns["extractor"] = f"{probe.kind} probe" + (f" on {about['extractor']}" if about.get("extractor") else "")
+    space = f" on normalised {about['extractor']}" if about.get("extractor") else ""
+    columns["extractor"] = f"{probe.kind} probe{space}"
     columns |= {"eval_resolution": ceiling.about["eval_resolution"], "seed": ceiling.about["seed"]}
     columns["settings"] = {"probe": probe.dump(), "resamples": config.resamples}
-    if probe.sees == "features":
-        columns["settings"]["features"] = "of length one"
     return ScoreRow(
         metric="",
         subject="",
