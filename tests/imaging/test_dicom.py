@@ -114,10 +114,17 @@ def test_the_first_of_several_windows_is_taken(tmp_path):
     assert np.array_equal(one, many)
 
 
-def test_a_window_that_is_left_empty_is_none(tmp_path):
-    image = open_dicom(write_dicom(tmp_path / "a.dcm", RAMP, BitsStored=12, WindowCenter="", WindowWidth=""))
-    assert image.mode == "I;16"
-    assert np.array_equal(np.asarray(image), RAMP)
+@pytest.mark.parametrize("window", [("", ""), (0, 0), (100, -5)])
+def test_a_window_that_is_left_empty_or_has_no_width_is_none(tmp_path, window):
+    path = write_dicom(tmp_path / "a.dcm", RAMP, BitsStored=12, WindowCenter=window[0], WindowWidth=window[1])
+    assert open_dicom(path).mode == "I;16"
+    assert np.array_equal(np.asarray(open_dicom(path)), RAMP)
+
+
+def test_a_window_narrower_than_1_is_meant_as_it_is(tmp_path):
+    scale = {"RescaleSlope": 1 / 4096, "RescaleIntercept": 0, "WindowCenter": 0.5, "WindowWidth": 0.5}
+    shown = opened(tmp_path / "a.dcm", RAMP, BitsStored=12, **scale)
+    assert shown.ravel()[[1024, 2048, 3072]].tolist() == [0, 128, 255]  # of 1/4, 1/2 and 3/4
 
 
 def test_a_negative_is_inverted_shown_and_measured(tmp_path):
@@ -130,14 +137,34 @@ def test_a_negative_is_inverted_shown_and_measured(tmp_path):
         assert np.array_equal(positive, negative)
 
 
-def test_a_table_of_the_header_stands_before_its_window(tmp_path):
+def table(entries, bits, first=0, n_entries=None):
     item = Dataset()
-    item.LUTDescriptor, item.LUTData = [4096, 0, 16], [min(2 * value, 65535) for value in range(4096)]
-    item["LUTDescriptor"].VR = item["LUTData"].VR = "US"
-    shown = opened(
-        tmp_path / "a.dcm", RAMP, BitsStored=12, VOILUTSequence=Sequence([item]), WindowCenter=1, WindowWidth=1
-    )
+    item.add_new("LUTDescriptor", "SS" if first < 0 else "US", [n_entries or len(entries), first, bits])
+    item.add_new("LUTData", "OW" if isinstance(entries, bytes) else "US", entries)
+    return Sequence([item])
+
+
+def test_a_table_of_the_header_stands_before_its_window(tmp_path):
+    doubled = table([min(2 * value, 65535) for value in range(4096)], 16)
+    shown = opened(tmp_path / "a.dcm", RAMP, BitsStored=12, VOILUTSequence=doubled, WindowCenter=1, WindowWidth=1)
     assert np.array_equal(shown, np.round(2 * RAMP / 65535 * 255))
+
+
+@pytest.mark.parametrize("first", [0, -2048])
+@pytest.mark.parametrize("kind", [list, bytes, lambda entries: np.array([*entries], "<u2").tobytes()])
+def test_a_table_may_have_entries_of_8_bits_for_values_of_12(tmp_path, first, kind):
+    pixels = RAMP if first == 0 else RAMP.astype(np.int16) + first
+    entries = table(kind(value // 16 for value in range(4096)), 8, first, 4096)
+    shown = opened(tmp_path / "a.dcm", pixels, BitsStored=12, VOILUTSequence=entries)
+    assert np.array_equal(shown, RAMP // 16)
+    measured = opened(tmp_path / "b.dcm", pixels, BitsStored=12, ModalityLUTSequence=entries, as_shown=False)
+    assert np.array_equal(measured, RAMP // 16)
+
+
+def test_values_beyond_a_table_have_its_ends(tmp_path):
+    entries = table([100, 200, 4095], 12, first=1000)
+    shown = opened(tmp_path / "a.dcm", RAMP, BitsStored=12, ModalityLUTSequence=entries, as_shown=False)
+    assert shown.ravel()[[0, 1000, 1001, 1002, 4095]].tolist() == [100, 100, 200, 4095, 4095]
 
 
 def test_grey_of_8_bits_is_as_it_is_and_deeper_grey_without_a_window_stays_deep(tmp_path):

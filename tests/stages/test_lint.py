@@ -120,12 +120,13 @@ def test_the_real_images_are_clean(name, request, tmp_path):
 
 
 def test_what_only_the_headers_of_dicom_files_tell_is_found(tmp_path):
-    pixels = np.random.default_rng(0).integers(0, 4096, (5, 32, 32), dtype=np.uint16)
+    pixels = np.random.default_rng(0).integers(0, 4096, (6, 32, 32), dtype=np.uint16)
     window = {"WindowCenter": 2048, "WindowWidth": 4096, "BitsStored": 12}
     write_dicom(tmp_path / "set" / "a.dcm", pixels[0], **window)
     write_dicom(tmp_path / "set" / "b.dcm", pixels[1:3], BurnedInAnnotation="YES", **window)
     write_dicom(tmp_path / "set" / "c.dcm", pixels[3], BitsStored=12)
     write_dicom(tmp_path / "set" / "d.dcm", pixels[4], BurnedInAnnotation="NO", **window)
+    write_dicom(tmp_path / "set" / "f.dcm", pixels[5], **window | {"WindowWidth": 0})
     (tmp_path / "set" / "e.dcm").touch()
     source = {"kind": "dicom", "path": str(tmp_path / "set")}
     found = checks_of(lint(tmp_path, tmp_path, "--json", source=source, label=None))
@@ -133,6 +134,7 @@ def test_what_only_the_headers_of_dicom_files_tell_is_found(tmp_path):
         ("burned_in", "b.dcm#0001"),
         ("burned_in", "b.dcm#0002"),
         ("no_window", "c.dcm"),
+        ("no_window", "f.dcm"),
         ("unreadable", "e.dcm"),
     }
     lint(tmp_path, tmp_path, "--fix", str(tmp_path / "out.txt"), source=source, label=None)

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from mep.imaging.dicom.library import pydicom
-
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -42,7 +40,7 @@ class Display:
             is_signed=header.get("PixelRepresentation") == 1 and not table,
             slope=float(1 if slope is None or table else slope),
             intercept=float(0 if intercept is None or table else intercept),
-            window=None if centre is None or width is None else (centre, width, function),
+            window=_window(centre, width, function),
             is_inverted=header.get("PhotometricInterpretation") == "MONOCHROME1",
         )
 
@@ -78,7 +76,7 @@ def shown(stored: NDArray[Any], display: Display, as_shown: bool, header: Any = 
     values = _measured(stored, header, display)
     if as_shown and has_tables and header.get("VOILUTSequence"):
         highest = 2 ** int(header.VOILUTSequence[0].LUTDescriptor[2]) - 1
-        share = np.asarray(pydicom().pixels.apply_voi(values.astype(np.int64), header)) / highest
+        share = _looked_up(values, header, "VOILUTSequence") / highest
         return Image.fromarray(_black_to_white(share, display))
     if as_shown and display.window:
         return Image.fromarray(_windowed(values, display))
@@ -99,6 +97,14 @@ def _first(value: Any) -> float | None:
     """The first of the alternative views of an image, as viewers show it."""
     values = [value] if value is None or isinstance(value, str | float | int) else list(value)
     return float(values[0]) if values and values[0] is not None and str(values[0]) != "" else None
+
+
+def _window(centre: float | None, width: float | None, function: str) -> tuple[float, float, str] | None:
+    """A window that can be looked through. One that is not wider than 0 is none; a linear one needs a width of 1, since
+    it is one narrower than it says (PS3.3, C.11.2.1.2): where it says less, its ends are meant as they are."""
+    if centre is None or width is None or not width > 0:
+        return None
+    return centre, width, "LINEAR_EXACT" if function == "LINEAR" and width < 1 else function
 
 
 @lru_cache(maxsize=64)
@@ -123,9 +129,9 @@ def _windowed(values: NDArray[Any], display: Display) -> NDArray[np.uint8]:
     else:
         centre, width, function = display.window
         if function == "SIGMOID":
-            share = 1 / (1 + np.exp(-4 * (values - centre) / max(width, 1e-6)))
+            share = 1 / (1 + np.exp(-4 * (values - centre) / width))
         elif function == "LINEAR_EXACT":
-            share = (values - centre) / max(width, 1e-6) + 0.5
+            share = (values - centre) / width + 0.5
         else:
             share = (values - (centre - 0.5)) / max(width - 1, 1e-6) + 0.5
     return _black_to_white(share, display)
@@ -139,10 +145,22 @@ def _black_to_white(share: NDArray[np.float64], display: Display) -> NDArray[np.
 def _measured(stored: NDArray[Any], header: Any, display: Display) -> NDArray[Any]:
     """Rescaled, or through the table of the modality."""
     if header is not None and header.get("ModalityLUTSequence"):
-        return np.asarray(pydicom().pixels.apply_modality_lut(stored, header))
+        return _looked_up(stored, header, "ModalityLUTSequence")
     if (display.slope, display.intercept) == (1, 0):
         return stored
     return stored * display.slope + display.intercept
+
+
+def _looked_up(values: NDArray[Any], header: Any, keyword: str) -> NDArray[np.integer[Any]]:
+    """Values through a table of the header: the first entry for those below it, the last for those above (PS3.3,
+    C.11.1.1). pydicom's own way keeps 8 bits of each value where the entries have 8 (3.0.2)."""
+    table = header[keyword].value[0]
+    n_entries, first, bits = (int(one) for one in table.LUTDescriptor)
+    entries, order = table.LUTData, "<" if header.original_encoding[1] else ">"
+    if isinstance(entries, bytes):  # two bytes an entry, unless there are not so many
+        entries = np.frombuffer(entries, f"{order}u2" if len(entries) >= 2 * (n_entries or 2**16) else "u1")
+    entries = np.asarray(entries)[: n_entries or 2**16].astype(np.uint8 if bits <= 8 else np.uint16)
+    return np.asarray(entries[np.clip(values.astype(np.int64) - first, 0, len(entries) - 1)])
 
 
 def _deep(values: NDArray[Any]) -> NDArray[Any]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import field_validator
 
@@ -27,7 +27,6 @@ PATIENT = "PatientID"
 
 
 BURNED_IN = ("BurnedInAnnotation", "RecognizableVisualFeatures")
-WINDOW = ("WindowCenter", "VOILUTSequence", "SharedFunctionalGroupsSequence")  # where a window may stand
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +187,16 @@ def _read(path: Path, name: str, size: int, tags: tuple[str, ...]) -> _Header:
         parts=tuple(f"{frame:04d}" for frame in range(1, n_frames + 1)) if n_frames > 1 else ("",),
         values=values | {PATIENT: naming[PATIENT] or None},
         burned_in=next((tag for tag in BURNED_IN if text_of(header, tag) == "YES"), ""),
-        window="" if not is_deep else "has" if any(tag in header for tag in WINDOW) else "lacks",
+        window="" if pixels is None or not is_deep else "has" if _has_window(header, pixels) else "lacks",
         named=named,
         is_class_naming=bool(named and named_in(class_of(name) or "", naming)),
         pixels=None if pixels is None or pixels.layout.has_tables else pixels,
     )
+
+
+def _has_window(header: Any, pixels: "Pixels") -> bool:
+    from mep.imaging.dicom.grey import Display
+
+    if not pixels.layout.has_tables:
+        return pixels.layout.display.window is not None
+    return bool(header.get("VOILUTSequence")) or Display.of(header, 0).window is not None
