@@ -41,6 +41,15 @@ SHIPPED: Mapping[str, Mapping[str, float]] = {
         "copy_rate": 0.0033,
     },
     "assignment": {"label_adherence": 0.0098, "cluster_adherence": 0.0242},
+    "linear probe on normalised efficientnet_lite0": {
+        "auroc": 0.0122,
+        "auroc_gap": 0.0122,
+        "auprc": 0.0126,
+        "balanced_accuracy": 0.090,
+        "ece": 0.054,
+        "sensitivity": 0.063,
+        "specificity": 0.018,
+    },
     "linear probe on efficientnet_lite0": {  # of before 2026-11-27, standardised by the images it was trained on
         "auroc": 0.137,
         "auroc_gap": 0.137,
