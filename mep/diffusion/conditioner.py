@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -79,8 +80,13 @@ class Beside:
         return self._tokens(NONE).expand(n, -1, -1)
 
     def _tokens(self, row: int) -> Tensor:
-        tokens: Tensor = self.conditioner(torch.from_numpy(self.cues.inputs(np.array([row]))).to(self.device))
-        return tokens
+        return self.tokens_of(self.cues.inputs(np.array([row])))
+
+    @torch.inference_mode()
+    def tokens_of(self, inputs: NDArray[Any]) -> Tensor:
+        """The same of inputs as `Cues.inputs` has them, (b, ...)."""
+        each = [self.conditioner(torch.from_numpy(inputs[row : row + 1]).to(self.device)) for row in range(len(inputs))]
+        return torch.cat(each)
 
 
 def prompt_arguments(  # noqa: PLR0913  (what a caller may say of an image)

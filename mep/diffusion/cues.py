@@ -57,9 +57,13 @@ class Vectors:
         """float32 (b, d + 1), scaled, and a last column of 1; all 0 for NONE."""
         told = np.zeros((len(rows), self.values.shape[1] + 1), dtype=np.float32)
         there = rows != NONE
-        told[there, :-1] = (self.of(rows[there]) - self.scale[0]) / self.scale[1]
-        told[there, -1] = 1
+        told[there] = self.told(self.of(rows[there]))
         return told
+
+    def told(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What a model is told of vectors (b, d), whoever's they are: float32 (b, d + 1), scaled, and 1."""
+        scaled = (values - self.scale[0]) / self.scale[1]
+        return np.column_stack([scaled, np.ones(len(values))]).astype(np.float32)
 
     def mean(self, rows: Rows, weights: NDArray[np.float64]) -> NDArray[np.float32]:
         """float32 (d,), the weighted mean of some rows."""

@@ -1,6 +1,7 @@
 """Conditions beyond text: a vector, or the number of a class, told in tokens after those of the caption."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from mep.methods.samplers.dpmsolverpp import DpmSolverPlusPlus
 from mep.methods.sources.imagefolder import ImageFolder
 from mep.stages import stages
 from mep.stages.dataset.stage import DatasetConfig, dataset
+from mep.stages.privacy.losses import Questions
 from mep.stages.training.config import TrainingConfig
 
 KINDS = {
@@ -197,3 +199,22 @@ def test_what_was_made_before_there_were_conditions_is_reused():
     stage = stages()["training"]
     assert "embeddings" not in stage.reads(TrainingConfig.model_validate(settings))
     assert stage.reads(embedding)["embeddings"] is Embeddings
+
+
+def test_an_attack_asks_a_model_with_the_condition_that_each_image_has(planted, trained, tmp_path):
+    kind, model = trained
+    images, clusters = planted.images.train, planted.training_set.clusters
+
+    def loss(name, given):
+        groups = [(None, int(clusters[row])) for row in given]
+        told = {"text": None, "embedding": planted.embeddings.vectors[given], "class": groups}[kind]
+        asked = Questions(images, [CAPTION] * len(images), 4, "fp32", told)
+        return asked.losses(name, model, Work(tmp_path / name)).mean(), asked
+
+    rows = np.arange(len(images))
+    other = np.argsort(clusters, kind="stable")[::-1]  # dark images are told what bright ones have, and these the other
+    own, swapped = loss("own", rows), loss("swapped", other[np.argsort(np.argsort(clusters, kind="stable"))])
+    assert (swapped[0] > 1.2 * own[0]) == (kind != "text")
+    assert (own[1].inputs(model) is None) == (kind == "text")
+    new = replace(own[1], told=[(None, 0), (None, 7)])
+    assert new.inputs(model) is None  # no image has type 7, so that nothing is told of any

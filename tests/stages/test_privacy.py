@@ -10,14 +10,24 @@ from PIL import Image
 from small_data import QUICK_FEATURES, TINY_BASE
 from training_parts import Inputs
 
-from mep.artifacts import Assignment, BaseModel, Clusters, Images, Model, Samples, TrainingSet
+from mep.artifacts import (
+    Assignment,
+    BaseModel,
+    Clusters,
+    Embeddings,
+    HeldOutEmbeddings,
+    Images,
+    Model,
+    Samples,
+    TrainingSet,
+)
 from mep.machine.files import append_json_line, write_json
 from mep.machine.work import Work
 from mep.methods.bases.scratch import Scratch
 from mep.stages.privacy.asked import HELD_OUT, MEMBER, UNSEEN, Asked
 from mep.stages.privacy.attack import findings
 from mep.stages.privacy.given import NO_MODEL, given_privacy
-from mep.stages.privacy.stage import AttackConfig, privacy
+from mep.stages.privacy.stage import AttackConfig, Attacks, privacy
 from mep.stages.references import ReferencesConfig, references
 
 LARGER = {
@@ -77,6 +87,8 @@ def attacked(inputs, folder, *, model=None, base=None, training_set=None, pictur
         inputs.references,
         inputs.assignment,
         samples,
+        None,
+        None,
         work=Work(folder=folder / "work", machine=machine(batch_size=batch_size)),
     )
     assert found.halves.shape == (len(found.rows), 200)
@@ -214,6 +226,41 @@ def test_captions_that_say_more_than_label_and_type_are_left_out():
     told = asked.captions(by_label)
     assert told[:2] == [f"tissue {int(images.ids.index(one)) % 2}" for one in asked.ids[:2]]
     assert set(asked.captions({image_id: image_id for image_id in images.ids[:20]})) == {""}
+
+
+@pytest.mark.parametrize(
+    ("conditioning", "attacks", "reads"),
+    [
+        ("embedding", ["loss", "nearest"], ("embeddings", "real")),
+        ("embedding", ["nearest"], ()),
+        ({"kind": "embedding", "vector": "centroid"}, ["loss"], ()),
+        ("class", ["loss"], ()),
+        ("text", ["loss"], ()),
+    ],
+)
+def test_a_conditioned_model_is_asked_with_what_each_image_has_trained_on_or_not(conditioning, attacks, reads):
+    n = 60
+    images = dataset_of(n, labels=np.arange(n) % 2, heldout=np.arange(n) >= 40, groups=list(range(n)))
+    asked = drawn(images, np.arange(n) // 2 % 2, images.ids[:20])
+    config = AttackConfig.model_validate(CONFIG | {"conditioning": conditioning, "attacks": attacks})
+    assert config.also_reads == reads
+    vectors = np.arange(n, dtype=np.float32)[:, None] * [1, 10]  # of image 007: 7 and 70
+    embeddings = Embeddings(images.ids[:40], vectors[:40])
+    real = HeldOutEmbeddings(images.ids[40:], {"original": vectors[40:], "heldout": -vectors[40:]})
+    told = Attacks(config, images, asked, None, None).told(*((embeddings, real) if reads else (None, None)))
+    assert {HELD_OUT, MEMBER, UNSEEN} == set(asked.roles)
+    if reads:
+        assert told.tolist() == [[int(image_id), 10 * int(image_id)] for image_id in asked.ids]
+    elif config.told_of_images:
+        assert told == [("ab"[int(image_id) % 2], int(image_id) // 2 % 2) for image_id in asked.ids]
+    else:
+        assert told is None
+
+
+def test_a_model_that_is_told_captions_alone_is_asked_under_the_fingerprint_that_it_had():
+    plain, told = (AttackConfig.model_validate(CONFIG | {"conditioning": kind}).dump() for kind in ("text", "class"))
+    assert "conditioning" not in plain
+    assert "conditioning" in told
 
 
 # ---------------------------------------------------------------------------------------------------------------------

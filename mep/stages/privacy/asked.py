@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Self, TypeAlias
 
@@ -36,6 +36,7 @@ class Asked:
     trained     training image -> its stratum
     matched_by  what the mix is of: label and cluster, label, or nothing
     controls    bool (n,)   held-out images that stand against the unseen ones: as many, in their mix
+    kinds       n labels and clusters, as each image has them itself
     """
 
     ids: list[str]
@@ -45,6 +46,7 @@ class Asked:
     trained: dict[str, Stratum]
     matched_by: tuple[str, ...]
     controls: NDArray[np.bool_]
+    kinds: list[Stratum] = field(default_factory=list)
 
     @classmethod
     def draw(
@@ -72,7 +74,8 @@ class Asked:
             if len(triples) >= SMALLEST_PART * min(len(held), len(members)):
                 break
         kept = [triples[place] for place in np.sort(rng.permutation(len(triples))[:most])]
-        return cls._of(images, kept, {image_id: stratum(image_id) for image_id in members}, by)
+        asked = cls._of(images, kept, {image_id: stratum(image_id) for image_id in members}, by)
+        return replace(asked, kinds=[(label_of[image_id], known.get(image_id)) for image_id in asked.ids])
 
     @classmethod
     def _of(cls, images: Images, kept: Sequence[Triple], trained: dict[str, Stratum], by: tuple[str, ...]) -> Self:

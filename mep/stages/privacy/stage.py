@@ -1,6 +1,6 @@
 """Privacy: can it be found out which patients' images a generator was trained on?"""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -13,6 +13,8 @@ from mep.artifacts import (
     Assignment,
     BaseModel,
     Clusters,
+    Embeddings,
+    HeldOutEmbeddings,
     Images,
     Model,
     Privacy,
@@ -27,11 +29,14 @@ from mep.evaluation.features import features_of
 from mep.machine.files import sha256_of
 from mep.machine.libraries import prepare_libraries
 from mep.machine.work import Work
+from mep.methods.conditionings import Conditioning
+from mep.methods.conditionings.embedding import Embedding
+from mep.methods.conditionings.text import Text
 from mep.methods.extractors import Extractor
 from mep.registry import OneOf
 from mep.stage import stage
 from mep.stages.metrics import SampleSquares
-from mep.stages.privacy.asked import FEWEST, MEMBER, Asked
+from mep.stages.privacy.asked import FEWEST, MEMBER, Asked, Stratum
 from mep.stages.privacy.attack import Suspicion, findings
 from mep.stages.privacy.rows import Rows, template_of
 from mep.stages.references import Squares
@@ -66,11 +71,26 @@ class AttackConfig(PrivacyConfig):
         "precision": "generation.precision",
         "extractors": "metrics.extractors",
         "seed": "metrics.seed",
+        "conditioning": "training.conditioning",
     }
+    later: ClassVar[tuple[str, ...]] = ("conditioning",)
 
     precision: Literal["fp32", "bf16", "fp16"]
     extractors: tuple[OneOf[Extractor], ...]
     seed: int
+    conditioning: OneOf[Conditioning] = Text(kind="text")
+
+    @property
+    def also_reads(self) -> tuple[str, ...]:
+        """Vectors of all images, where the model was told those of the images that it was trained on."""
+        return ("embeddings", "real") if self.told_of_images == "vector" else ()
+
+    @property
+    def told_of_images(self) -> Literal["", "vector", "kind"]:
+        """What a conditioned model is told of an image: its own vector, or what its label and cluster have."""
+        if "loss" not in self.attacks or self.conditioning.kind == "text":
+            return ""
+        return "vector" if isinstance(self.conditioning, Embedding) and self.conditioning.vector == "image" else "kind"
 
 
 @stage(version=1, section="privacy")
@@ -85,13 +105,16 @@ def privacy(  # noqa: PLR0913  (the parameters of a stage declare what it reads)
     references: References,
     assignment: Assignment,
     samples: Samples,
+    embeddings: Embeddings | None,
+    real: HeldOutEmbeddings | None,
     *,
     work: Work,
 ) -> Privacy:
     """Try to tell the images that the model was trained on from held-out ones: by its loss, and by nearest samples."""
     attacks = Attacks.of(config, images, training_set, clusters, assignment, work)
     if "loss" in config.attacks and attacks.possible:
-        attacks.by_loss(prompts, base, model)
+        told = attacks.told(embeddings, real)
+        attacks.by_loss(prompts, base, model, told)
     if "nearest" in config.attacks and attacks.possible:
         attacks.by_nearest(references, samples)
     return attacks.result()
@@ -132,15 +155,36 @@ class Attacks:
     def possible(self) -> bool:
         return self.asked.count(MEMBER) >= FEWEST
 
-    def by_loss(self, prompts: Prompts, base: BaseModel, model: Model) -> None:
+    def told(
+        self, embeddings: Embeddings | None, real: HeldOutEmbeddings | None
+    ) -> NDArray[np.float32] | Sequence[Stratum] | None:
+        """What a model may be told of each image beside its caption, of training and other images alike."""
+        if self.config.told_of_images != "vector":
+            return self.asked.kinds if self.config.told_of_images else None
+        assert embeddings is not None, "the runner loads what the config reads"
+        assert real is not None, "the runner loads what the config reads"
+        asked, vector_of = set(self.asked.ids), dict[str, NDArray[np.float32]]()
+        for ids, vectors in ((embeddings.ids, embeddings.vectors), (real.ids, real.vectors["original"])):
+            vector_of |= {image_id: vectors[place] for place, image_id in enumerate(ids) if image_id in asked}
+        return np.stack([vector_of[image_id] for image_id in self.asked.ids])
+
+    def by_loss(
+        self,
+        prompts: Prompts,
+        base: BaseModel,
+        model: Model,
+        told: NDArray[np.float32] | Sequence[Stratum] | None = None,
+    ) -> None:
         """The loss of the model, and what it has gained over that of the model that it was trained from."""
         prepare_libraries()  # a resumed run may begin here
         from mep.stages.privacy.losses import Questions
 
         shown = self.images.select(self.asked.ids)
         captions = self._captions(prompts)
-        questions = Questions(shown, captions, self.config.levels, self.config.precision)
-        asked = {"levels": self.config.levels, "captions": any(captions)}
+        questions = Questions(shown, captions, self.config.levels, self.config.precision, told)
+        asked: dict[str, object] = {"levels": self.config.levels, "captions": any(captions)}
+        if questions.inputs(model) is not None:
+            asked["condition"] = self.config.conditioning.kind
         common = self._protocol("loss", asked, eval_resolution=model.resolution, dtype=self.config.precision)
         losses = questions.losses("model", model, self.work)
         self._found("loss", common, suspicion_of(-losses))
