@@ -1,5 +1,6 @@
 """Which rows and columns a table has."""
 
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -86,8 +87,8 @@ def test_two_trainings_are_told_apart_by_the_spread_of_all_arms(tmp_path):
     shared = compare(drawn.store, [RUN]).metrics[0].differences["mep"]
     assert (shared.freedom, shared.spread) == (1, "")  # nothing was trained
     with drawn.store.db.write() as db:
-        for arm in arms:
-            use = {"run_id": RUN, "arm": arm, "stage": "training", "artifact_id": f"training/{arm}", "how": "made"}
+        for arm, stage in itertools.product(arms, ("training", "generation")):
+            use = {"run_id": RUN, "arm": arm, "stage": stage, "artifact_id": f"{stage}/{arm}", "how": "made"}
             db.table("uses").insert(use)
     fd = compare(drawn.store, [RUN]).metrics[0].differences["mep"]
     # within arms 2 (1/41)² and 2 (1.5/31.5)², one degree of freedom each: 5.35 % of 36.25, over two trainings
