@@ -57,11 +57,11 @@ class Screen(RunCallback):
     def warned(self, text: str) -> None:
         self.console.print(f"[yellow]warning:[/] {safe(text)}")
 
-    def waiting(self, task: Task, holder: str) -> None:
+    def waiting(self, task: Task, why: str) -> None:
         if self.bars:
-            self.bars.note(task, f"waits: {printable(holder)} is making it")
+            self.bars.note(task, f"waits: {printable(why)}")
         else:
-            self.console.print(f"  [yellow]… {self._name(task)}  waits: {safe(holder)} is making it[/]")
+            self.console.print(f"  [yellow]… {self._name(task)}  waits: {safe(why)}[/]")
 
     def finished(self, task: Task, seconds: float, facts: Mapping[str, object]) -> None:
         if self.bars:

@@ -50,6 +50,7 @@ class Extraction(Job[Sequence[int], "NDArray[np.float32]"]):
     read: ReadBatch
     extractor: Extractor
     batch_size: int
+    whole_gpu: bool = False
 
     def prepare(self, device: str) -> Callable[[Sequence[int]], NDArray[np.float32]]:
         extract, readers = self.extractor.load(device), ThreadPoolExecutor(2, thread_name_prefix="read")

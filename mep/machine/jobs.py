@@ -3,18 +3,27 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 from mep.errors import Interrupted
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
-Stop = Callable[[], None]
+Stop: TypeAlias = Callable[[], None]
 """Raises Interrupted when a signal asked for a stop."""
+Say: TypeAlias = Callable[[str], None]
+"""Is told what the work waits for, whenever that changes."""
+
+
+def silent(text: str) -> None:
+    """Nobody wants to know."""
 
 
 class Job(Generic[ItemT, ResultT]):
     """What workers do with every item; it can be pickled."""
+
+    whole_gpu: bool = True
+    """Whether a worker needs a GPU for itself, where there are any."""
 
     def prepare(self, device: str) -> Callable[[ItemT], Any]:
         """The function that computes an item on the device. Each worker calls this once; it loads the weights."""

@@ -82,6 +82,11 @@ class MachineConfig(Config):
                     raise EnvironmentLacks(message, hint=f"pip install {package}, or {instead}")
 
     @property
+    def trains_together(self) -> bool:
+        """Whether several processes train one model."""
+        return self.accelerate is not None or self.engine.trains_together
+
+    @property
     def sharded(self) -> bool:
         """Whether each process holds a part of the model (FSDP) and not the whole."""
         return self.accelerate is not None and accelerate_settings(self.accelerate)["distributed_type"] == "FSDP"

@@ -11,7 +11,7 @@ import numpy as np
 
 from mep.errors import Interrupted
 from mep.machine.devices import resolve_device
-from mep.machine.jobs import Job
+from mep.machine.jobs import Job, Say, silent
 from mep.machine.settings import ONE_PROCESS, MachineConfig
 
 ItemT = TypeVar("ItemT")
@@ -39,6 +39,7 @@ class Work:
     stop_signal the number of the signal that asked for a stop, if one did
     cache       folder of what can be computed again at any time, shared by all runs
     lineage     stage -> settings, seed and outside content, of this stage and of all before it; for the model card
+    say         told what the work waits for, on a cluster
     earlier     folders of results of the same stage that differ only in its extendable fields
     """
 
@@ -50,6 +51,7 @@ class Work:
     cache: Path | None = None
     lineage: Mapping[str, Any] = field(default_factory=dict)
     earlier: Sequence[Path] = ()
+    say: Say = silent
 
     @property
     def out(self) -> Path:
@@ -80,11 +82,12 @@ class Work:
 
     def map_unordered(self, job: Job[ItemT, ResultT], items: Iterable[ItemT]) -> Iterator[tuple[int, ResultT]]:
         """`Engine.map_unordered`, until a signal asks for a stop; what was yielded before must be on disk by then."""
-        return self.machine.engine.map_unordered(job, items, device=self.machine.device, stop=self.stop_if_asked)
+        engine = self.machine.engine
+        return engine.map_unordered(job, items, device=self.machine.device, stop=self.stop_if_asked, say=self.say)
 
     def map_cpu(self, job: Job[ItemT, ResultT], items: Sequence[ItemT]) -> Iterator[tuple[int, ResultT]]:
         """`Engine.map_cpu`, until a signal asks for a stop."""
-        return self.machine.engine.map_cpu(job, items, stop=self.stop_if_asked)
+        return self.machine.engine.map_cpu(job, items, stop=self.stop_if_asked, say=self.say)
 
     def stop_if_asked(self) -> None:
         """Raise Interrupted when a signal asked for a stop; call it where everything worth keeping is on disk."""

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from mep.errors import MepError, StageFailed
 from mep.machine.devices import resolve_device
@@ -72,7 +73,7 @@ class _Maker:
             return
         lock = locks.hold(
             store.lock_path(task.artifact_id),
-            on_wait=lambda holder: heard.waiting(task, holder),
+            on_wait=lambda holder: heard.waiting(task, f"{holder} is making it"),
             while_waiting=self.signals.stop_if_any,
         )
         with lock:
@@ -94,6 +95,7 @@ class _Maker:
             stop_signal=self.signals.look,
             cache=self.store.root / "cache",
             lineage=lineage_of(task),
+            say=partial(self.heard.waiting, task),
         )
         inputs = inputs_of(task, self.store)
         try:

@@ -34,10 +34,15 @@ def main(folder: Path) -> None:
             write_json(folder / FAILURE, failure_of(error))
         raise
     finally:
-        from torch import distributed
+        leave_group()
 
-        if distributed.is_available() and distributed.is_initialized():
-            distributed.destroy_process_group()
+
+def leave_group() -> None:
+    """End the group of processes that train together, if this one is in one."""
+    from torch import distributed
+
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 def _end_with(pid: int) -> None:

@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 from mep.artifacts import Artifact
@@ -23,6 +24,7 @@ from mep.runner.callback import RunCallback
 from mep.runner.faults import explain
 from mep.runner.launch import launch
 from mep.runner.plan import Plan, Task, lineage_of
+from mep.runner.ranks import make_in_ranks
 from mep.runner.run_log import LoggedProgress, RunLog
 from mep.runner.shared_stores import SharedStores
 from mep.runner.side_by_side import SideBySide, batches, is_apart
@@ -179,9 +181,7 @@ class Session:
         """The right to make a task; Locked where another process has it for longer than this run waits."""
 
         def on_wait(holder: str) -> None:
-            self.callback.waiting(task, holder)
-            self.log.write(f"waits: {holder} is making it", task)
-            self.journal.write([self.journal.event("waits", holder, task.artifact_id)])
+            self.waits(f"{holder} is making it", task)
 
         return locks.hold(
             self.store.lock_path(task.artifact_id),
@@ -189,6 +189,15 @@ class Session:
             on_wait=on_wait,
             while_waiting=signals.stop_if_any,
         )
+
+    def waits(self, why: str, task: Task | None = None) -> None:
+        """Say everywhere what a task waits for, or several of them."""
+        if task is None:
+            self.callback.warned(f"waits: {why}")
+        else:
+            self.callback.waiting(task, why)
+        self.log.write(f"waits: {why}", task)
+        self.journal.write([self.journal.event("waits", why, task.artifact_id if task else "")])
 
     def _use(self, task: Task, how: Literal["made", "reused"]) -> None:
         """Note which arms an artifact serves. The rows wait for others: every transaction has its price."""
@@ -206,7 +215,7 @@ class Session:
         started = time.monotonic()
         with self.attempt(task, signals) as attempt:
             work = self.work(task, signals)
-            self.commit(task, attempt, work, self._run_stage(task, work), started)
+            self.commit(task, attempt, work, self._run_stage(task, work, attempt), started)
 
     def commit(self, task: Task, attempt: Row, work: Work, artifact: Artifact, started: float) -> None:
         """Put what a stage has written into the store, and say so.
@@ -231,9 +240,12 @@ class Session:
         self.log.write(f"made in {time.monotonic() - started:.1f} s", task)
         self.callback.finished(task, time.monotonic() - started, facts)
 
-    def _run_stage(self, task: Task, work: Work) -> Artifact:
+    def _run_stage(self, task: Task, work: Work, attempt: Row) -> Artifact:
         """What the stage gives, with its files in the folder that is published."""
-        if self.machine.accelerate and task.stage.parallel:
+        if task.stage.parallel and self.machine.engine.trains_together:
+            artifact, outcome = make_in_ranks(task, work, self.store)
+            attempt |= {"peak_memory_mb": outcome.peak_memory_mb, "machine": json.dumps(outcome.machine)}
+        elif self.machine.accelerate and task.stage.parallel:
             artifact = launch(task, work, self.store)
         else:
             artifact = task.stage.function(task.config, **inputs_of(task, self.store), work=work)
@@ -249,6 +261,7 @@ class Session:
             stop_signal=signals.look,
             cache=self.store.root / "cache",
             lineage=lineage_of(task),
+            say=partial(self.waits, task=task),
             earlier=self.store.relatives(task.stage, task.ingredients) if task.stage.extendable_fields else (),
         )
 

@@ -43,7 +43,7 @@ WHOLE_GPU = ("training", "generation")
 
 def is_apart(stage: Stage, machine: MachineConfig) -> bool:
     """Whether the tasks of a stage are made in processes of their own, and so with a part of the cores each."""
-    launched = stage.parallel and machine.accelerate is not None
+    launched = stage.parallel and machine.trains_together
     elsewhere = machine.at_once > 1 or machine.slurm is not None
     return elsewhere and stage.name in STAGES and not launched
 
@@ -70,6 +70,7 @@ class MakeTask(Job[dict[str, Any], Outcome]):
     """
 
     tells_machine: bool = False
+    whole_gpu: bool = True
 
     def prepare(self, device: str) -> Callable[[dict[str, Any]], Outcome]:
         from mep.machine.libraries import prepare_libraries
@@ -80,7 +81,7 @@ class MakeTask(Job[dict[str, Any], Outcome]):
             forget_peak_memory()
             error = None
             try:
-                with _alone(spec):
+                with alone(spec):
                     artifact, work = make(spec, device)
                     artifact.save(work.out)
             except Exception as problem:  # goes on to the run, which knows what to say of it
@@ -91,7 +92,7 @@ class MakeTask(Job[dict[str, Any], Outcome]):
         return compute
 
 
-def _alone(spec: dict[str, Any]) -> AbstractContextManager[None]:
+def alone(spec: dict[str, Any]) -> AbstractContextManager[None]:
     """Wait for a worker that was given up because its host did not answer, and is at the same folder still."""
     folder, root = Path(spec["folder"]), Path(spec["work"]["cache"]).parent
 
@@ -165,12 +166,12 @@ class SideBySide:
         if machine.slurm is not None:
             return SlurmJobs(machine.slurm, self._say).run(beginnings, self._look)
         return machine.engine.map_side_by_side(
-            MakeTask(tells_machine=machine.engine.kind != "local"),
+            MakeTask(machine.engine.kind != "local", any(task.stage.name in WHOLE_GPU for task in self.tasks)),
             beginnings,
             min(machine.at_once, len(self.tasks)),
             device=machine.device,
-            whole_gpu=any(task.stage.name in WHOLE_GPU for task in self.tasks),
             stop=self._look,
+            say=self.session.waits,
         )
 
     def _beginnings(self, all_held: ExitStack) -> Iterator[dict[str, Any]]:

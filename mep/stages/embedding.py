@@ -90,6 +90,7 @@ class Embed(Job[Sequence[ItemT], NDArray[np.float32]], Generic[ItemT]):
     read: Callable[[Sequence[ItemT]], Iterable[NDArray[np.uint8]]]
     batch_size: int
     change: Callable[[str], Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] | None = None
+    whole_gpu: bool = False
 
     def prepare(self, device: str) -> Callable[[Sequence[ItemT]], NDArray[np.float32]]:
         encoder = self.config.load(device)

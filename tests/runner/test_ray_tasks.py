@@ -32,6 +32,7 @@ def cluster():
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
         patch.setenv("RAY_health_check_period_ms", "500")
+        patch.setenv("RAY_worker_niceness", "0")  # else other work on this host may leave them nothing
         small = {"num_cpus": 1, "object_store_memory": 100_000_000}
         cluster = Cluster(initialize_head=True, head_node_args=small | {"num_cpus": 0, "include_dashboard": False})
         cluster.nodes = [cluster.add_node(**small) for _ in range(2)]
@@ -105,12 +106,9 @@ def is_worker(process):
 
 
 def test_workers_ask_for_gpus_and_memory_as_their_stages_need(cluster):
-    from mep.machine.engines.ray import _Crew, _Spread
-    from mep.machine.jobs import Job
-
     engine = MachineConfig.model_validate(
         {"engine": {"kind": "ray", "address": cluster.address, "memory_gb": 2, "cpus_per_actor": 3, "gpu_share": 0.25}}
     ).engine
-    spread = _Spread(engine, Job(), [], "cuda", _Crew(gpus=engine.gpu_share))
-    assert (spread.needs, spread.device) == ({"num_cpus": 3, "num_gpus": 0.25, "memory": 2_000_000_000}, "cuda")
-    assert _Spread(engine, Job(), [], "auto", _Crew()).device == "cpu"  # no node has a GPU
+    assert engine.needs("cuda", whole_gpu=False) == {"CPU": 3, "GPU": 0.25, "memory": 2_000_000_000}
+    assert engine.needs("cuda", whole_gpu=True)["GPU"] == 1
+    assert (engine.device_of("cuda"), engine.device_of("auto")) == ("cuda", "cpu")  # no node has a GPU

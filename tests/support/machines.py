@@ -25,12 +25,12 @@ class FakeEngine:
     def map(self, function, items):
         return map(function, items)
 
-    def map_unordered(self, job, items, *, device, stop):
+    def map_unordered(self, job, items, *, device, stop, say):
         given = self.given["map_unordered"]
         return (
             given(job, items, stop) if given else ONE_PROCESS.engine.map_unordered(job, items, device=device, stop=stop)
         )
 
-    def map_cpu(self, job, items, *, stop):
+    def map_cpu(self, job, items, *, stop, say):
         given = self.given["map_cpu"]
         return given(job, items, stop) if given else ONE_PROCESS.engine.map_cpu(job, items, stop=stop)

@@ -7,7 +7,7 @@ from typing import ClassVar, TypeVar
 
 from pydantic import Field
 
-from mep.machine.jobs import Job, Stop, map_ahead
+from mep.machine.jobs import Job, Say, Stop, map_ahead, silent
 from mep.registry import Method
 
 ItemT = TypeVar("ItemT")
@@ -37,26 +37,44 @@ class Engine(Method):
 
     @abstractmethod
     def map_unordered(
-        self, job: Job[ItemT, ResultT], items: Iterable[ItemT], *, device: str, stop: Stop
+        self, job: Job[ItemT, ResultT], items: Iterable[ItemT], *, device: str, stop: Stop, say: Say = silent
     ) -> Iterator[tuple[int, ResultT]]:
         """(position, result) of every item exactly once, as the workers finish; only a few items are in flight.
 
         device  `machine.device` of the recipe
         stop    called at least once a second; raises Interrupted when a signal asked for a stop
+        say     told for what room the workers wait
 
         EnvironmentLacks    a worker runs other versions, dies repeatedly, or none can be started
         """
 
     @abstractmethod
     def map_side_by_side(
-        self, job: Job[ItemT, ResultT], items: Iterable[ItemT], n: int, *, device: str, whole_gpu: bool, stop: Stop
+        self, job: Job[ItemT, ResultT], items: Iterable[ItemT], n: int, *, device: str, stop: Stop, say: Say = silent
     ) -> Iterator[tuple[int, ResultT]]:
         """Like `map_unordered`, for a few long items: at most n at the same time, each at a worker with its part of
         the machine; one is taken from the iterator only when a worker is free to begin it.
-
-        whole_gpu   whether each needs a GPU for itself, where there are any
         """
 
+    @property
+    def trains_together(self) -> bool:
+        """Whether several of its workers train one model, by `compute_together`."""
+        return False
+
+    def compute_together(
+        self, job: Job[ItemT, ResultT], item: ItemT, *, device: str, stop: Stop, look: Stop, say: Say
+    ) -> ResultT:
+        """What the first of several workers gives of one item, which they compute together, with the environment
+        variables of torchrun. All begin again when one is lost.
+
+        stop    called at least once a second until they compute; may raise
+        look    called at least once a second while they compute
+        say     told for what room they wait, and when one is lost
+        """
+        raise NotImplementedError(f"the engine {self.kind} does not compute together")
+
     @abstractmethod
-    def map_cpu(self, job: Job[ItemT, ResultT], items: Sequence[ItemT], *, stop: Stop) -> Iterator[tuple[int, ResultT]]:
+    def map_cpu(
+        self, job: Job[ItemT, ResultT], items: Sequence[ItemT], *, stop: Stop, say: Say = silent
+    ) -> Iterator[tuple[int, ResultT]]:
         """Like `map_unordered`, for a job that needs no device and comes in small pieces: one process for each core."""

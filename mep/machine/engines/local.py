@@ -13,7 +13,7 @@ from pydantic import Field
 from mep.errors import EnvironmentLacks
 from mep.machine.devices import resolve_device
 from mep.machine.engines import MIN_PIECES, Engine, ItemT, ResultT
-from mep.machine.jobs import Job, Stop, run_in_process
+from mep.machine.jobs import Job, Say, Stop, run_in_process, silent
 from mep.machine.worker_process import Done, Failed, Message, Ready
 from mep.machine.workers import Leases, WorkerSlot, check_versions, share_cores
 
@@ -26,7 +26,7 @@ class Local(Engine):
     """Processes that run models. Default: one for each GPU that is there; on a CPU one, which uses all its cores."""
 
     def map_unordered(
-        self, job: Job[ItemT, ResultT], items: Iterable[ItemT], *, device: str, stop: Stop
+        self, job: Job[ItemT, ResultT], items: Iterable[ItemT], *, device: str, stop: Stop, say: Say = silent
     ) -> Iterator[tuple[int, ResultT]]:
         slots = self.slots(device)
         if len(slots) == 1:
@@ -34,12 +34,14 @@ class Local(Engine):
         return WorkerPool(job, items).run(slots, stop)
 
     def map_side_by_side(
-        self, job: Job[ItemT, ResultT], items: Iterable[ItemT], n: int, *, device: str, whole_gpu: bool, stop: Stop
+        self, job: Job[ItemT, ResultT], items: Iterable[ItemT], n: int, *, device: str, stop: Stop, say: Say = silent
     ) -> Iterator[tuple[int, ResultT]]:
         slots = Local(kind="local", processes=n).slots(device)
         return WorkerPool(job, items, ahead=0).run(slots, stop)
 
-    def map_cpu(self, job: Job[ItemT, ResultT], items: Sequence[ItemT], *, stop: Stop) -> Iterator[tuple[int, ResultT]]:
+    def map_cpu(
+        self, job: Job[ItemT, ResultT], items: Sequence[ItemT], *, stop: Stop, say: Say = silent
+    ) -> Iterator[tuple[int, ResultT]]:
         n = min(self.workers, len(items) // MIN_PIECES)
         if n < 2:
             return run_in_process(job, items, "cpu", stop)

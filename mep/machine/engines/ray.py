@@ -3,7 +3,6 @@
 import signal
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import ModuleType
 from typing import Any, Generic, Literal, NamedTuple, TypeAlias
@@ -13,12 +12,11 @@ from pydantic import Field
 from mep.errors import EnvironmentLacks, MepError
 from mep.machine.cluster_head import wait_for
 from mep.machine.engines import MIN_PIECES, Engine, ItemT, ResultT
-from mep.machine.jobs import Job, Stop, run_in_process
+from mep.machine.jobs import Job, Say, Stop, run_in_process, silent
+from mep.machine.ray_cluster import GB, MOST_NODES, Room, is_node_lost, options
 from mep.machine.workers import MAX_DEATHS, Leases, check_versions, versions
 
 START = "start a cluster with: ray start --head --port=6379, and on every other host: ray start --address=HOST:6379"
-MOST_NODES = 100
-"""Nodes that may be lost with the same piece of work before it is given up."""
 _connected_to: str | None = None
 """What this process has connected itself to."""
 
@@ -40,8 +38,14 @@ class Ray(Engine):
     memory_gb: float | None = Field(None, gt=0, le=65_536)
     """Memory of a worker: Ray begins it where that much is left. Default: no matter how much."""
     gpu_share: float = Field(1, gt=0, le=1)
-    """With `machine.at_once`: the part of a GPU that a stage asks for which only embeds or measures; 0.25 puts four on
-    one GPU. Training and generation have a whole one."""
+    """The part of a GPU that a worker asks for which only embeds or measures; 0.25 puts four on one GPU. Training and
+    generation have a whole one."""
+    training_processes: int = Field(1, ge=1, le=1024)
+    """Processes that train one model together on the cluster, each with a GPU or its cores. Default: training stays in
+    one process."""
+    training_placement: Literal["pack", "spread", "strict_pack", "strict_spread"] = "pack"
+    """Where these begin: on as few nodes as there is room (pack) or on as many (spread); strict: all on one node, or
+    each on a node of its own, and else not at all."""
     connect_timeout_s: float = Field(30, gt=0, le=3600)
     """Seconds that the cluster may take to answer, and then to make room for the first worker."""
 
@@ -52,21 +56,46 @@ class Ray(Engine):
             wait_for(str(self.address), self.connect_timeout_s, hint=START)
 
     def map_unordered(
-        self, job: Job[ItemT, ResultT], items: Iterable[ItemT], *, device: str, stop: Stop
+        self, job: Job[ItemT, ResultT], items: Iterable[ItemT], *, device: str, stop: Stop, say: Say = silent
     ) -> Iterator[tuple[int, ResultT]]:
-        yield from _Spread(self, job, items, device, _Crew()).results(stop)
+        yield from _Spread(self, job, items, device, _Crew()).results(stop, say)
 
     def map_side_by_side(
-        self, job: Job[ItemT, ResultT], items: Iterable[ItemT], n: int, *, device: str, whole_gpu: bool, stop: Stop
+        self, job: Job[ItemT, ResultT], items: Iterable[ItemT], n: int, *, device: str, stop: Stop, say: Say = silent
     ) -> Iterator[tuple[int, ResultT]]:
         # all n are asked for, whatever room there is: a cluster that grows by itself sees that it has to
         wide = self.model_copy(update={"actors": n})
-        return _Spread(wide, job, items, device, _Crew(ahead=0, gpus=1 if whole_gpu else self.gpu_share)).results(stop)
+        return _Spread(wide, job, items, device, _Crew(ahead=0)).results(stop, say)
 
-    def map_cpu(self, job: Job[ItemT, ResultT], items: Sequence[ItemT], *, stop: Stop) -> Iterator[tuple[int, ResultT]]:
+    def map_cpu(
+        self, job: Job[ItemT, ResultT], items: Sequence[ItemT], *, stop: Stop, say: Say = silent
+    ) -> Iterator[tuple[int, ResultT]]:
         if len(items) < MIN_PIECES:
             return run_in_process(job, items, "cpu", stop)
-        return _Spread(self, job, items, "cpu", _Crew(most=len(items) // MIN_PIECES)).results(stop)
+        return _Spread(self, job, items, "cpu", _Crew(most=len(items) // MIN_PIECES)).results(stop, say)
+
+    @property
+    def trains_together(self) -> bool:
+        return self.training_processes > 1
+
+    def compute_together(
+        self, job: Job[ItemT, ResultT], item: ItemT, *, device: str, stop: Stop, look: Stop, say: Say
+    ) -> ResultT:
+        from mep.machine.ray_ranks import Ranks
+
+        return Ranks(self, job, item, device, say).result(stop, look)
+
+    def device_of(self, asked: str) -> str:
+        """cuda or cpu: where the workers compute; a GPU that is asked for is waited for."""
+        there = asked != "cpu" and self.connected().cluster_resources().get("GPU", 0) >= 1
+        return "cuda" if there or asked.startswith("cuda") else "cpu"
+
+    def needs(self, device: str, *, whole_gpu: bool) -> dict[str, float]:
+        """What a worker asks for, in Ray's resources."""
+        needs: dict[str, float] = {"CPU": self.cpus_per_actor}
+        if device == "cuda":
+            needs["GPU"] = 1 if whole_gpu else self.gpu_share
+        return needs if self.memory_gb is None else needs | {"memory": int(self.memory_gb * GB)}
 
     def connected(self) -> ModuleType:
         """The module `ray`, connected for as long as this process lives: starting a cluster takes seconds.
@@ -131,11 +160,10 @@ class _Asked(NamedTuple):
 
 
 class _Crew(NamedTuple):
-    """Workers at most, items that wait at each, and what each has of a GPU, where there are any."""
+    """Workers at most, and items that wait at each."""
 
     most: int | None = None
     ahead: int = 1
-    gpus: float = 1
 
 
 class _Spread(Generic[ItemT, ResultT]):
@@ -151,23 +179,18 @@ class _Spread(Generic[ItemT, ResultT]):
     ):
         self.engine, self.job, self.leases = engine, job, Leases[Handle, ItemT](items, crew.ahead)
         self.ray = engine.connected()
+        self.device = engine.device_of(device)
+        self.needs = engine.needs(self.device, whole_gpu=job.whole_gpu)
         resources = self.ray.cluster_resources()
-        n_gpus = 0 if device == "cpu" else int(resources.get("GPU", 0))
-        self.device = "cuda" if n_gpus or device.startswith("cuda") else "cpu"
-        self.needs: dict[str, float] = {"num_cpus": engine.cpus_per_actor}
-        if self.device == "cuda":
-            self.needs["num_gpus"] = crew.gpus
-        if engine.memory_gb is not None:
-            self.needs["memory"] = int(engine.memory_gb * 1e9)
-        n_actors = engine.actors or n_gpus or max(1, int(resources.get("CPU", 1)) // engine.cpus_per_actor)
+        by_gpus = int(resources.get("GPU", 0) / self.needs.get("GPU", float("inf")))
+        n_actors = engine.actors or by_gpus or max(1, int(resources.get("CPU", 1)) // engine.cpus_per_actor)
         self.n_actors = min(n_actors, crew.most or n_actors)
         self.asked: dict[object, _Asked] = {}
         self.ready: list[Handle] = []
         self.n_failed = 0
 
-    def results(self, stop: Stop) -> Iterator[tuple[int, ResultT]]:
-        patience = self.engine.connect_timeout_s
-        given_up_at = time.monotonic() + patience
+    def results(self, stop: Stop, say: Say) -> Iterator[tuple[int, ResultT]]:
+        room = Room(self.ray, self.needs, self.engine.connect_timeout_s, say)
         try:
             for _ in range(self.n_actors):
                 self._start()
@@ -176,20 +199,14 @@ class _Spread(Generic[ItemT, ResultT]):
                 references, _ = self.ray.wait(list(self.asked), num_returns=1, timeout=1)
                 for reference in references:
                     yield from self._settle(reference)
-                if self.ready or any(asked.what == "prepare" for asked in self.asked.values()):
-                    given_up_at = time.monotonic() + patience
-                elif time.monotonic() > given_up_at:
-                    raise EnvironmentLacks(
-                        f"the cluster had no room for a worker for {patience:.0f} s: each wants {self.needs}, the"
-                        f" cluster has {self.ray.available_resources()} free",
-                        hint="lower machine.engine.cpus_per_actor, wait for other work, or add a host",
-                    )
+                n_waiting = sum(asked.what == "begin" for asked in self.asked.values())
+                room.look(self.n_actors - n_waiting, self.n_actors)
         finally:
             for actor in {asked.actor for asked in self.asked.values()} | set(self.ready):
                 self.ray.kill(actor)
 
     def _start(self) -> None:
-        actor = self.ray.remote(max_concurrency=2, max_restarts=0, **self.needs)(_Actor).remote()
+        actor = self.ray.remote(max_concurrency=2, max_restarts=0, **options(self.needs))(_Actor).remote()
         self.asked[actor.begin.remote()] = _Asked(actor, "begin")
 
     def _hand_out(self) -> bool:
@@ -227,8 +244,7 @@ class _Spread(Generic[ItemT, ResultT]):
         if actor in self.ready:
             self.ready.remove(actor)
         self.ray.kill(actor)  # where it was only unreachable: it must not go on with what another now does
-        # a node that is taken away is nobody's fault; a worker that dies on its own may be short of memory
-        most = MOST_NODES if "node has died" in str(error) or getattr(error, "preempted", False) else MAX_DEATHS
+        most = MOST_NODES if is_node_lost(error) else MAX_DEATHS
         self.leases.lost(actor, f"was lost: {type(error).__name__}", most)
         self.n_failed += what != "run"
         if self.n_failed >= MAX_DEATHS:

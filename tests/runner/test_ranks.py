@@ -1,0 +1,106 @@
+"""One model trained by two ranks on a real Ray cluster of two nodes on this host; a node is lost."""
+
+import os
+import shutil
+import sys
+from functools import partial
+
+import pytest
+import yaml
+from small_data import draw_imagefolder, tiny_settings, write_recipe
+from stores import attempts, contents
+
+from mep.machine.work import NullProgress
+from mep.recipe import load_recipe
+from mep.runner.callback import RunCallback
+from mep.runner.run import run
+from mep.store import Store
+
+ray = pytest.importorskip("ray")
+STEPS = 30
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A head without cores for work, and one node of one core; tests add others, and kill some."""
+    from ray.cluster_utils import Cluster
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
+        patch.setenv("RAY_health_check_period_ms", "500")
+        patch.setenv("RAY_worker_niceness", "0")  # else other work on this host may leave them nothing
+        patch.setattr("mep.machine.ray_cluster.SAY_AFTER_S", 0.5)
+        small = {"num_cpus": 1, "object_store_memory": 100_000_000}
+        cluster = Cluster(initialize_head=True, head_node_args=small | {"num_cpus": 0, "include_dashboard": False})
+        cluster.add = partial(cluster.add_node, **small)
+        cluster.add()
+        yield cluster
+        ray.shutdown()
+        cluster.shutdown()
+
+
+@pytest.fixture(scope="module")
+def scene(cluster, tmp_path_factory):
+    """A recipe of one arm, what trains it in two ranks on Ray, and the store of a run under `accelerate launch`."""
+    root = tmp_path_factory.mktemp("ray-ranks")
+    settings = tiny_settings(draw_imagefolder(root / "images"), training_steps=STEPS)
+    settings["machine"]["checkpoint_every_s"] = 0.1
+    settings["training"]["base"] |= {"resolution": 16, "autoencoder": {"kind": "pca"}}
+    settings |= {"utility": {"probe": "none"}}
+    del settings["arms"]
+    accelerate = {"compute_environment": "LOCAL_MACHINE", "distributed_type": "MULTI_CPU", "use_cpu": True}
+    accelerate |= {"num_machines": 1, "num_processes": 2, "machine_rank": 0, "mixed_precision": "no"}
+    (root / "two.yaml").write_text(yaml.safe_dump(accelerate))
+    recipe, calm = write_recipe(root / "tiny.yaml", settings), Store(root / "runs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        run(load_recipe(recipe, ["machine.accelerate=two.yaml"]), calm)
+    engine = f"kind: ray, address: '{cluster.address}', training_processes: 2, training_placement: strict_spread"
+    return recipe, f"machine.engine={{{engine}, connect_timeout_s: 60}}", calm
+
+
+class Disturbing(RunCallback):
+    """Does something when the training waits, and something else at the first look after steps."""
+
+    def __init__(self, at_step, at_wait=lambda: None):
+        self.at_wait, self.at_step, self.said = at_wait, at_step, []
+
+    def waiting(self, task, why):
+        if task.stage.name == "training":
+            self.said.append(why)
+            self.at_wait()
+
+    def started(self, task):
+        return self if task.stage.name == "training" else NullProgress()
+
+    def update(self, done, total, note=""):
+        for step in sorted(self.at_step):
+            if done >= step:
+                self.at_step.pop(step)()
+                return
+
+
+def test_ranks_that_wait_for_a_node_and_lose_it_end_with_the_bytes_of_accelerate_launch(cluster, scene, tmp_path):
+    recipe, on_ray, calm = scene
+    shutil.copytree(calm.root, tmp_path / "runs")
+    shutil.rmtree(tmp_path / "runs" / "store" / "training")
+    store, nodes = Store(tmp_path / "runs"), []
+
+    def add_node():
+        if "for room" in heard.said[-1]:
+            nodes.append(cluster.add())
+
+    def lose_node():
+        cluster.remove_node(nodes[0], allow_graceful=False)  # with the rank that it has
+
+    heard = Disturbing({10: lose_node}, at_wait=add_node)
+    run_id = run(load_recipe(recipe, [on_ray]), store, heard)
+    assert contents(store) == contents(calm)
+
+    reasons = [why.split(":")[0] for why in heard.said]
+    assert reasons == ["for room", "for 2 ranks to begin again where they can go on", "for room"]
+    assert "a worker takes 1 CPU; free: 1 CPU (nodes: 2" in heard.said[0]
+    assert "2 of them together, placement: strict_spread" in heard.said[0]
+    [attempt] = (row for row in attempts(store, "training") if row["run_id"] == run_id)
+    assert f"training[main] waits: {heard.said[0]}" in (store.run_folder(run_id) / "log.txt").read_text()
+    assert '"processes": 2' in attempt["machine"]
