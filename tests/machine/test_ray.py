@@ -29,6 +29,7 @@ def cluster():
     here = os.pathsep.join([str(tests / "support"), os.environ.get("PYTHONPATH", "")])
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", here)  # where workers find the job of this test
+        patch.setenv("RAY_worker_niceness", "0")  # else other work on this host may leave them nothing
         small = {"num_cpus": 1, "object_store_memory": 100_000_000}
         cluster = Cluster(initialize_head=True, head_node_args=small | {"include_dashboard": False})
         cluster.second = cluster.add_node(**small)
