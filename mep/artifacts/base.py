@@ -59,7 +59,8 @@ def save_table(path: Path, columns: Table) -> None:
 def load_table(path: Path) -> Table:
     import pyarrow.parquet as pq
 
-    return cast(Table, pq.read_table(path).to_pydict())
+    with pq.ParquetFile(path) as file:  # read_table would import all that data sets of many files need, and pandas
+        return cast(Table, file.read().to_pydict())
 
 
 def save_arrays(folder: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:

@@ -120,10 +120,10 @@ class Images(Artifact):
     def reader(self) -> Reader:
         if self.framing is None or not self.framing.columns_read:
             return Reader(self.source, self.window, self.framing)
-        records = {image_id: self._record(row) for row, image_id in enumerate(self.ids)}
+        records = {image_id: self.record(row) for row, image_id in enumerate(self.ids)}
         return Reader(self.source, self.window, self.framing, records)
 
-    def _record(self, row: int) -> dict[str, object]:
+    def record(self, row: int) -> dict[str, object]:
         """What the framing asks for of an image."""
         names = self.framing.columns_read if self.framing else ()
         return {name: self.metadata[name][row] for name in names}
@@ -133,7 +133,7 @@ class Images(Artifact):
         """int64 (n,) pixels of a side of the square that is seen of each image."""
         if self.framing is None:
             return np.asarray(self.sizes.min(axis=1))
-        seen = [self.framing.side(int(w), int(h), self._record(row)) for row, (w, h) in enumerate(self.sizes)]
+        seen = [self.framing.side(int(w), int(h), self.record(row)) for row, (w, h) in enumerate(self.sizes)]
         return np.array(seen, dtype=np.int64)
 
     def _cropped_away(self) -> float:
@@ -148,7 +148,7 @@ class Images(Artifact):
         """Digests of what is seen of each image, but for how it is framed where that is the same for all."""
         if self.framing is None or not self.framing.columns_read:
             return self.sha256
-        return [digest([sha256, self._record(row)]) for row, sha256 in enumerate(self.sha256)]
+        return [digest([sha256, self.record(row)]) for row, sha256 in enumerate(self.sha256)]
 
     @property
     def window(self) -> tuple[float, float] | None:
@@ -171,7 +171,7 @@ class Images(Artifact):
 
     def read(self, row: int) -> NDArray[np.uint8]:
         image_id = self.ids[row]
-        return Reader(self.source, self.window, self.framing, {image_id: self._record(row)})(image_id)
+        return Reader(self.source, self.window, self.framing, {image_id: self.record(row)})(image_id)
 
     def read_square(self, row: int, size_px: int) -> NDArray[np.uint8]:
         """RGB pixels (size_px, size_px, 3): shorter side resized, then the centre cropped."""

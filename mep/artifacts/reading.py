@@ -19,6 +19,10 @@ class Opener(Protocol):
 
     def path_of(self, image_id: str) -> Path | None: ...
 
+    def file_of(self, image_id: str) -> Path | None: ...
+
+    def dump(self) -> dict[str, Any]: ...
+
 
 class Framer(Protocol):
     """What says which part of an image is seen; every framing does."""

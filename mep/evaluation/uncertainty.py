@@ -274,16 +274,11 @@ def paired_by_seed(values_a: Mapping[int, float], values_b: Mapping[int, float])
     if n == 1:
         claim = "this compares two sets of images and cannot support a claim about the method"
         return SeedDifference(mean, None, None, None, values, False, f"one training seed an arm: {claim}")
-    from scipy import stats
-
-    se = float(np.std(list(values.values()), ddof=1)) / math.sqrt(n)
-    reach = float(stats.t.ppf(0.975, n - 1)) * se
-    p = float(2 * stats.t.sf(abs(mean) / se, n - 1)) if se > 0 else float(mean == 0)
-    low, high = mean - reach, mean + reach
+    found = difference_by_error(mean, float(np.std(list(values.values()), ddof=1)) / math.sqrt(n), n - 1)
     if n < FEWEST_SEEDS:
         sentence = f"{n} training seeds an arm are too few for a claim about the method; {FEWEST_SEEDS} are the least"
-    elif low <= 0 <= high:
+    elif found.low <= 0 <= found.high:
         sentence = f"over {n} training seeds the methods cannot be told apart"
     else:
         sentence = f"over {n} training seeds the methods differ"
-    return SeedDifference(mean, low, high, p, values, n >= FEWEST_SEEDS, sentence)
+    return SeedDifference(mean, found.low, found.high, found.p, values, n >= FEWEST_SEEDS, sentence)

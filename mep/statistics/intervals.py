@@ -49,13 +49,13 @@ class Proportion:
 
 def clopper_pearson(successes: int, n: int) -> Proportion:
     """Exact interval of a binomial proportion; never narrower than it says (Clopper & Pearson 1934)."""
-    from scipy.stats import beta
+    from scipy.special import betaincinv
 
     if n == 0:
         return Proportion(None, None, None, 0, "")
     tail = (1 - LEVEL) / 2
-    low = float(beta.ppf(tail, successes, n - successes + 1)) if successes else 0.0
-    high = float(beta.ppf(1 - tail, successes + 1, n - successes)) if successes < n else 1.0
+    low = float(betaincinv(successes, n - successes + 1, tail)) if successes else 0.0
+    high = float(betaincinv(successes + 1, n - successes, 1 - tail)) if successes < n else 1.0
     return Proportion(successes / n, low, high, n, "Clopper-Pearson")
 
 
@@ -79,8 +79,6 @@ def over_readers(right: NDArray[np.bool_]) -> Proportion:
     Source  the unbiased variance of a fully crossed design: Gallas et al. 2009, Commun. Stat. Theory 38:2586;
             degrees of freedom, at least readers - 1: Hillis 2007, Statistics in Medicine 26:596
     """
-    from scipy.stats import t
-
     n_readers, n_images = right.shape
     if n_images == 0 or n_readers == 0:
         return Proportion(None, None, None, 0, "")
@@ -95,7 +93,7 @@ def over_readers(right: NDArray[np.bool_]) -> Proportion:
     residual = (rest**2).sum() / ((n_readers - 1) * (n_images - 1))
     total = max(readers + max(images - residual, 0.0), residual)
     freedom = min((n_readers - 1) * (total / readers) ** 2 if readers else math.inf, n_images - 1)
-    reach = float(t.ppf((1 + LEVEL) / 2, freedom)) * math.sqrt(total / right.size)
+    reach = quantile(freedom) * math.sqrt(total / right.size)
     return Proportion(value, max(value - reach, 0.0), min(value + reach, 1.0), right.size, "crossed readers and images")
 
 

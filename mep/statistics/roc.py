@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from mep.statistics.intervals import LEVEL, Z_95, Proportion
+from mep.statistics.intervals import Z_95, Proportion, quantile
 
 Ratings = NDArray[np.float64]
 """Readers by images; the higher, the more a reader holds an image for a positive one."""
@@ -64,16 +64,14 @@ def area_over_readers(positives: Ratings, negatives: Ratings) -> Proportion:
     r, n = len(positives), positives.shape[1] + negatives.shape[1]
     if r < 2 or min(positives.shape[1], negatives.shape[1]) < 2:
         return area_of_reader(positives[0], negatives[0]) if r else Proportion(None, None, None, 0, "")
-    from scipy.stats import t
-
     found, covariance = areas(positives, negatives)
     value, mean_square = float(found.mean()), float(found.var(ddof=1))
     shared = float(covariance[~np.eye(r, dtype=bool)].mean())
     total = mean_square + max(r * shared, 0.0)
     if total == 0:
         return Proportion(value, None, None, n * r, "")
-    freedom = math.inf if mean_square == 0 else total**2 / (mean_square**2 / (r - 1))
-    reach = float(t.ppf((1 + LEVEL) / 2, freedom)) * math.sqrt(total / r)
+    freedom = None if mean_square == 0 else total**2 / (mean_square**2 / (r - 1))
+    reach = quantile(freedom) * math.sqrt(total / r)
     return Proportion(value, max(value - reach, 0.0), min(value + reach, 1.0), n * r, "Obuchowski-Rockette")
 
 

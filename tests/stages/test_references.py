@@ -5,7 +5,7 @@ from PIL import Image
 
 from mep.artifacts import Images, References
 from mep.report.figures.opening import opening
-from mep.report.figures.pictures import sample_sets
+from mep.report.figures.strips import sample_sets
 from mep.stages.references import _keep_reconstructions
 
 

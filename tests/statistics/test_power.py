@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import nct, t
 
 from mep.report.tables.comparison import Delta
 from mep.statistics.power import detectable, power_of, seeds_needed
@@ -19,6 +20,16 @@ def test_the_number_of_pairs_is_that_of_g_power(effect: float, n: int) -> None:
 @pytest.mark.parametrize(("effect", "n", "power"), [(1.0, 10, 0.803), (0.5, 34, 0.808), (0.8, 15, 0.821)])
 def test_the_power_reached_is_that_of_g_power(effect: float, n: int, power: float) -> None:
     assert power_of(effect, n) == pytest.approx(power, abs=5e-4)
+
+
+@pytest.mark.parametrize("freedom", [2, 4, 19, 199])
+@pytest.mark.parametrize("level", [0.05, 0.0102])
+def test_the_power_is_that_of_the_noncentral_t(freedom: int, level: float) -> None:
+    end = t.isf(level / 2, freedom)
+    for shift in (0.0, 0.7, 2.0, 3.0):  # beyond, scipy gives nan
+        expected = nct.sf(end, freedom, shift) + nct.cdf(-end, freedom, shift)
+        power = power_of(shift / math.sqrt(freedom + 1), freedom + 1, level)
+        assert power == pytest.approx(expected, abs=1e-9)  # the tails that are left out have 2e-12
 
 
 def test_a_normal_test_finds_two_point_eight_standard_errors() -> None:

@@ -51,6 +51,10 @@ class Source(Method):
         """The file that holds an image and nothing else, where there is one."""
         return None
 
+    def file_of(self, image_id: str) -> Path | None:
+        """The file that an image is read from, which may hold others too; None where no single one is."""
+        return self.path_of(image_id)
+
     def windowed(self) -> Self:
         """The source for a recipe that has a window of its own for deep grey: one that applies no other."""
         return self

@@ -58,6 +58,9 @@ class Files(Source):
         file, part = self.parts_of(image_id)
         return self.root / file, part
 
+    def file_of(self, image_id: str) -> Path:
+        return self.place_of(image_id)[0]
+
     def names_below(self) -> list[str]:
         """The files of the format, and the metadata files, as sorted POSIX paths below the root."""
         if not self.path.exists():

@@ -41,6 +41,9 @@ class Archive(Source):
 
         return Image.open(io.BytesIO(_opened(self.path).read(image_id)))
 
+    def file_of(self, image_id: str) -> Path:
+        return self.path
+
     def endings(self) -> Counter[str]:
         return _opened(self.path).endings
 

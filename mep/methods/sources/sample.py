@@ -65,10 +65,11 @@ class Sample(Source):
         y, x = int(image_id[-7:-4]), int(image_id[-3:])
         return Image.fromarray(_slide()[y : y + self.tile_px, x : x + self.tile_px])
 
-    def externals(self, hash_file: HashFile) -> dict[str, str]:
-        import skimage.data
+    def file_of(self, image_id: str) -> Path:
+        return _path()
 
-        return {"content": hash_file(Path(skimage.data.__file__).parent / "ihc.png")}
+    def externals(self, hash_file: HashFile) -> dict[str, str]:
+        return {"content": hash_file(_path())}
 
     def _corners(self, height: int, left: int, right: int) -> list[tuple[int, int]]:
         """(y, x) of every tile between two columns."""
@@ -76,11 +77,19 @@ class Sample(Source):
         return [(y, x) for y in rows for x in range(left, right - self.tile_px + 1, self.stride_px)]
 
 
-@cache
-def _slide() -> NDArray[np.uint8]:
+def _path() -> Path:
     import skimage.data
 
-    return np.ascontiguousarray(skimage.data.immunohistochemistry())
+    return Path(skimage.data.__file__).parent / "ihc.png"
+
+
+@cache
+def _slide() -> NDArray[np.uint8]:
+    """The pixels as `skimage.data.immunohistochemistry` gives them, without the import of all that can read images."""
+    from PIL import Image
+
+    with Image.open(_path()) as image:
+        return np.array(image.convert("RGB"))
 
 
 @cache

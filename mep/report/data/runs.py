@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Generic
 
 from mep.artifacts import Artifact
@@ -11,6 +12,7 @@ from mep.recipe import load_recipe
 from mep.recipe.load import Recipe
 from mep.report.data.arms import Arm, read_arms
 from mep.report.data.artifacts import ArtifactT, OpenArm, open_arm
+from mep.report.data.kept import NAME, Kept
 from mep.report.data.stages import StageReport, read_stages
 from mep.runner.status import details_of
 from mep.store import Store
@@ -70,6 +72,11 @@ class Report:
 
     store: Store
     runs: list[RunReport]
+
+    @cached_property
+    def kept(self) -> Kept:
+        """What earlier pages of the store were made of."""
+        return Kept(self.store.root / "cache" / NAME)
 
     @property
     def arms(self) -> list[OpenArm]:

@@ -9,7 +9,8 @@ import numpy as np
 
 from mep.artifacts import Clusters, Images, Inliers
 from mep.report.data.runs import Report
-from mep.report.figures.pictures import Picture, Pictures, RealImages, SampleSet, Strip, spread
+from mep.report.figures.pictures import Picture, Pictures, spread
+from mep.report.figures.strips import RealImages, SampleSet, Strip
 from mep.report.text import rounded
 
 CLUSTER_BUDGET, OUTLIER_BUDGET = 1_800_000, 500_000
@@ -66,7 +67,7 @@ def cluster_tiles(report: Report, sets: Sequence[SampleSet]) -> list[ClusterTile
         images, clusters = shared.arms[0].get(Images), shared.artifact
         if images is not None:
             made = [samples for samples in sets if samples.arms[0] in shared.labels]
-            pictures = Pictures(CLUSTER_BUDGET / len(clusterings), 64)
+            pictures = Pictures(CLUSTER_BUDGET / len(clusterings), 64, report.kept)
             cards = list(_cards(clusters, RealImages(images), made, pictures))
             tiles.append(ClusterTiles(shared.labels, cards, clusters.n_clusters, int((clusters.labels < 0).sum())))
     return tiles
@@ -124,7 +125,7 @@ def outlier_tiles(report: Report) -> list[OutlierTiles]:
         rules = Counter(rule for row in removed for rule in rules_of(inliers.reasons[row]))
         pictures: list[tuple[Picture, str]] = []
         if images is not None:
-            real, budget = RealImages(images), Pictures(OUTLIER_BUDGET / len(detections))
+            real, budget = RealImages(images), Pictures(OUTLIER_BUDGET / len(detections), kept=report.kept)
             shown = removed[spread(len(removed), N_OUTLIERS)]
             pictures = [(real.picture(inliers.ids[row], budget), inliers.reasons[row]) for row in shown]
         tiles.append(OutlierTiles(shared.labels, len(removed), len(inliers.ids), rules.most_common(), pictures))

@@ -3,14 +3,14 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
 from mep.artifacts import HELDOUT, TRAIN, VALIDATION, Images, Prompts, TrainingSet
 from mep.report.data.artifacts import OpenArm
 from mep.report.data.runs import Report
-from mep.report.figures.pictures import NO_LABEL, Pictures, RealImages, SampleSet, Strip, affordable
+from mep.report.figures.pictures import Pictures, affordable
+from mep.report.figures.strips import NO_LABEL, RealImages, SampleSet, Strip
 from mep.store.database import Row
 
 REAL_BUDGET, PROMPT_BUDGET = 1_500_000, 5_000_000
@@ -43,7 +43,7 @@ Blocks = tuple[list[Block], int]
 def label_blocks(report: Report, sets: Sequence[SampleSet]) -> Blocks:
     """Real held-out and training images of every label, above samples of every arm for it."""
     datasets = report.shared(Images)
-    pictures = Pictures(REAL_BUDGET)
+    pictures = Pictures(REAL_BUDGET, kept=report.kept)
     unnamed: list[str | None] = [None]
     names = [(shared, name) for shared in datasets for name in shared.artifact.label_names or unnamed]
     blocks: list[Block] = []
@@ -67,7 +67,7 @@ def _real_of_label(images: Images, name: str | None, pictures: Pictures) -> Iter
             yield real.strip(what, [images.ids[row] for row in rows], N_PER_LABEL, pictures)
 
 
-def prompt_blocks(sets: Sequence[SampleSet]) -> Blocks:
+def prompt_blocks(report: Report, sets: Sequence[SampleSet]) -> Blocks:
     """Samples of every prompt, arms that share it one below the other, under training images of the same record."""
     samples_of: dict[str, list[tuple[SampleSet, list[Row]]]] = defaultdict(list)
     for samples in sets:
@@ -77,14 +77,15 @@ def prompt_blocks(sets: Sequence[SampleSet]) -> Blocks:
         for prompt_id, rows in rows_of.items():
             samples_of[prompt_id].append((samples, rows))
     n_made = [len(rows) for groups in samples_of.values() for _, rows in groups]
-    examples = [partial(samples.samples.read, row) for samples in sets for row in samples.rows[:8]]
+    examples = [samples.shot(row) for samples in sets for row in samples.rows[:8]]
     n_shown, side_px = affordable(
         examples,
         lambda count: sum(min(n, count) for n in n_made) + min(count, N_REAL_PER_PROMPT) * len(samples_of),
         COUNTS,
         PROMPT_BUDGET,
+        report.kept,
     )
-    pictures = Pictures(PROMPT_BUDGET, side_px)
+    pictures = Pictures(PROMPT_BUDGET, side_px, report.kept)
     real_ids = {id(samples): _real_ids_by_prompt(samples.arm) for samples in sets}
     blocks = []
     for prompt_id, groups in samples_of.items():

@@ -1,8 +1,10 @@
 """The map: embeddings of real and synthetic images in two dimensions, with a thumbnail behind every point."""
 
+import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from importlib.metadata import version
 from typing import TypeAlias
 
 import numpy as np
@@ -12,8 +14,10 @@ from mep.artifacts import Clusters, Embeddings, Images, References, Scores
 from mep.imaging.pixels import square
 from mep.machine.libraries import is_installed
 from mep.report.data.artifacts import OpenArm
+from mep.report.data.kept import Kept
 from mep.report.data.runs import Report
-from mep.report.figures.pictures import NO_LABEL, UNREADABLE, Read, SampleSet, data_uri, spread
+from mep.report.figures.pictures import UNREADABLE, Shot, data_uri, digest_of, spread
+from mep.report.figures.strips import NO_LABEL, RealImages, SampleSet
 
 Floats: TypeAlias = NDArray[np.floating]
 
@@ -60,11 +64,11 @@ class Map:
 
 @dataclass(frozen=True, eq=False)
 class _Embedded:
-    """Images of one origin, `n_all` before thinning: name, label, cluster and reader of those on the map."""
+    """Images of one origin, `n_all` before thinning: name, label, cluster and shot of those on the map."""
 
     of: str
     vectors: Floats
-    images: Sequence[tuple[str, str, int, Read]]
+    images: Sequence[tuple[str, str, int, Shot]]
     n_all: int
 
 
@@ -76,13 +80,13 @@ def embedding_maps(report: Report, sets: Sequence[SampleSet], *, thumbnails: boo
         made = [samples for samples in sets if samples.arms[0] in labels]
         for extractor, features, embedded in _scored(arms[0], made):
             title = f"{extractor}: held-out real and generated images"
-            maps.append(_map(title, labels, features, embedded, thumbnails))
+            maps.append(_map(title, labels, features, embedded, thumbnails, report.kept))
     for arms in report.sharing(Embeddings):
         embeddings, images = arms[0].load(Embeddings), arms[0].get(Images)
         if embeddings is not None and images is not None and len(embeddings.ids) >= 3:
             real = _real(images, embeddings.ids, embeddings.vectors, arms[0].get(Clusters))
-            labels = [arm.label for arm in arms]
-            maps.append(_map("the embedding that made the clusters", labels, embeddings.vectors, [real], thumbnails))
+            labels, title = [arm.label for arm in arms], "the embedding that made the clusters"
+            maps.append(_map(title, labels, embeddings.vectors, [real], thumbnails, report.kept))
     return maps
 
 
@@ -99,14 +103,12 @@ def _scored(arm: OpenArm, sets: Sequence[SampleSet]) -> Iterator[tuple[str, Floa
 
 
 def _real(images: Images, ids: list[str], vectors: Floats, clusters: Clusters | None = None) -> _Embedded:
-    row_of = {image_id: row for row, image_id in enumerate(images.ids)}
+    real = RealImages(images)
     cluster_of = dict(zip(clusters.ids, clusters.labels.tolist(), strict=True)) if clusters else {}
-    numbers = [number for number in spread(len(ids), N_REAL) if ids[number] in row_of]
+    numbers = [number for number in spread(len(ids), N_REAL) if ids[number] in real.row_of]
     shown = []
     for image_id in (ids[number] for number in numbers):
-        row = row_of[image_id]
-        label = images.label_of(row) or NO_LABEL
-        shown.append((image_id, label, int(cluster_of.get(image_id, -1)), partial(images.read, row)))
+        shown.append((image_id, real.label_of(image_id), int(cluster_of.get(image_id, -1)), real.shot(image_id)))
     return _Embedded(REAL, vectors[numbers], shown, len(ids))
 
 
@@ -123,12 +125,13 @@ def _samples(samples: SampleSet, extractor: str) -> _Embedded | None:
     shown = []
     for row in (samples.rows[scored[number]] for number in numbers):
         cluster = -1 if row.get("cluster") is None else int(row["cluster"])
-        shown.append((row["text"], row["label"] or NO_LABEL, cluster, partial(samples.samples.read, row)))
+        shown.append((row["text"], row["label"] or NO_LABEL, cluster, samples.shot(row)))
     return _Embedded(samples.arms[0], np.asarray(features)[numbers], shown, len(samples.rows))
 
 
-def _map(title: str, arms: list[str], fitted: Floats, sets: Sequence[_Embedded], thumbnails: bool) -> Map:
-    projections = _projections(fitted, np.concatenate([embedded.vectors for embedded in sets]).astype(np.float64))
+def _map(title: str, arms: list[str], fitted: Floats, sets: Sequence[_Embedded], thumbnails: bool, kept: Kept) -> Map:
+    vectors = np.concatenate([embedded.vectors for embedded in sets]).astype(np.float64)
+    projections = _projections_once(kept, fitted, vectors)
     positions = {name: _in_unit_square(projected).tolist() for name, (_, projected) in projections.items()}
     shown = [(embedded.of, *image) for embedded in sets for image in embedded.images]
     points = [
@@ -140,10 +143,21 @@ def _map(title: str, arms: list[str], fitted: Floats, sets: Sequence[_Embedded],
         arms=arms,
         axes={name: description for name, (description, _) in projections.items()},
         points=points,
-        sprite=_sprite([read for *_, read in shown]) if thumbnails else "",
+        sprite=_sprite([shot for *_, shot in shown], kept) if thumbnails else "",
         n_real=sets[0].n_all,
         n_made={embedded.of: embedded.n_all for embedded in sets[1:]},
     )
+
+
+def _projections_once(kept: Kept, fitted: Floats, vectors: Floats) -> dict[str, tuple[str, Floats]]:
+    """`_projections`, as a page has kept them; UMAP takes ten seconds."""
+    versions = [version(package) for package in ("numpy", "umap-learn") if is_installed(package.removesuffix("-learn"))]
+    key = f"projections {versions} {digest_of(fitted)} {digest_of(vectors)}"
+    if (text := kept.find(key)) is None:
+        found = _projections(fitted, vectors)
+        kept.keep(key, json.dumps({name: (axes, places.tolist()) for name, (axes, places) in found.items()}))
+        return found
+    return {name: (axes, np.array(places)) for name, (axes, places) in json.loads(text).items()}
 
 
 def _projections(fitted: Floats, vectors: Floats) -> dict[str, tuple[str, Floats]]:
@@ -171,15 +185,28 @@ def _in_unit_square(positions: Floats) -> Floats:
     return scaled
 
 
-def _sprite(reads: Sequence[Read]) -> str:
-    sheet = np.full((-(-len(reads) // TILES_ACROSS) * TILE_PX, TILES_ACROSS * TILE_PX, 3), 128, np.uint8)
-    n_readable = 0
-    for number, read in enumerate(reads):
-        try:
-            tile = square(read(), TILE_PX)
-        except UNREADABLE:  # deleted or damaged since: its tile stays grey
-            continue
-        y, x = divmod(number, TILES_ACROSS)
-        sheet[y * TILE_PX : (y + 1) * TILE_PX, x * TILE_PX : (x + 1) * TILE_PX] = tile
-        n_readable += 1
-    return data_uri(sheet, QUALITY) if n_readable else ""
+def _sprite(shots: Sequence[Shot], kept: Kept) -> str:
+    """The thumbnails of some images side by side; those deleted or damaged since stay grey."""
+    tiles: dict[int, NDArray[np.uint8]] = {}
+    try:
+        key = " ".join(["sprite", *(shot.state() or digest_of(_tile(shot, tiles, n)) for n, shot in enumerate(shots))])
+    except UNREADABLE:
+        key = ""
+    if key and (made := kept.find(key)) is not None:
+        return made
+    sheet = np.full((-(-len(shots) // TILES_ACROSS) * TILE_PX, TILES_ACROSS * TILE_PX, 3), 128, np.uint8)
+    for number, shot in enumerate(shots):
+        with suppress(*UNREADABLE):
+            y, x = divmod(number, TILES_ACROSS)
+            sheet[y * TILE_PX : (y + 1) * TILE_PX, x * TILE_PX : (x + 1) * TILE_PX] = _tile(shot, tiles, number)
+    made = data_uri(sheet, QUALITY) if tiles else ""
+    if key and len(tiles) == len(shots):
+        kept.keep(key, made)
+    return made
+
+
+def _tile(shot: Shot, tiles: dict[int, NDArray[np.uint8]], number: int) -> NDArray[np.uint8]:
+    """One thumbnail, read once."""
+    if number not in tiles:
+        tiles[number] = square(shot.read(), TILE_PX)
+    return tiles[number]

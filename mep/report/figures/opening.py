@@ -9,7 +9,8 @@ from PIL import Image
 from mep.artifacts import HELDOUT, Images, References
 from mep.recipe.controls import is_control
 from mep.report.data.runs import Report
-from mep.report.figures.pictures import NO_LABEL, Picture, Pictures, RealImages, SampleSet, spread
+from mep.report.figures.pictures import Picture, Pictures, Shot, spread
+from mep.report.figures.strips import NO_LABEL, RealImages, SampleSet
 from mep.report.text import clipped, plain
 from mep.store.database import Row
 
@@ -32,7 +33,7 @@ def opening(report: Report, sets: Sequence[SampleSet]) -> Opening | None:
     images = report.arms[0].get(Images) if report.arms else None
     if images is None or not sets:
         return None
-    pictures, real = Pictures(OPENING_BUDGET), RealImages(images)
+    pictures, real = Pictures(OPENING_BUDGET, kept=report.kept), RealImages(images)
     kept = _reconstructed(report)
     held_out = [images.ids[row] for row in np.flatnonzero(images.splits == HELDOUT)]
     chosen = _columns(list(kept) or held_out, real)
@@ -82,4 +83,4 @@ def _read(path: str, image_id: str, pictures: Pictures) -> Picture:
         with Image.open(path) as image:
             return np.asarray(image.convert("RGB"))
 
-    return pictures.of(read, f"real image {clipped(plain(image_id))} after the autoencoder")
+    return pictures.of(Shot(read), f"real image {clipped(plain(image_id))} after the autoencoder")

@@ -21,7 +21,8 @@ from mep.report.data.runs import Report
 from mep.report.figures.charts import CurveSet, loss_curves
 from mep.report.figures.gallery import Block, label_blocks
 from mep.report.figures.maps import REAL, Map, embedding_maps
-from mep.report.figures.pictures import pixels_of, sample_sets
+from mep.report.figures.pictures import pixels_of
+from mep.report.figures.strips import sample_sets
 from mep.report.figures.styles import REFERENCE, Style, reference_style, style
 from mep.report.tables.comparison import Comparison, Metric
 from mep.report.tables.formats import csv_cell, csv_text
@@ -73,6 +74,7 @@ def write_figures(report: Report, folder: Path, comparison: Comparison) -> list[
             write_text(written[-1], csv_text(cells))
             captions.append(f"**{figure.name}.** {figure.caption}")
             figure.drawing.clear()
+    report.kept.save()
     written.append(folder / "captions.md")
     write_text(written[-1], "\n\n".join(captions) + "\n")
     return written

@@ -1,23 +1,18 @@
-"""Pictures as data URIs, so that the page needs no other file, and rows of them: real images, samples of arms."""
+"""Pictures as data URIs, so that the page needs no other file."""
 
 import base64
+import hashlib
 import io
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mep.artifacts import Images, Samples
 from mep.imaging.pixels import square
-from mep.recipe.model import repeat_of
-from mep.report.data.artifacts import OpenArm
-from mep.report.data.runs import Report
-from mep.report.text import clipped, plain
-from mep.store.database import Row
+from mep.report.data.kept import Kept
 
 LARGEST_PX = 256
 """Side of a picture; smaller images keep their own."""
@@ -26,7 +21,6 @@ SIDES = (256, 192, 128, 96, 64)
 SMALLEST_SHOWN_PX = 64
 """Images smaller than this are shown enlarged, smoothly: hard pixels would be taken for texture."""
 
-NO_LABEL = "no label"
 PREFIX = "data:image/webp;base64,"
 
 Read = Callable[[], NDArray[np.uint8]]
@@ -34,6 +28,17 @@ Read = Callable[[], NDArray[np.uint8]]
 
 UNREADABLE = (OSError, ValueError, SyntaxError)
 """What Pillow raises on damaged files; a deleted file is an OSError too."""
+
+
+class Shot(NamedTuple):
+    """An image that can be read.
+
+    state   tells without reading it what its pixels depend on, and raises what reading raises where its file is gone;
+            empty where only the pixels tell
+    """
+
+    read: Read
+    state: Callable[[], str] = str
 
 
 class Fit(NamedTuple):
@@ -62,32 +67,49 @@ class Picture:
 
 
 class Pictures:
-    """Makes pictures and keeps count of their bytes; whoever asks for more stops when it is `full`."""
+    """Makes pictures and keeps count of their bytes; whoever asks for more stops when it is `full`.
 
-    def __init__(self, budget_bytes: float, largest_px: int = LARGEST_PX):
+    kept    of earlier pages
+    """
+
+    def __init__(self, budget_bytes: float, largest_px: int = LARGEST_PX, kept: Kept | None = None):
         self.left_bytes = budget_bytes
         self.largest_px = largest_px
+        self.kept = kept or Kept()
 
     @property
     def full(self) -> bool:
         return self.left_bytes <= 0
 
-    def of(self, read: Read, alt: str, side_px: int = SMALLEST_SHOWN_PX) -> Picture:
+    def of(self, shot: Shot, alt: str, side_px: int = SMALLEST_SHOWN_PX) -> Picture:
         """The centre of an image as a square, lossless WebP, at most `largest_px`.
 
         side_px     shorter side of the image, for the space that it leaves where it cannot be read
         """
         empty_px = _shown(min(side_px, self.largest_px))
         try:
-            pixels = read()
+            side, uri = self._made(shot)
         except FileNotFoundError:
             return Picture(alt, shown_px=empty_px, instead="deleted since")
         except UNREADABLE:
             return Picture(alt, shown_px=empty_px, instead="unreadable now")
-        side = min(self.largest_px, *pixels.shape[:2])
-        uri = data_uri(square(pixels, side))
         self.left_bytes -= len(uri) - len(PREFIX)
         return Picture(alt, uri, _shown(side), side_px=side)
+
+    def _made(self, shot: Shot) -> tuple[int, str]:
+        """Side and address of a picture, as it was kept or made anew."""
+        state, pixels = shot.state(), None
+        if not state:
+            pixels = shot.read()
+            state = digest_of(pixels)
+        key = f"picture {self.largest_px} {state}"
+        if (text := self.kept.find(key)) is None:
+            pixels = shot.read() if pixels is None else pixels
+            side = min(self.largest_px, *pixels.shape[:2])
+            text = f"{side} {data_uri(square(pixels, side))}"
+            self.kept.keep(key, text)
+        told, _, uri = text.partition(" ")
+        return int(told), uri
 
 
 def pixels_of(picture: Picture) -> NDArray[np.uint8]:
@@ -96,18 +118,21 @@ def pixels_of(picture: Picture) -> NDArray[np.uint8]:
         return np.asarray(image.convert("RGB"))
 
 
-def affordable(examples: Sequence[Read], n_of: Callable[[int], int], counts: Sequence[int], budget_bytes: float) -> Fit:
+def affordable(
+    examples: Sequence[Shot],
+    n_of: Callable[[int], int],
+    counts: Sequence[int],
+    budget_bytes: float,
+    kept: Kept | None = None,
+) -> Fit:
     """How many pictures of a kind, and how large, fit a budget: rather fewer of them than smaller ones.
 
     n_of        how many pictures there are in all where at most so many of a kind are shown
     counts      numbers of a kind that are tried, largest first
     """
-    readable = []
-    for read in examples:
-        with suppress(*UNREADABLE):  # the page says so where the picture would stand
-            readable.append(read())
     for side in SIDES:
-        sizes = [len(data_uri(square(pixels, min(side, *pixels.shape[:2])))) - len(PREFIX) for pixels in readable]
+        pictures = Pictures(budget_bytes, side, kept)
+        sizes = [len(uri) - len(PREFIX) for shot in examples if (uri := pictures.of(shot, "").uri)]
         for count in counts:
             if not sizes or n_of(count) * sum(sizes) / len(sizes) < 0.9 * budget_bytes:
                 return Fit(count, side)
@@ -121,81 +146,20 @@ def _shown(side: int) -> int:
 
 def data_uri(pixels: NDArray[np.uint8], quality: int | None = None) -> str:
     """RGB pixels as WebP inside an address; without a quality lossless."""
+    from PIL import WebPImagePlugin  # noqa: F401  else saving imports the plugins of all formats
+
     buffer = io.BytesIO()
     how = {"lossless": True, "quality": 30} if quality is None else {"quality": quality}  # 30: effort, not loss
     Image.fromarray(pixels).save(buffer, "webp", method=1, **how)
     return PREFIX + base64.b64encode(buffer.getvalue()).decode()
 
 
+def digest_of(array: NDArray[np.generic]) -> str:
+    """sha256 of an array with its shape and type."""
+    content = np.ascontiguousarray(array).tobytes()
+    return hashlib.sha256(repr((array.shape, array.dtype.str)).encode() + content).hexdigest()
+
+
 def spread(n: int, wanted: int) -> list[int]:
     """At most `wanted` of n positions, evenly spaced: the same at every call."""
     return list(range(n)) if n <= wanted else [int(at) for at in np.linspace(0, n - 1, wanted).round()]
-
-
-@dataclass(frozen=True)
-class Strip:
-    """Pictures in a row and what they are: samples of arms, or real images where `arms` is empty.
-
-    arms    labels of the arms that share the samples
-    n       images that there are, shown or not
-    """
-
-    arms: list[str]
-    what: str
-    n: int
-    pictures: list[Picture]
-
-
-class RealImages:
-    """Pictures of the dataset by image id."""
-
-    def __init__(self, images: Images):
-        self.images = images
-        self.row_of = {image_id: row for row, image_id in enumerate(images.ids)}
-
-    def label_of(self, image_id: str) -> str:
-        return self.images.label_of(self.row_of[image_id]) or NO_LABEL
-
-    def picture(self, image_id: str, pictures: Pictures) -> Picture:
-        row = self.row_of[image_id]
-        alt = f"real image {clipped(plain(image_id))}, {clipped(plain(self.label_of(image_id)))}"
-        return pictures.of(lambda: self.images.read(row), alt, int(self.images.take(np.array([row])).sides[0]))
-
-    def strip(self, what: str, image_ids: Sequence[str], n_shown: int, pictures: Pictures) -> Strip:
-        """Evenly spread over the images."""
-        shown = [self.picture(image_ids[number], pictures) for number in spread(len(image_ids), n_shown)]
-        return Strip([], what, len(image_ids), shown)
-
-
-@dataclass(frozen=True, eq=False)
-class SampleSet:
-    """The samples that some arms share, with what the first of them knows about them."""
-
-    arms: list[str]
-    arm: OpenArm
-    samples: Samples
-    rows: list[Row]
-
-    def strip(self, rows: Sequence[Row], n_shown: int, pictures: Pictures, *, spread_out: bool) -> Strip:
-        """Evenly spread over the rows, or the first of them."""
-        numbers = spread(len(rows), n_shown) if spread_out else range(min(len(rows), n_shown))
-        return Strip(self.arms, "generated", len(rows), [self.picture(rows[number], pictures) for number in numbers])
-
-    def picture(self, row: Row, pictures: Pictures) -> Picture:
-        alt = f"generated image {row['ordinal']} of {clipped(plain(row['text']))}"
-        found = pictures.of(lambda: self.samples.read(row), alt)
-        return replace(found, key=f"{plain(self.arms[0])}: {plain(row['file_name'])}")
-
-
-def sample_sets(report: Report) -> list[SampleSet]:
-    """Every distinct set of samples, with its rows read once; of an arm with several trainings that of the first."""
-    return [
-        SampleSet(shared.labels, shared.arms[0], shared.artifact, shared.artifact.rows)
-        for shared in report.shared(Samples)
-        if has_first_training(shared.labels)
-    ]
-
-
-def has_first_training(labels: Sequence[str]) -> bool:
-    """Whether some of these arms are not repeats; pictures of repeats would be more of the same."""
-    return any(repeat_of(label)[1] == 1 for label in labels)

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
@@ -11,7 +10,8 @@ from mep.artifacts.captions import FoundName
 from mep.errors import UsageError
 from mep.report.data.artifacts import OpenArm
 from mep.report.figures.clusters import codes_of, facts_of
-from mep.report.figures.pictures import Picture, Pictures, RealImages, affordable
+from mep.report.figures.pictures import Picture, Pictures, affordable
+from mep.report.figures.strips import RealImages
 from mep.report.page.frame import environment, framed
 
 BUDGET = 12_000_000
@@ -73,10 +73,8 @@ def _named(
 ) -> list[NamedCluster]:
     real = RealImages(images)
     numbers = [number for number in range(clusters.n_clusters) if (clusters.labels == number).any()]
-    tried = [real.row_of[clusters.ids[row]] for row in np.flatnonzero(clusters.labels >= 0)[:N_TRIED].tolist()]
-    fit = affordable(
-        [partial(images.read, row) for row in tried], lambda n: len(numbers) * (n + n // 2), TYPICAL, BUDGET
-    )
+    tried = [real.shot(clusters.ids[row]) for row in np.flatnonzero(clusters.labels >= 0)[:N_TRIED].tolist()]
+    fit = affordable(tried, lambda n: len(numbers) * (n + n // 2), TYPICAL, BUDGET)
     pictures = Pictures(BUDGET, fit.side_px)
     summaries = {summary["cluster"]: summary for summary in clusters.summaries}
     named = []

@@ -15,7 +15,7 @@ from mep.report.figures.clusters import cluster_tiles, outlier_tiles
 from mep.report.figures.gallery import label_blocks, prompt_blocks
 from mep.report.figures.maps import TILE_PX, TILES_ACROSS, embedding_maps
 from mep.report.figures.opening import SHOWN_PX, opening
-from mep.report.figures.pictures import NO_LABEL, has_first_training, sample_sets
+from mep.report.figures.strips import NO_LABEL, has_first_training, sample_sets
 from mep.report.figures.styles import N_STYLES
 from mep.report.page import confusions, sections
 from mep.report.page.cards import card_of
@@ -46,6 +46,7 @@ def write_html(report: Report, path: Path, comparison: Comparison | None = None,
     whole = comparison or compare.comparison(report.store, [run.run_id for run in report.runs])
     parts = _parts(report) | {"groups": _groups(whole)}
     write_text(path, _page(report, whole, view, parts))
+    report.kept.save()
     if path.parent == report.store.run_folder(report.runs[0].run_id):
         card_of(report, verdict(select(whole, view)), parts["opening"])
         write_index(report.store)
@@ -113,7 +114,7 @@ def _parts(report: Report) -> dict[str, Any]:
     return {
         "opening": opening(report, sets),
         "labels": label_blocks(report, sets),
-        "prompts": prompt_blocks(sets),
+        "prompts": prompt_blocks(report, sets),
         "clusters": cluster_tiles(report, sets),
         "maps": embedding_maps(report, sets),
         "outliers": outlier_tiles(report),

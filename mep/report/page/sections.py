@@ -13,11 +13,13 @@ from PIL import Image
 from mep.artifacts import Calibration, Clusters, Images, Model, Privacy, Scores, Utility
 from mep.artifacts.vectors import TriedK
 from mep.report.data.calibration import sentences
+from mep.report.data.kept import Kept
 from mep.report.data.privacy import Tried, tried
 from mep.report.data.runs import Report
 from mep.report.figures import calibration as sight
 from mep.report.figures.charts import Curve, CurveSet, loss_curves, validation_curves
-from mep.report.figures.pictures import Picture, Pictures, RealImages, SampleSet, has_first_training, spread
+from mep.report.figures.pictures import Picture, Pictures, Shot, spread
+from mep.report.figures.strips import RealImages, SampleSet, has_first_training
 from mep.report.text import clipped, listed, plain
 from mep.store.database import Row
 
@@ -42,7 +44,7 @@ def near_copies(report: Report, sets: list[SampleSet]) -> list[NearCopies]:
         samples = next((samples for samples in sets if samples.arms[0] in shared.labels), None)
         images = samples.arm.get(Images) if samples else None
         if samples and images is not None:
-            budget = Pictures(PAIR_BUDGET / len(scored))
+            budget = Pictures(PAIR_BUDGET / len(scored), kept=report.kept)
             if pairs := list(_pairs(closest[:N_PAIRS], samples, RealImages(images), budget)):
                 copies.append((shared.labels, extractor, pairs))
     return copies
@@ -73,16 +75,19 @@ def samples_over_training(report: Report) -> list[Looks]:
     trainings = report.shared(Model)
     budget = TRAINING_BUDGET / max(len(trainings), 1)
     looks = [
-        (shared.labels, looks_in(shared.artifact.folder / "looks", shared.labels, budget))
+        (shared.labels, looks_in(shared.artifact.folder / "looks", shared.labels, budget, report.kept))
         for shared in trainings
         if has_first_training(shared.labels)
     ]
     return [(labels, steps) for labels, steps in looks if steps]
 
 
-def looks_in(folder: Path, labels: list[str], budget_bytes: float) -> list[tuple[int, list[Picture]]]:
+def looks_in(
+    folder: Path, labels: list[str], budget_bytes: float, kept: Kept | None = None
+) -> list[tuple[int, list[Picture]]]:
     """The strips that a training has written so far, cut into their pictures: every step the same prompts."""
-    paths, pictures, arms = sorted(folder.glob("*.png")), Pictures(budget_bytes), listed(labels)
+    paths, arms = sorted(folder.glob("*.png")), listed(labels)
+    pictures = Pictures(budget_bytes, kept=kept)
     steps = []
     for number in dict.fromkeys(spread(len(paths), N_STEPS)):
         if pictures.full:
@@ -99,7 +104,7 @@ def _tiles(strip: NDArray[np.uint8], alt: str, pictures: Pictures) -> Iterator[P
     side = strip.shape[0]
     for number, left in enumerate(range(0, strip.shape[1] - side + 1, side + GAP_PX)[:N_LOOKS], 1):
         tile = strip[:, left : left + side]
-        yield pictures.of(partial(np.asarray, tile), clipped(f"{alt}, prompt {number}", 200))
+        yield pictures.of(Shot(partial(np.asarray, tile)), clipped(f"{alt}, prompt {number}", 200))
 
 
 def charts(report: Report) -> list[CurveSet]:

@@ -262,3 +262,10 @@ def test_a_dataset_without_that_image_column_names_those_it_has(saved_dataset):
     assert caught.value.hint == "columns with images: image"
     with pytest.raises(DataError, match=r"does not load as a dataset"):
         Datasets(kind="datasets", path=saved_dataset[0]).records()
+
+
+def test_a_source_names_the_file_that_an_image_is_read_from(tmp_path):
+    path = tmp_path / "images.zip"
+    assert Archive(kind="archive", path=path).file_of("a.png") == path
+    assert folder_source(tmp_path).file_of("a.png") == tmp_path / "a.png"
+    assert Sample(kind="sample").file_of("train/y000x000").name == "ihc.png"

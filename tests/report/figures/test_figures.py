@@ -9,11 +9,11 @@ from drawn_run import Drawn, finished
 from shown_report import comparison
 
 from mep.report import write_figures
-from mep.report.figures import clusters, gallery, paper, pictures
+from mep.report.figures import clusters, gallery, paper, strips
 from mep.report.figures.charts import Curve, CurveSet, running_mean, smoothed, thinned
 from mep.report.figures.clusters import rules_of
 from mep.report.figures.opening import opening
-from mep.report.figures.pictures import Pictures, affordable, pixels_of, spread
+from mep.report.figures.pictures import Pictures, Shot, affordable, pixels_of, spread
 from mep.report.figures.styles import REFERENCE, reference_style
 
 
@@ -87,7 +87,7 @@ def test_a_chart_carries_its_axes_and_at_most_so_many_points_of_six_digits():
 
 
 def test_the_opening_puts_reconstructions_and_samples_under_real_images_of_their_label(report):
-    found = opening(report, pictures.sample_sets(report))
+    found = opening(report, strips.sample_sets(report))
     assert found.columns == ["benign", "tumour", "benign", "tumour"]
     assert [what for what, *_ in found.rows] == ["real, held out", "generated", "generated"]
     for column, label in enumerate(found.columns):
@@ -95,13 +95,13 @@ def test_the_opening_puts_reconstructions_and_samples_under_real_images_of_their
 
 
 def test_a_cluster_card_shows_the_images_nearest_its_centre_first(report):
-    card = clusters.cluster_tiles(report, pictures.sample_sets(report))[0].cards[0]
+    card = clusters.cluster_tiles(report, strips.sample_sets(report))[0].cards[0]
     assert [picture.alt.split()[2] for picture in card.nearest] == ["01.png,", "03.png,", "00.png,", "02.png,"]
     assert card.mix == [("benign", 0.5), ("tumour", 0.5)]
 
 
 def test_samples_of_all_arms_stand_under_training_images_of_their_own_prompt(report):
-    block = gallery.prompt_blocks(pictures.sample_sets(report))[0][1]
+    block = gallery.prompt_blocks(report, strips.sample_sets(report))[0][1]
     assert (block.id, block.title) == ("p1", "Image of tumour")
     assert [(strip.arms, strip.n) for strip in block.strips] == [([], 3), (["label-only"], 2), (["mep"], 2)]
     assert [picture.alt.split()[2] for picture in block.strips[0].pictures] == ["01.png,", "03.png,", "05.png,"]
@@ -109,7 +109,7 @@ def test_samples_of_all_arms_stand_under_training_images_of_their_own_prompt(rep
 
 
 def test_a_label_shows_held_out_images_above_those_of_every_arm(report):
-    blocks = gallery.label_blocks(report, pictures.sample_sets(report))[0]
+    blocks = gallery.label_blocks(report, strips.sample_sets(report))[0]
     assert [block.title for block in blocks] == ["benign", "tumour"]
     told = [(strip.what, strip.arms) for strip in blocks[0].strips]
     real = [("real, held out", []), ("real, training", [])]
@@ -119,7 +119,7 @@ def test_a_label_shows_held_out_images_above_those_of_every_arm(report):
 def test_pictures_are_lossless_keep_their_size_and_are_shown_large_enough():
     rng, made = np.random.default_rng(0), Pictures(1e7)
     images = [rng.integers(0, 256, (side, side + 8, 3)).astype(np.uint8) for side in (20, 40, 96, 512)]
-    small, tile, middle, large = [made.of(lambda pixels=pixels: pixels, "") for pixels in images]
+    small, tile, middle, large = [made.of(Shot(lambda pixels=pixels: pixels), "") for pixels in images]
     assert np.array_equal(pixels_of(tile), images[1][:, 4:44])
     assert [(one.side_px, one.shown_px) for one in (small, tile, middle, large)] == [
         *[(20, 80), (40, 80), (96, 96)],
@@ -129,7 +129,7 @@ def test_pictures_are_lossless_keep_their_size_and_are_shown_large_enough():
 
 def test_a_full_page_shows_fewer_pictures_before_it_shows_smaller_ones():
     noise = np.random.default_rng(0).integers(0, 256, (48, 48, 3)).astype(np.uint8)  # about 9 kB each
-    fit = partial(affordable, [lambda: noise], lambda count: 10 * count, (16, 8, 4))
+    fit = partial(affordable, [Shot(lambda: noise)], lambda count: 10 * count, (16, 8, 4))
     assert fit(2_000_000) == (16, 256)
     assert fit(900_000) == (8, 256)
     assert fit(200_000) == (4, 64)  # no smaller: prompts are left out then
@@ -146,8 +146,8 @@ def test_positions_are_spread_from_the_first_to_the_last():
 
 
 def test_pictures_of_repeats_and_of_controls_do_not_crowd_the_first_screen(report):
-    sets = pictures.sample_sets(report)
+    sets = strips.sample_sets(report)
     shown = opening(report, [*sets, replace(sets[1], arms=["control-negative"])])
     assert [arms for what, arms, _ in shown.rows if what == "generated"] == [["label-only"], ["mep"]]
-    assert pictures.has_first_training(["mep#2", "mep"])
-    assert not pictures.has_first_training(["mep#2", "label-only#2"])
+    assert strips.has_first_training(["mep#2", "mep"])
+    assert not strips.has_first_training(["mep#2", "label-only#2"])

@@ -10,7 +10,7 @@ from shown_report import Page, page_of
 
 from mep.artifacts import Assignment
 from mep.report import gather
-from mep.report.figures import clusters, gallery, pictures
+from mep.report.figures import clusters, gallery, strips
 from mep.report.page import confusions, sections
 from mep.report.page.frame import digest_of
 from mep.report.page.payload import payload
@@ -109,7 +109,7 @@ def test_usefulness_is_drawn_over_the_number_of_real_images(tmp_path):
 
 
 def test_a_near_copy_stands_beside_the_training_image_that_it_is_near_to(report):
-    pair = sections.near_copies(report, pictures.sample_sets(report))[0][2][0]
+    pair = sections.near_copies(report, strips.sample_sets(report))[0][2][0]
     assert [picture.alt.split(",")[0] for picture in pair[:2]] == [
         "generated image 1 of Image of benign",
         "real image 00.png",
