@@ -92,13 +92,19 @@ class Experiment(Config):
         return "images" if self.samples.source else "model"
 
     def require(self) -> None:
-        """DataError where LoRA weights that were made elsewhere are of another model than the arm draws with."""
-        if self.samples is None or self.samples.lora is None:
+        """DataError where a pipeline that was made elsewhere is not whole or of no known family, or LoRA weights are of
+        another model than the arm draws with."""
+        if self.samples is None:
+            return
+        if (pipeline := self.samples.pipeline) is not None:
+            from mep.stages.training.given import check_pipeline
+
+            check_pipeline(pipeline, self.samples.resolution)
+        if self.samples.lora is None:
             return
         from mep.diffusion.lora_files import check_change, lora_file
         from mep.methods.bases.pretrained import outline_in
 
-        pipeline = self.samples.pipeline
         outline = self.training.base.outline() if pipeline is None else outline_in(pipeline)
         if outline is not None:
             check_change(lora_file(self.samples.lora), *outline)

@@ -1,6 +1,7 @@
 """LoRA as people use it: its variants, ranks by pattern, and the files that other programs read."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -115,6 +116,28 @@ def test_lora_weights_of_another_model_are_told_before_the_first_stage(inputs, t
     plan = make_plan(load_recipe(tiny_recipe, [arm]), Store(tmp_path / "runs"))
     with pytest.raises(DataError, match=r"changes other layers .* of 16 channels and not 8"):
         check(plan)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda folder: shutil.rmtree(folder / "vae"), "is no whole StableDiffusionXLPipeline: it has no vae"),
+        (lambda folder: (folder / "unet" / "diffusion_pytorch_model.safetensors").unlink(), "holds no weights"),
+        (lambda folder: (folder / "model_index.json").write_text('{"_class_name": "FluxPipeline"}'), "a FluxPipeline"),
+        (lambda folder: (folder / "unet" / "config.json").write_text("{}"), "does not say which side"),
+    ],
+)
+def test_a_pipeline_that_cannot_be_used_is_told_before_the_first_stage(spoil, message, tiny_recipe, tmp_path):
+    build_sdxl(tmp_path / "theirs")
+    plan = make_plan(
+        load_recipe(tiny_recipe, [f"arms.mep={{samples: {{pipeline: {tmp_path / 'theirs'}}}}}"]),
+        Store(tmp_path / "runs"),
+    )
+    check(plan)
+    spoil(tmp_path / "theirs")
+    with pytest.raises(DataError, match=message) as caught:
+        check(plan)
+    assert caught.value.field.startswith("samples.")
 
 
 def test_what_a_family_does_not_have_is_told_before_the_first_stage(tiny_recipe, tmp_path):

@@ -62,7 +62,8 @@ class SingleFile(Base):
                 str(self.file), config=str(folder), local_files_only=True, **family.left_out
             )
         except (SingleFileComponentError, ValueError, KeyError, RuntimeError, OSError) as error:
-            why = str(error).splitlines()[0]
+            lacks = "meta tensor" in str(error)  # what a part was not given stays without data
+            why = "it lacks weights of the model" if lacks else str(error).splitlines()[0]
             raise DataError(
                 f"{self.file} cannot be read as a {family.pipeline} with the sizes of {folder}: {why}",
                 hint="name a pipeline of the same architecture in training.base.like",

@@ -10,7 +10,7 @@ from mep.diffusion.pipelines import LORA_FILE
 from mep.errors import DataError
 from mep.machine.files import link_or_copy, read_json, write_json
 from mep.machine.work import Work
-from mep.methods.bases.pretrained import Pretrained
+from mep.methods.bases.pretrained import Pretrained, check_folder
 from mep.stage import stage
 from mep.stages.generation.given import SamplesConfig
 from mep.stages.prompts.stage import check
@@ -34,6 +34,16 @@ def given_model(config: SamplesConfig, images: Images, prompts: Prompts, base: B
     model = Model(work.out)
     check([*prompts.prompts, *prompts.unseen], model)
     return model
+
+
+def check_pipeline(pipeline: Path, resolution: int | None) -> None:
+    """DataError where a folder is no whole pipeline of a known family, or does not say the side of its images."""
+    try:
+        check_folder(pipeline, resolution or 0)
+    except DataError as error:
+        raise DataError(error.message, hint=error.hint, field="samples.pipeline") from error
+    if resolution is None:
+        trained_side(pipeline)
 
 
 def trained_side(pipeline: Path) -> int:

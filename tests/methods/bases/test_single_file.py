@@ -44,7 +44,7 @@ def test_a_file_of_another_family_or_of_other_sizes_is_told(scene, tmp_path):
     tensors = load_file(file)
     smaller = {name: value for name, value in tensors.items() if "middle_block" not in name}
     save_file(smaller, tmp_path / "smaller.safetensors")
-    with pytest.raises(DataError, match="cannot be read as a StableDiffusionPipeline with the sizes of"):
+    with pytest.raises(DataError, match=r"with the sizes of .*: it lacks weights of the model"):
         inputs.build(single(tmp_path / "smaller.safetensors", inputs.base.pipeline), "smaller")
 
 
