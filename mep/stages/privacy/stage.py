@@ -105,8 +105,8 @@ def privacy(  # noqa: PLR0913  (the parameters of a stage declare what it reads)
     references: References,
     assignment: Assignment,
     samples: Samples,
-    embeddings: Embeddings | None,
-    real: HeldOutEmbeddings | None,
+    embeddings: Embeddings | None = None,
+    real: HeldOutEmbeddings | None = None,
     *,
     work: Work,
 ) -> Privacy:
