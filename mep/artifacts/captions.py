@@ -53,6 +53,10 @@ def keeps_the_mix(groups: Sequence[BalancedGroup]) -> bool:
     )
 
 
+CUT_TO = "every other one is cut to"
+"""In the first text of a shortage, where one value of the first level starves the others."""
+
+
 @dataclass(frozen=True, eq=False)
 class TrainingSet(Artifact):
     """The images that the model is trained on, picked by their record.
@@ -115,8 +119,12 @@ class TrainingSet(Artifact):
 
     def facts(self) -> Mapping[str, object]:
         groups = set(zip(self.labels, self.clusters.tolist(), strict=True))
-        facts = {"images": len(self.ids), "groups": len(groups), "validation images": len(self.validation)}
-        return {name: n for name, n in facts.items() if n or name != "validation images"}
+        facts: dict[str, object] = {"images": len(self.ids), "groups": len(groups)}
+        if len(self.validation):
+            facts["validation images"] = len(self.validation)
+        if self.shortage and CUT_TO in self.shortage[0]:
+            facts["warning"] = self.shortage[0]
+        return facts
 
 
 def _seconds(rows: Table) -> NDArray[np.int64] | None:

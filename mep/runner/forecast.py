@@ -33,8 +33,8 @@ PIECE = re.compile(r"[^\W\d_]+|\d|[^\s\w]+", re.UNICODE)
 """What CLIP's tokenizer never joins: words, single digits, runs of signs. Each is a token at least."""
 BYTES_PER_PIXEL = 2.0  # of a PNG of tissue, measured on the tiles of the quickstart: 1.9
 
-Listing: TypeAlias = tuple[int, list[str], list[str], Findings]
-"""Number of images, their labels, the steps of their truth, and the findings behind the labels."""
+Listing: TypeAlias = tuple[int, Counter[str], list[str], Findings]
+"""Number of images, those of each label, the steps of their truth, and the findings behind the labels."""
 
 
 @dataclass
@@ -102,7 +102,7 @@ def forecast(plan: Plan, store: Store) -> Forecast:
         if repeat_of(arm)[1] == 1:
             apart = bool(experiment.prompts.apart_by)
             ahead.notes += _caption_notes(prompts, experiment.training.base.caption_tokens, may_be_alike=apart)
-            ahead.notes += training_set.shortage if training_set else []
+            ahead.notes += training_set.shortage if training_set else _starving(experiment, listings[key])
         disk |= _disk(experiment, tasks, counts)
     ahead.arithmetic = _arithmetic(plan)
     ahead.notes = list(dict.fromkeys([*ahead.notes, *_slow_arithmetic(plan, ahead.arithmetic)]))
@@ -143,13 +143,21 @@ def _listing(experiment: Experiment) -> Listing | None:
         return None
     records, _ = list_records(experiment.dataset)
     texts, findings = listed_labels(records, experiment.dataset)
-    labels = sorted({text for text in texts if text is not None})
+    labels = Counter(sorted(text for text in texts if text is not None))
     truth = experiment.dataset.truth
     steps = truths([record.metadata.get(truth) for record in records], len(records)) if truth else []
     return len(records), labels, list(dict.fromkeys(steps)), findings
 
 
-def _prompts(experiment: Experiment, labels: list[str], steps: list[str], findings: Findings) -> list[Prompt]:
+def _starving(experiment: Experiment, listing: Listing | None) -> list[str]:
+    """The label that will starve a balanced set, by all its images: training sees fewer yet."""
+    config = experiment.balancing
+    if listing is None or config.keys[0] != "label":
+        return []
+    return [f"balancing: {text}, at most" for text in config.method.foresee(listing[1])]
+
+
+def _prompts(experiment: Experiment, labels: Counter[str], steps: list[str], findings: Findings) -> list[Prompt]:
     """Every prompt that there can be, as if every cluster and every step of truth had images of every label."""
     config, named = experiment.prompts, experiment.prompts.recorded
     if config.method.kind == "given":

@@ -57,6 +57,20 @@ def test_captions_that_the_text_encoder_cannot_tell_apart_are_named(place):
     assert notes[0] == "2 prompts have the same caption: histology image of healthy tissue"
 
 
+def test_a_class_of_one_image_is_said_to_shrink_a_balanced_set_before_it_runs(tmp_path):
+    settings = tiny_settings(draw_imagefolder(tmp_path / "images")) | {
+        "balancing": {"method": "uniform_per_prompt"},
+        "dataset": {"source": {"kind": "imagefolder", "path": "images"}, "label": "label"},
+    }
+    metadata = tmp_path / "images" / "metadata.jsonl"
+    first, _, others = metadata.read_text().partition("\n")
+    metadata.write_text(json.dumps(json.loads(first) | {"label": "rare"}) + "\n" + others)
+    recipe, store = write_recipe(tmp_path / "starving.yaml", settings), Store(tmp_path / "runs")
+    told = "rare has 1 image: every other one is cut to 1, without it to "
+    shown = CliRunner().invoke(main, ["--runs", str(store.root), "plan", str(recipe)])
+    assert f"note: balancing: {told}19, at most" in shown.stdout + shown.stderr
+
+
 def test_a_model_to_download_is_named_with_its_revision(place, monkeypatch, tmp_path):
     from huggingface_hub import constants
 

@@ -57,3 +57,11 @@ def test_validation_images_come_along_where_their_group_is_trained_on(tmp_path):
     )
     assert found.ids == ["a", "b", "c"]
     assert (found.validation.ids, found.validation.labels) == (["d"], ["x"])  # no y in cluster 0 is trained on
+
+
+def test_a_value_that_starves_all_others_is_told_with_the_counts(tmp_path):
+    _, starving = balanced(tmp_path, ("sex",), {"sex": ["f"] * 18 + ["m"] * 5 + [None]})
+    told = "sex None has 1 image: every other one is cut to 1, without it to 5"
+    assert starving.facts() == {"images": 3, "groups": 3, "warning": told}
+    _, fair = balanced(tmp_path, ("sex",), {"sex": ["f"] * 14 + ["m"] * 10})
+    assert "warning" not in fair.facts()

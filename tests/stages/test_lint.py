@@ -92,7 +92,7 @@ def test_classes_that_cannot_be_learned_are_named_and_may_be_allowed(tmp_path):
     (tmp_path / "set" / "c").mkdir()
     done = lint(tmp_path / "set", tmp_path)
     assert done.exit_code == 1
-    assert "class 'b' has 1 image, 1 to train on" in done.stdout
+    assert "class 'b' has 1 image, 1 to train on: balancing by uniform_per_prompt would cut all to it" in done.stdout
     assert "class 'c' has no images, 0 to train on" in done.stdout
     assert lint(tmp_path / "set", tmp_path, "--allow", "small_class").exit_code == 0
 

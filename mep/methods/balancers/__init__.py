@@ -1,6 +1,7 @@
 """Balancers: which images the model is trained on. They see the record, never the caption. One file, one balancer."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
@@ -53,6 +54,10 @@ class Balancer(Method):
     def pick(self, groups: Groups, *, seed: int) -> Choice:
         """A choice among the images of the groups; DataError where no group is large enough."""
         raise NotImplementedError
+
+    def foresee(self, sizes: Mapping[str, int]) -> list[str]:
+        """What the images of every value of the first level tell of the choice, before there is an inner one."""
+        return []
 
 
 def draw(groups: NDArray[np.int64], quota: NDArray[np.int64], seed: int) -> NDArray[np.int64]:

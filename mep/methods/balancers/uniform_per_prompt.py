@@ -1,9 +1,11 @@
+from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from mep.artifacts.captions import CUT_TO
 from mep.errors import DataError
 from mep.methods.balancers import Balancer, Choice, Groups, draw
 
@@ -44,9 +46,18 @@ class UniformPerPrompt(Balancer):
             for inner in ranks[n_prompts:]
             if counts[outer, inner]
         ]
-        return Choice(rows, np.ones(len(rows)), [*self._starving(groups, ranked, int(n_kept.max())), *shortage])
+        starving = self._starving(groups.outer_names, ranked, int(n_kept.max()))
+        return Choice(rows, np.ones(len(rows)), [*starving, *shortage])
 
-    def _starving(self, groups: Groups, ranked: NDArray[np.int64], n_kept: int) -> list[str]:
+    def foresee(self, sizes: Mapping[str, int]) -> list[str]:
+        cap = self.max_images_per_prompt
+        if cap is not None and cap <= min(sizes.values(), default=0):
+            return []  # what the cap of one cluster leaves can be taken of every value
+        uncapped = self.model_copy(update={"max_images_per_prompt": None})
+        ranked = np.array([*sizes.values()], dtype=np.int64)[:, None]
+        return uncapped._starving([*sizes], ranked, int(min(sizes.values(), default=0)))
+
+    def _starving(self, names: list[str], ranked: NDArray[np.int64], n_kept: int) -> list[str]:
         """The value of the first level that holds all others down, where each could keep twice as many without it.
 
         ranked      int64 (outer, inner) images of each group, the largest first
@@ -61,8 +72,6 @@ class UniformPerPrompt(Balancer):
         if could_keep[worst] < 2 * n_kept:
             return []
         n = int(ranked[worst].sum())
-        name = groups.outer_names[worst]
         return [
-            f"{name} has {n:,} image{'s' * (n != 1)}: every other one is cut to {n_kept:,}, without it to"
-            f" {could_keep[worst]:,}"
+            f"{names[worst]} has {n:,} image{'s' * (n != 1)}: {CUT_TO} {n_kept:,}, without it to {could_keep[worst]:,}"
         ]

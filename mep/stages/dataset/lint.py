@@ -39,6 +39,8 @@ N_BESIDE = 4
 STARVING = 20
 """A class so many times smaller than the median one starves a set in which all classes are to have equal numbers."""
 
+WOULD_CUT = ": balancing by uniform_per_prompt would cut all to it"
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -173,7 +175,7 @@ class _Dataset:
             n, n_train = of_all[name], of_train[name]
             if n < 2 or n_train == 0:
                 text = f"class '{name}' has {n or 'no'} image{'s' * (n != 1)}, {n_train} to train on"
-                yield Finding("small_class", "", text, False)
+                yield Finding("small_class", "", text + (WOULD_CUT if 0 < n_train < usual else ""), False)
             elif n_train * STARVING <= usual:
-                text = f"class '{name}' has {n_train} images to train on, the median class {usual:,.0f}:"
-                yield Finding("small_class", "", f"{text} balancing by uniform_per_prompt would cut all to it", False)
+                text = f"class '{name}' has {n_train} images to train on, the median class {usual:,.0f}"
+                yield Finding("small_class", "", text + WOULD_CUT, False)

@@ -55,6 +55,15 @@ def test_a_label_that_starves_all_others_is_named_first():
     assert UNIFORM.pick(groups_of(fair, of_fair, ["a", "b"]), seed=0).shortage == []
 
 
+def test_a_label_that_will_starve_all_others_is_foreseen_from_their_images_alone():
+    text = "rare has 1 image: every other one is cut to 1, without it to 800"
+    assert UNIFORM.foresee({"a": 900, "b": 800, "rare": 1}) == [text]
+    assert UNIFORM.model_copy(update={"max_images_per_prompt": 50}).foresee({"a": 900, "b": 800, "rare": 1}) == [text]
+    assert UNIFORM.model_copy(update={"max_images_per_prompt": 50}).foresee({"a": 900, "b": 80}) == []
+    assert UNIFORM.foresee({"a": 900, "b": 800}) == UNIFORM.foresee({"a": 900}) == UNIFORM.foresee({}) == []
+    assert Weighted(kind="weighted").foresee({"a": 900, "rare": 1}) == []
+
+
 def test_more_prompts_can_be_insisted_on_and_groups_can_be_capped():
     labels, clusters = rows_of((0, 0, 10), (0, 1, 4), (1, 0, 10), (1, 1, 4))
     insisting = UNIFORM.model_copy(update={"min_prompts_per_label": 2})
