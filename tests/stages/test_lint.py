@@ -139,3 +139,17 @@ def test_what_only_the_headers_of_dicom_files_tell_is_found(tmp_path):
     }
     lint(tmp_path, tmp_path, "--fix", str(tmp_path / "out.txt"), source=source, label=None)
     assert (tmp_path / "out.txt").read_text().split() == ["b.dcm#0001", "b.dcm#0002", "e.dcm"]
+
+
+def test_dicom_files_of_another_kind_than_most_are_found(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 32, 32), dtype=np.uint8)
+    for number, modality in enumerate(["CT", "CT", "CT", "CT", "MR", None]):
+        image_type = ["ORIGINAL", "PRIMARY", "LOCALIZER" if number == 3 else "AXIAL"]
+        write_dicom(tmp_path / "ct" / f"{number}.dcm", pixels[number], ImageType=image_type, Modality=modality)
+        kind = ("CR", "DX")[number % 2]
+        write_dicom(tmp_path / "xray" / f"{number}.dcm", pixels[number], Modality=kind)  # both are X-rays
+    source = {"kind": "dicom", "path": str(tmp_path / "ct")}
+    found = checks_of(lint(tmp_path, tmp_path, "--json", source=source, label=None))
+    assert found == {("modality", "3.dcm"), ("modality", "4.dcm")}
+    source["path"] = str(tmp_path / "xray")
+    assert not checks_of(lint(tmp_path, tmp_path, "--json", source=source, label=None))

@@ -1,6 +1,7 @@
 """DICOM files, as they come from an archive of a hospital."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -26,6 +27,7 @@ PATIENT = "PatientID"
 """The column that says which images are of one patient."""
 
 
+RADIOGRAPHY = ("CR", "DX", "RG")  # what is called an X-ray, by how the plate was read
 BURNED_IN = ("BurnedInAnnotation", "RecognizableVisualFeatures")
 
 
@@ -39,6 +41,7 @@ class _Header:
     window      has or lacks one; empty where it needs none
     named       tag whose value stands in the path
     is_class_naming     does it stand in the folder that would be the label?
+    made_by     kind of machine: CT, MR, X-ray, CT localizer
     pixels      where they lie, of a file that is shown without its header
     """
 
@@ -48,6 +51,7 @@ class _Header:
     window: str = ""
     named: str = ""
     is_class_naming: bool = False
+    made_by: str = ""
     pixels: "Pixels | None" = None
 
 
@@ -126,11 +130,15 @@ class Dicom(Files):
     def problems(self) -> Iterator[Problem]:
         headers = self._headers(self.files)
         n_windows = sum(header.window == "has" for header in headers)
+        [(usual, n_usual)] = Counter(header.made_by for header in headers).most_common(1) or [("", 0)]
         for file, header in zip(self.files, headers, strict=True):
             images = [self.name_of(file, part) for part in header.parts]
             if header.burned_in:
                 text = f"{header.burned_in} is YES in its header"
                 yield from (("burned_in", image, text, True) for image in images)
+            if header.made_by and usual and header.made_by != usual:
+                text = f"{header.made_by}, where {n_usual} of {len(headers)} files are {usual}"
+                yield from (("modality", image, text, True) for image in images)
             if header.window == "lacks" and n_windows and self.grey != "measured":
                 yield "no_window", images[0], f"no window in its header, which {n_windows} other files have", False
 
@@ -190,8 +198,14 @@ def _read(path: Path, name: str, size: int, tags: tuple[str, ...]) -> _Header:
         window="" if pixels is None or not is_deep else "has" if _has_window(header, pixels) else "lacks",
         named=named,
         is_class_naming=bool(named and named_in(class_of(name) or "", naming)),
+        made_by=_made_by(text_of(header, "Modality"), text_of(header, "ImageType")) if pixels else "",
         pixels=None if pixels is None or pixels.layout.has_tables else pixels,
     )
+
+
+def _made_by(modality: str, image_type: str) -> str:
+    family = "X-ray" if modality in RADIOGRAPHY else modality
+    return f"{family} localizer".strip() if "LOCALIZER" in image_type else family
 
 
 def _has_window(header: Any, pixels: "Pixels") -> bool:

@@ -26,6 +26,7 @@ CHECKS = {
     "straddling_twin": "a near duplicate of an image in another given split",
     "resolution": "an image less than half or more than twice as wide or high as the median",
     "burned_in": "a DICOM file whose header says that text or a face is in the image",
+    "modality": "a DICOM file of another kind than most: a localizer among CT slices, an MR among X-rays",
     "no_window": "a DICOM file of deep grey without a window among others that have one: its contrast is another",
     "no_tile": "a slide that gives no tile: too small, or too little tissue",
     "no_box": "an image without a box that it can be framed by, where dataset.framing asks for one",
