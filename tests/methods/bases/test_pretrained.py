@@ -1,6 +1,7 @@
 """Published models: what a folder must hold, where a model comes from, and what is told when it is not there."""
 
 import json
+import os
 import shutil
 from types import SimpleNamespace
 
@@ -82,6 +83,17 @@ def test_a_folder_that_lacks_a_part_is_refused_with_a_next_step(folder, damage, 
         check_folder(folder, 16)
     assert caught.value.hint
     assert caught.value.field == "training.base"
+
+
+@pytest.mark.parametrize("part", ["unet", "vae", "text_encoder"])
+def test_weights_that_were_copied_in_part_are_told_before_the_first_stage(folder, part):
+    whole = Pretrained(kind="pretrained", path=folder, resolution=16)
+    whole.require()
+    weights = next((folder / part).glob("*.safetensors"))
+    os.truncate(weights, weights.stat().st_size - 1000)
+    with pytest.raises(DataError, match=rf"{part}/.*safetensors is cut short: .* of .* bytes") as caught:
+        whole.require()
+    assert caught.value.hint == "fetch the model again, or copy it whole"
 
 
 def test_a_side_that_the_autoencoder_cannot_divide_is_told_while_the_recipe_is_read(folder):

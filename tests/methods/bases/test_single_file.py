@@ -61,3 +61,11 @@ def test_a_file_of_another_family_is_told_before_the_first_stage(scene, tmp_path
     build_sdxl(tmp_path / "sdxl")
     with pytest.raises(DataError, match="holds a model of type v1, which is no StableDiffusionXLPipeline"):
         single(file, tmp_path / "sdxl").require()
+
+
+def test_a_file_that_was_copied_in_part_is_told_before_the_first_stage(scene, tmp_path):
+    inputs, file = scene
+    (tmp_path / "part.safetensors").write_bytes(file.read_bytes()[:-1000])
+    with pytest.raises(DataError, match="part.safetensors is cut short") as caught:
+        single(tmp_path / "part.safetensors", inputs.base.pipeline).require()
+    assert caught.value.field == "training.base.file"
