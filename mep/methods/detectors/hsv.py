@@ -19,7 +19,7 @@ from mep.methods.detectors._pixel_counts import PixelCounts, counts_of
 
 NAMES = ("mean_v", "median_v", "std_v", "mean_s", "median_s", "std_s", "std_h", "var_l", "n_contour")
 VALUES = np.arange(256)
-WORTH_COMPILING = 10**8  # pixels; compiling takes 3 s, once on a machine, and saves 25 ns a pixel
+WORTH_COMPILING = 10**8  # pixels; compiling takes 1.4 s once and 0.5 s from then on, and saves 30 ns a pixel
 
 
 class Hsv(Detector):
