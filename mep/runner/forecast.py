@@ -5,7 +5,6 @@ Numbers of finished stages are exact. Those of others are told as far as the rec
 
 import itertools
 import json
-import re
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from mep.errors import DataError
 from mep.imaging.pixels import SYMMETRIES
 from mep.machine.devices import resolve_device
 from mep.recipe.model import Experiment, repeat_of
+from mep.runner.caption_lengths import longest_captions
 from mep.runner.detection import Detection, detection
 from mep.runner.plan import Plan, Task
 from mep.runner.side_by_side import batches
@@ -29,8 +29,8 @@ from mep.stages.prompts.truth import TRUTH, truths
 from mep.store import ArtifactT, Store
 from mep.store.database import Row
 
-PIECE = re.compile(r"[^\W\d_]+|\d|[^\s\w]+", re.UNICODE)
-"""What CLIP's tokenizer never joins: words, single digits, runs of signs. Each is a token at least."""
+OPENED = ("dicom", "nifti", "slides", "datasets")
+"""Sources that open every file to list it, which a run does once."""
 BYTES_PER_PIXEL = 2.0  # of a PNG of tissue, measured on the tiles of the quickstart: 1.9
 
 Listing: TypeAlias = tuple[int, Counter[str], list[str], Findings]
@@ -101,7 +101,7 @@ def forecast(plan: Plan, store: Store) -> Forecast:
         counts.training_images = len(training_set.ids) if training_set else None
         if repeat_of(arm)[1] == 1:
             apart = bool(experiment.prompts.apart_by)
-            ahead.notes += _caption_notes(prompts, experiment.training.base.caption_tokens, may_be_alike=apart)
+            ahead.notes += _caption_notes(prompts, longest_captions(experiment, prompts), may_be_alike=apart)
             ahead.notes += training_set.shortage if training_set else _starving(experiment, listings[key])
         disk |= _disk(experiment, tasks, counts)
     ahead.arithmetic = _arithmetic(plan)
@@ -162,7 +162,7 @@ def _prompts(experiment: Experiment, labels: Counter[str], steps: list[str], fin
     config, named = experiment.prompts, experiment.prompts.recorded
     if config.method.kind == "given":
         return []
-    writer = Writer((config.template,), config.label_names, config.names_by_hand, findings)
+    writer = Writer(config.templates, config.label_names, config.names_by_hand, findings)
     most = _most_clusters(experiment.clustering.method)
     if named - {"label", "cluster", TRUTH} or ("cluster" in named and most is None):
         return []  # captions of other columns, and of clusters, are known once they have been made
@@ -171,11 +171,39 @@ def _prompts(experiment: Experiment, labels: Counter[str], steps: list[str], fin
     columns = [{TRUTH: step} for step in steps] if TRUTH in named else [{}]
     try:
         return [
-            Prompt(record.prompt_id, writer.write(record)[0], record.label, record.cluster, 1, record.columns)
+            _written(writer, record)
             for record in itertools.starmap(Record, itertools.product(shown, clusters, columns))
         ]
     except DataError:
         return []  # names that the recipe does not give, for clusters that need not come to be
+
+
+def _written(writer: Writer, record: Record) -> Prompt:
+    text, *variants = writer.write(record)
+    return Prompt(record.prompt_id, text, record.label, record.cluster, 1, record.columns, tuple(variants))
+
+
+def sure_prompts(experiment: Experiment) -> list[Prompt]:
+    """Those of the prompts that come to be however images are clustered, as far as it costs nothing to tell.
+
+    Labels are those that the source lists, unless it has to open its files for that.
+    """
+    names = experiment.prompts.names
+    listing = None
+    if names & {"label", TRUTH}:
+        if experiment.dataset.source.kind in OPENED:
+            return []
+        listing = _listing(experiment)
+        if listing is None:
+            return []
+    found = _prompts(experiment, *(listing[1:] if listing else (Counter(), [], Findings())))
+    fewest = _fewest_clusters(experiment.clustering.method)
+    return [prompt for prompt in found if prompt.cluster is None or prompt.cluster < fewest]
+
+
+def _fewest_clusters(method: Any) -> int:
+    k = getattr(method, "k", None)
+    return (k if isinstance(k, int) else min(k.choose)) if k is not None else 0
 
 
 def _most_clusters(method: Any) -> int | None:
@@ -188,15 +216,10 @@ def _most_clusters(method: Any) -> int | None:
     return k if k is None or isinstance(k, int) else max(k.choose)
 
 
-def _caption_notes(prompts: list[Prompt], longest: int, *, may_be_alike: bool) -> list[str]:
+def _caption_notes(prompts: list[Prompt], long: list[tuple[str, int, int]], *, may_be_alike: bool) -> list[str]:
     """Captions that are too long, empty, or the same once the tokenizer has ignored case and spaces."""
-    notes = []
-    for prompt in prompts:
-        if not prompt.text.strip():
-            notes.append(f"the caption of {prompt.id} is empty")
-        n = len(PIECE.findall(prompt.text)) + 2
-        if n > longest:
-            notes.append(f"at least {n} tokens, of which {longest} are read: {prompt.text[:60]}...")
+    notes = [f"the caption of {prompt.id} is empty" for prompt in prompts if not prompt.text.strip()]
+    notes += [f"at least {n} tokens, of which {most} are read: {text[:60]}..." for text, n, most in long]
     seen = Counter() if may_be_alike else Counter(" ".join(prompt.text.lower().split()) for prompt in prompts)
     notes += [f"{n} prompts have the same caption: {text[:60]}" for text, n in seen.items() if n > 1]
     return notes if len(notes) <= 5 else [*notes[:5], f"... and {len(notes) - 5} more of this kind"]

@@ -80,6 +80,7 @@ def check(plan: Plan) -> None:
     """What a run needs of the machine, asked before its first stage and not hours later.
 
     EnvironmentLacks    a model that neither this machine nor the hub has, a package, or a kind of arithmetic
+    DataError           a caption that is longer than the text encoder reads
     """
     for lack in plan.lacks:
         raise lack
@@ -96,6 +97,18 @@ def check(plan: Plan) -> None:
             part.require()
         if machine.slurm is None:  # else the job asks, on its node
             task.config.check_machine(machine)
+    _refuse_long_captions(plan)
+
+
+def _refuse_long_captions(plan: Plan) -> None:
+    """DataError where a caption is longer than the text encoder reads, as far as captions are known before a run."""
+    from mep.runner.caption_lengths import refuse_long_captions
+    from mep.runner.forecast import sure_prompts
+
+    for task in plan.tasks:
+        if task.stage.name == "prompts" and not task.is_made:
+            experiment = plan.recipe.arms[task.arms[0]]
+            refuse_long_captions(experiment, sure_prompts(experiment))
 
 
 @contextmanager

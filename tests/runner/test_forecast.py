@@ -5,10 +5,15 @@ import json
 import pytest
 from click.testing import CliRunner
 from small_data import REPOSITORY, draw_imagefolder, tiny_settings, write_recipe
+from tiny_families import build_sdxl
 
+from mep.artifacts import Prompt
 from mep.cli.main import main
+from mep.errors import DataError
+from mep.methods.bases.pretrained import Pretrained
 from mep.recipe import load_recipe
-from mep.runner.forecast import forecast
+from mep.runner.caption_lengths import longest_captions
+from mep.runner.forecast import forecast, sure_prompts
 from mep.runner.plan import make_plan
 from mep.runner.run import run
 from mep.store import Store
@@ -47,7 +52,7 @@ def test_captions_that_the_text_encoder_cannot_tell_apart_are_named(place):
     recipe, store = place
     words = " ".join(["very"] * 40)
     notes = ahead(recipe, store, f"arms.mep.prompts.template='{words} {{label}}'").notes
-    assert notes[0].startswith("at least 43 tokens, of which 32 are read: very very")
+    assert notes[0].startswith("at least 163 tokens, of which 32 are read: very very")
     folder = recipe.parent / "shouting"
     folder.mkdir()
     loud = tiny_settings(draw_imagefolder(folder / "images"))
@@ -69,6 +74,31 @@ def test_a_class_of_one_image_is_said_to_shrink_a_balanced_set_before_it_runs(tm
     told = "rare has 1 image: every other one is cut to 1, without it to "
     shown = CliRunner().invoke(main, ["--runs", str(store.root), "plan", str(recipe)])
     assert f"note: balancing: {told}19, at most" in shown.stdout + shown.stderr
+
+
+def test_a_caption_that_is_too_long_ends_a_run_before_its_first_stage(place, tmp_path):
+    recipe, _ = place
+    changed = "training.base.text={width: 16, layers: 1, tokens: 10}"
+    with pytest.raises(
+        DataError, match=r"tissue, morphology type zero' has \d\d tokens, the text encoder takes 10, and 3"
+    ) as told:
+        run(load_recipe(recipe, [changed]), Store(tmp_path / "runs"))
+    assert told.value.field == "prompts.template"
+    assert not [*(tmp_path / "runs").glob("*-tiny")]  # no run was begun
+    # how many clusters there will be is not known: two are sure, and those have short names
+    many = ["clustering.method.k={choose: [2, 50]}", "training.base.text={width: 16, layers: 1, tokens: 12}"]
+    arm = load_recipe(recipe, [*many, "prompts.template='{cluster:words} {cluster:words} {cluster:words}'"]).arms["mep"]
+    assert {prompt.cluster for prompt in sure_prompts(arm)} == {0, 1}
+
+
+@pytest.mark.parametrize("learns", [True, False])
+def test_a_new_token_that_is_learned_is_one_of_a_caption(place, learns):
+    recipe, _ = place
+    method = "training.method={kind: lora, rank: 2, new_tokens: {begin: tissue}}"
+    changes = ["prompts.template='{label} <morph-{cluster}>'", "training.base.text={width: 16, layers: 1, tokens: 14}"]
+    arm = load_recipe(recipe, [*changes, *([method] if learns else [])]).arms["mep"]
+    longest = longest_captions(arm, [Prompt("a", "tissue " * 9 + "<morph-0>", "a", 0, 1)])
+    assert bool(longest) != learns
 
 
 def test_a_model_to_download_is_named_with_its_revision(place, monkeypatch, tmp_path):
@@ -108,3 +138,13 @@ def test_arithmetic_is_told_and_float32_on_a_gpu_is_noted(place, monkeypatch):
     assert [note.split(":")[0] for note in noted] == ["training.precision", "generation.precision"]
     changes = ["training.precision=tf32", "generation.precision=bf16"]
     assert not any("on a GPU" in note for note in ahead(recipe, store, *changes).notes)
+
+
+def test_the_tokenizers_of_a_base_in_a_folder_are_asked_before_it_is_loaded(place, tmp_path, monkeypatch):
+    build_sdxl(tmp_path / "sdxl")
+    monkeypatch.setattr(Pretrained, "build", None)
+    changes = [f"training.base={{kind: pretrained, path: {tmp_path / 'sdxl'}, resolution: 16}}"]
+    arm = load_recipe(place[0], changes).arms["mep"]
+    (most, _), _ = arm.training.base.readers()
+    fits, long = (Prompt("a", "tissue " * n, "a", 0, 1) for n in (most - 2, most - 1))
+    assert longest_captions(arm, [fits, long]) == [(long.text, most + 1, most)]

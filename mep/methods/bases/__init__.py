@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
@@ -51,6 +52,11 @@ class Base(Method):
         """The family, and the part that removes noise without weights (meta), before there is any; None where nothing
         tells it."""
         return None
+
+    def readers(self) -> list[tuple[int, Callable[[], Any]]]:
+        """Of each tokenizer, before there is a base: how many tokens are read, and what loads it. Empty where nothing
+        tells them."""
+        return []
 
     def build(self, images: Images, work: Work) -> dict[str, str]:
         """Write `work.out/pipeline`, and `work.out/losses.jsonl` where something was trained on the training images.

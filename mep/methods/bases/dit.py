@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -86,6 +88,9 @@ class Dit(Base):
     @property
     def caption_tokens(self) -> int:
         return self.text.tokens
+
+    def readers(self) -> list[tuple[int, Callable[[], Any]]]:
+        return [(self.text.tokens, partial(build_tokenizer, self.text.tokens))]
 
     @property
     def latent_numbers(self) -> int:

@@ -2,16 +2,17 @@
 
 import re
 import shutil
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
 from mep.artifacts import Images
 from mep.diffusion.families import Family, family_of
-from mep.diffusion.pipelines import forget_places, load_pipeline, outline_of
+from mep.diffusion.pipelines import forget_places, load_part, load_pipeline, outline_of
 from mep.errors import DataError
 from mep.machine.files import read_json
 from mep.machine.hub import ModelReference
@@ -70,6 +71,9 @@ class Pretrained(ModelReference, Base):
     def outline(self) -> "tuple[Family, nn.Module]":
         return outline_in(self.peek(CONFIGURATION))
 
+    def readers(self) -> list[tuple[int, Callable[[], Any]]]:
+        return readers_in(self.peek(CONFIGURATION))
+
     def build(self, images: Images, work: Work) -> dict[str, str]:
         folder = self.folder(PATTERNS, VARIANTS)
         check_folder(folder, self.resolution)
@@ -88,6 +92,19 @@ def outline_in(folder: Path) -> "tuple[Family, nn.Module]":
     """The family of a pipeline's folder, and the part that removes noise without its weights."""
     family = family_of(folder)
     return family, outline_of(folder, family.core)
+
+
+def readers_in(folder: Path) -> list[tuple[int, Callable[[], Any]]]:
+    """Of each tokenizer of a pipeline's folder: how many tokens are read, and what loads it."""
+    family = family_of(folder)
+    found: list[tuple[int, Callable[[], Any]]] = []
+    for part in family.readers(folder).values():
+        settings = folder / part / "tokenizer_config.json"
+        says = read_json(settings).get("model_max_length") if settings.is_file() else None
+        found.append(
+            (min(int(says or family.most_tokens), family.most_tokens), partial(load_part, folder, part, "cpu"))
+        )
+    return found
 
 
 def check_folder(folder: Path, resolution: int) -> None:

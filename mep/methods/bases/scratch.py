@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, model_validator
@@ -122,6 +124,9 @@ class Scratch(Base):
     @property
     def caption_tokens(self) -> int:
         return self.text.tokens
+
+    def readers(self) -> list[tuple[int, Callable[[], Any]]]:
+        return [(self.text.tokens, partial(build_tokenizer, self.text.tokens))]
 
     @property
     def latent_numbers(self) -> int:
