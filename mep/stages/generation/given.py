@@ -64,6 +64,8 @@ class SamplesConfig(Config):
             raise ValueError("give source (images), or pipeline or lora (a model)")
         if has_model and (self.prompt or self.label or self.label_names):
             raise ValueError("prompt, label and label_names are about a source: a pipeline draws this arm's prompts")
+        if self.prompt and self.label:
+            raise ValueError("give prompt or label: the label of an image is that of its prompt")
         if self.source is not None and self.resolution is not None:
             raise ValueError("resolution is about a pipeline: images have the size that they have")
         return self
