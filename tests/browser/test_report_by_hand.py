@@ -182,3 +182,14 @@ def test_the_page_says_nothing_on_the_console_and_asks_for_nothing(page, browser
     page.run("document.querySelector('#samples img').click()")
     assert page.complaints() == []
     assert page.requests() == [f"file://{browser[1]}"]
+
+
+def test_no_column_of_the_first_pictures_is_cut_on_a_desk_and_no_interval_is_broken(browser):
+    page, path = browser
+    page.open(path, width=960)
+    page.wait_for("!!document.querySelector('.forest-told span')")
+    row = "document.querySelector('.opening .scroll')"
+    assert page.run(f"{row}.scrollWidth <= {row}.clientWidth")
+    told = page.run("document.querySelector('.forest-told span').textContent")
+    assert ",\u00a0" in told
+    assert ", " not in told

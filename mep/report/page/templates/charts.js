@@ -201,7 +201,7 @@ function drawForest(figure) {
       for (const [label, delta] of Object.entries(row.differences)) {
         const one = document.createElement("span");
         one.className = delta.outcome;
-        one.textContent = (Object.keys(row.differences).length > 1 ? shownName(label) + " " : "") + delta.text;
+        one.textContent = (Object.keys(row.differences).length > 1 ? shownName(label) + " " : "") + delta.text.replace(", ", ",\u00a0");
         told.append(one);
       }
       const beyond = marks.map(mark => `${{ left: "◂", right: "▸", near: "▲" }[mark.edge]} ${mark.title} ${mark.text.split(" ")[0]}`);
