@@ -5,23 +5,21 @@ import math
 import os
 import socket
 import time
-import traceback
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
 from mep.artifacts import Artifact
-from mep.errors import Interrupted, MepError, StageFailed
-from mep.machine.devices import peak_memory_mb, resolve_device
+from mep.errors import Interrupted, MepError
 from mep.machine.mounts import mount_of
 from mep.machine.settings import MachineConfig
 from mep.machine.work import Work
 from mep.runner import environment
-from mep.runner.attempt import continued, drop_empty, first_error_first, inputs_of
+from mep.runner.attempt import first_error_first, inputs_of
+from mep.runner.attempts import Attempts
 from mep.runner.callback import RunCallback
-from mep.runner.faults import explain
 from mep.runner.launch import launch
 from mep.runner.plan import Plan, Task, lineage_of
 from mep.runner.ranks import make_in_ranks
@@ -80,6 +78,7 @@ class Session:
             "recipe_commit": recipe_commit,
             **present,
         }
+        self.attempts = Attempts(self.store, self.machine, self.journal, self.log, self.session)
         events = [self.journal.event("started" if number == 1 else "resumed", f"on {host}")]
         if (clock := now()) < at:
             events.append(self.journal.event("clock", f"stands at {clock}, before the last run began"))
@@ -213,7 +212,7 @@ class Session:
         refuse_where_sent(self.store.work_folder(task.artifact_id))
         hit("before-intent", task.stage.name)
         started = time.monotonic()
-        with self.attempt(task, signals) as attempt:
+        with self.attempts.at(task, signals) as attempt:
             work = self.work(task, signals)
             self.commit(task, attempt, work, self._run_stage(task, work, attempt), started)
 
@@ -225,7 +224,7 @@ class Session:
         hit("after-outputs", task.stage.name)
 
         def commit(artifact_rows: list[Entry]) -> None:
-            self._close(attempt, "done", "", time.monotonic() - started)
+            self.attempts.close(attempt, "done", "", time.monotonic() - started)
             self._use(task, "made")
             self._write([("attempts", attempt)], artifact_rows)
 
@@ -264,76 +263,3 @@ class Session:
             say=partial(self.waits, task=task),
             earlier=self.store.relatives(task.stage, task.ingredients) if task.stage.extendable_fields else (),
         )
-
-    @contextmanager
-    def attempt(self, task: Task, signals: Signals) -> Iterator[Row]:
-        """The row of an attempt, from `running` to how it ended."""
-        attempt = self._opened(task)
-        started = time.monotonic()
-        environment.forget_peak_memory()
-        self.journal.write([("attempts", attempt)])
-        hit("after-intent", task.stage.name)
-        resume = f"; resume: {attempt['resume']}" if attempt["resume"] else ""
-        self.log.write(f"starts: {attempt['why']}{resume}", task)
-        state: State = "failed"
-        error = ""
-        try:
-            yield attempt
-            state = "done"
-        except Interrupted:
-            state = "interrupted"
-            raise
-        except MepError as problem:
-            error = problem.message
-            raise
-        except Exception as problem:
-            if signals.left and signals.number is not None:  # a library wraps what it meets in the middle of an import
-                state = "interrupted"
-                raise Interrupted(signals.number) from problem
-            error, explained = self._explained(task, problem)
-            raise explained from problem
-        finally:
-            if state != "done":
-                with first_error_first(state):
-                    self._failed(task, attempt, state, error, time.monotonic() - started)
-
-    def _explained(self, task: Task, problem: Exception) -> tuple[str, MepError]:
-        """What the row says of an unexpected error, and the error that the person sees."""
-        if explained := explain(problem, self.store.root):
-            message = f"stage {task.stage.name}: {explained.message}"
-            return explained.message, type(explained)(message, hint=explained.hint)
-        error = f"{type(problem).__name__}: {problem}"
-        hint = f"the traceback is in {self.log.path}"
-        return error, StageFailed(f"stage {task.stage.name} failed: {error}", hint=hint)
-
-    def _failed(self, task: Task, attempt: Row, state: State, error: str, wall_s: float) -> None:
-        self.log.write(f"{state}\n{traceback.format_exc()}" if state == "failed" else state, task)
-        self._close(attempt, state, error, wall_s)
-        self.journal.write([("attempts", attempt)])
-        drop_empty(self.store.work_folder(task.artifact_id))
-
-    def _close(self, attempt: Row, state: State, error: str, wall_s: float) -> None:
-        attempt.update({"state": state, "error": error, "ended_at": self.journal.now()})
-        attempt.update({"wall_s": wall_s, "peak_memory_mb": attempt["peak_memory_mb"] or peak_memory_mb()})
-
-    def _opened(self, task: Task) -> Row:
-        self.journal.n_attempts += 1
-        device = resolve_device(self.machine.device)
-        at_once = self.machine.at_once if is_apart(task.stage, self.machine) else 1
-        traits = environment.traits(self.machine, device, at_once)
-        return {
-            "run_id": self.run_id,
-            "number": self.journal.n_attempts,
-            "session": self.session["session"],
-            "artifact_id": task.artifact_id,
-            "arms": json.dumps(task.arms),
-            "why": task.why or "asked again",
-            "state": "running",
-            "started_at": self.journal.now(),
-            "ended_at": None,
-            "wall_s": None,
-            "peak_memory_mb": None,
-            "error": "",
-            "machine": json.dumps(traits),
-            "resume": continued(self.store, task, traits),
-        }

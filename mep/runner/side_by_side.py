@@ -194,7 +194,7 @@ class SideBySide:
             work = session.work(task, self.signals)
             if session.machine.slurm is None:
                 refuse_where_sent(work.folder)
-            attempt = held.enter_context(session.attempt(task, self.signals))
+            attempt = held.enter_context(session.attempts.at(task, self.signals))
             watch = Watch(work, stops=session.machine.slurm is None)
             self.begun.append(_Begun(task, held, attempt, work, watch, time.monotonic()))
             yield told(task, work, session.store)
