@@ -63,6 +63,14 @@ def test_the_page_shows_every_section_of_a_finished_run(tmp_path):
         assert told in text
 
 
+def test_a_run_that_only_reused_does_not_pass_for_a_fast_one(report, drawn, tmp_path):
+    assert "and reused work of" not in Page(page_of(report, tmp_path)).text
+    with drawn.store.db.write() as db:
+        db.execute("UPDATE uses SET how = 'reused'")
+        db.execute("UPDATE attempts SET wall_s = 90 WHERE artifact_id LIKE 'training/%'")
+    assert ", and reused work of" in Page(page_of(gather(drawn.store, [RUN]), tmp_path)).text
+
+
 def test_a_full_page_leaves_pictures_out_and_says_so(report, tmp_path, monkeypatch):
     monkeypatch.setattr(clusters, "CLUSTER_BUDGET", 1)
     monkeypatch.setattr(gallery, "PROMPT_BUDGET", 1)
