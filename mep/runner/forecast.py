@@ -3,15 +3,12 @@
 Numbers of finished stages are exact. Those of others are told as far as the recipe and the list of images tell them.
 """
 
-import itertools
 import json
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
 
 from mep.artifacts import Prompt, Prompts, TrainingSet
-from mep.artifacts.findings import Findings
 from mep.config import Download, parts
 from mep.errors import DataError
 from mep.imaging.pixels import SYMMETRIES
@@ -20,21 +17,13 @@ from mep.recipe.model import Experiment, repeat_of
 from mep.runner.caption_lengths import longest_captions
 from mep.runner.detection import Detection, detection
 from mep.runner.plan import Plan, Task
+from mep.runner.prompts_ahead import Listing, listing_of, possible_prompts
 from mep.runner.side_by_side import batches
-from mep.stages.dataset.labels import listed_labels
-from mep.stages.dataset.stage import list_records
 from mep.stages.generation.shares import counts_of
-from mep.stages.prompts.template import Record, Writer
-from mep.stages.prompts.truth import TRUTH, truths
 from mep.store import ArtifactT, Store
 from mep.store.database import Row
 
-OPENED = ("dicom", "nifti", "slides", "datasets")
-"""Sources that open every file to list it, which a run does once."""
 BYTES_PER_PIXEL = 2.0  # of a PNG of tissue, measured on the tiles of the quickstart: 1.9
-
-Listing: TypeAlias = tuple[int, Counter[str], list[str], Findings]
-"""Number of images, those of each label, the steps of their truth, and the findings behind the labels."""
 
 
 @dataclass
@@ -94,7 +83,7 @@ def forecast(plan: Plan, store: Store) -> Forecast:
         tasks = plan.of_arm(arm)
         key = experiment.dataset.model_dump_json()
         if key not in listings:
-            listings[key] = _listing(experiment)
+            listings[key] = listing_of(experiment)
         counts, prompts = _counts(arm, experiment, listings[key], captions.get(tasks["prompts"].artifact_id))
         ahead.arms.append(counts)
         training_set = training_sets.get(tasks["balancing"].artifact_id)
@@ -127,7 +116,7 @@ def _counts(
     prompts: list[Prompt] = []
     if listing:
         counts.images, counts.labels = listing[0], len(listing[1])
-        prompts = _prompts(experiment, *listing[1:])
+        prompts = possible_prompts(experiment, *listing[1:])
     if captions:
         prompts, counts.are_known = captions.prompts, True
     counts.prompts = len(prompts) or None
@@ -137,83 +126,12 @@ def _counts(
     return counts, prompts
 
 
-def _listing(experiment: Experiment) -> Listing | None:
-    """What the source lists; None where it cannot be listed without fetching it."""
-    if any(part.missing() for part in parts(experiment.dataset.source)):
-        return None
-    records, _ = list_records(experiment.dataset)
-    texts, findings = listed_labels(records, experiment.dataset)
-    labels = Counter(sorted(text for text in texts if text is not None))
-    truth = experiment.dataset.truth
-    steps = truths([record.metadata.get(truth) for record in records], len(records)) if truth else []
-    return len(records), labels, list(dict.fromkeys(steps)), findings
-
-
 def _starving(experiment: Experiment, listing: Listing | None) -> list[str]:
     """The label that will starve a balanced set, by all its images: training sees fewer yet."""
     config = experiment.balancing
     if listing is None or config.keys[0] != "label":
         return []
     return [f"balancing: {text}, at most" for text in config.method.foresee(listing[1])]
-
-
-def _prompts(experiment: Experiment, labels: Counter[str], steps: list[str], findings: Findings) -> list[Prompt]:
-    """Every prompt that there can be, as if every cluster and every step of truth had images of every label."""
-    config, named = experiment.prompts, experiment.prompts.recorded
-    if config.method.kind == "given":
-        return []
-    writer = Writer(config.templates, config.label_names, config.names_by_hand, findings)
-    most = _most_clusters(experiment.clustering.method)
-    if named - {"label", "cluster", TRUTH} or ("cluster" in named and most is None):
-        return []  # captions of other columns, and of clusters, are known once they have been made
-    clusters: list[int | None] = list(range(most or 0)) if "cluster" in named else [None]
-    shown: list[str | None] = [*labels] if "label" in named and labels else [None]
-    columns = [{TRUTH: step} for step in steps] if TRUTH in named else [{}]
-    try:
-        return [
-            _written(writer, record)
-            for record in itertools.starmap(Record, itertools.product(shown, clusters, columns))
-        ]
-    except DataError:
-        return []  # names that the recipe does not give, for clusters that need not come to be
-
-
-def _written(writer: Writer, record: Record) -> Prompt:
-    text, *variants = writer.write(record)
-    return Prompt(record.prompt_id, text, record.label, record.cluster, 1, record.columns, tuple(variants))
-
-
-def sure_prompts(experiment: Experiment) -> list[Prompt]:
-    """Those of the prompts that come to be however images are clustered, as far as it costs nothing to tell.
-
-    Labels are those that the source lists, unless it has to open its files for that.
-    """
-    names = experiment.prompts.names
-    listing = None
-    if names & {"label", TRUTH}:
-        if experiment.dataset.source.kind in OPENED:
-            return []
-        listing = _listing(experiment)
-        if listing is None:
-            return []
-    found = _prompts(experiment, *(listing[1:] if listing else (Counter(), [], Findings())))
-    fewest = _fewest_clusters(experiment.clustering.method)
-    return [prompt for prompt in found if prompt.cluster is None or prompt.cluster < fewest]
-
-
-def _fewest_clusters(method: Any) -> int:
-    k = getattr(method, "k", None)
-    return (k if isinstance(k, int) else min(k.choose)) if k is not None else 0
-
-
-def _most_clusters(method: Any) -> int | None:
-    """Clusters at most; None for a method that finds their number."""
-    if method.kind == "none":
-        return 1
-    if like := getattr(method, "like", None):
-        return _most_clusters(like)
-    k = getattr(method, "k", None)
-    return k if k is None or isinstance(k, int) else max(k.choose)
 
 
 def _caption_notes(prompts: list[Prompt], long: list[tuple[str, int, int]], *, may_be_alike: bool) -> list[str]:

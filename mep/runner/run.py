@@ -103,7 +103,7 @@ def check(plan: Plan) -> None:
 def _refuse_long_captions(plan: Plan) -> None:
     """DataError where a caption is longer than the text encoder reads, as far as captions are known before a run."""
     from mep.runner.caption_lengths import refuse_long_captions
-    from mep.runner.forecast import sure_prompts
+    from mep.runner.prompts_ahead import sure_prompts
 
     for task in plan.tasks:
         if task.stage.name == "prompts" and not task.is_made:

@@ -13,8 +13,9 @@ from mep.errors import DataError
 from mep.methods.bases.pretrained import Pretrained
 from mep.recipe import load_recipe
 from mep.runner.caption_lengths import longest_captions
-from mep.runner.forecast import forecast, sure_prompts
+from mep.runner.forecast import forecast
 from mep.runner.plan import make_plan
+from mep.runner.prompts_ahead import sure_prompts
 from mep.runner.run import run
 from mep.store import Store
 

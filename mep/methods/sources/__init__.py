@@ -36,6 +36,9 @@ class Source(Method):
 
     noun: ClassVar[str] = "source"
 
+    opens_to_list: ClassVar[bool] = False
+    """Whether it opens every file to list its images, which a run should do once."""
+
     def records(self) -> list[Record]:
         """Every image, sorted by id.
 

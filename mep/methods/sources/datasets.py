@@ -23,6 +23,7 @@ class Datasets(ModelReference, Source):
     """
 
     repo_type: ClassVar[str] = "dataset"
+    opens_to_list: ClassVar[bool] = True
 
     kind: Literal["datasets"]
     config: str | None = None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import field_validator
 
@@ -62,6 +62,8 @@ class Dicom(Files):
     the place of these windows. The column `PatientID` holds a number in the place of the ID, for `dataset.group`.
     Needs the extra `dicom`.
     """
+
+    opens_to_list: ClassVar[bool] = True
 
     kind: Literal["dicom"]
     tags: tuple[str, ...] = ()

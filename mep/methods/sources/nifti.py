@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,8 @@ class Nifti(Files):
     Columns: `volume`, the path of the file, for `dataset.group`; `subject`, the 01 of sub-01 where paths are those of
     BIDS; `slice`, from 1. Needs the extra `nifti`.
     """
+
+    opens_to_list: ClassVar[bool] = True
 
     kind: Literal["nifti"]
     plane: Literal["axial", "coronal", "sagittal"] = "axial"

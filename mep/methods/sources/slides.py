@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,8 @@ class Slides(Files):
     asked for. Columns: `slide`, the path of the file, for `dataset.group`; `x` and `y`, the corner in pixels of the
     largest level. Needs the extra `slides`.
     """
+
+    opens_to_list: ClassVar[bool] = True
 
     kind: Literal["slides"]
     um_per_px: float | None = Field(None, gt=0)
