@@ -32,7 +32,7 @@ def longest_captions(
         fewest = ((text, len(PIECE.findall(text)) + 2, base.caption_tokens) for text in texts)
         return sorted((one for one in fewest if one[1] > one[2]), key=lambda one: -one[1])
     found: dict[str, tuple[int, int]] = {}
-    for most, load in base.readers():
+    for most, load in base.tokenizers():
         doubtful = [text for text in texts if len(text.encode()) + SPECIAL_TOKENS > most]
         if not doubtful:
             continue

@@ -146,6 +146,6 @@ def test_the_tokenizers_of_a_base_in_a_folder_are_asked_before_it_is_loaded(plac
     monkeypatch.setattr(Pretrained, "build", None)
     changes = [f"training.base={{kind: pretrained, path: {tmp_path / 'sdxl'}, resolution: 16}}"]
     arm = load_recipe(place[0], changes).arms["mep"]
-    (most, _), _ = arm.training.base.readers()
+    (most, _), _ = arm.training.base.tokenizers()
     fits, long = (Prompt("a", "tissue " * n, "a", 0, 1) for n in (most - 2, most - 1))
     assert longest_captions(arm, [fits, long]) == [(long.text, most + 1, most)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from pydantic import Field
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from torch import nn
 
     from mep.diffusion.families import Family
+
+Tokenizers: TypeAlias = list[tuple[int, Callable[[], Any]]]
+"""Of each: how many tokens of a caption are read, and what loads it."""
 
 
 class Base(Method):
@@ -53,9 +56,8 @@ class Base(Method):
         tells it."""
         return None
 
-    def readers(self) -> list[tuple[int, Callable[[], Any]]]:
-        """Of each tokenizer, before there is a base: how many tokens are read, and what loads it. Empty where nothing
-        tells them."""
+    def tokenizers(self) -> Tokenizers:
+        """Those of the model, before there is a base; empty where nothing tells them."""
         return []
 
     def build(self, images: Images, work: Work) -> dict[str, str]:

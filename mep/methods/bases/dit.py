@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -16,7 +15,7 @@ from mep.machine.libraries import prepare_libraries
 from mep.machine.work import Work
 from mep.methods.autoencoders import Autoencoder
 from mep.methods.autoencoders.kl import Kl
-from mep.methods.bases import Base
+from mep.methods.bases import Base, Tokenizers
 from mep.methods.bases._drawn import TextSizes, save_base
 from mep.methods.bases._tokenizer import build_tokenizer
 from mep.registry import OneOf
@@ -89,7 +88,7 @@ class Dit(Base):
     def caption_tokens(self) -> int:
         return self.text.tokens
 
-    def readers(self) -> list[tuple[int, Callable[[], Any]]]:
+    def tokenizers(self) -> Tokenizers:
         return [(self.text.tokens, partial(build_tokenizer, self.text.tokens))]
 
     @property

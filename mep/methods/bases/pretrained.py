@@ -2,10 +2,9 @@
 
 import re
 import shutil
-from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
@@ -18,7 +17,7 @@ from mep.machine.files import read_json
 from mep.machine.hub import ModelReference
 from mep.machine.weights import check_folder_whole
 from mep.machine.work import Work
-from mep.methods.bases import Base
+from mep.methods.bases import Base, Tokenizers
 
 if TYPE_CHECKING:
     from torch import nn
@@ -71,8 +70,8 @@ class Pretrained(ModelReference, Base):
     def outline(self) -> "tuple[Family, nn.Module]":
         return outline_in(self.peek(CONFIGURATION))
 
-    def readers(self) -> list[tuple[int, Callable[[], Any]]]:
-        return readers_in(self.peek(CONFIGURATION))
+    def tokenizers(self) -> Tokenizers:
+        return tokenizers_in(self.peek(CONFIGURATION))
 
     def build(self, images: Images, work: Work) -> dict[str, str]:
         folder = self.folder(PATTERNS, VARIANTS)
@@ -94,10 +93,10 @@ def outline_in(folder: Path) -> "tuple[Family, nn.Module]":
     return family, outline_of(folder, family.core)
 
 
-def readers_in(folder: Path) -> list[tuple[int, Callable[[], Any]]]:
-    """Of each tokenizer of a pipeline's folder: how many tokens are read, and what loads it."""
+def tokenizers_in(folder: Path) -> Tokenizers:
+    """The tokenizers of a pipeline's folder."""
     family = family_of(folder)
-    found: list[tuple[int, Callable[[], Any]]] = []
+    found: Tokenizers = []
     for part in family.readers(folder).values():
         settings = folder / part / "tokenizer_config.json"
         says = read_json(settings).get("model_max_length") if settings.is_file() else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
@@ -17,7 +16,7 @@ from mep.machine.libraries import prepare_libraries
 from mep.machine.work import Work
 from mep.methods.autoencoders import Autoencoder
 from mep.methods.autoencoders.kl import Kl
-from mep.methods.bases import Base
+from mep.methods.bases import Base, Tokenizers
 from mep.methods.bases._drawn import TextSizes, save_base
 from mep.methods.bases._tokenizer import build_tokenizer
 from mep.registry import OneOf
@@ -125,7 +124,7 @@ class Scratch(Base):
     def caption_tokens(self) -> int:
         return self.text.tokens
 
-    def readers(self) -> list[tuple[int, Callable[[], Any]]]:
+    def tokenizers(self) -> Tokenizers:
         return [(self.text.tokens, partial(build_tokenizer, self.text.tokens))]
 
     @property

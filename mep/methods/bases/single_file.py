@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from mep.artifacts import Images
 from mep.config import HashFile, LocalPath
@@ -15,8 +14,8 @@ from mep.machine.hub import ModelReference
 from mep.machine.libraries import prepare_libraries
 from mep.machine.weights import check_whole, tensors_in
 from mep.machine.work import Work
-from mep.methods.bases import Base
-from mep.methods.bases.pretrained import Pretrained, check_folder, check_parts, outline_in, readers_in
+from mep.methods.bases import Base, Tokenizers
+from mep.methods.bases.pretrained import Pretrained, check_folder, check_parts, outline_in, tokenizers_in
 
 if TYPE_CHECKING:
     from torch import nn
@@ -50,8 +49,8 @@ class SingleFile(Base):
     def outline(self) -> tuple[Family, nn.Module]:
         return outline_in(self.like.peek(PATTERNS))
 
-    def readers(self) -> list[tuple[int, Callable[[], Any]]]:
-        return readers_in(self.like.peek(PATTERNS))
+    def tokenizers(self) -> Tokenizers:
+        return tokenizers_in(self.like.peek(PATTERNS))
 
     def build(self, images: Images, work: Work) -> dict[str, str]:
         prepare_libraries()
