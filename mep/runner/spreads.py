@@ -50,7 +50,7 @@ SHIPPED: Mapping[str, Mapping[str, float]] = {
         "sensitivity": 0.063,
         "specificity": 0.018,
     },
-    "linear probe on efficientnet_lite0": {  # of before 2026-11-27, standardised by the images it was trained on
+    "linear probe on efficientnet_lite0": {  # stage utility below version 5
         "auroc": 0.137,
         "auroc_gap": 0.137,
         "auprc": 0.130,

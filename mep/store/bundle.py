@@ -1,4 +1,4 @@
-"""A run as one file that can be sent: recipe, lock, report, provenance; samples and weights where asked."""
+"""A run as one file that can be sent: recipe, provenance, captions, scores; samples, weights, report where asked."""
 
 import hashlib
 import io

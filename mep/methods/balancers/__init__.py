@@ -56,7 +56,7 @@ class Balancer(Method):
         raise NotImplementedError
 
     def foresee(self, sizes: Mapping[str, int]) -> list[str]:
-        """What the images of every value of the first level tell of the choice, before there is an inner one."""
+        """Values of the first level that will starve the others, told from the number of images of each alone."""
         return []
 
 
