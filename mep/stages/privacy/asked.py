@@ -19,6 +19,8 @@ FEWEST = 8
 SMALLEST_PART = 0.5
 """Share of the images that has to be left where labels and clusters are matched; else labels alone, else nothing."""
 Stratum: TypeAlias = tuple[str | None, int | None]
+Told: TypeAlias = NDArray[np.float32] | Sequence[Stratum] | None
+"""What a conditioned model is told of each image beside its caption: a vector, (n, d), or its label and cluster."""
 ByStratum: TypeAlias = dict[Stratum, list[str]]
 Triple: TypeAlias = tuple[str, str, str | None]
 """A held-out image, a training image, and an unseen one where there is any: all of the same stratum."""

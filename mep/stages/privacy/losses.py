@@ -20,7 +20,7 @@ from mep.diffusion.pipelines import load_pipeline, to_tensor
 from mep.machine.shards import Shards
 from mep.machine.work import Work
 from mep.stages.generation.worker_job import DTYPES
-from mep.stages.privacy.asked import Stratum
+from mep.stages.privacy.asked import Told
 
 Losses = NDArray[np.float32]
 """Mean squared error of the prediction, float32 (n, levels): a row an image, a column a level of noise."""
@@ -30,8 +30,6 @@ Losses = NDArray[np.float32]
 class Questions:
     """Images and the captions that they are shown with, and how often each is asked about.
 
-    told        what a model that is conditioned on more than captions may be told of each image: its vector, float32
-                (n, d), or its label and cluster; None: nothing
     levels      of noise, evenly spaced over the schedule: the same time and the same noise for every image
     precision   arithmetic of the model
     """
@@ -40,7 +38,7 @@ class Questions:
     captions: Sequence[str]
     levels: int
     precision: Literal["fp32", "bf16", "fp16"]
-    told: NDArray[np.float32] | Sequence[Stratum] | None = None
+    told: Told = None
 
     def inputs(self, model: Model | BaseModel) -> NDArray[Any] | None:
         """What its conditioner is told of each image, (n, ...); None where it has none, or not for all images: what one

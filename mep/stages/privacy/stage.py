@@ -1,6 +1,6 @@
 """Privacy: can it be found out which patients' images a generator was trained on?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -36,7 +36,7 @@ from mep.methods.extractors import Extractor
 from mep.registry import OneOf
 from mep.stage import stage
 from mep.stages.metrics import SampleSquares
-from mep.stages.privacy.asked import FEWEST, MEMBER, Asked, Stratum
+from mep.stages.privacy.asked import FEWEST, MEMBER, Asked, Told
 from mep.stages.privacy.attack import Suspicion, findings
 from mep.stages.privacy.rows import Rows, template_of
 from mep.stages.references import Squares
@@ -155,9 +155,7 @@ class Attacks:
     def possible(self) -> bool:
         return self.asked.count(MEMBER) >= FEWEST
 
-    def told(
-        self, embeddings: Embeddings | None, real: HeldOutEmbeddings | None
-    ) -> NDArray[np.float32] | Sequence[Stratum] | None:
+    def told(self, embeddings: Embeddings | None, real: HeldOutEmbeddings | None) -> Told:
         """What a model may be told of each image beside its caption, of training and other images alike."""
         if self.config.told_of_images != "vector":
             return self.asked.kinds if self.config.told_of_images else None
@@ -173,7 +171,7 @@ class Attacks:
         prompts: Prompts,
         base: BaseModel,
         model: Model,
-        told: NDArray[np.float32] | Sequence[Stratum] | None = None,
+        told: Told = None,
     ) -> None:
         """The loss of the model, and what it has gained over that of the model that it was trained from."""
         prepare_libraries()  # a resumed run may begin here
