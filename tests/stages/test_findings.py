@@ -246,7 +246,7 @@ def test_lint_counts_every_finding(folder, tmp_path):
     _, found = lint(config, Work(folder=tmp_path / "other"))
     assert [(problem.check, problem.image) for problem in found] == [("missing_label", "00.jpg"), ("small_class", "")]
     assert found[0].detail == "nothing in column 'nodule'"
-    assert found[1].detail == "class 'nodule' has 1 image, 1 to train on"
+    assert found[1].detail.startswith("class 'nodule' has 1 image, 1 to train on: balancing by uniform_per_prompt")
 
 
 def test_a_recipe_may_balance_by_findings_and_names_no_column_twice(folder):
