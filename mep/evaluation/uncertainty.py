@@ -47,6 +47,8 @@ REAL, FAKE = 0, 1
 """Streams of the generator: sets of equal length must not be cut the same way."""
 FEWEST_SEEDS = 3
 """Trainings an arm below which nothing is said about the method: two leave an interval 12.7 errors wide."""
+ROUND_OFF = 1e-9
+"""Share of the scores below which their differences differ by arithmetic alone."""
 COMPARED = {
     "reference": "the reference set",
     "digest": "the weights of the extractor",
@@ -102,7 +104,8 @@ AnyDifference = TypeVar("AnyDifference", bound=Difference)
 class SeedDifference:
     """One arm minus another over several trainings, paired by seed: mean, 95 % t-interval, p of the paired t-test.
 
-    values      the difference of every pair, by seed; with fewer than two there is no interval and no p
+    values      the difference of every pair, by seed; of fewer than two, and of pairs that all differ by the same,
+                there is no interval and no p
     supported   whether there are trainings enough (three) to speak of the method at all
     """
 
@@ -274,6 +277,10 @@ def paired_by_seed(values_a: Mapping[int, float], values_b: Mapping[int, float])
     if n == 1:
         claim = "this compares two sets of images and cannot support a claim about the method"
         return SeedDifference(mean, None, None, None, values, False, f"one training seed an arm: {claim}")
+    largest = max(abs(score[seed]) for score in (values_a, values_b) for seed in seeds)
+    if mean != 0 and np.ptp(list(values.values())) <= ROUND_OFF * largest:  # shares of few images are often alike
+        sentence = f"all {n} pairs of trainings differ by the same, which leaves no spread to judge it by"
+        return SeedDifference(mean, None, None, None, values, False, sentence)
     found = difference_by_error(mean, float(np.std(list(values.values()), ddof=1)) / math.sqrt(n), n - 1)
     if n < FEWEST_SEEDS:
         sentence = f"{n} training seeds an arm are too few for a claim about the method; {FEWEST_SEEDS} are the least"

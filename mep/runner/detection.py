@@ -7,10 +7,11 @@ import math
 from dataclasses import dataclass, field
 
 from mep.evaluation.uncertainty import FEWEST_SEEDS
+from mep.recipe.controls import is_control
 from mep.recipe.model import MOST_SEEDS, repeat_of
 from mep.runner.plan import Plan
 from mep.runner.spreads import HEADLINE, Spread, percent, spread_of_headline, spreads_of
-from mep.statistics.power import detectable, seeds_needed
+from mep.statistics.power import detectable, level_of_each, seeds_needed
 from mep.store import Store
 
 ASKED = (0.02, 0.05, 0.10)
@@ -19,7 +20,9 @@ ASKED = (0.02, 0.05, 0.10)
 
 @dataclass(frozen=True)
 class Detection:
-    """What a run could detect, four times in five, at a two-sided level of 5 %.
+    """What a run could detect in each arm, four times in five, at a two-sided level of 5 % for all of them at once.
+
+    Controls do not count, as in the report.
 
     metric, extractor   what is compared
     seeds               trainings an arm
@@ -51,29 +54,30 @@ def detection(plan: Plan, store: Store, n_images: int | None) -> Detection | Non
     if len({repeat_of(arm)[0] for arm in recipe.arms}) < 2:
         return None
     name, baseline = next(iter(recipe.arms.items()))
+    compared = {repeat_of(arm)[0] for arm in recipe.arms if not is_control(arm)} - {name}
     extractor = baseline.metrics.extractors[0].name
     dataset = plan.of_arm(name)["dataset"].artifact_id
     spread = spread_of_headline(spreads_of(store, dataset, baseline.dataset.source.kind, n_images), extractor)
     if spread is None:
         return Detection(HEADLINE, extractor, recipe.seeds, n_images, None, "no run of this store has repeats yet")
-    sd = math.sqrt(2) * spread.size
+    sd, level = math.sqrt(2) * spread.size, level_of_each(len(compared))
     return Detection(
         *(HEADLINE, extractor, recipe.seeds, n_images, spread.size, spread.source),
-        detectable=_detectable(sd, recipe.seeds, spread),
-        with_fewest=_detectable(sd, FEWEST_SEEDS, spread),
-        seeds_needed={f"{share:.0%}": _needed(sd, share) for share in ASKED},
+        detectable=_detectable(sd, recipe.seeds, spread, level),
+        with_fewest=_detectable(sd, FEWEST_SEEDS, spread, level),
+        seeds_needed={f"{share:.0%}": _needed(sd, share, level) for share in ASKED},
     )
 
 
-def _detectable(sd: float, seeds: int, spread: Spread) -> float | None:
+def _detectable(sd: float, seeds: int, spread: Spread, level: float) -> float | None:
     """Few trainings are tested by the spread that is known, if it is that of the same images, as the report does."""
     if seeds < FEWEST_SEEDS and spread.of_these_images:
-        return detectable(sd / math.sqrt(seeds), freedom=spread.freedom)
-    return detectable(sd / math.sqrt(seeds), freedom=seeds - 1) if seeds > 1 else None
+        return detectable(sd / math.sqrt(seeds), freedom=spread.freedom, level=level)
+    return detectable(sd / math.sqrt(seeds), freedom=seeds - 1, level=level) if seeds > 1 else None
 
 
-def _needed(sd: float, share: float) -> int | None:
-    n = seeds_needed(sd, share)
+def _needed(sd: float, share: float, level: float) -> int | None:
+    n = seeds_needed(sd, share, level)
     return None if n is None or n > MOST_SEEDS else max(n, FEWEST_SEEDS)
 
 

@@ -34,6 +34,11 @@ def detectable(se: float, freedom: float | None = None, level: float = LEVEL, po
     return se * _effect(freedom, level, power)
 
 
+def level_of_each(n_tests: int) -> float:
+    """Level of each of so many tests at which the chance of any false alarm among them is LEVEL (Šidák 1967)."""
+    return float(1 - (1 - LEVEL) ** (1 / max(n_tests, 1)))
+
+
 def seeds_needed(sd: float, difference: float, level: float = LEVEL, power: float = POWER) -> int | None:
     """The fewest pairs of trainings, at least two, that find a true difference with the given power.
 

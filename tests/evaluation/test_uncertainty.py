@@ -284,6 +284,17 @@ def test_seeds_are_compared_in_pairs():
     assert found.sentence == "over 3 training seeds the methods cannot be told apart"
 
 
+def test_pairs_that_all_differ_by_the_same_leave_no_interval():
+    # one image in 64 more each time, as shares of few images do; and the same but for round-off
+    shares = {1: 2 / 64, 2: 1 / 64, 3: 3 / 64}, {1: 1 / 64, 2: 0.0, 3: 2 / 64}
+    rounded = {1: 0.25, 2: 0.3, 3: 0.5}, {1: 0.2, 2: 0.25, 3: 0.45}
+    for mine, theirs in (shares, rounded):
+        found = paired_by_seed(mine, theirs)
+        assert (found.low, found.high, found.p, found.supported) == (None, None, None, False)
+        assert found.sentence == "all 3 pairs of trainings differ by the same, which leaves no spread to judge it by"
+    assert paired_by_seed({1: 0.0, 2: 0.0}, {1: 0.0, 2: 0.0}).p == 1
+
+
 def test_one_seed_supports_no_claim_about_the_method_and_says_so():
     found = paired_by_seed({1: 10.0}, {1: 12.0})
     assert (found.value, found.low, found.high, found.p, found.supported) == (-2, None, None, None, False)

@@ -70,6 +70,19 @@ def test_before_any_run_the_spread_is_that_of_the_sample(place):
     assert found.seeds_needed["10%"] == 4
 
 
+def test_every_arm_beside_the_baseline_counts_as_in_the_report_and_controls_do_not(place):
+    recipe, store = place
+    arms = yaml.safe_load(recipe.read_text())
+    several = arms | {"arms": arms["arms"] | {name: {"seed": seed} for seed, name in enumerate("abc", 5)}}
+    found = ahead((write_recipe(recipe.with_name("several.yaml"), several), store), "seeds=5", "controls=[negative]")
+    of_two = ahead(place, "seeds=5", "controls=[negative]")
+    level = 1 - 0.95 ** (1 / 4)
+    error = math.sqrt(2) * found.spread / math.sqrt(5)
+    assert found.detectable == pytest.approx(detectable(error, freedom=4, level=level))
+    assert found.seeds_needed["5%"] == seeds_needed(math.sqrt(2) * found.spread, 0.05, level)
+    assert of_two.detectable == pytest.approx(detectable(error, freedom=4))
+
+
 def test_earlier_runs_on_the_same_images_tell_the_spread(place):
     recipe, store = place
     dataset = make_plan(load_recipe(recipe), store).of_arm("mep")["dataset"].artifact_id

@@ -304,6 +304,14 @@ def test_images_of_one_patient_count_once():
     assert widths[1] > 2 * widths[0]
 
 
+def test_a_share_of_none_is_as_uncertain_as_there_are_patients():
+    # nothing is found in the 100 training images of 10 patients: 1 - 0.025^(1/10) is the exact end, and not 0.036
+    suspicion = np.r_[np.ones(100), np.zeros(200)]
+    apart, grouped = (findings(suspicion, asked_of(100, of), 100, 0)["_tpr10"] for of in (None, np.arange(300) // 10))
+    assert (grouped.estimate.low, grouped.estimate.high) == (0.0, pytest.approx(0.3085, abs=1e-4))
+    assert apart.estimate.high == pytest.approx(0.0362, abs=1e-4)
+
+
 def test_a_rate_takes_images_enough_for_one_false_alarm():
     assert "_tpr1" not in findings(np.arange(120.0), asked_of(40), 100, 0)
     found = findings(np.r_[np.zeros(100), np.arange(100) >= 70, np.zeros(100)].astype(float), asked_of(100), 100, 0)

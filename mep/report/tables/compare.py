@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from mep.evaluation.uncertainty import FEWEST_SEEDS
 from mep.report.data.arms import (
     Arm,
     Key,
@@ -21,7 +22,14 @@ from mep.report.tables.comparison import Comparison, Delta, Metric, Number, id_o
 from mep.report.tables.notes import notes_of
 from mep.report.tables.overview import headline_of, overview_of
 from mep.report.tables.rows import TableRow, baseline_of, fields_of_rows, grouped, references_of, state_of
-from mep.report.tables.significance import Repeats, adjusted, difference_of, unlike_of, with_spread
+from mep.report.tables.significance import (
+    Repeats,
+    adjusted,
+    difference_of,
+    error_by_images,
+    unlike_of,
+    with_spread,
+)
 from mep.report.tables.trust import distrust
 from mep.report.text import listed, plain
 from mep.report.wording import MEASURED, SCALES
@@ -63,7 +71,7 @@ def comparison(
     comparer = _Comparer(rows, base, references, Footnotes(), Halves(store), precision, _largest(arms))
     kept = {key: keep is None or keep(id_of(key), key in overview) for key in keys}
     found = [replace(comparer.metric(key), in_overview=key in overview) for key in keys if kept[key]]
-    metrics = adjusted(_with_known_spreads(store, found, rows, base), headline)
+    metrics = adjusted(_with_known_spreads(store, found, rows, base, comparer.halves), headline)
     result = Comparison(
         name=f"{len(runs)} runs" if len(runs) > 1 else names[0]["name"] if names else "",
         runs=runs,
@@ -87,7 +95,7 @@ def comparison(
 
 
 def _with_known_spreads(
-    store: Store, metrics: list[Metric], rows: Sequence[TableRow], base: TableRow | None
+    store: Store, metrics: list[Metric], rows: Sequence[TableRow], base: TableRow | None, halves: Halves
 ) -> list[Metric]:
     """The metrics; differences of fewer trainings than a claim takes hold what trainings are known to differ by."""
     trained = {row.label: training for row in rows if (training := row.arms[0].used.get("training"))}
@@ -99,8 +107,15 @@ def _with_known_spreads(
         return metrics
     n_images = max(number.score.n_fake for metric in few for number in metric.arms.values())
     known = spreads_of_arm(store, base.arms[0], n_images)
+
+    def by_images(metric: Metric) -> dict[str, float | None]:
+        of_base = base.scores(metric.key)
+        pairs = {label: delta.n_pairs for label, delta in metric.differences.items()}
+        two = [row for row in rows if 0 < pairs.get(row.label, 0) < FEWEST_SEEDS]
+        return {row.label: error_by_images(row.scores(metric.key), of_base, halves) for row in two}
+
     return [
-        with_spread(metric, spread, apart)
+        with_spread(metric, spread, apart, by_images(metric))
         if metric.group == "all" and (spread := known.get(Place(metric.extractor, metric.metric, metric.reference)))
         else metric
         for metric in metrics

@@ -12,8 +12,7 @@ from mep.recipe.model import repeat_of
 from mep.report.data.arms import FieldValues, Key, StoredScore
 from mep.report.text import plain, value_and_error
 from mep.report.wording import ARROWS, NAMES, SILENT_FLAGS
-from mep.statistics.intervals import LEVEL
-from mep.statistics.power import detectable
+from mep.statistics.power import detectable, level_of_each
 
 MISSING, FAILED = "-", "!"
 """What stands in place of a number: there is none; the run failed before there was one."""
@@ -86,7 +85,7 @@ class Delta(Difference):
     @property
     def detectable(self) -> float:
         """The smallest true difference that four of five such experiments would have found, at 5 % two-sided."""
-        return detectable(self.se, self.freedom, level=1 - LEVEL ** (1 / self.n_arms))
+        return detectable(self.se, self.freedom, level=level_of_each(self.n_arms))
 
     @property
     def is_clear(self) -> bool:

@@ -27,12 +27,20 @@ class TableRow:
         return list({canonical_json(value): value for value in values}.values())
 
     def scores(self, key: Key) -> dict[int, StoredScore]:
-        """The scores of its arms by repeat, or by position where arms of several runs share a number."""
-        repeats = [repeat_of(arm.name)[1] for arm in self.arms]
+        """The scores of its arms by repeat, or by position where arms of several runs share a number.
+
+        Images that several runs share, since a later one reused them, count once, as the first of them measured them.
+        """
+        apart: dict[str, Arm] = {}
+        for arm in self.arms:
+            if (MEASURED, key) in arm.scores:
+                apart.setdefault(arm.used.get("generation", arm.scores[MEASURED, key].artifact_id), arm)
+        arms = [arm for arm in self.arms if (MEASURED, key) not in arm.scores or arm in apart.values()]
+        repeats = [repeat_of(arm.name)[1] for arm in arms]
         numbers = repeats if len(set(repeats)) == len(repeats) else range(1, len(repeats) + 1)
         return {
             number: arm.scores[MEASURED, key]
-            for number, arm in zip(numbers, self.arms, strict=True)
+            for number, arm in zip(numbers, arms, strict=True)
             if (MEASURED, key) in arm.scores
         }
 

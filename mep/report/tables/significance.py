@@ -2,8 +2,9 @@
 
 import math
 import statistics
-from collections.abc import Collection, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any
 
 from mep.config import canonical_json
 from mep.evaluation.uncertainty import (
@@ -102,15 +103,28 @@ def _paired(arm: Repeats, base: Repeats) -> Delta | str:
     return Delta(paired.value, se, paired.low, paired.high, paired.p, n, said, freedom=n - 1)
 
 
-def with_spread(metric: Metric, spread: Spread, labels: Collection[str]) -> Metric:
+def error_by_images(arm: Repeats, base: Repeats, halves: Halves) -> float | None:
+    """Standard error of the mean difference over the repeats that both have, by their images alone; None: unknown."""
+    common = sorted(set(arm) & set(base))
+    deltas = [_on_halves(arm[repeat], base[repeat], halves) for repeat in common]
+    errors = [delta.se for delta in deltas if isinstance(delta, Delta)]
+    return math.hypot(*errors) / len(errors) if errors and len(errors) == len(deltas) else None
+
+
+def with_spread(
+    metric: Metric, spread: Spread, labels: Collection[str], by_images: Mapping[str, float | None] | None = None
+) -> Metric:
     """A metric in which differences of fewer trainings than a claim takes hold the spread between trainings.
 
     One training of either arm knows the error of its images alone. How one training differs from the next is known from
     other arms or other runs; that spread holds the chance of as many images as were drawn there, and the error of the
-    images is added where they are fewer. Two trainings say less of their spread than those do.
+    images is added where they are fewer. Two trainings say less of their spread than those do. No interval gets
+    narrower than its images make it. A spread that is a share of the number says nothing of numbers that are not above
+    zero.
 
     spread      on the same images
     labels      arms that were trained on their own; others share the training of the baseline, or have none
+    by_images   label -> error of the difference of two trainings an arm by their images alone
     """
     deltas = dict(metric.differences)
     for label in labels:
@@ -118,16 +132,26 @@ def with_spread(metric: Metric, spread: Spread, labels: Collection[str]) -> Metr
         number = metric.arms.get(label)
         if delta is None or number is None or number.value is None or delta.speaks_of_methods:
             continue
+        if spread.relative and min(number.value, number.value - delta.value) <= 0:
+            continue
+        of_images: Difference = delta
+        if delta.n_pairs:
+            error_of_images = (by_images or {}).get(label)
+            if error_of_images is None and spread.relative:
+                continue  # near zero the share is next to nothing, and the images are all that is uncertain
+            of_images = difference_by_error(delta.value, error_of_images or 0.0)
         fewer = 0.0 if delta.n_pairs else max(1 - number.score.n_fake / spread.n_images, 0.0)
         of_trainings = spread.at(number.value - delta.value / 2) * math.sqrt(2 / max(delta.n_pairs, 1))
         error = math.hypot(of_trainings, delta.se * math.sqrt(fewer))
-        wider = difference_by_error(delta.value, error, spread.freedom)
+        by_spread = difference_by_error(delta.value, error, spread.freedom)
+        wider = max(by_spread, of_images, key=lambda one: one.high - one.low)
         sentence = f"the interval holds the spread between trainings, {spread.text}"
-        if not delta.n_pairs and wider.high - wider.low < delta.high - delta.low:
-            deltas[label] = replace(delta, spread=spread.text, sentence=sentence)  # never narrower than by its images
-        else:
-            deltas[label] = replace(delta, **vars(wider), spread=spread.text, sentence=sentence)
+        deltas[label] = replace(delta, **_numbers(wider), spread=spread.text, sentence=sentence)
     return replace(metric, differences=deltas)
+
+
+def _numbers(found: Difference) -> dict[str, Any]:
+    return {one.name: getattr(found, one.name) for one in fields(Difference)}
 
 
 def adjusted(metrics: Sequence[Metric], headline: Key | None) -> list[Metric]:

@@ -70,7 +70,8 @@ def findings(suspicion: Suspicion, asked: Asked, n_resamples: int, seed: int) ->
         chance |= {"": whole[""] - whole["_excess"]} | {end: found_unseen(rate) for end, rate in rates.items()}
     estimates = {end: _by_bootstrap(whole[end], resampled[end], asked) for end in whole}
     estimates[""] = _of_area(suspicion, estimates[""], asked)
-    estimates |= {end: _of_share(estimates[end], asked.count(MEMBER)) for end in rates}
+    n_independent = len(np.unique(asked.groups[asked.roles == MEMBER]))
+    estimates |= {end: _of_share(estimates[end], n_independent) for end in rates}
     why = "" if has_control else f"{asked.count(UNSEEN)} images of the training side are left that it has not seen"
     return {end: Finding(estimates[end], resampled[end], chance.get(end), why) for end in whole}
 
@@ -108,7 +109,10 @@ def _of_area(suspicion: Suspicion, drawn: Estimate, asked: Asked) -> Estimate:
 
 
 def _of_share(drawn: Estimate, n: int) -> Estimate:
-    """The wider of the bootstrap, which moves the cut, and the exact interval, which knows how little 0 of n says."""
+    """The wider of the bootstrap, which moves the cut, and the exact interval, which knows how little 0 of n says.
+
+    n   training images, or the slides and patients that they are of: images of one patient are not n cases
+    """
     value = drawn.value or 0.0
     exact = clopper_pearson(round(value * n), n)
     ends = [(drawn.low, exact.low), (drawn.high, exact.high)]

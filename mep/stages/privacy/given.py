@@ -8,7 +8,7 @@ from mep.stages.privacy.stage import AttackConfig, Attacks
 NO_MODEL = "the images of this arm were made elsewhere, and there is no model to ask"
 
 
-@stage(version=1, section="privacy")
+@stage(version=2, section="privacy")
 def given_privacy(  # noqa: PLR0913  (the parameters of a stage declare what it reads)
     config: AttackConfig,
     images: Images,

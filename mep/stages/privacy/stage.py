@@ -93,7 +93,7 @@ class AttackConfig(PrivacyConfig):
         return "vector" if isinstance(self.conditioning, Embedding) and self.conditioning.vector == "image" else "kind"
 
 
-@stage(version=1, section="privacy")
+@stage(version=2, section="privacy")
 def privacy(  # noqa: PLR0913  (the parameters of a stage declare what it reads)
     config: AttackConfig,
     images: Images,

@@ -7,6 +7,7 @@ import pytest
 from drawn_run import RUN, Drawn, base_halves, finished, scores
 from shown_report import comparison
 
+from mep.artifacts.score_row import ScoreRow
 from mep.errors import UsageError
 from mep.report import (
     View,
@@ -15,6 +16,21 @@ from mep.report import (
     verdict,
 )
 from mep.report import comparison as compare
+from mep.report.data.arms import Arm, StoredScore
+from mep.report.tables.rows import TableRow
+from mep.report.wording import MEASURED
+
+
+def test_images_that_several_runs_share_count_once():
+    key = ("drawn", "kid", "all", "heldout")
+
+    def arm(run_id, drawn, value):
+        score = StoredScore(ScoreRow("kid", "samples"), {}, value, 0.1, 50, 50, "d", f"metrics/{run_id}", 0)
+        used = {"generation": f"generation/{drawn}"}
+        return Arm(label=run_id, run_id=run_id, name="mep", state="done", used=used, scores={(MEASURED, key): score})
+
+    arms = [arm("first", "a", 1.0), arm("measured-again", "a", 1.1), arm("of-another-seed", "b", 2.0)]
+    assert [score.value for score in TableRow("mep", arms).scores(key).values()] == [1.0, 2.0]
 
 
 def test_columns_and_drop_choose_by_pattern(report):
@@ -137,7 +153,7 @@ def test_two_runs_stand_in_one_table_with_the_fields_in_which_they_differ(drawn)
     assert named.metrics[0].differences[f"{again}/label-only"].value == pytest.approx(12.8)
     both = compare(report.store, [RUN, again], group_by="arm")
     assert both.arms == ["label-only", "mep"]
-    assert both.metrics[0].arms["mep"].repeats == (31.2, 31.2)
+    assert (both.metrics[0].arms["mep"].value, both.metrics[0].arms["mep"].repeats) == (31.2, ())  # the same images
 
 
 def test_a_run_that_failed_before_its_metrics_shows_exclamation_marks(drawn):

@@ -16,7 +16,7 @@ from mep.methods.scores.kid import Kid, kernel_difference
 from mep.report.data.arms import StoredScore
 from mep.report.data.halves import Halves
 from mep.report.tables.comparison import Delta, Metric, Number
-from mep.report.tables.significance import adjusted, difference_of, holm_note, with_spread
+from mep.report.tables.significance import adjusted, difference_of, error_by_images, holm_note, with_spread
 from mep.runner.spreads import Spread
 from mep.store import Store
 
@@ -87,10 +87,27 @@ def test_a_known_spread_makes_no_interval_narrower_than_its_images_do():
 def test_two_trainings_are_told_apart_by_the_known_spread_and_three_by_their_own():
     spread = Spread(0.03, True, 35, 200, "as in 1 run of this store")
     deltas = {f"{n} trainings": Delta(-40.0, 1.0, -52.7, -27.3, 0.02, n, freedom=n - 1) for n in (2, 3)}
-    found = with_spread(measured(deltas), spread, list(deltas)).differences
+    found = with_spread(measured(deltas), spread, list(deltas), {"2 trainings": 7.0}).differences
     assert found["2 trainings"].se == pytest.approx(0.03 * 580)
     assert found["2 trainings"].freedom == 35
     assert found["3 trainings"] == deltas["3 trainings"]
+
+
+def test_a_share_of_next_to_nothing_makes_no_difference_of_two_trainings_certain():
+    spread = Spread(0.03, True, 35, 50, "as in 1 run of this store")
+    deltas = {"mep": Delta(-590.0, 100.0, -1860.0, 680.0, 0.1, 2, freedom=1)}  # 10 against 600
+    found = with_spread(measured(deltas), spread, ["mep"], {"mep": 400.0}).differences["mep"]
+    assert (found.se, found.freedom, found.is_clear, found.speaks_of_methods) == (400.0, None, False, True)
+    assert with_spread(measured(deltas), spread, ["mep"], {"mep": None}).differences == deltas
+    absolute = with_spread(measured(deltas), replace(spread, relative=False, size=2.0), ["mep"], {"mep": None})
+    assert absolute.differences["mep"].se == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize("n_pairs", [0, 2])
+def test_a_share_says_nothing_of_numbers_that_are_not_above_zero(n_pairs):
+    spread = Spread(0.03, True, 35, 50, "as in 1 run of this store")
+    deltas = {"mep": Delta(-1200.0, 10.0, -1220.0, -1180.0, 0.0, n_pairs)}  # -600 against 600: none between them
+    assert with_spread(measured(deltas), spread, ["mep"], {"mep": 10.0}).differences == deltas
 
 
 @pytest.fixture
@@ -116,6 +133,13 @@ def test_kernel_distances_are_compared_in_closed_form(pair):
     assert (found.value, found.se) == pytest.approx(kernel_difference(real, fake_a, fake_b), rel=1e-4)
     assert (found.low, found.freedom) == (pytest.approx(found.value - 1.959964 * found.se), None)
     assert found.is_clear == (found.p <= 0.05)
+
+
+def test_two_trainings_have_the_error_of_the_images_of_both_pairs(pair):
+    store, (mine, theirs), (real, fake_a, fake_b) = pair
+    error = error_by_images({1: mine, 2: mine, 3: mine}, {1: theirs, 2: theirs}, Halves(store))
+    assert error == pytest.approx(kernel_difference(real, fake_a, fake_b)[1] / math.sqrt(2), rel=1e-4)
+    assert error_by_images({1: mine, 2: replace(mine, value=None)}, {1: theirs, 2: theirs}, Halves(store)) is None
 
 
 def test_an_arm_with_more_rows_than_the_other_is_compared_like_any(pair):
