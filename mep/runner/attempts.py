@@ -1,4 +1,4 @@
-"""The rows of attempts: what a process tried, with what, how it ended, and how long it took."""
+"""Attempts at stages: with what each began, how it ended and how long it took, and what one that failed leaves."""
 
 import json
 import time
@@ -6,12 +6,12 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from mep.errors import Interrupted, MepError, StageFailed
 from mep.machine.devices import peak_memory_mb, resolve_device
 from mep.machine.settings import MachineConfig
 from mep.runner import environment
-from mep.runner.attempt import continued, drop_empty, first_error_first
 from mep.runner.faults import explain
 from mep.runner.plan import Task
 from mep.runner.run_log import RunLog
@@ -23,10 +23,13 @@ from mep.store.database import Row
 from mep.store.journal import Journal
 from mep.store.runs import State
 
+LEARNING = {"base", "training"}
+FIXED = "machine.deterministic"
+
 
 @dataclass(frozen=True)
 class Attempts:
-    """Those of one session of a run; `session` is its row."""
+    """The rows of those of one session of a run; `session` is its row."""
 
     store: Store
     machine: MachineConfig
@@ -106,3 +109,45 @@ class Attempts:
             "machine": json.dumps(traits),
             "resume": continued(self.store, task, traits),
         }
+
+
+def continued(store: Store, task: Task, traits: dict[str, object]) -> str:
+    """Whether unfinished work is continued exactly: 'exact' or what differs now; '' if there is none.
+
+    traits      of this machine, from `environment.traits`
+    """
+    folder = store.work_folder(task.artifact_id)
+    if not any(path.is_file() for path in folder.rglob("*")):
+        return ""
+    earlier = store.db.query(
+        "SELECT DISTINCT machine FROM attempts WHERE artifact_id = ? AND state != 'done'", task.artifact_id
+    )
+    changed = {
+        f"{name} {before.get(name)} -> {value}"
+        for before in (json.loads(row["machine"]) for row in earlier)
+        for name, value in traits.items()
+        if before.get(name) != value
+    }
+    if task.stage.name in LEARNING and str(traits["device"]).startswith("cuda") and not traits[FIXED]:
+        changed.add(f"{FIXED} is off, and a GPU adds up in another order each time")
+    return "not exact: " + "; ".join(sorted(changed)) if changed else "exact"
+
+
+@contextmanager
+def first_error_first(state: str) -> Iterator[None]:
+    """An error while a failure is recorded (a full disk, say) must not hide the failure itself.
+
+    The rows then still say `running`. As nobody holds the run's lock, the run counts as interrupted.
+    """
+    try:
+        yield
+    except (MepError, OSError):
+        if state == "done":
+            raise
+
+
+def drop_empty(folder: Path) -> None:
+    """Remove folders in which a failed attempt left nothing to continue from."""
+    for path in sorted((path for path in (folder, *folder.rglob("*")) if path.is_dir()), reverse=True):
+        if not any(path.iterdir()):
+            path.rmdir()

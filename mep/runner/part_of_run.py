@@ -11,10 +11,10 @@ from mep.machine.settings import MachineConfig
 from mep.machine.work import Work
 from mep.recipe import Recipe
 from mep.runner import environment
-from mep.runner.attempt import drop_empty, inputs_of
+from mep.runner.attempts import drop_empty
 from mep.runner.callback import RunCallback
 from mep.runner.faults import explain, explained
-from mep.runner.plan import Plan, Task, lineage_of, make_plan
+from mep.runner.plan import Plan, Task, inputs_of, lineage_of, make_plan
 from mep.runner.run import check
 from mep.runner.shared_stores import SharedStores
 from mep.runner.signals import Signals, listening

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from mep.artifacts import Artifact
 from mep.config import Config
 from mep.errors import EnvironmentLacks
 from mep.recipe import Recipe
@@ -145,6 +146,11 @@ class _Planner:
         if changes:
             return "; ".join(changes[:3]) + ("; ..." if len(changes) > 3 else "")
         return f"after {', '.join(waits_for)}" if waits_for else "its artifact is missing or damaged"
+
+
+def inputs_of(task: Task, store: Store) -> dict[str, Artifact]:
+    """What a stage reads, by the parameter of its function."""
+    return {role: store.load(made.stage.output, made.artifact_id, made.config) for role, made in task.inputs.items()}
 
 
 def lineage_of(task: Task) -> dict[str, dict[str, object]]:

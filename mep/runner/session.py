@@ -17,11 +17,10 @@ from mep.machine.mounts import mount_of
 from mep.machine.settings import MachineConfig
 from mep.machine.work import Work
 from mep.runner import environment
-from mep.runner.attempt import first_error_first, inputs_of
-from mep.runner.attempts import Attempts
+from mep.runner.attempts import Attempts, first_error_first
 from mep.runner.callback import RunCallback
 from mep.runner.launch import launch
-from mep.runner.plan import Plan, Task, lineage_of
+from mep.runner.plan import Plan, Task, inputs_of, lineage_of
 from mep.runner.ranks import make_in_ranks
 from mep.runner.run_log import LoggedProgress, RunLog
 from mep.runner.shared_stores import SharedStores

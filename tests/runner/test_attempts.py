@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from mep.runner.attempt import continued
+from mep.runner.attempts import continued
 from mep.store import Store
 
 ID, AT = "training/" + "a" * 32, "2026-11-26T00:00:00+00:00"
