@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mep.artifacts import BaseModel, Model
 from mep.config import digest, folder_digest
 from mep.diffusion.families import Condition, family_of, tokens_of
-from mep.diffusion.pipelines import load_part, to_tensor
+from mep.diffusion.pipelines import load_part, to_tensor, tokenizers_in
 from mep.errors import DataError
 from mep.imaging.pixels import symmetry
 from mep.machine.array_cache import ArrayCache
@@ -76,11 +76,9 @@ class Scaling:
 
 def check_lengths(base: BaseModel, texts: Sequence[str], new_tokens: Sequence[str] = ()) -> None:
     """DataError where a caption has more tokens than a text encoder reads; a new token is one of them."""
-    family = family_of(base.pipeline)
-    for part in family.readers(base.pipeline).values():
-        tokenizer = load_part(base.pipeline, part, "cpu")
+    for longest, load in tokenizers_in(base.pipeline):
+        tokenizer = load()
         tokenizer.add_tokens(list(new_tokens))
-        longest = min(int(tokenizer.model_max_length), family.most_tokens)
         for text in texts:
             n = len(tokenizer(text).input_ids)
             if n > longest:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 LIBRARIES = ("diffusers", "transformers", "mep.diffusion.patch_autoencoder")
 """Modules that parts of a pipeline may come from."""
 LORA_FILE = "pytorch_lora_weights.safetensors"
+Tokenizers: TypeAlias = list[tuple[int, Callable[[], Any]]]
+"""Of each: how many tokens of a caption are read, and what loads it."""
 
 
 def own_modules(folder: Path) -> list[str]:
@@ -86,6 +89,19 @@ def load_part(folder: Path, part: str, device: str, *, dtype: str = "float32") -
     loaded = part_class.from_pretrained(folder / part, use_safetensors=True, **precision).to(device).eval()
     lay_out(loaded, device)
     return loaded
+
+
+def tokenizers_in(folder: Path) -> Tokenizers:
+    """The tokenizers of a pipeline's folder; none is loaded."""
+    family = family_of(folder)
+    found: Tokenizers = []
+    for part in family.readers(folder).values():
+        settings = folder / part / "tokenizer_config.json"
+        says = read_json(settings).get("model_max_length") if settings.is_file() else None
+        found.append(
+            (min(int(says or family.most_tokens), family.most_tokens), partial(load_part, folder, part, "cpu"))
+        )
+    return found
 
 
 def outline_of(folder: Path, part: str) -> nn.Module:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
@@ -15,9 +14,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from mep.diffusion.families import Family
-
-Tokenizers: TypeAlias = list[tuple[int, Callable[[], Any]]]
-"""Of each: how many tokens of a caption are read, and what loads it."""
+    from mep.diffusion.pipelines import Tokenizers
 
 
 class Base(Method):

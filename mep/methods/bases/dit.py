@@ -15,7 +15,7 @@ from mep.machine.libraries import prepare_libraries
 from mep.machine.work import Work
 from mep.methods.autoencoders import Autoencoder
 from mep.methods.autoencoders.kl import Kl
-from mep.methods.bases import Base, Tokenizers
+from mep.methods.bases import Base
 from mep.methods.bases._drawn import TextSizes, save_base
 from mep.methods.bases._tokenizer import build_tokenizer
 from mep.registry import OneOf
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from mep.diffusion.families import Family
+    from mep.diffusion.pipelines import Tokenizers
 
 
 class TransformerSizes(Config):

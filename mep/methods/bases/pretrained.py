@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -11,13 +11,13 @@ from pydantic_core import PydanticCustomError
 
 from mep.artifacts import Images
 from mep.diffusion.families import Family, family_of
-from mep.diffusion.pipelines import forget_places, load_part, load_pipeline, outline_of
+from mep.diffusion.pipelines import Tokenizers, forget_places, load_pipeline, outline_of, tokenizers_in
 from mep.errors import DataError
 from mep.machine.files import read_json
 from mep.machine.hub import ModelReference
 from mep.machine.weights import check_folder_whole
 from mep.machine.work import Work
-from mep.methods.bases import Base, Tokenizers
+from mep.methods.bases import Base
 
 if TYPE_CHECKING:
     from torch import nn
@@ -91,19 +91,6 @@ def outline_in(folder: Path) -> "tuple[Family, nn.Module]":
     """The family of a pipeline's folder, and the part that removes noise without its weights."""
     family = family_of(folder)
     return family, outline_of(folder, family.core)
-
-
-def tokenizers_in(folder: Path) -> Tokenizers:
-    """The tokenizers of a pipeline's folder."""
-    family = family_of(folder)
-    found: Tokenizers = []
-    for part in family.readers(folder).values():
-        settings = folder / part / "tokenizer_config.json"
-        says = read_json(settings).get("model_max_length") if settings.is_file() else None
-        found.append(
-            (min(int(says or family.most_tokens), family.most_tokens), partial(load_part, folder, part, "cpu"))
-        )
-    return found
 
 
 def check_folder(folder: Path, resolution: int) -> None:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from mep.artifacts import Images
 from mep.config import HashFile, LocalPath
 from mep.diffusion.families import Family, family_of
-from mep.diffusion.pipelines import forget_places
+from mep.diffusion.pipelines import Tokenizers, forget_places, tokenizers_in
 from mep.errors import DataError
 from mep.machine.hub import ModelReference
 from mep.machine.libraries import prepare_libraries
 from mep.machine.weights import check_whole, tensors_in
 from mep.machine.work import Work
-from mep.methods.bases import Base, Tokenizers
-from mep.methods.bases.pretrained import Pretrained, check_folder, check_parts, outline_in, tokenizers_in
+from mep.methods.bases import Base
+from mep.methods.bases.pretrained import Pretrained, check_folder, check_parts, outline_in
 
 if TYPE_CHECKING:
     from torch import nn

@@ -166,13 +166,7 @@ class Attacks:
             vector_of |= {image_id: vectors[place] for place, image_id in enumerate(ids) if image_id in asked}
         return np.stack([vector_of[image_id] for image_id in self.asked.ids])
 
-    def by_loss(
-        self,
-        prompts: Prompts,
-        base: BaseModel,
-        model: Model,
-        told: Told = None,
-    ) -> None:
+    def by_loss(self, prompts: Prompts, base: BaseModel, model: Model, told: Told = None) -> None:
         """The loss of the model, and what it has gained over that of the model that it was trained from."""
         prepare_libraries()  # a resumed run may begin here
         from mep.stages.privacy.losses import Questions
