@@ -1,6 +1,5 @@
 """A real Ray cluster of two nodes on this machine: work is done once, whichever worker or node dies."""
 
-import os
 import signal
 import threading
 import time
@@ -10,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 from generation_parts import contents, draw, images, model  # noqa: F401  (fixtures)
+from ray_clusters import ray_cluster
 from square_job import Square
 
 import mep.machine.workers
@@ -23,19 +23,9 @@ ray = pytest.importorskip("ray")
 @pytest.fixture(scope="module")
 def cluster():
     """Two nodes of one core each; the second one may be killed."""
-    from ray.cluster_utils import Cluster
-
-    tests = Path(__file__).parents[1]
-    here = os.pathsep.join([str(tests / "support"), os.environ.get("PYTHONPATH", "")])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", here)  # where workers find the job of this test
-        patch.setenv("RAY_worker_niceness", "0")  # else other work on this host may leave them nothing
-        small = {"num_cpus": 1, "object_store_memory": 100_000_000}
-        cluster = Cluster(initialize_head=True, head_node_args=small | {"include_dashboard": False})
-        cluster.second = cluster.add_node(**small)
+    with ray_cluster(n_cpus=1) as cluster:
+        cluster.second = cluster.add(num_cpus=1)
         yield cluster
-        ray.shutdown()
-        cluster.shutdown()
 
 
 @pytest.fixture

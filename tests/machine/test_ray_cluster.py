@@ -9,10 +9,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from ray_clusters import ray_cluster
 from square_job import Square
 
 from mep.errors import DataError, EnvironmentLacks, Interrupted
-from mep.machine import ray_cluster
 from mep.machine.engines.ray import Ray
 from mep.machine.jobs import Job
 
@@ -23,20 +23,9 @@ GB = 1_000_000_000
 @pytest.fixture(scope="module")
 def cluster():
     """A head without cores for work; tests add nodes."""
-    from ray.cluster_utils import Cluster
-
-    here = Path(__file__).parent
-    paths = [str(here), str(here.parent / "support"), os.environ.get("PYTHONPATH", "")]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.pathsep.join(paths))
-        patch.setenv("RAY_worker_niceness", "0")  # else other work on this host may leave them nothing
-        patch.setattr(ray_cluster, "SAY_AFTER_S", 0.5)
-        head = {"num_cpus": 0, "object_store_memory": 100_000_000, "include_dashboard": False}
-        cluster = Cluster(initialize_head=True, head_node_args=head)
-        cluster.add = partial(cluster.add_node, object_store_memory=100_000_000)
+    with pytest.MonkeyPatch.context() as patch, ray_cluster() as cluster:
+        patch.setattr("mep.machine.ray_cluster.SAY_AFTER_S", 0.5)
         yield cluster
-        ray.shutdown()
-        cluster.shutdown()
 
 
 def engine(cluster, **settings):

@@ -1,12 +1,10 @@
 """One model trained by two ranks on a real Ray cluster of two nodes on this host; a node is lost."""
 
-import os
 import shutil
-import sys
-from functools import partial
 
 import pytest
 import yaml
+from ray_clusters import ray_cluster
 from small_data import draw_imagefolder, tiny_settings, write_recipe
 from stores import attempts, contents
 
@@ -23,20 +21,10 @@ STEPS = 100  # progress is heard late on a busy host: enough are left then for a
 @pytest.fixture(scope="module")
 def cluster():
     """A head without cores for work, and one node of one core; tests add others, and kill some."""
-    from ray.cluster_utils import Cluster
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
-        patch.setenv("RAY_health_check_period_ms", "500")
-        patch.setenv("RAY_worker_niceness", "0")  # else other work on this host may leave them nothing
+    with pytest.MonkeyPatch.context() as patch, ray_cluster(RAY_health_check_period_ms="500") as cluster:
         patch.setattr("mep.machine.ray_cluster.SAY_AFTER_S", 0.5)
-        small = {"num_cpus": 1, "object_store_memory": 100_000_000}
-        cluster = Cluster(initialize_head=True, head_node_args=small | {"num_cpus": 0, "include_dashboard": False})
-        cluster.add = partial(cluster.add_node, **small)
-        cluster.add()
+        cluster.add(num_cpus=1)
         yield cluster
-        ray.shutdown()
-        cluster.shutdown()
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +76,7 @@ def test_ranks_that_wait_for_a_node_and_lose_it_end_with_the_bytes_of_accelerate
 
     def add_node():
         if "for room" in heard.said[-1]:
-            nodes.append(cluster.add())
+            nodes.append(cluster.add(num_cpus=1))
 
     def lose_node():
         cluster.remove_node(nodes[0], allow_graceful=False)  # with the rank that it has

@@ -3,11 +3,11 @@
 import os
 import shutil
 import signal
-import sys
 import threading
 
 import psutil
 import pytest
+from ray_clusters import ray_cluster
 from small_data import draw_imagefolder, tiny_settings, write_recipe
 from stores import assert_whole, attempts
 
@@ -27,18 +27,9 @@ STEPS = 100
 @pytest.fixture(scope="module")
 def cluster():
     """A head without cores for work, and two nodes of one core each, of which one may be killed."""
-    from ray.cluster_utils import Cluster
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
-        patch.setenv("RAY_health_check_period_ms", "500")
-        patch.setenv("RAY_worker_niceness", "0")  # else other work on this host may leave them nothing
-        small = {"num_cpus": 1, "object_store_memory": 100_000_000}
-        cluster = Cluster(initialize_head=True, head_node_args=small | {"num_cpus": 0, "include_dashboard": False})
-        cluster.nodes = [cluster.add_node(**small) for _ in range(2)]
+    with ray_cluster(RAY_health_check_period_ms="500") as cluster:
+        cluster.nodes = [cluster.add(num_cpus=1) for _ in range(2)]
         yield cluster
-        ray.shutdown()
-        cluster.shutdown()
 
 
 @pytest.fixture(scope="module")
