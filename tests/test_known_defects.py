@@ -27,10 +27,13 @@ from mep.methods.detectors.quantile import Quantile
 from mep.methods.embedders.transformers import Transformers
 from mep.methods.sources.imagefolder import ImageFolder
 from mep.recipe import load_recipe
-from mep.stages.clustering import ClusteringConfig, clustering
-from mep.stages.dataset.stage import DatasetConfig, dataset
+from mep.sections.clustering import ClusteringConfig
+from mep.sections.dataset import DatasetConfig
+from mep.sections.outliers import OutliersConfig
+from mep.stages.clustering import clustering
+from mep.stages.dataset.stage import dataset
 from mep.stages.embedding import self_test
-from mep.stages.outliers import OutliersConfig, outliers
+from mep.stages.outliers import outliers
 from mep.stages.prompts.template import Record, Writer
 
 PLAIN = {"mean": [0.5] * 3, "std": [0.5] * 3, "size": "32x32"}

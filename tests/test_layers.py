@@ -20,6 +20,7 @@ FLOORS = [
     "store",
     "recipe",
     "stages",
+    "sections",
     "evaluation",
     "methods",
     "diffusion",

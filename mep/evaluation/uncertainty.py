@@ -41,8 +41,6 @@ Groups: TypeAlias = NDArray[np.int64]
 Halves: TypeAlias = NDArray[np.float64]
 """A metric on random halves and on the rest of each, float64 (pairs, 2); nan where it has none."""
 
-N_HALVES = 40
-"""Halves on which a score is measured, in pairs: 20 random halves and what each leaves over."""
 REAL, FAKE = 0, 1
 """Streams of the generator: sets of equal length must not be cut the same way."""
 FEWEST_SEEDS = 3
@@ -75,10 +73,11 @@ Sampler, guidance, steps and training are what an experiment varies: they are re
 
 @dataclass(frozen=True)
 class EvaluationSettings:
-    """How every number is measured; 0 halves leave the uncertainty out."""
+    """How every number is measured, on so many halves in pairs: each random half and what it leaves over; 0 leave the
+    uncertainty out."""
 
     seed: int
-    n_halves: int = N_HALVES
+    n_halves: int
     device: str = "cpu"
 
 

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias, get_args
 
 from mep.errors import Place
 from mep.recipe.node import Node
-from mep.stages.prompts.template import slots
+from mep.sections.slots import slots
 
 Control: TypeAlias = Literal["negative", "shuffled", "positive"]
 CONTROLS: tuple[Control, ...] = get_args(Control)

@@ -11,22 +11,20 @@ from mep.errors import DataError
 from mep.methods.bases import Base
 from mep.recipe.controls import NEGATIVE
 from mep.recipe.wording import find_near
-from mep.stages.balancing import FINDING, BalancingConfig
-from mep.stages.clustering import ClusteringConfig
-from mep.stages.dataset.columns import widths_of
-from mep.stages.dataset.stage import DatasetConfig
-from mep.stages.embedding import EmbeddingConfig
-from mep.stages.generation.given import SamplesConfig
-from mep.stages.generation.stage import GenerationConfig
-from mep.stages.guidance import GuidanceChoice
-from mep.stages.metrics import MetricsConfig
-from mep.stages.outliers import OutliersConfig
-from mep.stages.privacy.stage import PrivacyConfig
-from mep.stages.prompts.codes import problem_of
-from mep.stages.prompts.stage import PromptsConfig
-from mep.stages.prompts.template import FORMATS
-from mep.stages.training.config import TrainingConfig
-from mep.stages.utility.stage import UtilityConfig
+from mep.sections.balancing import FINDING, BalancingConfig
+from mep.sections.clustering import ClusteringConfig
+from mep.sections.columns import widths_of
+from mep.sections.dataset import DatasetConfig
+from mep.sections.embedding import EmbeddingConfig
+from mep.sections.generation import GenerationConfig, GuidanceChoice
+from mep.sections.metrics import MetricsConfig
+from mep.sections.outliers import OutliersConfig
+from mep.sections.privacy import PrivacyConfig
+from mep.sections.prompts import PromptsConfig
+from mep.sections.samples import SamplesConfig
+from mep.sections.slots import FORMATS, problem_of
+from mep.sections.training import TrainingConfig
+from mep.sections.utility import UtilityConfig
 
 MOST_SEEDS = 100
 """Repeats of an arm."""

@@ -19,9 +19,10 @@ from mep.recipe import load_recipe
 from mep.recipe.model import Experiment, training_of
 from mep.registry import members
 from mep.runner.fingerprint import seed_of
+from mep.sections.generation import GenerationConfig
 from mep.stages.generation.contact_sheets import labelled_grid
 from mep.stages.generation.schedule import SamplePlan, file_name
-from mep.stages.generation.stage import GenerationConfig, saving_files
+from mep.stages.generation.stage import saving_files
 from mep.stages.guidance import guided_job
 from mep.store import Store
 from mep.store.manifest import MARKS

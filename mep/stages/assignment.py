@@ -14,8 +14,9 @@ from mep.config import digest
 from mep.evaluation.features import SQUARE
 from mep.machine.work import Work
 from mep.methods.embedders.table import Table
+from mep.sections.embedding import EmbeddingConfig
 from mep.stage import stage
-from mep.stages.embedding import Embed, EmbeddingConfig, embedded
+from mep.stages.embedding import Embed, embedded
 
 LEAST_LOG = -1000.0
 """Of a probability that is 0 to the computer: what one probe rules out, another may still overrule."""

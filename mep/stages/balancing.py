@@ -1,47 +1,23 @@
 """Balancing: which images the model is trained on, picked by (label, cluster) and never by caption."""
 
-from typing import Annotated, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BeforeValidator, Field
 
 from mep.artifacts import TRAIN, VALIDATION, Clusters, Images, Members, TrainingSet
 from mep.artifacts.captions import BalancedGroup, keeps_the_mix
-from mep.config import Config
 from mep.errors import DataError
 from mep.machine.work import Work
-from mep.methods.balancers import Balancer, Choice, Groups
-from mep.registry import OneOf
+from mep.methods.balancers import Choice, Groups
+from mep.sections.balancing import FINDING, BalancingConfig
+from mep.sections.columns import widths_of
 from mep.stage import stage
-from mep.stages.dataset.columns import Columns, names_of, step_of, widths_of
+from mep.stages.dataset.columns import step_of
 from mep.statistics.stratification import rarest
 
-FINDING = "finding"
-"""Key of the rarest finding that an image shows."""
 Level: TypeAlias = tuple[NDArray[np.int64], list[str]]
 """A number for each image, -1 where it has none, and the name of each number."""
-
-
-def _listed(by: object) -> object:
-    """`by: {age: 10}` is `by: [{age: 10}]`."""
-    return [by] if isinstance(by, dict) else by
-
-
-class BalancingConfig(Config):
-    """What picks the training images."""
-
-    method: OneOf[Balancer]
-    by: Annotated[Columns, BeforeValidator(_listed)] = Field(("label", "cluster"), min_length=1)
-    """What a group is: label, cluster, or columns named in dataset.columns; {age: 10} cuts numbers into steps of a
-    width. Of images with several findings label is all of them together, a finding's name whether it is there, and
-    `finding` the rarest that an image shows. uniform_per_prompt keeps as many groups for every value of the first.
-    Without labels the label counts for nothing."""
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """What groups are of, without the widths of steps."""
-        return tuple(names_of(self.by))
 
 
 @stage(version=3, draws=True)

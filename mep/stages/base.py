@@ -1,19 +1,11 @@
 """Base: the latent diffusion model to start from, shared by all arms."""
 
 from mep.artifacts import BaseModel, Images
-from mep.config import Config
 from mep.machine.devices import fixed_order
 from mep.machine.files import write_json
 from mep.machine.work import Work
-from mep.methods.bases import Base
-from mep.registry import OneOf
+from mep.sections.training import BaseConfig
 from mep.stage import stage
-
-
-class BaseConfig(Config):
-    """The part of the section `training` that this stage reads."""
-
-    base: OneOf[Base]
 
 
 @stage(version=2, section="training", draws=True)

@@ -16,8 +16,8 @@ from mep.imaging.pixels import square
 from mep.machine.work import Work
 from mep.methods.allocations import Allocation
 from mep.registry import OneOf
+from mep.sections.metrics import ReferencesConfig
 from mep.stage import stage
-from mep.stages.references import ReferencesConfig
 
 MOST_IMAGES = 512
 """Images of a set: beyond, the noise falls as the size says, and the extraction takes longer."""

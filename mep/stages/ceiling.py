@@ -5,19 +5,14 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, field_validator
 
 from mep.artifacts import TRAIN, VALIDATION, BaseModel, Images, RealBaseline
 from mep.artifacts.score_row import JsonObject
 from mep.artifacts.scores import Part, part_name
-from mep.config import Config
 from mep.evaluation.features import SQUARE, features_of, protocol_of
 from mep.machine.work import Work
-from mep.methods.extractors import Extractor
-from mep.methods.extractors.efficientnet_lite0 import EfficientNetLite0
 from mep.methods.probes import Examples, Inputs, Probe
-from mep.methods.probes.linear import Linear
-from mep.registry import OneOf
+from mep.sections.utility import CeilingConfig
 from mep.stage import stage
 from mep.stages.references import Squares
 from mep.stages.utility.probing import Predictions, Subset, nested_order, shortage, train_and_predict
@@ -25,28 +20,6 @@ from mep.stages.utility.tasks import Task, tasks_of
 
 CARVED = 5
 """Without validation images in the dataset, one in five training images is kept from the probes in their place."""
-
-
-class CeilingConfig(Config):
-    """The part of the section `utility` that this stage reads."""
-
-    probe: OneOf[Probe] = Linear(kind="linear")
-    """The classifier that is trained on real, on synthetic and on both kinds of images."""
-    extractor: OneOf[Extractor] = EfficientNetLite0(kind="efficientnet_lite0")
-    """What turns images into the features that the probe sees, where it does not see pixels."""
-    eval_resolution: int | None = Field(None, ge=8, le=1024)
-    """Side in pixels to which all images are brought first. Default: the resolution of the base."""
-    fractions: tuple[float, ...] = Field((0.1, 1.0), min_length=1)
-    """Shares of the real training images: how much are synthetic ones worth where real ones are few?"""
-    repeats: int = Field(3, ge=1, le=100)
-    """Random subsets per share that is not the whole, and trainings of a probe that starts from random weights."""
-
-    @field_validator("fractions")
-    @classmethod
-    def _shares(cls, fractions: tuple[float, ...]) -> tuple[float, ...]:
-        if any(not 0 < share <= 1 for share in fractions):
-            raise ValueError("every share is above 0 and at most 1")
-        return tuple(sorted({*fractions, 1.0}))
 
 
 @stage(version=4, section="utility", draws=True)

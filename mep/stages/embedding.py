@@ -3,25 +3,21 @@
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from typing import Generic, Literal, Self, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import model_validator
 
 from mep.artifacts import Embeddings, Images
-from mep.config import Config
 from mep.errors import DataError
 from mep.imaging.edges import edges
 from mep.imaging.encoders import Encoder, Prepared, Preprocessing
 from mep.machine.jobs import Job, map_ahead
 from mep.machine.shards import Shards
 from mep.machine.work import Work
-from mep.methods.embedders import Embedder
-from mep.methods.embedders.table import Table
-from mep.registry import OneOf
+from mep.sections.embedding import EmbeddingConfig
 from mep.stage import stage
 
 ItemT = TypeVar("ItemT")
@@ -30,28 +26,6 @@ N_TESTED = 16  # images of the self-test
 CONTRAST = (0.05, 20.0)
 """What a preprocessing may do to the contrast of images: scaling by 1/255 twice, or not at all, is far outside."""
 SPREAD = 1e-5  # embeddings that differ by less than this share of their length do not depend on the image
-
-
-class EmbeddingConfig(Config):
-    """What turns an image into a vector."""
-
-    model: OneOf[Embedder]
-    """A model, or a table of vectors that were made elsewhere."""
-    view: Literal["rgb", "canny"] = "rgb"
-    """What the model sees: the image, or its edges, which ignore stain and exposure (Osorio et al. 2024)."""
-
-    @model_validator(mode="after")
-    def _has_a_view(self) -> Self:
-        if self.view != "rgb" and isinstance(self.model, Table):
-            raise ValueError("a table was made from the images already: view: rgb")
-        return self
-
-    def load(self, device: str) -> Encoder:
-        """The embedder behind the view: uint8 RGB images -> float32 (b, d)."""
-        encoder = self.model.load(device)
-        if self.view == "rgb":
-            return encoder
-        return replace(encoder, prepare=lambda images: encoder.prepare([edges(pixels) for pixels in images]))
 
 
 @stage(version=3)

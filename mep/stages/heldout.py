@@ -4,8 +4,9 @@ from functools import partial
 
 from mep.artifacts import BaseModel, HeldOutEmbeddings, Images
 from mep.machine.work import Work
+from mep.sections.embedding import EmbeddingConfig
 from mep.stage import stage
-from mep.stages.embedding import Embed, EmbeddingConfig, embedded
+from mep.stages.embedding import Embed, embedded
 from mep.stages.references import Squares, reconstructor
 
 

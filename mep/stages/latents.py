@@ -1,34 +1,20 @@
 """Latents: the autoencoder's view of every training image, computed once for all arms, runs and epochs."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
-from pydantic import Field
 
 from mep.artifacts import BaseModel, Images, Latents, TrainingSet
 from mep.artifacts.base import save_table
-from mep.config import Config, digest, folder_digest
+from mep.config import digest, folder_digest
 from mep.diffusion.encoding import LatentEncoder, Scaling
 from mep.diffusion.latent_rows import Compact, Exact
 from mep.imaging.pixels import SYMMETRIES
 from mep.machine.array_cache import ArrayCache, Rows
 from mep.machine.files import link_or_copy, sha256_of, write_json
 from mep.machine.work import Work
+from mep.sections.training import LatentsConfig
 from mep.stage import stage
-
-
-class LatentsConfig(Config):
-    """The part of the section `training` that this stage reads."""
-
-    symmetries: Literal["none", "mirror", "square"] = Field("none")
-    """Augmentation: mirror left and right, or all eight symmetries of the square. Tissue has no up; a chest has a
-    left."""
-    cache: Literal["latents", "compact", "off"] = "latents"
-    """Keep every image's latents on disk, as mean and standard deviation, so that training draws from the same
-    distribution as without. latents: float32, 128 KB an image and symmetry at 512 pixels. compact: means in bfloat16,
-    deviations in a byte, 278 KB for all eight symmetries where those take 1 MB; the default of a pretrained base. off:
-    encode the pixels again in every step."""
 
 
 @stage(version=3, section="training")

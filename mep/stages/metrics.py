@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal, Self, TypeAlias
+from typing import Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, PlainSerializer, SerializationInfo, model_validator
 
 from mep.artifacts import Assignment, References, Samples, Scores, TrainingSet
 from mep.artifacts.score_row import JsonObject, ScoreProtocol
@@ -18,60 +17,17 @@ from mep.evaluation.groups import GroupKeys, evaluate_groups
 from mep.evaluation.matching import Match, match_of
 from mep.evaluation.measurement import Scored
 from mep.evaluation.space import Space, drawn
-from mep.evaluation.uncertainty import N_HALVES, EvaluationSettings
+from mep.evaluation.uncertainty import EvaluationSettings
 from mep.imaging.pixels import square
 from mep.machine.files import read_json
 from mep.machine.work import Work
 from mep.methods.extractors import Extractor
-from mep.methods.scores import Score
 from mep.methods.scores.adherence import Adherence
-from mep.methods.scores.frechet import Frechet
-from mep.methods.scores.kid import Kid
-from mep.methods.scores.memorisation import Memorisation, closest_pairs, neighbourhood
-from mep.methods.scores.prdc import Prdc
-from mep.registry import OneOf
+from mep.methods.scores.memorisation import closest_pairs, neighbourhood
+from mep.sections.metrics import MetricsConfig
 from mep.stage import stage
-from mep.stages.references import ReferencesConfig
 
-GroupKind = Literal["label", "cluster", "prompt"]
 Flags: TypeAlias = tuple[str, ...]
-
-
-def _unread(value: bool, info: SerializationInfo) -> bool | None:
-    """What another stage reads of this section enters no fingerprint here."""
-    return None if (info.context or {}).get("purpose") == "fingerprint" else value
-
-
-class MetricsConfig(ReferencesConfig):
-    """What is measured, and in which feature spaces."""
-
-    scores: tuple[OneOf[Score], ...] = Field(
-        (
-            Frechet(kind="frechet"),
-            Kid(kind="kid"),
-            Prdc(kind="prdc"),
-            Memorisation(kind="memorisation"),
-            Adherence(kind="adherence"),
-        ),
-        min_length=1,
-    )
-    """Comparisons of generated with held-out, and with training images."""
-    groups: tuple[GroupKind, ...] = ("label", "cluster", "prompt")
-    """Parts that are scored one by one as well; too small ones say so. Where images show several findings, `label` is
-    each finding: an image with two of them belongs to both."""
-    halves: int = Field(N_HALVES, ge=0, le=1000)
-    """Halves of the images on which scores are measured again, in pairs that share no image; 0 leaves the uncertainty
-    of what has no closed form out."""
-    calibrate: Annotated[bool, PlainSerializer(_unread, return_type=bool | None)] = True
-    """Whether the stage `calibration` finds out from which dose on metrics notice blur, noise and other harm."""
-
-    @model_validator(mode="after")
-    def _metrics_are_distinct(self) -> Self:
-        names = [metric for score in self.scores for metric in score.better]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"two scores give the metric {', '.join(twice)}")
-        return self
 
 
 @stage(version=8)

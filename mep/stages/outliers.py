@@ -1,18 +1,10 @@
 """Outliers: images that should not shape a cluster or a caption."""
 
 from mep.artifacts import TRAIN, Embeddings, Images, Inliers
-from mep.config import Config
 from mep.errors import DataError
 from mep.machine.work import Work
-from mep.methods.detectors import Detector
-from mep.registry import OneOf
+from mep.sections.outliers import OutliersConfig
 from mep.stage import stage
-
-
-class OutliersConfig(Config):
-    """Which detector decides."""
-
-    method: OneOf[Detector]
 
 
 @stage(version=3, draws=True)

@@ -8,49 +8,20 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, field_validator
 
 from mep.artifacts import BaseModel, Images, References
 from mep.artifacts.score_row import JsonObject
-from mep.config import Config
 from mep.diffusion.pipelines import load_pipeline, to_pixels, to_tensor
 from mep.evaluation.features import ReadBatch, features_of, protocol_of
 from mep.evaluation.space import drawn
 from mep.imaging.pixels import square
 from mep.machine.files import write_atomically, write_text
 from mep.machine.work import Work
-from mep.methods.extractors import Extractor
-from mep.methods.extractors.efficientnet_lite0 import EfficientNetLite0
-from mep.methods.extractors.random_conv import RandomConv
-from mep.registry import OneOf
+from mep.sections.metrics import ReferencesConfig
 from mep.stage import stage
 
 N_KEPT = 12
 """Reconstructions that are kept as pictures, for the eye."""
-
-
-class ReferencesConfig(Config):
-    """The part of the section `metrics` that this stage reads."""
-
-    extractors: tuple[OneOf[Extractor], ...] = Field(
-        (EfficientNetLite0(kind="efficientnet_lite0"), RandomConv(kind="random_conv")), min_length=1
-    )
-    """Feature spaces in which real and generated images are compared; the first is the headline, and none may be the
-    clustering's embedder."""
-    eval_resolution: int | None = Field(None, ge=8, le=1024)
-    """Side in pixels to which both sets are brought first. Default: the resolution of the base."""
-    train_images: int | None = Field(None, ge=3, le=1_000_000_000)
-    """Training images to look at, drawn by `seed`; copies of others go unnoticed. Default: all."""
-    seed: int = Field(0, ge=0, lt=2**32)
-    """Which images are drawn where sets are brought to equal size, and how halves are cut: the same in all arms."""
-
-    @field_validator("extractors")
-    @classmethod
-    def _distinct(cls, extractors: tuple[Extractor, ...]) -> tuple[Extractor, ...]:
-        names = [extractor.name for extractor in extractors]
-        if len(set(names)) < len(names):
-            raise ValueError(f"two extractors have one name: {', '.join(sorted(names))}")
-        return extractors
 
 
 @stage(version=2, section="metrics")

@@ -33,9 +33,9 @@ from mep.artifacts.calibration import Effect
 from mep.artifacts.score_row import Estimate, ScoreRow
 from mep.config import Config
 from mep.methods.sources.imagefolder import ImageFolder
+from mep.sections.balancing import BalancingConfig
+from mep.sections.dataset import DatasetConfig
 from mep.stages import stages
-from mep.stages.balancing import BalancingConfig
-from mep.stages.dataset.stage import DatasetConfig
 
 IDS = ["a.png", "ünï/ b.png", "c"]
 

@@ -71,7 +71,8 @@ def embedding(tiles):
     from mep.artifacts.reading import Reader
     from mep.methods.embedders.transformers import Transformers
     from mep.methods.sources.imagefolder import ImageFolder
-    from mep.stages.embedding import Embed, EmbeddingConfig
+    from mep.sections.embedding import EmbeddingConfig
+    from mep.stages.embedding import Embed
 
     torch.set_num_threads(1)
     n, batch = 192, 32
@@ -238,8 +239,10 @@ def captions(tiles, n=1_000_000):
     from mep.artifacts import BaseModel, Clusters, Images
     from mep.methods.balancers.uniform_per_prompt import UniformPerPrompt
     from mep.methods.bases._tokenizer import build_tokenizer
-    from mep.stages.balancing import BalancingConfig, balancing
-    from mep.stages.prompts.stage import PromptsConfig, prompts
+    from mep.sections.balancing import BalancingConfig
+    from mep.sections.prompts import PromptsConfig
+    from mep.stages.balancing import balancing
+    from mep.stages.prompts.stage import prompts
 
     rng = np.random.default_rng(3)
     labels, frequency = rng.integers(0, 2, n), np.arange(1, 34) ** -0.3
@@ -296,8 +299,8 @@ def captions(tiles, n=1_000_000):
 def scan(tiles, n=60_000, workers=2):
     """mep lint against opening and decoding the same files."""
     from mep.methods.sources.imagefolder import ImageFolder
+    from mep.sections.dataset import DatasetConfig
     from mep.stages.dataset.lint import lint
-    from mep.stages.dataset.stage import DatasetConfig
 
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
@@ -333,8 +336,10 @@ def million(tiles, n=1_000_000):
     from mep.artifacts import Clusters, Images
     from mep.methods.balancers.weighted import Weighted
     from mep.methods.sources.imagefolder import ImageFolder
-    from mep.stages.balancing import BalancingConfig, balancing
-    from mep.stages.dataset.stage import DatasetConfig, dataset
+    from mep.sections.balancing import BalancingConfig
+    from mep.sections.dataset import DatasetConfig
+    from mep.stages.balancing import balancing
+    from mep.stages.dataset.stage import dataset
 
     root = Path(tempfile.mkdtemp())
     try:

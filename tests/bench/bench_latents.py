@@ -21,7 +21,8 @@ from mep.machine.libraries import prepare_libraries
 from mep.machine.work import Work
 from mep.methods.autoencoders.kl import Kl
 from mep.methods.sources.sample import Sample
-from mep.stages.dataset.stage import DatasetConfig, dataset
+from mep.sections.dataset import DatasetConfig
+from mep.stages.dataset.stage import dataset
 
 SIDE = 48
 

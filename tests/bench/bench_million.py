@@ -82,9 +82,9 @@ def begin(root: Path, steps: int) -> dict[str, float]:
     from mep.machine.libraries import prepare_libraries
 
     prepare_libraries()
+    from mep.sections.training import TrainingConfig
     from mep.stages.training.batches import TrainingInputs
     from mep.stages.training.build import assemble
-    from mep.stages.training.config import TrainingConfig
 
     before, began = peak_gb(), time.perf_counter()
     settings = {"base": BASE, "steps": 10_000, "global_batch_size": 32, "watch": {"looks": 0}}

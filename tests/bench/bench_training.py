@@ -45,9 +45,10 @@ def prepare(root: Path, options: argparse.Namespace):
     from mep.machine.settings import ONE_PROCESS
     from mep.machine.work import Work
     from mep.methods.sources.imagefolder import ImageFolder
-    from mep.stages.dataset.stage import DatasetConfig, dataset
-    from mep.stages.latents import LatentsConfig, latents
-    from mep.stages.training.config import TrainingConfig
+    from mep.sections.dataset import DatasetConfig
+    from mep.sections.training import LatentsConfig, TrainingConfig
+    from mep.stages.dataset.stage import dataset
+    from mep.stages.latents import latents
 
     source = ImageFolder(kind="imagefolder", path=root / "images")
     images = dataset.function(

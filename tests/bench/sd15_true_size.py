@@ -32,7 +32,8 @@ def inputs(root: Path):
     from mep.artifacts import BaseModel, Latents, Prompt, Prompts, TrainingSet
     from mep.machine.work import Work
     from mep.methods.sources.imagefolder import ImageFolder
-    from mep.stages.dataset.stage import DatasetConfig, dataset
+    from mep.sections.dataset import DatasetConfig
+    from mep.stages.dataset.stage import dataset
 
     source = ImageFolder(kind="imagefolder", path=root / "images")
     config = DatasetConfig(source=source, label="label", near_duplicate_bits=None)
@@ -48,8 +49,9 @@ def inputs(root: Path):
 def base(root: Path) -> str:
     from mep.machine.work import Work
     from mep.methods.bases.pretrained import Pretrained
-    from mep.stages.base import BaseConfig, base
-    from mep.stages.latents import LatentsConfig, latents
+    from mep.sections.training import BaseConfig, LatentsConfig
+    from mep.stages.base import base
+    from mep.stages.latents import latents
 
     images, chosen, _, made, _ = inputs(root)
     config = BaseConfig(base=Pretrained(kind="pretrained", path=root / "model", resolution=SIDE))
@@ -62,7 +64,7 @@ def train(root: Path, name: str, stop_after: int | None) -> str:
     from mep.errors import Interrupted
     from mep.machine.settings import ONE_PROCESS
     from mep.machine.work import Work
-    from mep.stages.training.config import TrainingConfig
+    from mep.sections.training import TrainingConfig
     from mep.stages.training.stage import training
 
     looks = iter(range(10**6))

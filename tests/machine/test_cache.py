@@ -13,7 +13,8 @@ from mep.errors import Interrupted
 from mep.machine.array_cache import SHARD_ROWS, ArrayCache
 from mep.machine.work import Work
 from mep.methods.sources.imagefolder import ImageFolder
-from mep.stages.latents import LatentsConfig, latents
+from mep.sections.training import LatentsConfig
+from mep.stages.latents import latents
 
 
 @pytest.fixture(scope="module")

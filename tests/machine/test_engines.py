@@ -153,8 +153,10 @@ def test_two_processes_extract_and_embed_as_one_does(imagefolder, tmp_path):
     from mep.methods.embedders.handcrafted import Handcrafted
     from mep.methods.extractors.random_conv import RandomConv
     from mep.methods.sources.imagefolder import ImageFolder
-    from mep.stages.dataset.stage import DatasetConfig, dataset
-    from mep.stages.embedding import Embed, EmbeddingConfig
+    from mep.sections.dataset import DatasetConfig
+    from mep.sections.embedding import EmbeddingConfig
+    from mep.stages.dataset.stage import dataset
+    from mep.stages.embedding import Embed
     from mep.stages.references import Squares
 
     source = ImageFolder(kind="imagefolder", path=imagefolder)

@@ -16,8 +16,8 @@ from mep.recipe.annotations import choices
 from mep.recipe.model import Experiment
 from mep.recipe.recipe_file import RecipeFile
 from mep.recipe.wording import wanted
-from mep.stages.clustering import ClusteringConfig
-from mep.stages.training.config import TrainingConfig
+from mep.sections.clustering import ClusteringConfig
+from mep.sections.training import TrainingConfig
 
 BAD = Path(__file__).parent / "bad"
 GOOD = (BAD / "good.yaml").read_text()

@@ -6,7 +6,8 @@ from mep.errors import DataError
 from mep.machine.work import Work
 from mep.methods.balancers import Balancer
 from mep.registry import members
-from mep.stages.balancing import BalancingConfig, balancing
+from mep.sections.balancing import BalancingConfig
+from mep.stages.balancing import balancing
 
 
 def balanced(tmp_path, by, metadata, label_names=("x", "y"), kind="uniform_per_prompt"):

@@ -12,9 +12,12 @@ from mep.artifacts import TRAIN, VALIDATION, Clusters, Embeddings, Images, Inlie
 from mep.errors import RecipeError
 from mep.machine.work import Work
 from mep.recipe import load_recipe
-from mep.stages.balancing import BalancingConfig, balancing
-from mep.stages.clustering import ClusteringConfig, clustering
-from mep.stages.prompts.stage import PromptsConfig, prompts
+from mep.sections.balancing import BalancingConfig
+from mep.sections.clustering import ClusteringConfig
+from mep.sections.prompts import PromptsConfig
+from mep.stages.balancing import balancing
+from mep.stages.clustering import clustering
+from mep.stages.prompts.stage import prompts
 from mep.stages.prompts.template import Record, Writer
 
 

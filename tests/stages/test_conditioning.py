@@ -22,10 +22,11 @@ from mep.machine.work import Work
 from mep.methods.bases.scratch import Scratch
 from mep.methods.samplers.dpmsolverpp import DpmSolverPlusPlus
 from mep.methods.sources.imagefolder import ImageFolder
+from mep.sections.dataset import DatasetConfig
+from mep.sections.training import TrainingConfig
 from mep.stages import stages
-from mep.stages.dataset.stage import DatasetConfig, dataset
+from mep.stages.dataset.stage import dataset
 from mep.stages.privacy.losses import Questions
-from mep.stages.training.config import TrainingConfig
 
 KINDS = {
     "embedding": {"kind": "embedding", "tokens": 2},

@@ -13,9 +13,10 @@ from mep.machine.files import sha256_of
 from mep.machine.work import Work
 from mep.methods.sources.imagefolder import ImageFolder
 from mep.methods.sources.manifest import Manifest
+from mep.sections.dataset import DatasetConfig, HoldoutConfig
 from mep.stages.dataset.lint import lint
 from mep.stages.dataset.split import draw_groups
-from mep.stages.dataset.stage import DatasetConfig, HoldoutConfig, dataset
+from mep.stages.dataset.stage import dataset
 
 
 def build(folder, tmp_path, **settings):

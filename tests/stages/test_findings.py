@@ -20,10 +20,12 @@ from mep.methods.balancers.uniform_per_prompt import UniformPerPrompt
 from mep.methods.sources import Record
 from mep.methods.sources.imagefolder import ImageFolder
 from mep.recipe import load_recipe
-from mep.stages.balancing import BalancingConfig, balancing
-from mep.stages.dataset.labels import LabelsConfig, read_labels
+from mep.sections.balancing import BalancingConfig
+from mep.sections.dataset import DatasetConfig, LabelsConfig
+from mep.stages.balancing import balancing
+from mep.stages.dataset.labels import read_labels
 from mep.stages.dataset.lint import finding_counts, lint
-from mep.stages.dataset.stage import DatasetConfig, dataset
+from mep.stages.dataset.stage import dataset
 from mep.stages.prompts.template import Record as Caption
 from mep.stages.prompts.template import Writer
 

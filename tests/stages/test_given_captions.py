@@ -9,7 +9,8 @@ from mep.artifacts import Images, Members, TrainingSet
 from mep.errors import DataError
 from mep.machine.work import Work
 from mep.methods.captioners.given import Given
-from mep.stages.prompts.stage import PromptsConfig, prompts
+from mep.sections.prompts import PromptsConfig
+from mep.stages.prompts.stage import prompts
 
 TEXTS = ["No finding.", "no finding.", "Small effusion on the left", "Two nodules", "Small effusion on the left"]
 LABELS = [0, 0, 1, 1, 0]

@@ -14,7 +14,8 @@ from mep.config import Config
 from mep.errors import DataError, Interrupted, RecipeError
 from mep.machine.work import Work
 from mep.recipe import load_recipe
-from mep.stages.guidance import GuidanceChoice, GuidanceConfig, guidance, shares
+from mep.sections.generation import GuidanceChoice, GuidanceConfig
+from mep.stages.guidance import guidance, shares
 
 SAMPLER = {"kind": "dpmsolver++", "steps": 2}
 

@@ -28,11 +28,11 @@ from mep.methods.scores.frechet import Frechet, frechet_distance
 from mep.methods.scores.kid import Kid
 from mep.methods.scores.memorisation import Memorisation
 from mep.methods.scores.prdc import Prdc
+from mep.sections.clustering import ClusteringConfig
+from mep.sections.embedding import EmbeddingConfig
+from mep.sections.metrics import MetricsConfig
 from mep.stages import heldout as heldout_module
 from mep.stages.assignment import assignment
-from mep.stages.clustering import ClusteringConfig
-from mep.stages.embedding import EmbeddingConfig
-from mep.stages.metrics import MetricsConfig
 from mep.stages.metrics import metrics as metrics_stage
 
 SCORES = [Frechet(kind="frechet"), Kid(kind="kid"), Prdc(kind="prdc"), Memorisation(kind="memorisation")]
@@ -128,13 +128,15 @@ def test_slides_widen_the_interval_and_are_counted():
     shifted = Space(PROTOCOL, normal(0, 120) + normal(5, 12)[slides], {"samples": normal(1, 120)})
     known = Space(PROTOCOL, shifted.real, shifted.fakes, groups=slides)
     blind, aware = (
-        find(evaluate(one, SCORES[:2], EvaluationSettings(0)), "kid").row.to_json() for one in (shifted, known)
+        find(evaluate(one, SCORES[:2], EvaluationSettings(0, 40)), "kid").row.to_json() for one in (shifted, known)
     )
     assert aware["n_groups"] == 12
     assert aware["method"].endswith("of whole slides or patients")
     assert aware["se"] > 1.5 * blind["se"]
     few = find(
-        evaluate(Space(PROTOCOL, shifted.real, shifted.fakes, groups=slides // 3), SCORES[:2], EvaluationSettings(0)),
+        evaluate(
+            Space(PROTOCOL, shifted.real, shifted.fakes, groups=slides // 3), SCORES[:2], EvaluationSettings(0, 40)
+        ),
         "kid",
     )
     assert "few_groups" in few.row.flags

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from training_parts import COMMON
 
 from mep.errors import EnvironmentLacks
-from mep.stages.training.config import TrainingConfig
+from mep.sections.training import TrainingConfig
 from mep.stages.training.optimizers import ScheduleFreeMean, build_optimizer, rate_of
 
 

@@ -24,11 +24,12 @@ from mep.artifacts import (
 from mep.machine.files import append_json_line, write_json
 from mep.machine.work import Work
 from mep.methods.bases.scratch import Scratch
+from mep.sections.metrics import ReferencesConfig
 from mep.stages.privacy.asked import HELD_OUT, MEMBER, UNSEEN, Asked
 from mep.stages.privacy.attack import findings
 from mep.stages.privacy.given import NO_MODEL, given_privacy
 from mep.stages.privacy.stage import AttackConfig, Attacks, privacy
-from mep.stages.references import ReferencesConfig, references
+from mep.stages.references import references
 
 LARGER = {
     "autoencoder": {"kind": "pca"},

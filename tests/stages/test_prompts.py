@@ -6,8 +6,9 @@ from tiny_base import base_that_reads
 from mep.artifacts import Images, Members, TrainingSet
 from mep.errors import DataError
 from mep.machine.work import Work
+from mep.sections.prompts import PromptsConfig
 from mep.stages import stages
-from mep.stages.prompts.stage import PromptsConfig, prompts
+from mep.stages.prompts.stage import prompts
 from mep.stages.prompts.template import Record, Writer
 from mep.stages.training.batches import numbers_of
 

@@ -9,10 +9,10 @@ from training_parts import COMMON, Inputs
 from mep.diffusion import encoding
 from mep.diffusion.pipelines import load_part
 from mep.machine.work import Work
+from mep.sections.training import TrainingConfig
 from mep.stages.training.ahead import AHEAD, BatchesAhead
 from mep.stages.training.batches import TrainingInputs
 from mep.stages.training.build import assemble
-from mep.stages.training.config import TrainingConfig
 
 
 @pytest.fixture(scope="module")

@@ -18,11 +18,13 @@ from mep.methods.probes.knn import NearestNeighbours
 from mep.methods.probes.linear import Linear
 from mep.methods.probes.none import NoProbe
 from mep.methods.sources.imagefolder import ImageFolder
-from mep.stages.ceiling import CeilingConfig, ceiling
-from mep.stages.dataset.stage import DatasetConfig, HoldoutConfig, dataset
+from mep.sections.dataset import DatasetConfig, HoldoutConfig
+from mep.sections.utility import CeilingConfig, UtilityConfig
+from mep.stages.ceiling import ceiling
+from mep.stages.dataset.stage import dataset
 from mep.stages.utility.probing import Estimate
 from mep.stages.utility.rows import verdict
-from mep.stages.utility.stage import UtilityConfig, utility
+from mep.stages.utility.stage import utility
 
 
 class Lab:

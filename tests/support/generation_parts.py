@@ -13,8 +13,10 @@ from mep.methods.allocations.per_prompt import PerPrompt
 from mep.methods.bases.scratch import Scratch
 from mep.methods.samplers.dpmsolverpp import DpmSolverPlusPlus
 from mep.methods.sources.imagefolder import ImageFolder
-from mep.stages.dataset.stage import DatasetConfig, dataset
-from mep.stages.generation.stage import GenerationConfig, generation
+from mep.sections.dataset import DatasetConfig
+from mep.sections.generation import GenerationConfig
+from mep.stages.dataset.stage import dataset
+from mep.stages.generation.stage import generation
 
 PROMPTS = Prompts([Prompt("a_c00", "type zero", "a", 0, 3), Prompt("b", "type one", "b", None, 3)], {})
 

@@ -8,12 +8,13 @@ from mep.machine.settings import ONE_PROCESS
 from mep.machine.work import Work
 from mep.methods.bases.scratch import Scratch
 from mep.methods.sources.imagefolder import ImageFolder
-from mep.stages.base import BaseConfig, base
-from mep.stages.dataset.stage import DatasetConfig, dataset
-from mep.stages.latents import LatentsConfig, latents
+from mep.sections.dataset import DatasetConfig
+from mep.sections.training import BaseConfig, LatentsConfig, TrainingConfig
+from mep.stages.base import base
+from mep.stages.dataset.stage import dataset
+from mep.stages.latents import latents
 from mep.stages.training.batches import TrainingInputs
 from mep.stages.training.build import assemble
-from mep.stages.training.config import TrainingConfig
 from mep.stages.training.stage import training
 
 COMMON = {

@@ -3,21 +3,20 @@
 import itertools
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
 
 from mep.artifacts.findings import Findings, joined
-from mep.config import Config
 from mep.errors import DataError
 from mep.machine.tables import text_of, value_text
 from mep.methods.sources import Record
+from mep.sections.dataset import LabelsConfig
 from mep.stages.dataset.columns import require_column
 
 if TYPE_CHECKING:
-    from mep.stages.dataset.stage import DatasetConfig
+    from mep.sections.dataset import DatasetConfig
 
 Shown: TypeAlias = tuple[str, ...]
 """The findings of an image."""
@@ -25,37 +24,6 @@ SAID = dict.fromkeys(("1", "1.0", "yes", "true"), "present") | dict.fromkeys(("0
 SAID |= dict.fromkeys(("-1", "-1.0"), "uncertain")
 """What a value of `columns` says of its finding."""
 SEPARATORS = "|;,/+"
-
-
-class LabelsConfig(Config):
-    """Several labels an image: a column for each finding, or one column that lists what there is."""
-
-    columns: tuple[str, ...] = ()
-    """A column for each finding: 1, yes or true where it is there, 0, no or false where it is not."""
-    column: str | None = None
-    """Column that lists the findings of an image, as text or as a list."""
-    separator: str | None = Field(None, min_length=1)
-    """What stands between two findings in the text of `column`. Null: the column holds lists."""
-    none: str = Field("no finding", min_length=1)
-    """The label of images without a finding. Where `column` lists it as if it were a finding, there is none."""
-    blank: Literal["refuse", "absent"] = "refuse"
-    """What an empty field means: the run stops, or no finding is there."""
-    uncertain: Literal["refuse", "absent", "present"] = "refuse"
-    """What -1 in `columns` means, as CheXpert marks what a report leaves open: the run stops, or the finding is absent
-    or present (Irvin et al. 2019, arXiv:1901.07031: U-Zeros and U-Ones)."""
-
-    @model_validator(mode="after")
-    def _one_form(self) -> Self:
-        if bool(self.columns) == (self.column is not None):
-            raise ValueError("give columns (one a finding), or column (which lists the findings)")
-        if self.columns and self.separator is not None:
-            raise ValueError("separator is about column, which lists the findings")
-        for place, name in enumerate(self.columns):
-            if name in self.columns[:place]:
-                raise ValueError(f"'{name}' is named twice")
-            if name.lower() == self.none.lower():
-                raise ValueError(f"'{name}' is the label of images without a finding, and no finding itself")
-        return self
 
 
 def label_texts(records: Sequence[Record], column: str) -> list[str | None]:

@@ -10,10 +10,11 @@ from mep.artifacts import HELDOUT, TRAIN, VALIDATION
 from mep.machine.tables import value_text
 from mep.machine.work import Work
 from mep.methods.sources import Record
+from mep.sections.dataset import DatasetConfig
 from mep.stages.dataset.labels import empty_column, listed_labels
 from mep.stages.dataset.scan import Scanned, near_duplicates, scan
 from mep.stages.dataset.split import straddling
-from mep.stages.dataset.stage import DatasetConfig, list_records, unframed
+from mep.stages.dataset.stage import list_records, unframed
 
 CHECKS = {
     "unreadable": "a file that does not decode",

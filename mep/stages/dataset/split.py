@@ -17,7 +17,7 @@ from mep.stages.dataset.scan import Int64, connected
 from mep.statistics.stratification import stratified
 
 if TYPE_CHECKING:
-    from mep.stages.dataset.stage import DatasetConfig
+    from mep.sections.dataset import DatasetConfig
 
 Splits: TypeAlias = NDArray[np.int8]
 """(n,) TRAIN, HELDOUT or VALIDATION of every image."""

@@ -2,119 +2,22 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import ClassVar, Self
 
 import numpy as np
-from pydantic import Field, model_validator
 
 from mep.artifacts import Images
-from mep.config import Config, HashFile, LocalPath
 from mep.errors import DataError
 from mep.machine.files import reading_utf8
 from mep.machine.work import Work
 from mep.methods.framings import Framing
-from mep.methods.framings.crop import Crop
-from mep.methods.sources import Record, Source
+from mep.methods.sources import Record
 from mep.methods.sources._endings import advice, no_image
-from mep.registry import OneOf
+from mep.sections.dataset import DatasetConfig
 from mep.stage import stage
-from mep.stages.dataset.columns import Columns, in_steps, metadata_table, names_of, require_column, widths_of
-from mep.stages.dataset.labels import LabelsConfig, read_labels
+from mep.stages.dataset.columns import in_steps, metadata_table, require_column
+from mep.stages.dataset.labels import read_labels
 from mep.stages.dataset.scan import Scanned, full_window, near_duplicates, refuse_unreadable, scan
 from mep.stages.dataset.split import split_images, straddling
-
-
-class _SideConfig(Config):
-    splits: tuple[str, ...] = ()
-    fraction: float | None = None
-
-    @model_validator(mode="after")
-    def _one_way(self) -> Self:
-        if self.splits and self.fraction:
-            raise ValueError("name splits or a fraction, not both")
-        return self
-
-
-class HoldoutConfig(_SideConfig):
-    """Which images only metrics may see: those of given splits, or a fraction of all."""
-
-    splits: tuple[str, ...] = ()
-    """Splits of the source that are held out; every other split is trained on."""
-    fraction: float | None = Field(None, gt=0, lt=1)
-    """Share of the images of every label, drawn by the recipe's seed. Default 0.2 where no split is named."""
-
-
-class ValidationConfig(_SideConfig):
-    """Which images are never fitted on, but embedded, assigned to clusters and watched while training."""
-
-    splits: tuple[str, ...] = ()
-    """Splits of the source that are for validation."""
-    fraction: float = Field(0.0, ge=0, lt=1)
-    """Share of the images of every label that are not held out, drawn by the recipe's seed. 0: none."""
-
-
-class DatasetConfig(Config):
-    """Where the images come from, what labels them, and which are held out."""
-
-    later: ClassVar[tuple[str, ...]] = ("labels", "framing")
-    source: OneOf[Source]
-    label: str | None = None
-    """Metadata column that holds the label; null for a dataset without labels."""
-    labels: LabelsConfig | None = None
-    """In the place of `label`, where an image may show several findings, or none: {columns: [effusion, mass]}, or
-    {column: findings, separator: "|"}. All findings of an image together are its label: `effusion and mass`."""
-    group: str | None = None
-    """Metadata column, a slide or a patient say, whose images stay on one side of the held-out split."""
-    columns: Columns = ()
-    """Further metadata columns that captions ({age}) and balancing (by: [sex, cluster]) use. Every column is kept;
-    those named here are checked when the dataset is read, not hours later. [sex, {age: 10}] cuts numbers into steps of
-    a width: 61 becomes `60 to 69`."""
-    truth: str | None = None
-    """Metadata column of what is known to show in the images, such as a stain's density or a grade: captions of the
-    positive control name it ({truth}). Numbers are cut into ten steps of equal count, other values stay as they are."""
-    exclude: LocalPath | None = None
-    """Text file with the id of an image a line that is left out; `mep lint --fix` writes one."""
-    near_duplicate_bits: int | None = Field(4, ge=0, le=16)
-    """Images whose perceptual hashes differ in at most so many of 64 bits stay on one side of a drawn split. Null: they
-    may be torn apart."""
-    window: tuple[float, ...] | None = Field(None, min_length=2, max_length=2)
-    """Black and white of grey with more than 8 bits. Default: from 0 to the smallest bit depth that holds every value
-    of the dataset, so that nothing is clipped; a narrower window clips what lies outside."""
-    framing: OneOf[Framing] = Crop(kind="crop")
-    """Which square of an image is seen, by embedder, model and metrics alike. Default: the largest one in its
-    centre."""
-    holdout: HoldoutConfig = HoldoutConfig()
-    """The part that only metrics may see."""
-    validation: ValidationConfig = ValidationConfig()
-    """The part on which training is watched and guidance is chosen."""
-
-    @property
-    def steps(self) -> dict[str, float]:
-        """Width of the steps of each column of numbers that is cut into steps."""
-        return widths_of(self.columns)
-
-    @property
-    def column_names(self) -> list[str]:
-        return names_of(self.columns)
-
-    @model_validator(mode="after")
-    def _one_way_to_label(self) -> Self:
-        if self.label is not None and self.labels is not None:
-            raise ValueError("name label (one an image) or labels (several), not both")
-        return self
-
-    @model_validator(mode="after")
-    def _one_window(self) -> Self:
-        if self.window is not None:
-            object.__setattr__(self, "source", self.source.windowed())  # frozen, but for whoever builds it
-        return self
-
-    @property
-    def is_labelled(self) -> bool:
-        return self.label is not None or self.labels is not None
-
-    def externals(self, hash_file: HashFile) -> dict[str, str]:
-        return {} if self.exclude is None else {"exclude": hash_file(self.exclude)}
 
 
 @stage(version=6, draws=True)

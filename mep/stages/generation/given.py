@@ -7,14 +7,12 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
-from pydantic import Field, model_validator
 
 from mep.artifacts import Clusters, Images, Prompt, Prompts, Samples
 from mep.artifacts.imagefolder import is_plain
-from mep.config import Config, HashFile, LocalPath, folder_digest
 from mep.errors import DataError
 from mep.imaging.pixels import to_rgb
 from mep.machine.tables import named, text_of
@@ -22,6 +20,7 @@ from mep.machine.work import Work
 from mep.methods.allocations import Allocation
 from mep.methods.sources import Record, Source
 from mep.registry import OneOf
+from mep.sections.samples import SamplesConfig
 from mep.stage import stage
 from mep.stages.dataset.columns import require_column
 from mep.stages.dataset.scan import scan
@@ -37,42 +36,6 @@ from mep.stages.prompts.template import Record as Caption
 FORMS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
 """Files that are taken as they are; others are written anew as PNG."""
 AT_ONCE = 64  # samples between two looks at whether to stop
-
-
-class SamplesConfig(Config):
-    """Synthetic images, or a model, that were made elsewhere. Such an arm is not trained; all else is as for others."""
-
-    source: OneOf[Source] | None = None
-    """Where the synthetic images lie. generation.allocation says how many are taken: the same in all arms."""
-    prompt: str | None = None
-    """Column with the prompt of each image: the id (stained_c03) or the text of a prompt of this arm."""
-    label: str | None = None
-    """Column with the label of each image, where there is no prompt. Default: dataset.label, if the source has it."""
-    label_names: dict[str, str] = Field(default_factory=dict)
-    """What the source calls a label -> what the dataset calls it."""
-    pipeline: LocalPath | None = None
-    """Folder of a StableDiffusionPipeline that was trained elsewhere; this arm draws from it."""
-    lora: LocalPath | None = None
-    """LoRA weights for the pipeline, or without one for training.base: a .safetensors file, or its folder."""
-    resolution: int | None = Field(None, ge=8, le=4096)
-    """Side in pixels that the pipeline draws. Default: the one that it was trained at, as its files say."""
-
-    @model_validator(mode="after")
-    def _one_of_both(self) -> Self:
-        has_model = self.pipeline is not None or self.lora is not None
-        if (self.source is not None) == has_model:
-            raise ValueError("give source (images), or pipeline or lora (a model)")
-        if has_model and (self.prompt or self.label or self.label_names):
-            raise ValueError("prompt, label and label_names are about a source: a pipeline draws this arm's prompts")
-        if self.prompt and self.label:
-            raise ValueError("give prompt or label: the label of an image is that of its prompt")
-        if self.source is not None and self.resolution is not None:
-            raise ValueError("resolution is about a pipeline: images have the size that they have")
-        return self
-
-    def externals(self, hash_file: HashFile) -> dict[str, str]:
-        paths = {"pipeline": self.pipeline, "lora": self.lora}
-        return {name: folder_digest(path, hash_file) for name, path in paths.items() if path is not None}
 
 
 class GivenSamplesConfig(SamplesConfig):

@@ -5,41 +5,22 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field
 
 from mep.artifacts import Clusters, Guidance, Images, Model, Prompt, Prompts, Samples
 from mep.diffusion.families import family_of
 from mep.errors import DataError
 from mep.machine.files import read_json
 from mep.machine.work import Work
-from mep.methods.allocations import Allocation
-from mep.registry import OneOf
+from mep.sections.generation import GenerationConfig
 from mep.stage import stage
 from mep.stages.generation.contact_sheets import Sheets
 from mep.stages.generation.progress import DRAWN, MISSING, GenerationProgress
 from mep.stages.generation.schedule import SamplePlan
 from mep.stages.generation.shares import counts_of
 from mep.stages.generation.worker_job import DrawJob
-from mep.stages.guidance import GuidanceConfig, check_family, guided_job
-
-
-class GenerationConfig(GuidanceConfig):
-    """How many images of which prompt, and how they are drawn."""
-
-    allocation: OneOf[Allocation]
-    """How many images for each prompt."""
-    unseen_images: int = Field(0, ge=0, le=1_000_000_000)
-    """Images for each pair of label and cluster that no training image shows, besides what the allocation gives."""
-    size: Literal["model", "native"] | Annotated[int, Field(ge=8, le=8192)] = "model"
-    """Side of the files: as the model draws; native, the median side of what is seen of real training images; or
-    pixels. Resized bicubic with anti-aliasing."""
-    format: Literal["png", "jpeg", "webp"] = "png"
-    """PNG loses nothing. JPEG and WebP are smaller, and their artefacts are measured with the images."""
-    quality: int = Field(95, ge=1, le=100)
-    """Of JPEG and WebP."""
+from mep.stages.guidance import check_family, guided_job
 
 
 @stage(version=2, draws=True, repeats=True, extendable_fields=("allocation", "unseen_images"))

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 import mep
 from mep.artifacts import (
@@ -24,7 +23,7 @@ from mep.artifacts import (
     TrainingSet,
 )
 from mep.artifacts.score_row import Reason, ScoreProtocol
-from mep.config import Config, folder_digest
+from mep.config import folder_digest
 from mep.evaluation.features import features_of
 from mep.machine.files import sha256_of
 from mep.machine.libraries import prepare_libraries
@@ -34,6 +33,7 @@ from mep.methods.conditionings.embedding import Embedding
 from mep.methods.conditionings.text import Text
 from mep.methods.extractors import Extractor
 from mep.registry import OneOf
+from mep.sections.privacy import Attack, PrivacyConfig
 from mep.stage import stage
 from mep.stages.metrics import SampleSquares
 from mep.stages.privacy.asked import FEWEST, MEMBER, Asked, Told
@@ -45,23 +45,8 @@ from mep.statistics.distances import Arithmetic, nearest_rows
 if TYPE_CHECKING:
     from mep.stages.privacy.losses import Losses
 
-Attack = Literal["loss", "nearest"]
 FROM_NOTHING = ("scratch", "dit")
 """Kinds of bases whose part that removes noise has random weights."""
-
-
-class PrivacyConfig(Config):
-    """What is tried to find out which images a generator was trained on."""
-
-    attacks: tuple[Attack, ...] = ("loss", "nearest")
-    """loss asks the model: does it remove noise better from images that it was trained on? nearest asks the synthetic
-    images alone: is one of them unusually near? Empty: nothing is tried."""
-    images: int = Field(256, ge=8, le=1_000_000)
-    """Training images that are looked for at most, and as many held-out images."""
-    levels: int = Field(10, ge=1, le=1000)
-    """Levels of noise at which the model is asked about every image."""
-    resamples: int = Field(1000, ge=100, le=100_000)
-    """Bootstrap resamples of the images, by group where the dataset names groups."""
 
 
 class AttackConfig(PrivacyConfig):

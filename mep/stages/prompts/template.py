@@ -9,31 +9,7 @@ from typing import Any
 
 from mep.artifacts.findings import Findings, joined
 from mep.errors import DataError
-
-FORMATS = {
-    "label": ("", "lower", "title", "name"),
-    "labels": ("", "lower", "title", "name"),
-    "cluster": ("", "words", "letter", "name", "number"),
-    "truth": ("", "words"),
-    "coarse": ("", "words", "letter", "number"),
-    "fine": ("", "words", "letter", "number"),
-    "second": ("", "words", "letter", "name", "number"),
-}
-"""The slots of a template and the formats of each; without a format the value stands as it is."""
-SAME = {"labels": "label"}
-"""Slots that are another way to write one: all findings of an image together are its label."""
-CODES = ("coarse", "fine", "second")
-"""Slots that some clusterings fill; a metadata column may be called like one."""
-optional_parts = re.compile(r"\[([^\[\]]*\{second[:}][^\[\]]*)\]")
-"""Text in brackets that names {second}: left out for an image that has no second cluster."""
-COLUMN_FORMATS = ("", "lower", "title")
-"""The formats of a slot that names a metadata column."""
-
-
-def slots(template: str) -> list[tuple[str, str]]:
-    """(slot, format) pairs of a template, in order; ValueError where the braces do not match."""
-    parts = string.Formatter().parse(template)
-    return [(SAME.get(name, name), form or "") for _, name, form, _ in parts if name is not None]
+from mep.sections.slots import CODES, SAME, optional_parts
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from mep.diffusion.latent_rows import Compact, Exact
 from mep.diffusion.token_names import tokens_in
 from mep.imaging.pixels import SYMMETRIES
 from mep.machine.work import Work
-from mep.stages.training.config import TrainingConfig
+from mep.sections.training import TrainingConfig
 from mep.stages.training.image_cues import ImageCues
 
 OPEN_SHARDS = 256

@@ -6,8 +6,8 @@ from mep.diffusion.checkpoints import Stateful
 from mep.diffusion.loop import LoopSettings, Tracker
 from mep.errors import EnvironmentLacks
 from mep.machine.work import Work
+from mep.sections.training import TrainingConfig
 from mep.stages.training.batches import Batches, EncodedInputs, TrainingInputs
-from mep.stages.training.config import TrainingConfig
 from mep.stages.training.model import TrainedModel, build_model
 from mep.stages.training.processes import AccelerateGroup
 from mep.stages.training.step import Step

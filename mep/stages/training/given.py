@@ -11,8 +11,8 @@ from mep.errors import DataError
 from mep.machine.files import link_or_copy, read_json, write_json
 from mep.machine.work import Work
 from mep.methods.bases.pretrained import Pretrained, check_folder
+from mep.sections.samples import SamplesConfig
 from mep.stage import stage
-from mep.stages.generation.given import SamplesConfig
 from mep.stages.prompts.stage import check
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mep.artifacts import Embeddings, Members, Prompt, Prompts
 from mep.diffusion.cues import NONE, Cues, Vectors
-from mep.stages.training.config import TrainingConfig
+from mep.sections.training import TrainingConfig
 
 if TYPE_CHECKING:
     from mep.stages.training.batches import TrainingInputs

@@ -20,8 +20,8 @@ from mep.diffusion.types import CLIPTextModel
 from mep.errors import DataError, EnvironmentLacks
 from mep.machine.graphs import compile_graphs
 from mep.machine.work import Work
+from mep.sections.training import TrainingConfig
 from mep.stages.training.batches import EncodedInputs
-from mep.stages.training.config import TrainingConfig
 from mep.stages.training.optimizers import ScheduleFreeMean, build_optimizer
 from mep.stages.training.processes import AccelerateGroup, GatheredOptimizer, GatheredState, shard
 

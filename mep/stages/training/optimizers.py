@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from mep.diffusion.checkpoints import State
 from mep.diffusion.denoiser import EMA
 from mep.machine.random_bits import random_16_bits
-from mep.stages.training.config import TrainingConfig
+from mep.sections.training import TrainingConfig
 
 GROUP = 2**25
 """Numbers of low precision that are held in float32 at once, while they are stepped: 128 MB, and their gradients."""

@@ -8,8 +8,8 @@ from mep.errors import DataError
 from mep.machine.devices import fixed_order, products
 from mep.machine.libraries import prepare_libraries
 from mep.machine.work import Work
+from mep.sections.training import TrainingConfig
 from mep.stage import stage
-from mep.stages.training.config import TrainingConfig
 
 
 @stage(version=2, draws=True, repeats=True, parallel=True)

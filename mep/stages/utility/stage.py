@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, field_validator
 
 import mep
 from mep.artifacts import Images, RealBaseline, Samples, Utility
@@ -15,31 +14,12 @@ from mep.evaluation.features import features_of
 from mep.evaluation.space import n_groups
 from mep.machine.work import Work
 from mep.methods.probes import Examples, Inputs
+from mep.sections.utility import UtilityConfig
 from mep.stage import stage
-from mep.stages.ceiling import CeilingConfig
 from mep.stages.metrics import SampleSquares, protocol_of_samples
 from mep.stages.utility.probing import HeldOut, Predictions, Subset, measure, train_and_predict
 from mep.stages.utility.rows import Outcome, Rows, mean_outcome
 from mep.stages.utility.tasks import ALONE, Task, tasks_of
-
-
-class UtilityConfig(CeilingConfig):
-    """What generated images teach a classifier that is tested on real ones."""
-
-    ratios: tuple[float, ...] = ()
-    """Synthetic images added to every real one. Empty: all that there are."""
-    margin: float = Field(0.05, gt=0, lt=0.5)
-    """AUROC that training on synthetic images instead of real ones may lose and still be called non-inferior; to be
-    named before the result is seen."""
-    resamples: int = Field(1000, ge=100, le=100_000)
-    """Bootstrap resamples of the held-out images, by group where the dataset names groups."""
-
-    @field_validator("ratios")
-    @classmethod
-    def _positive(cls, ratios: tuple[float, ...]) -> tuple[float, ...]:
-        if any(not 0 < ratio <= 1000 for ratio in ratios):
-            raise ValueError("every ratio is above 0 and at most 1000")
-        return tuple(sorted(set(ratios)))
 
 
 @dataclass(frozen=True)

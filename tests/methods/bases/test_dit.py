@@ -7,7 +7,7 @@ from training_parts import Inputs
 
 from mep.machine.work import Work
 from mep.methods.bases.dit import Dit
-from mep.stages.training.config import TrainingConfig
+from mep.sections.training import TrainingConfig
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not(tmp_path):

@@ -17,7 +17,8 @@ from mep.methods.bases._tokenizer import build_tokenizer
 from mep.methods.bases.pretrained import Pretrained
 from mep.methods.bases.scratch import Scratch
 from mep.methods.sources.imagefolder import ImageFolder
-from mep.stages.dataset.stage import DatasetConfig, dataset
+from mep.sections.dataset import DatasetConfig
+from mep.stages.dataset.stage import dataset
 
 
 @pytest.fixture

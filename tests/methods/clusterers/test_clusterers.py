@@ -16,7 +16,8 @@ from mep.methods.clusterers.kmeans import KMeans
 from mep.methods.clusterers.random import Random
 from mep.methods.clusterers.spherical_kmeans import SphericalKMeans
 from mep.registry import members
-from mep.stages.clustering import ClusteringConfig, clustering
+from mep.sections.clustering import ClusteringConfig
+from mep.stages.clustering import clustering
 
 SETTINGS = {kind: {"k": 3} for kind in ("kmeans", "minibatch_kmeans", "spherical_kmeans", "gmm", "agglomerative")}
 SETTINGS |= {"leiden": {"neighbours": 15}, "hdbscan": {"min_cluster_size": 5}}

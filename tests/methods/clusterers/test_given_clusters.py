@@ -8,7 +8,8 @@ from mep.artifacts import HELDOUT, TRAIN, VALIDATION, Clusters, Embeddings, Imag
 from mep.errors import DataError
 from mep.machine.work import Work
 from mep.methods.clusterers.given import Given
-from mep.stages.clustering import ClusteringConfig, clustering
+from mep.sections.clustering import ClusteringConfig
+from mep.stages.clustering import clustering
 
 COLUMN = ["gland", "gland", "stroma", "gland", "", "stroma", "gland", "fat", "-1"]
 SPLITS = [TRAIN] * 5 + [VALIDATION] * 2 + [HELDOUT] * 2

@@ -8,7 +8,8 @@ from mep.artifacts import HELDOUT, Embeddings, Images
 from mep.errors import DataError
 from mep.machine.work import Work
 from mep.methods.detectors.given import Given
-from mep.stages.outliers import OutliersConfig, outliers
+from mep.sections.outliers import OutliersConfig
+from mep.stages.outliers import outliers
 
 
 def found(folder, method, metadata=None):

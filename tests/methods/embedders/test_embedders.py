@@ -17,8 +17,10 @@ from mep.methods.embedders.timm import Timm
 from mep.methods.embedders.transformers import Transformers
 from mep.methods.sources.imagefolder import ImageFolder
 from mep.registry import members
-from mep.stages.dataset.stage import DatasetConfig, dataset
-from mep.stages.embedding import EmbeddingConfig, embedding
+from mep.sections.dataset import DatasetConfig
+from mep.sections.embedding import EmbeddingConfig
+from mep.stages.dataset.stage import dataset
+from mep.stages.embedding import embedding
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from mep.errors import DataError
 from mep.machine.files import sha256_of
 from mep.methods.embedders.table import Table
-from mep.stages.embedding import EmbeddingConfig
+from mep.sections.embedding import EmbeddingConfig
 
 IDS = ["a.png", "b.png", "c.png"]
 VECTORS = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)

@@ -15,8 +15,9 @@ from mep.methods.framings.crop import Crop
 from mep.methods.framings.pad import Pad
 from mep.methods.framings.region import Region
 from mep.methods.sources.imagefolder import ImageFolder
+from mep.sections.dataset import DatasetConfig
 from mep.stages.dataset.lint import lint
-from mep.stages.dataset.stage import DatasetConfig, dataset
+from mep.stages.dataset.stage import dataset
 from mep.stages.generation.stage import native_side
 
 
@@ -184,7 +185,8 @@ def test_latents_are_those_of_what_is_seen(folder, tmp_path):
     from mep.artifacts import TrainingSet
     from mep.artifacts.models import BaseModel
     from mep.methods.bases.scratch import Scratch
-    from mep.stages.latents import LatentsConfig, latents
+    from mep.sections.training import LatentsConfig
+    from mep.stages.latents import latents
 
     place, rows = folder
     one, other, again = (

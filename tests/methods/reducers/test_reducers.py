@@ -11,7 +11,7 @@ from mep.methods.reducers import Reducer
 from mep.methods.reducers.pca import Pca
 from mep.methods.reducers.umap import Umap
 from mep.registry import kinds
-from mep.stages.clustering import ClusteringConfig
+from mep.sections.clustering import ClusteringConfig
 
 
 def spread(n=60):

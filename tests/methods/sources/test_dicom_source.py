@@ -12,7 +12,8 @@ from mep.imaging.pixels import to_rgb
 from mep.machine.files import sha256_of
 from mep.methods.sources.dicom import Dicom
 from mep.methods.sources.imagefolder import ImageFolder
-from mep.stages.dataset.stage import DatasetConfig, list_records
+from mep.sections.dataset import DatasetConfig
+from mep.stages.dataset.stage import list_records
 
 GREY = np.arange(64, dtype=np.uint8).reshape(8, 8)
 

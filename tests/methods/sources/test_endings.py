@@ -11,7 +11,8 @@ from mep.evaluation.folder import open_folder
 from mep.methods.sources._endings import advice, ending_of, no_image
 from mep.methods.sources.archive import Archive
 from mep.methods.sources.imagefolder import ImageFolder
-from mep.stages.dataset.stage import DatasetConfig, list_records
+from mep.sections.dataset import DatasetConfig
+from mep.stages.dataset.stage import list_records
 
 
 def told(source):

@@ -10,7 +10,7 @@ from nifti_files import nifti_files
 from mep.errors import DataError
 from mep.imaging.pixels import to_rgb
 from mep.methods.sources.nifti import Nifti
-from mep.stages.dataset.stage import DatasetConfig
+from mep.sections.dataset import DatasetConfig
 
 FILES = nifti_files()
 VOLUME = np.arange(4 * 5 * 6, dtype=np.int16).reshape(4, 5, 6)

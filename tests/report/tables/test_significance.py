@@ -117,7 +117,7 @@ def pair(tmp_path):
     real, *arms = (rng.normal(shift, size=(40, 4)) for shift in (0, 0.2, 0.6))
     kind, scores = ScoreRow("kid", "samples", protocol=ScoreProtocol(extractor="drawn", seed=3)), []
     for name, fake in zip("ab", arms, strict=True):
-        (measured,) = measure([Kid(kind="kid")], real, fake, EvaluationSettings(3))
+        (measured,) = measure([Kid(kind="kid")], real, fake, EvaluationSettings(3, 40))
         folder = tmp_path / "store" / f"metrics/{name}"
         folder.mkdir(parents=True)
         np.save(folder / "halves.npy", measured["kid"].halves[None])

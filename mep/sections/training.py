@@ -1,4 +1,4 @@
-"""What a recipe says of training."""
+"""The section `training`: the model to start from, and how it is trained."""
 
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -15,18 +15,34 @@ from mep.methods.conditionings.text import Text
 from mep.methods.trainers import Trainer
 from mep.methods.trainers.unet import Unet
 from mep.registry import OneOf
-from mep.stages.base import BaseConfig
-from mep.stages.latents import LatentsConfig
 
 if TYPE_CHECKING:
     from torch import nn
 
     from mep.diffusion.families import Family
 
+
+class BaseConfig(Config):
+    """The part of the section `training` that the stage `base` reads."""
+
+    base: OneOf[Base]
+
+
+class LatentsConfig(Config):
+    """The part of the section `training` that the stage `latents` reads."""
+
+    symmetries: Literal["none", "mirror", "square"] = Field("none")
+    """Augmentation: mirror left and right, or all eight symmetries of the square. Tissue has no up; a chest has a
+    left."""
+    cache: Literal["latents", "compact", "off"] = "latents"
+    """Keep every image's latents on disk, as mean and standard deviation, so that training draws from the same
+    distribution as without. latents: float32, 128 KB an image and symmetry at 512 pixels. compact: means in bfloat16,
+    deviations in a byte, 278 KB for all eight symmetries where those take 1 MB; the default of a pretrained base. off:
+    encode the pixels again in every step."""
+
+
 SHARDED_CHOICES = {"optimizer": ("adamw",), "weights": ("fp32",), "precision": ("fp32", "tf32", "bf16")}
 """What each field may say where the model is split over processes."""
-
-
 PACKAGES = {
     "adamw_8bit": ("bitsandbytes", "gpu"),
     "prodigy": ("prodigyopt", "optimizers"),
