@@ -5,28 +5,31 @@ import io
 import json
 import os
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import mep
-from mep.artifacts import Artifact, BaseModel, Guidance, Images, Model, Prompts, Samples, Scores
-from mep.artifacts.base import load_table
+from mep.artifacts import Artifact, BaseModel, Guidance, Model, Prompts, Samples, Scores
 from mep.config import Config
 from mep.errors import UsageError
 from mep.machine.files import fsync, noticing_full_disk, removed_on_failure
 from mep.store import Store, manifest, now
 from mep.store.artifact_rows import kind_of
+from mep.store.cleaning import Cleaning
+from mep.store.database import Row
 from mep.store.journal import JOURNAL, read_journal
 from mep.store.manifest import Manifest
-from mep.store.nameless import nameless_files, without_names
+from mep.store.nameless import nameless_files
 from mep.store.runs import artifacts_of
 from mep.store.scrub import folders_in, scrub, scrub_html, scrub_json
 
 BRIEF = (Scores, Prompts)
 """Artifacts whose files always travel; of the others, the manifest does."""
 SUFFIX = ".mep.tar.gz"
+MESSAGES = ("error", "message")
+"""Columns of a journal that say something to a person."""
 EXPORT = "export.json"
 """What a bundle says of itself, its first member."""
 
@@ -38,7 +41,7 @@ class Leaving:
     samples     the synthetic images
     weights     the models
     page        the report, with pictures of real images
-    names       file names of real images; without them captions are there to be read, not to go on from
+    names       those of real images, slides and patients; without them captions are there to be read, not to go on from
     """
 
     samples: bool = False
@@ -85,17 +88,18 @@ def _kind(name: str) -> type[Artifact]:
 
 
 def _pack(store: Store, path: Path, held: dict[str, Any], manifests: dict[str, Manifest], leaving: Leaving) -> None:
-    cleaned = (lambda text: text) if leaving.names else without_names(_images(store, held["artifacts"]))
+    cleaning = Cleaning() if leaving.names else Cleaning.of(store, held["run_id"], held["artifacts"])
     # dereference: files that the store links to each other travel as files
     with tarfile.open(path, "w:gz", compresslevel=6, dereference=True) as archive:
         _add(archive, EXPORT, json.dumps(held, indent=1).encode())
-        for name, text in _run_files(store, held["run_id"], cleaned, page=leaving.page):
+        for name, text in _run_files(store, held["run_id"], cleaning, page=leaving.page):
             _add(archive, f"run/{name}", text.encode())
         for name, content in manifests.items():
             folder = store.root / "store" / name
             files = content["files"] if name in held["whole"] + held["to_read"] else {}
             nameless = nameless_files(_kind(name), folder) if files and not leaving.names else {}
-            _add(archive, f"store/{name}/{manifest.NAME}", manifest.text_of(_with(content, nameless)).encode())
+            content = _with(content, nameless) | {"facts": cleaning.row(content["facts"])}
+            _add(archive, f"store/{name}/{manifest.NAME}", manifest.text_of(content).encode())
             for file in files:
                 if file in nameless:
                     _add(archive, f"store/{name}/{file}", nameless[file])
@@ -110,13 +114,6 @@ def _of_dataset(store: Store, name: str) -> set[str]:
     return {prompt.text for prompt in store.load(Prompts, name, Config()).prompts if given or prompt.columns}
 
 
-def _images(store: Store, names: list[str]) -> Iterator[str]:
-    """The ids of the real images, as far as they are known here."""
-    for name in names:
-        if issubclass(_kind(name), Images) and store.has(name):
-            yield from load_table(store.folder(name) / "images.parquet")["id"]
-
-
 def _with(content: Manifest, files: dict[str, bytes]) -> Manifest:
     """The manifest of an artifact some files of which have another content."""
     changed = dict(content["files"])
@@ -125,18 +122,20 @@ def _with(content: Manifest, files: dict[str, bytes]) -> Manifest:
     return content | {"files": changed}
 
 
-def _run_files(store: Store, run_id: str, cleaned: Callable[[str], str], *, page: bool) -> Iterator[tuple[str, str]]:
+def _run_files(store: Store, run_id: str, cleaning: Cleaning, *, page: bool) -> Iterator[tuple[str, str]]:
     """The text files of a run folder, as they may be seen by others."""
     folder = store.run_folder(run_id)
-    journal = [(table, scrub_json(row)) for table, row in read_journal(folder / JOURNAL)]
-    yield JOURNAL, cleaned("".join(json.dumps({table: row}, ensure_ascii=False) + "\n" for table, row in journal))
+    rows = [(table, cast(Row, scrub_json(row))) for table, row in read_journal(folder / JOURNAL)]
+    lines = [json.dumps({table: cleaning.row(row, MESSAGES)}, ensure_ascii=False) + "\n" for table, row in rows]
+    yield JOURNAL, cleaning.text("".join(lines))
     folders = {f"{store.root}/"}
     for name in (JOURNAL, "recipe.yaml", "recipe.lock.yaml", "log.txt"):
         if (folder / name).exists():
             text = (folder / name).read_text(encoding="utf-8")
             folders |= folders_in(text)
             if name != JOURNAL:
-                yield name, cleaned(scrub(text))
+                text = scrub(text)
+                yield name, cleaning.text(cleaning.message(text) if name == "log.txt" else text)
     if page and (report := folder / "report.html").exists():
         yield report.name, scrub_html(report.read_text(encoding="utf-8"), folders)
 

@@ -1,9 +1,9 @@
-"""What leaves with a run, without the file names of real images: such a name may be a patient's."""
+"""What leaves with a run, without the names of real images and of their groups: such a name may be a patient's."""
 
 import io
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 from mep.artifacts import Artifact, Prompts, Scores
@@ -13,6 +13,10 @@ from mep.machine.files import read_json
 CAPTIONS, CLOSEST = "captions.parquet", "closest.json"
 IMAGE = "(an image)"
 """What a message calls a real image where it leaves."""
+GROUP = "(a group)"
+"""What it calls a slide or a patient."""
+MISTAKABLE = re.compile(r"\d{1,5}|.{1,2}")
+"""A name that could as well be a count or a word."""
 
 
 def nameless_files(kind: type[Artifact], folder: Path) -> dict[str, bytes]:
@@ -49,5 +53,22 @@ def without_names(image_ids: Iterable[str]) -> Callable[[str], str]:
                         line = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", IMAGE, line)
                 lines[place] = line
         return "\n".join(lines)
+
+    return cleaned
+
+
+def without_groups(named: Mapping[str, Iterable[str]]) -> Callable[[str], str]:
+    """Takes slides or patients out of a text.
+
+    named       column of the dataset -> its values; what could be a count or a word goes where it follows its column
+    """
+    names = [(column, name) for column in named for name in sorted(named[column], key=lambda name: (-len(name), name))]
+
+    def cleaned(text: str) -> str:
+        for column, name in names:
+            if name in text:
+                before = rf"(?<=\b{re.escape(column)} )" if MISTAKABLE.fullmatch(name) else r"(?<!\w)"
+                text = re.sub(rf"{before}{re.escape(name)}(?!\w)", GROUP, text)
+        return text
 
     return cleaned

@@ -18,7 +18,7 @@ from mep.errors import UsageError
 from mep.machine.files import read_json, read_json_lines, write_json
 from mep.runner.why import why
 from mep.store import Store, locks, manifest
-from mep.store.nameless import CLOSEST, without_names
+from mep.store.nameless import CLOSEST
 from mep.store.runs import find_run
 from mep.store.scrub import REMOVED, scrub
 
@@ -205,19 +205,6 @@ def test_an_export_names_no_real_image_unless_its_page_is_asked_for(house, tmp_p
             assert b"05.png" not in content
     assert any(b'"ratio": 0.1' in content for name, content in members.items() if name.endswith(CLOSEST))
     assert b"real image" in members_of(tmp_path / "with")["run/report.html"]
-
-
-@pytest.mark.parametrize(
-    ("text", "wanted"),
-    [
-        ("no box: 12.png, 03.png", "no box: (an image), 03.png"),
-        ("ann/x/12.png is dark", "(an image) is dark"),
-        ("images/0000012.png", "images/0000012.png"),  # a synthetic one
-        ("dark: scan 1", "dark: (an image)"),
-    ],
-)
-def test_a_text_loses_the_names_of_real_images(text, wanted):
-    assert without_names(["ann/x/12.png", "scan 1"])(text) == wanted
 
 
 @pytest.mark.parametrize(

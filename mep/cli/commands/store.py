@@ -138,8 +138,8 @@ def export_command(runs: Path, asked: Export, run_id: str | None, as_json: bool)
     A bundle holds recipe, lock, log, provenance, captions and scores, for another installation of mep. A crate holds
     recipe, lock, verdict, scores, what each stage did, and a reporting checklist.
 
-    Absolute paths, secrets and the file names of real images are taken out. Real images stay; --page shows small
-    pictures of some, with their names.
+    Absolute paths, secrets, the file names of real images and the names of their groups are taken out. Real images
+    stay; --page shows small pictures of some, with their names.
     """
     store, run_id = open_run(runs, run_id)
     if asked.form == "bundle":
