@@ -27,7 +27,7 @@ from mep.report.tables.significance import (
     adjusted,
     difference_of,
     error_by_images,
-    unlike_of,
+    unlike_in,
     with_spread,
 )
 from mep.report.tables.trust import distrust
@@ -181,9 +181,8 @@ class _Comparer:
 
     def metric(self, key: Key) -> Metric:
         scores = {row.label: repeats for row in self.rows if (repeats := row.scores(key))}
-        firsts = {label: next(iter(repeats.values())) for label, repeats in scores.items()}
         standard = self.baseline.label if self.baseline and self.baseline.label in scores else next(iter(scores))
-        deviations = {label: unlike_of(first, firsts[standard]) for label, first in firsts.items()}
+        deviations = {label: unlike_in(repeats, scores[standard]) for label, repeats in scores.items()}
         marks = {label: self.footnotes.mark(label, standard, unlike) for label, unlike in deviations.items()}
         scale = SCALES.get(key[1], 1) if self.largest.get(key[:3], 0) < LARGEST_SCALED else 1
         results = {
@@ -193,7 +192,7 @@ class _Comparer:
         }
         return Metric(
             *key,
-            better=firsts[standard].kind.better or "",
+            better=next(iter(scores[standard].values())).kind.better or "",
             scale=scale,
             arms={label: self._number([*repeats.values()], scale, marks[label]) for label, repeats in scores.items()},
             references={

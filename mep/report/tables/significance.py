@@ -29,6 +29,13 @@ Repeats = dict[int, StoredScore]
 """Number of the repeat -> its score."""
 
 
+def unlike_in(repeats: Repeats, standard: Repeats) -> dict[str, str]:
+    """What was done otherwise in any repeat than in that of the standard which it is paired with, else in its first."""
+    first = next(iter(standard.values()))
+    unlike = [unlike_of(score, standard.get(number, first)) for number, score in repeats.items()]
+    return {words: values for deviations in reversed(unlike) for words, values in deviations.items()}
+
+
 def unlike_of(score: StoredScore, standard: StoredScore) -> dict[str, str]:
     """What was done otherwise -> both values; empty for numbers that can be compared."""
     same_images = (score.n_real, score.n_fake, score.dataset) == (standard.n_real, standard.n_fake, standard.dataset)

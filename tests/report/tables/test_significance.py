@@ -16,7 +16,7 @@ from mep.methods.scores.kid import Kid, kernel_difference
 from mep.report.data.arms import StoredScore
 from mep.report.data.halves import Halves
 from mep.report.tables.comparison import Delta, Metric, Number
-from mep.report.tables.significance import adjusted, difference_of, error_by_images, holm_note, with_spread
+from mep.report.tables.significance import adjusted, difference_of, error_by_images, holm_note, unlike_in, with_spread
 from mep.runner.spreads import Spread
 from mep.store import Store
 
@@ -125,6 +125,17 @@ def pair(tmp_path):
         value, se = measured["kid"].estimate.value, measured["kid"].estimate.se
         scores.append(StoredScore(kind, {}, value, se, 40, 40, "d", f"metrics/{name}", 0, "references/r"))
     return store, scores, (real, *arms)
+
+
+def test_a_later_repeat_that_was_made_otherwise_keeps_its_row_from_being_compared():
+    def scored(seed, dataset="dataset/a"):
+        kind = ScoreRow("kid", "samples", protocol=ScoreProtocol(seed=seed))
+        return StoredScore(kind, kind.to_json(), 0.1, 0.01, 8, 8, dataset, "metrics/a", 0, "")
+
+    base = {1: scored(0), 2: scored(0, "dataset/b")}
+    assert unlike_in(base, base) == {}  # each pair shares its images
+    assert unlike_in({1: scored(0), 2: scored(5, "dataset/b")}, base) == {"the seed of subsets and halves": "5, not 0"}
+    assert unlike_in({1: scored(0), 3: scored(5)}, base) == {"the seed of subsets and halves": "5, not 0"}
 
 
 def test_kernel_distances_are_compared_in_closed_form(pair):
