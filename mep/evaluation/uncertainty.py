@@ -34,7 +34,7 @@ from mep.artifacts.score_row import JsonObject
 from mep.config import canonical_json
 from mep.errors import DataError
 from mep.methods.scores import Rows, Score, measure_all
-from mep.statistics.intervals import LEVEL, quantile, standard_error
+from mep.statistics.intervals import level_at_once, quantile, standard_error
 
 Groups: TypeAlias = NDArray[np.int64]
 """The slide or patient of every real image, int64 (n,)."""
@@ -243,7 +243,7 @@ def at_once(delta: AnyDifference, n_arms: int) -> AnyDifference:
     """
     if n_arms < 2:
         return delta
-    reach = quantile(delta.freedom, LEVEL ** (1 / n_arms)) * delta.se
+    reach = quantile(delta.freedom, level_at_once(n_arms)) * delta.se
     p = -math.expm1(n_arms * math.log1p(-delta.p)) if delta.p < 1 else 1.0
     return replace(delta, low=delta.value - reach, high=delta.value + reach, p=p)
 

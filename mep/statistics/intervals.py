@@ -36,6 +36,11 @@ def quantile(freedom: float | None = None, level: float = LEVEL) -> float:
     return float(ndtri((1 + level) / 2) if freedom is None else stdtrit(freedom, (1 + level) / 2))
 
 
+def level_at_once(n: int) -> float:
+    """Level of each of n intervals at which all hold with a chance of LEVEL (Šidák 1967, J. Am. Stat. Ass. 62:626)."""
+    return float(LEVEL ** (1 / max(n, 1)))
+
+
 @dataclass(frozen=True)
 class Proportion:
     """A proportion with its 95 % interval; None if nothing can be said."""

@@ -13,7 +13,7 @@ from functools import cache, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from mep.statistics.intervals import quantile
+from mep.statistics.intervals import level_at_once, quantile
 
 LEVEL, POWER = 0.05, 0.8
 """Two-sided level of a test, and how often it is to find what is there: the usual ones."""
@@ -35,8 +35,8 @@ def detectable(se: float, freedom: float | None = None, level: float = LEVEL, po
 
 
 def level_of_each(n_tests: int) -> float:
-    """Level of each of so many tests at which the chance of any false alarm among them is LEVEL (Šidák 1967)."""
-    return float(1 - (1 - LEVEL) ** (1 / max(n_tests, 1)))
+    """Level of each of so many tests at which the chance of any false alarm among them is LEVEL (Šidák)."""
+    return 1 - level_at_once(n_tests)
 
 
 def seeds_needed(sd: float, difference: float, level: float = LEVEL, power: float = POWER) -> int | None:

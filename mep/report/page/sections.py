@@ -14,7 +14,7 @@ from mep.artifacts import Calibration, Clusters, Images, Model, Privacy, Scores,
 from mep.artifacts.vectors import TriedK
 from mep.report.data.calibration import sentences
 from mep.report.data.kept import Kept
-from mep.report.data.privacy import Tried, tried
+from mep.report.data.privacy import Tried, allowing, is_asked_about, n_made, tried
 from mep.report.data.runs import Report
 from mep.report.figures import calibration as sight
 from mep.report.figures.charts import Curve, CurveSet, loss_curves, validation_curves
@@ -63,7 +63,8 @@ def _pairs(
 def attacked(report: Report) -> list[tuple[list[str], list[Tried]]]:
     """Labels of arms, and the attacks on their generator; without those of which no attack could be tried."""
     found = [(shared.labels, tried(shared.artifact.rows)) for shared in report.shared(Privacy)]
-    return [(labels, attacks) for labels, attacks in found if attacks]
+    among = n_made(attacks for labels, attacks in found if is_asked_about(labels))
+    return [(labels, allowing(attacks, among)) for labels, attacks in found if attacks]
 
 
 Looks = tuple[list[str], list[tuple[int, list[Picture]]]]
