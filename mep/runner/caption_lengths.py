@@ -46,10 +46,24 @@ def _counted(tokenizer: Any, texts: Sequence[str], new_tokens: Sequence[str]) ->
     return {text: len(tokenizer(text, verbose=False).input_ids) for text in texts}
 
 
-def refuse_long_captions(experiment: Experiment, prompts: Iterable[Prompt]) -> None:
-    """DataError that names the longest caption, its tokens and how many are read."""
-    if long := longest_captions(experiment, prompts, fetch=True):
-        text, n, most = long[0]
+def refuse_long_captions(experiment: Experiment, alternatives: Sequence[Sequence[Prompt]]) -> None:
+    """DataError that names the longest caption, its tokens and how many are read.
+
+    alternatives    prompts, one at least of each list of which comes to be
+    """
+    prompts = [prompt for several in alternatives for prompt in several]
+    length = {text: (n, most) for text, n, most in longest_captions(experiment, prompts, fetch=True)}
+
+    def tokens(text: str) -> int:
+        return length.get(text, (0, 0))[0]
+
+    least = [
+        min((max((prompt.text, *prompt.variants), key=tokens) for prompt in several), key=tokens)
+        for several in alternatives
+    ]
+    if long := [text for text in dict.fromkeys(least) if text in length]:
+        text = max(long, key=tokens)
+        n, most = length[text]
         more = f", and {len(long) - 1} more are too long" if len(long) > 1 else ""
         raise DataError(
             f"'{text}' has {n} tokens, the text encoder takes {most}{more}",

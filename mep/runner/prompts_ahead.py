@@ -2,29 +2,42 @@
 
 import itertools
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from mep.artifacts import Prompt
 from mep.artifacts.findings import Findings
 from mep.config import parts
 from mep.errors import DataError
+from mep.machine.tables import value_text
+from mep.methods.sources import Record as Source
 from mep.recipe.model import Experiment
+from mep.sections.dataset import DatasetConfig
 from mep.stages.dataset.labels import listed_labels
 from mep.stages.dataset.stage import list_records
 from mep.stages.prompts.template import Record, Writer
 from mep.stages.prompts.truth import TRUTH, truths
 
+UNLIKELY = 0.001
+HELD_OUT = 0.2
+"""Share that is held out where a recipe names none."""
 Listing: TypeAlias = tuple[int, Counter[str], list[str], Findings]
 """Number of images, those of each label, the steps of their truth, and the findings behind the labels."""
 
 
-def listing_of(experiment: Experiment) -> Listing | None:
-    """What the source lists; None where it cannot be listed without fetching it."""
+def listing_of(experiment: Experiment, *, trained_on: bool = False) -> Listing | None:
+    """What the source lists; None where it cannot be listed without fetching it.
+
+    trained_on      without labels that might be those of no training image
+    """
     if any(part.missing() for part in parts(experiment.dataset.source)):
         return None
     records, _ = list_records(experiment.dataset)
     texts, findings = listed_labels(records, experiment.dataset)
     labels = Counter(sorted(text for text in texts if text is not None))
+    if trained_on:
+        sure = _surely_trained(experiment.dataset, records, texts)
+        labels = Counter({label: n for label, n in labels.items() if label in sure})
     truth = experiment.dataset.truth
     steps = truths([record.metadata.get(truth) for record in records], len(records)) if truth else []
     return len(records), labels, list(dict.fromkeys(steps)), findings
@@ -58,22 +71,47 @@ def _written(writer: Writer, record: Record) -> Prompt:
     return Prompt(record.prompt_id, text, record.label, record.cluster, 1, record.columns, tuple(variants))
 
 
-def sure_prompts(experiment: Experiment) -> list[Prompt]:
-    """Those of the prompts that come to be however images are clustered, as far as it costs nothing to tell.
+def sure_prompts(experiment: Experiment) -> list[list[Prompt]]:
+    """Prompts of which it is known that they come to be, as far as it costs nothing to tell: one at least of each list.
 
-    Labels are those that the source lists, unless it has to open its files for that.
+    Labels are those that training images are sure to have, unless the source has to open its files to list them.
     """
-    names = experiment.prompts.names
-    listing = None
-    if names & {"label", TRUTH}:
-        if experiment.dataset.source.opens_to_list:
-            return []
-        listing = listing_of(experiment)
+    config, balancing = experiment.prompts, experiment.balancing
+    labels, steps, findings = Counter[str](), list[str](), Findings()
+    if config.names & {"label", TRUTH}:
+        listing = None if experiment.dataset.source.opens_to_list else listing_of(experiment, trained_on=True)
         if listing is None:
             return []
-    found = possible_prompts(experiment, *(listing[1:] if listing else (Counter(), [], Findings())))
+        _, labels, steps, findings = listing
+        if "label" in config.names and experiment.dataset.is_labelled and not labels:
+            return []
     fewest = _fewest_clusters(experiment.clustering.method)
-    return [prompt for prompt in found if prompt.cluster is None or prompt.cluster < fewest]
+    found = possible_prompts(experiment, labels, steps, findings)
+    found = [prompt for prompt in found if prompt.cluster is None or prompt.cluster < fewest]
+    drops = balancing.method.kind == "uniform_per_prompt"
+    if not drops and TRUTH not in config.names:
+        return [[prompt] for prompt in found]
+    of_label: dict[str | None, list[Prompt]] = {}  # of a label only some clusters, and steps of truth, may be left
+    for prompt in found:
+        of_label.setdefault(prompt.label if not drops or balancing.keys[0] == "label" else None, []).append(prompt)
+    return [*of_label.values()]
+
+
+def _surely_trained(config: DatasetConfig, records: Sequence[Source], labels: Sequence[str | None]) -> set[str]:
+    """The labels that training images will have: not those of which a split, or a draw, may set all images aside.
+
+    Whole groups are drawn, each with the chance of the share that is set aside. That all of a label's are is out of the
+    question below UNLIKELY.
+    """
+    aside = {*config.holdout.splits, *config.validation.splits}
+    drawn = [0.0 if config.holdout.splits else config.holdout.fraction or HELD_OUT, config.validation.fraction]
+    share = 1 - (1 - drawn[0]) * (1 - drawn[1])
+    groups: dict[str, set[str]] = {}
+    for record, label in zip(records, labels, strict=True):
+        if label is not None and record.split not in aside:
+            group = value_text(record.metadata.get(config.group)) if config.group else None
+            groups.setdefault(label, set()).add(group or record.id)
+    return {label for label, names in groups.items() if share ** len(names) < UNLIKELY}
 
 
 def _fewest_clusters(method: Any) -> int:

@@ -81,7 +81,7 @@ def test_a_caption_that_is_too_long_ends_a_run_before_its_first_stage(place, tmp
     recipe, _ = place
     changed = "training.base.text={width: 16, layers: 1, tokens: 10}"
     with pytest.raises(
-        DataError, match=r"tissue, morphology type zero' has \d\d tokens, the text encoder takes 10, and 3"
+        DataError, match=r"tissue, morphology type zero' has \d\d tokens, the text encoder takes 10, and 1 more"
     ) as told:
         run(load_recipe(recipe, [changed]), Store(tmp_path / "runs"))
     assert told.value.field == "prompts.template"
@@ -89,7 +89,33 @@ def test_a_caption_that_is_too_long_ends_a_run_before_its_first_stage(place, tmp
     # how many clusters there will be is not known: two are sure, and those have short names
     many = ["clustering.method.k={choose: [2, 50]}", "training.base.text={width: 16, layers: 1, tokens: 12}"]
     arm = load_recipe(recipe, [*many, "prompts.template='{cluster:words} {cluster:words} {cluster:words}'"]).arms["mep"]
-    assert {prompt.cluster for prompt in sure_prompts(arm)} == {0, 1}
+    assert {prompt.cluster for several in sure_prompts(arm) for prompt in several} == {0, 1}
+
+
+def test_captions_of_labels_and_clusters_that_may_be_left_out_end_no_run(place, tmp_path):
+    folder, settings = draw_imagefolder(tmp_path / "images"), tiny_settings(tmp_path / "images")
+    rows = [json.loads(line) for line in (folder / "metadata.jsonl").read_text().splitlines()]
+    rare = [row | {"label": "rare"} for row in rows[:4]]  # all of one slide
+    lines = [f"{row['file_name']},{row['label']},{row['slide']},test" for row in rare]
+    lines += [f"{row['file_name']},{row['label']},{row['slide']},train" for row in rows[4:]]
+    (folder / "all.csv").write_text("\n".join(["path,label,slide,split", *lines]))
+    source = {"kind": "manifest", "path": str(folder / "all.csv"), "split": "split"}
+    settings["dataset"] = {"source": source, "label": "label"}
+    recipe = write_recipe(tmp_path / "rare.yaml", settings)
+
+    def sure(file, *changes):
+        return sure_prompts(load_recipe(file, changes).arms["mep"])
+
+    def is_sure(*changes):
+        return "rare" in {prompt.label for several in sure(recipe, *changes) for prompt in several}
+
+    assert not is_sure("dataset.holdout.splits=[test]", "dataset.validation.fraction=0.1")
+    assert not is_sure("dataset.holdout.fraction=0.25")  # all four may be drawn: 0.25 ** 4 is 0.004
+    assert is_sure("dataset.holdout.fraction=0.1")
+    assert not is_sure("dataset.holdout.fraction=0.1", "dataset.group=slide")
+    many = ["clustering.method.k=30", "prompts.template='{cluster:words}'"]
+    assert len(sure(place[0], *many, "balancing.method=none")) == 30
+    assert len(sure(place[0], *many, "balancing.method=uniform_per_prompt")) == 1  # only one cluster need be left
 
 
 @pytest.mark.parametrize("learns", [True, False])
