@@ -91,3 +91,17 @@ def test_importing_the_command_line_imports_nothing_heavy(module):
     code = f"import sys, {module}; print([name for name in {HEAVY} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_recipe_is_validated_without_arrays_and_results():
+    """NumPy and the classes of results take as long as all else: a recipe that is right needs neither."""
+    code = """
+import sys
+from mep.cli.main import main
+main(['validate', 'recipes/quickstart.yaml'], standalone_mode=False)
+print([name for name in ('numpy._core', 'mep.artifacts', 'mep.stages') if name in sys.modules])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True, cwd=PACKAGE.parent
+    )
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -2,7 +2,7 @@
 
 import importlib
 import json
-import pkgutil
+import os
 from functools import cache
 from pathlib import Path
 
@@ -12,6 +12,10 @@ import mep
 import mep.cli.commands
 from mep.cli.types import RunsFolder
 from mep.errors import MepError
+from mep.machine.lazily import import_when_used
+
+import_when_used("numpy")  # commands that compute nothing do without it
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "true")  # looking for some takes longer than reading a recipe
 
 SECTIONS = {
     "Experiments": [
@@ -25,15 +29,32 @@ SECTIONS = {
 """Commands in the order in which a newcomer meets them."""
 
 
+FILES = {
+    "recipes": ["init", "validate", "diff", "methods", "schema"],
+    "run": ["run", "resume", "cancel"],
+    "runs": ["status", "watch", "ls", "show", "logs", "why"],
+    "samples": ["generate", "sample-grid", "export-dataset"],
+    "share": ["push", "pull"],
+    "store": ["verify", "gc", "rm", "pin", "export", "import", "db", "doctor"],
+    "reader_study": ["reader-study", "reader-score"],
+}
+"""The files of `mep/cli/commands/` that hold several commands; any other command has a file of its name."""
+
+
 @cache
-def defined_commands() -> dict[str | None, click.Command]:
+def commands_in(file: str) -> dict[str | None, click.Command]:
     """Every command at the top of a file of `mep/cli/commands/`, by its name."""
-    names = [file.name for file in pkgutil.iter_modules(mep.cli.commands.__path__)]
-    files = [importlib.import_module(f"{mep.cli.commands.__name__}.{name}") for name in names]
-    commands = {item for file in files for item in vars(file).values() if isinstance(item, click.Command)}
+    module = importlib.import_module(f"{mep.cli.commands.__name__}.{file}")
+    commands = {item for item in vars(module).values() if isinstance(item, click.Command)}
     for command in commands:  # those below a group stand at the top of a file, too
         _take_runs(command)
     return {command.name: command for command in commands}
+
+
+def command_named(name: str) -> click.Command:
+    """A command by its name; no file but its own is read for it."""
+    file = next((file for file, names in FILES.items() if name in names), name)
+    return commands_in(file)[name]
 
 
 def _take_runs(command: click.Command) -> None:
@@ -51,18 +72,18 @@ def _take_runs(command: click.Command) -> None:
 
 
 class Commands(click.Group):
-    """The commands by section, loaded when one is called or listed."""
+    """The commands by section; each is loaded when it is called or listed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [name for names in SECTIONS.values() for name in names]
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        return defined_commands()[name] if name in self.list_commands(ctx) else None
+        return command_named(name) if name in self.list_commands(ctx) else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for title, names in SECTIONS.items():
             with formatter.section(title):
-                formatter.write_dl([(name, defined_commands()[name].get_short_help_str(80)) for name in names])
+                formatter.write_dl([(name, command_named(name).get_short_help_str(80)) for name in names])
 
     def invoke(self, ctx: click.Context) -> object:
         try:

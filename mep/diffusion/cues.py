@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mep.artifacts.base import load_table, save_table
 from mep.errors import DataError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 FOLDER = "condition"
 """Beside the `pipeline/` of a model: what it is told besides captions."""
@@ -21,7 +23,7 @@ CHUNK = 10_000
 """Vectors that are read at once where all are gone through."""
 TABLE, VECTORS = "cues.parquet", "vectors.safetensors"
 
-Rows = NDArray[np.int64]
+Rows: TypeAlias = "NDArray[np.int64]"
 
 
 @dataclass(frozen=True, eq=False)

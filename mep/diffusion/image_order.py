@@ -1,11 +1,16 @@
 """Which images a step shows."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mep.machine.work import Work
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mep.machine.work import Work
 
 
 @dataclass

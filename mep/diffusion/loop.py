@@ -1,10 +1,12 @@
 """A training loop that can be killed anywhere and ends as if it had not been: each step draws from its own seed."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import SupportsFloat, TypeAlias
+from typing import TYPE_CHECKING, SupportsFloat, TypeAlias
 
 import numpy as np
 
@@ -12,7 +14,9 @@ from mep.diffusion.checkpoints import Checkpoints, Stateful, keep_lines
 from mep.errors import DataError, Interrupted
 from mep.machine.devices import memory_note
 from mep.machine.files import append_json_line, read_json_lines
-from mep.machine.work import Work
+
+if TYPE_CHECKING:
+    from mep.machine.work import Work
 
 Scalars: TypeAlias = dict[str, SupportsFloat]
 """Named numbers of a step, perhaps still on the device."""

@@ -9,9 +9,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-import numpy as np
-from numpy.typing import NDArray
-
 from mep.diffusion.families import family_of
 from mep.diffusion.token_names import TOKENS
 from mep.errors import DataError
@@ -19,6 +16,8 @@ from mep.machine.files import read_json, write_json
 from mep.machine.libraries import prepare_libraries
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor, nn
 
     from mep.diffusion.types import AutoencoderKL, DiffusionPipeline

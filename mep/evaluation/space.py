@@ -1,4 +1,5 @@
 """Sets of images in one feature space, and how they are brought to equal size."""
+from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
@@ -55,7 +56,7 @@ class EqualSizeSets:
     groups: Groups | None
     more: Rows | None
     seed: int
-    match: "Match | None" = None
+    match: Match | None = None
 
     @classmethod
     def draw(cls, space: Space, seed: int, most: int | None = None) -> Self:
@@ -73,7 +74,7 @@ class EqualSizeSets:
         return cls(space, space.real[rows], fakes, groups, space.train, seed)
 
     @classmethod
-    def matched(cls, space: Space, match: "Match", seed: int) -> Self:
+    def matched(cls, space: Space, match: Match, seed: int) -> Self:
         """The sets in the mix of the generated images."""
         fakes = {
             subject: features[match.heldout if subject in space.paired else match.samples]

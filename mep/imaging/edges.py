@@ -1,11 +1,18 @@
 """The edge view of an image, as Osorio et al. 2024 embed it: shapes without colour."""
 
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
 import numpy as np
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 LOW, HIGH = 100, 200
 """Gradient magnitudes between which an edge must hang on a stronger one, and above which it stands alone."""
-TANGENT = round(np.tan(np.pi / 8) * 2**15)
+TANGENT = round(math.tan(math.pi / 8) * 2**15)
 """tan 22.5 degrees in the 15-bit fixed point in which directions are told apart."""
 
 

@@ -1,5 +1,7 @@
 """Pretrained vision models in two steps, for embedders and extractors alike: prepare images, then run the network."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -7,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mep.errors import DataError, EnvironmentLacks
 from mep.machine.devices import products
@@ -15,6 +16,7 @@ from mep.machine.files import read_json
 
 if TYPE_CHECKING:
     import torch
+    from numpy.typing import NDArray
 
 TRANSFORMERS_FILES = ["config.json", "preprocessor_config.json", "*.safetensors", "*.safetensors.index.json"]
 TIMM_FILES = ["config.json", "*.safetensors"]
@@ -125,7 +127,7 @@ def _processing(settings: dict[str, Any]) -> Preprocessing:
     return {"mean": mean, "std": std, "size": _short(size), "interpolation": way}
 
 
-def _pool(hidden: "torch.Tensor", pooling: str, n_prefix: int) -> NDArray[np.float32]:
+def _pool(hidden: torch.Tensor, pooling: str, n_prefix: int) -> NDArray[np.float32]:
     """(b, tokens, d) -> (b, d) or (b, 2 d); the class token and the registers (Darcet et al. 2024) are no patches."""
     import torch
 

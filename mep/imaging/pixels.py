@@ -1,14 +1,16 @@
 """One way from any image file to uint8 RGB: EXIF rotation is applied, deep grey scaled by the dataset's window,
 grey repeated, transparency laid over white; palettes and CMYK go through Pillow, RGB of 16 bits keeps its upper 8."""
 
+from __future__ import annotations
+
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mep.errors import DataError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from PIL.Image import Image
 
 Window = tuple[float, float]
@@ -21,7 +23,7 @@ ORIENTED = {"exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif", "Raw pr
 MOST_PIXELS = 89_478_485  # a larger image is taken for a decompression bomb; Pillow's own bound, 0.27 GB as RGB
 
 
-def to_rgb(image: "Image", window: Window | None = None) -> NDArray[np.uint8]:
+def to_rgb(image: Image, window: Window | None = None) -> NDArray[np.uint8]:
     """Pixels (h, w, 3) of a Pillow image.
 
     window      of deep grey; by default the full range of 16 bits
@@ -31,7 +33,7 @@ def to_rgb(image: "Image", window: Window | None = None) -> NDArray[np.uint8]:
     return np.array(as_rgb(image, window), dtype=np.uint8)
 
 
-def as_rgb(image: "Image", window: Window | None = None) -> "Image":
+def as_rgb(image: Image, window: Window | None = None) -> Image:
     """As `to_rgb`, for those who go on with Pillow: an image of mode RGB, which may be the one that was given."""
     from PIL import Image
 
@@ -48,7 +50,7 @@ def as_rgb(image: "Image", window: Window | None = None) -> "Image":
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def upright(image: "Image") -> "Image":
+def upright(image: Image) -> Image:
     """The image as its EXIF or XMP orientation says that it is to be seen."""
     if image.format in ("JPEG", "PNG") and not image.info.keys() & ORIENTED:
         return image  # parsing what is not there takes a fifth of the time of decoding a tile
@@ -57,7 +59,7 @@ def upright(image: "Image") -> "Image":
     return ImageOps.exif_transpose(image)
 
 
-def refuse_bomb(image: "Image") -> None:
+def refuse_bomb(image: Image) -> None:
     """Before anything is decoded: the size that the header claims."""
     refuse_size(*image.size)
 

@@ -3,9 +3,11 @@
 What a row depends on besides its key belongs into the name of the folder. Any of it may be deleted at any time.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +15,9 @@ from numpy.typing import NDArray
 from mep.config import digest
 from mep.machine.files import read_json, sha256_of, write_json
 from mep.machine.shards import save_array
-from mep.machine.work import Work
+
+if TYPE_CHECKING:
+    from mep.machine.work import Work
 
 SHARD_ROWS = 256
 

@@ -2,10 +2,12 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Generic, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast
 
 from mep.errors import Interrupted
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
@@ -38,6 +40,8 @@ def run_in_process(
     job: Job[ItemT, ResultT], items: Iterable[ItemT], device: str, stop: Stop
 ) -> Iterator[tuple[int, ResultT]]:
     """(position, result) of every item, in order; computed here, finished on a thread."""
+    from concurrent.futures import ThreadPoolExecutor
+
     compute = job.prepare(device)
     waiting: deque[tuple[int, Future[ResultT]]] = deque()
     with ThreadPoolExecutor(1, thread_name_prefix="finish") as finisher:
@@ -56,7 +60,7 @@ def run_in_process(
 
 
 def map_ahead(
-    pool: ThreadPoolExecutor, function: Callable[[ItemT], ResultT], items: Iterable[ItemT], n: int
+    pool: "ThreadPoolExecutor", function: Callable[[ItemT], ResultT], items: Iterable[ItemT], n: int
 ) -> Iterator[ResultT]:
     """Results in the order of the items, at most n of them computed ahead of the reader."""
     remaining = iter(items)

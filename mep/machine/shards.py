@@ -1,20 +1,25 @@
 """Rows that take long to compute, kept on disk shard by shard: a killed run computes only the missing shards."""
 
+from __future__ import annotations
+
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mep.machine.files import write_atomically
-from mep.machine.jobs import Job
-from mep.machine.work import Work
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mep.machine.jobs import Job
+    from mep.machine.work import Work
 
 ItemT = TypeVar("ItemT")
-RowsT = TypeVar("RowsT", bound=NDArray[np.generic])
+RowsT = TypeVar("RowsT", bound="NDArray[np.generic]")
 """An array whose first axis counts the items."""
 
 CPU_SHARD = 2048  # items of a shard where each of them is fast

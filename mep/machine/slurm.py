@@ -5,8 +5,6 @@ smaller clusters do not have; `squeue` and `scontrol` are on every one.
 """
 
 import json
-import shlex
-import subprocess
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -64,6 +62,8 @@ def submit(config: SlurmConfig, command: Sequence[str], *, name: str, log: Path)
 
     EnvironmentLacks    Slurm is not here, or refuses
     """
+    import shlex
+
     asks = ["--parsable", f"--job-name={name}", f"--output={log}", "--open-mode=append", "--requeue"]
     asks += [f"--signal=B:TERM@{SIGNAL_S}", f"--cpus-per-task={config.cpus}"]
     asks += [f"--partition={config.partition}"] if config.partition else []
@@ -100,6 +100,8 @@ def cancel(jobs: Collection[str]) -> None:
 
 
 def _slurm(command: Sequence[str], script: str = "") -> str:
+    import subprocess
+
     try:
         done = subprocess.run(command, input=script, capture_output=True, text=True, timeout=60)
     except FileNotFoundError as error:

@@ -1,18 +1,22 @@
 """A table that was made elsewhere: a row an image, in a file that a spreadsheet or a data frame writes."""
 
+from __future__ import annotations
+
 import csv
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mep.errors import DataError
 from mep.machine.files import reading_utf8
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 ID_COLUMNS = ("id", "file_name", "image", "path")
 """What the column that names the image is mostly called; the first of these that is there is taken."""

@@ -1,11 +1,10 @@
 """What an engine keeps about its workers: their places, their versions, and which item each of them has."""
 
 import os
-import platform
+import sys
 from collections import Counter, deque
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
-from importlib import metadata
 from typing import Generic, TypeVar
 
 from mep.errors import EnvironmentLacks
@@ -34,8 +33,10 @@ def share_cores(n: int) -> list[tuple[int, ...]]:
 
 def versions() -> dict[str, str]:
     """Versions that must be the same in every process that computes a part of a result."""
+    from importlib import metadata
+
     packages = {name: metadata.version(name) for name in ("mep", "torch", "diffusers")}
-    return packages | {"python": ".".join(platform.python_version_tuple()[:2])}
+    return packages | {"python": f"{sys.version_info.major}.{sys.version_info.minor}"}
 
 
 def check_versions(theirs: dict[str, str], host: str) -> None:

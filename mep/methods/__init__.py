@@ -1,5 +1,7 @@
 """Methods: what `kind:` in a recipe selects. One folder, one family; one file, one member."""
 
+from __future__ import annotations
+
 import importlib
 import pkgutil
 from functools import cache

@@ -1,11 +1,16 @@
 """What was said of every image elsewhere: in a column of the dataset, or in a table beside it."""
 
-from pathlib import Path
+from __future__ import annotations
 
-from mep.artifacts import Images
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from mep.config import Config, HashFile, LocalPath
 from mep.errors import DataError
 from mep.machine.tables import read_table, text_of
+
+if TYPE_CHECKING:
+    from mep.artifacts import Images
 
 
 class FromTable(Config):

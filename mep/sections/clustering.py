@@ -1,18 +1,23 @@
 """The section `clustering`: what groups the vectors."""
 
-from typing import ClassVar, Literal, Self
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from mep.artifacts import Clusters
 from mep.config import Config, HashFile, LocalPath, folder_digest
 from mep.methods.clusterers import Clusterer, Labels, State, Vectors
 from mep.methods.clusterers._lloyd import to_unit
 from mep.methods.clusterers._numbering import renumbered
 from mep.methods.reducers import Reducer
 from mep.registry import OneOf
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mep.artifacts import Clusters
 
 
 class ClusteringConfig(Config):

@@ -1,16 +1,20 @@
 """The section `embedding`: what turns an image into the vector that is clustered."""
 
+from __future__ import annotations
+
 from dataclasses import replace
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import model_validator
 
 from mep.config import Config
 from mep.imaging.edges import edges
-from mep.imaging.encoders import Encoder
 from mep.methods.embedders import Embedder
 from mep.methods.embedders.table import Table
 from mep.registry import OneOf
+
+if TYPE_CHECKING:
+    from mep.imaging.encoders import Encoder
 
 
 class EmbeddingConfig(Config):

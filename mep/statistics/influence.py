@@ -11,17 +11,22 @@ Source  the expansion: Hoeffding 1948, Ann. Math. Stat. 19:293; the jackknife's 
         9:586; the difference of two distances to shared real images: Bounliphone et al. 2016, arXiv:1511.04581
 """
 
+from __future__ import annotations
+
 import hashlib
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mep.statistics.pairwise import KernelSums
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Keys = NDArray[np.uint64]
+    from mep.statistics.pairwise import KernelSums
+
+Floats: TypeAlias = "NDArray[np.float64]"
+Keys: TypeAlias = "NDArray[np.uint64]"
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mep.statistics.distances import (
     DEFAULT,
@@ -24,9 +23,10 @@ from mep.statistics.distances import (
 )
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import Tensor
 
-Radii = tuple[NDArray[np.float64], NDArray[np.float64]]
+Radii: TypeAlias = "tuple[NDArray[np.float64], NDArray[np.float64]]"
 """Squared radii of one size of neighbourhood: of the real images, and of the fakes."""
 
 

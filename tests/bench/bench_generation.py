@@ -37,10 +37,10 @@ from mep.artifacts import Images, Model, Prompt, Prompts
 from mep.config import Config
 from mep.diffusion.families.stable_diffusion import StableDiffusion
 from mep.diffusion.pipelines import load_pipeline
-from mep.machine.engines.local import WorkerPool
 from mep.machine.jobs import Job, run_in_process
 from mep.machine.libraries import prepare_libraries
 from mep.machine.work import Work
+from mep.machine.worker_pool import WorkerPool
 from mep.machine.workers import WorkerSlot, share_cores
 from mep.methods.bases._tokenizer import build_tokenizer
 from mep.methods.samplers.ddim import Ddim

@@ -5,7 +5,7 @@ import pytest
 from click.testing import CliRunner
 from small_data import REPOSITORY
 
-from mep.cli.main import defined_commands, main
+from mep.cli.main import command_named, main
 from mep.errors import RecipeError
 from mep.recipe import load_recipe
 from mep.recipe.schema import recipe_schema
@@ -33,7 +33,7 @@ def test_every_integer_of_a_recipe_has_an_upper_bound():
 def test_every_integer_of_the_command_line_has_an_upper_bound():
     integers = [
         (command.name, one.name, one.type)
-        for command in defined_commands().values()
+        for command in map(command_named, main.list_commands(None))
         for one in command.params
         if isinstance(one.type, click.types.IntParamType)
     ]

@@ -49,7 +49,7 @@ def test_both_arms_are_at_work_at_the_same_time(scene):
 
 def test_what_is_there_already_takes_no_process(scene, monkeypatch):
     recipe, store = scene
-    monkeypatch.setattr("mep.machine.engines.local.WorkerPool", None)
+    monkeypatch.setattr("mep.machine.worker_pool.WorkerPool", None)
     before = len(attempts(store, "training"))
     run(load_recipe(recipe), store)
     assert len(attempts(store, "training")) == before

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
@@ -68,6 +67,8 @@ def lint_command(
 
 def _lint(recipe: Recipe) -> tuple[int, list[Finding]]:
     """The number of images of all arms, and what is wrong with them; a dataset that arms share counts once."""
+    import tempfile
+
     from mep.machine.engines.local import Local
     from mep.machine.work import Work
     from mep.stages.dataset.lint import lint

@@ -1,7 +1,6 @@
 """Write, check and compare recipes, and list what they can name."""
 
 import json
-from importlib import resources
 from pathlib import Path
 
 import click
@@ -111,6 +110,8 @@ def methods_command(as_json: bool) -> None:
 @click.option("--output", type=FILE, default="schemas", show_default=True, help="Folder to write to.")
 def schema_command(output: Path) -> None:
     """Write the JSON Schema of recipes, the SQL of the provenance, and what Datasette shows of it."""
+    from importlib import resources
+
     from mep.machine.files import write_text
     from mep.recipe.schema import schema_text
     from mep.store.database import migrations

@@ -2,7 +2,6 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar, TypeVar
 
 from pydantic import Field
@@ -32,6 +31,8 @@ class Engine(Method):
         if self.workers == 1:
             yield from map(function, items)
             return
+        from concurrent.futures import ThreadPoolExecutor
+
         with ThreadPoolExecutor(self.workers) as pool:
             yield from map_ahead(pool, function, items, 4 * self.workers)
 

@@ -1,10 +1,14 @@
 """Allocations: how many images are generated for each prompt. One file, one rule."""
 
-from collections.abc import Sequence
-from typing import ClassVar, Literal
+from __future__ import annotations
 
-from mep.artifacts import Prompt
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal
+
 from mep.registry import Method
+
+if TYPE_CHECKING:
+    from mep.artifacts import Prompt
 
 Share = Literal["training", "real", "equal"]
 """By what a total is shared among prompts: the training images that each captions, after balancing; the real training

@@ -1,12 +1,16 @@
 """As many as the model was trained on."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from mep.artifacts import Prompt
 from mep.methods.allocations import Allocation
+
+if TYPE_CHECKING:
+    from mep.artifacts import Prompt
 
 
 class MatchTraining(Allocation):

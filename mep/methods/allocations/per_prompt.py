@@ -1,12 +1,16 @@
 """The same number for every prompt."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from mep.artifacts import Prompt
 from mep.methods.allocations import Allocation
+
+if TYPE_CHECKING:
+    from mep.artifacts import Prompt
 
 
 class PerPrompt(Allocation):

@@ -1,13 +1,17 @@
 """An explicit table."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from mep.artifacts import Prompt
 from mep.errors import DataError, guess
 from mep.methods.allocations import Allocation
+
+if TYPE_CHECKING:
+    from mep.artifacts import Prompt
 
 
 class Table(Allocation):

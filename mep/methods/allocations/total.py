@@ -1,12 +1,16 @@
 """A number in all."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from mep.artifacts import Prompt
 from mep.methods.allocations import Allocation, Share, apportion, weights_of
+
+if TYPE_CHECKING:
+    from mep.artifacts import Prompt
 
 
 class Total(Allocation):

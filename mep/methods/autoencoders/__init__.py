@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mep.artifacts import Images
 from mep.machine.shards import Shards
-from mep.machine.work import Work
 from mep.registry import Method
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mep.artifacts import Images
     from mep.diffusion.types import AutoencoderKL
+    from mep.machine.work import Work
 
 MAX_IMAGES, MAX_BYTES = 20_000, 1_000_000_000
 """Images that an autoencoder sees, and their pixels in memory; a seeded subset of larger datasets."""

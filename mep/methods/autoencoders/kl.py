@@ -7,23 +7,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
-from mep.artifacts import Images
 from mep.diffusion.image_order import ImageOrder
 from mep.diffusion.loop import LoopSettings, Scalars, optimise
 from mep.diffusion.pipelines import to_tensor
 from mep.imaging.pixels import SYMMETRIES, symmetry
-from mep.machine.work import Work
 from mep.methods.autoencoders import Autoencoder, pixels_of
 
 if TYPE_CHECKING:
     import torch
+    from numpy.typing import NDArray
     from torch import Tensor
 
+    from mep.artifacts import Images
     from mep.diffusion.checkpoints import Stateful
     from mep.diffusion.types import AutoencoderKL
+    from mep.machine.work import Work
 
 CROPS_UNTIL = 0.8
 """Share of the steps on crops; the rest see half as many whole images, whose statistics group norms meet later."""

@@ -9,12 +9,12 @@ import numpy as np
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from mep.artifacts import Images
-from mep.machine.work import Work
 from mep.methods.autoencoders import Autoencoder, pixels_of
 
 if TYPE_CHECKING:
+    from mep.artifacts import Images
     from mep.diffusion.types import AutoencoderKL
+    from mep.machine.work import Work
 
 
 class Pca(Autoencoder):

@@ -1,13 +1,16 @@
+from __future__ import annotations
+
 from collections.abc import Mapping
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
-from mep.artifacts.captions import CUT_TO
 from mep.errors import DataError
 from mep.methods.balancers import Balancer, Choice, Groups, draw
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 class UniformPerPrompt(Balancer):
@@ -71,6 +74,8 @@ class UniformPerPrompt(Balancer):
         worst = int(np.argmax(could_keep))
         if could_keep[worst] < 2 * n_kept:
             return []
+        from mep.artifacts.captions import CUT_TO
+
         n = int(ranked[worst].sum())
         return [
             f"{names[worst]} has {n:,} image{'s' * (n != 1)}: {CUT_TO} {n_kept:,}, without it to {could_keep[worst]:,}"

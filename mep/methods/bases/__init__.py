@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from mep.artifacts import Images
-from mep.machine.work import Work
 from mep.registry import Method, member
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from mep.artifacts import Images
     from mep.diffusion.families import Family
     from mep.diffusion.pipelines import Tokenizers
+    from mep.machine.work import Work
 
 
 class Base(Method):

@@ -1,14 +1,18 @@
 """What the bases share whose weights are drawn from the recipe's seed."""
 
+from __future__ import annotations
+
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from mep.config import Config
 from mep.diffusion.pipelines import forget_places
-from mep.machine.work import Work
+
+if TYPE_CHECKING:
+    from mep.machine.work import Work
 
 
 class TextSizes(Config):

@@ -1,8 +1,12 @@
-from typing import Literal
+from __future__ import annotations
 
-from mep.artifacts import Images
-from mep.machine.work import Work
+from typing import TYPE_CHECKING, Literal
+
 from mep.methods.bases import Base
+
+if TYPE_CHECKING:
+    from mep.artifacts import Images
+    from mep.machine.work import Work
 
 
 class NoBase(Base):

@@ -1,5 +1,7 @@
 """A published latent diffusion model."""
 
+from __future__ import annotations
+
 import re
 import shutil
 from functools import cache
@@ -9,18 +11,19 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
 
-from mep.artifacts import Images
 from mep.diffusion.families import Family, family_of
 from mep.diffusion.pipelines import Tokenizers, forget_places, load_pipeline, outline_of, tokenizers_in
 from mep.errors import DataError
 from mep.machine.files import read_json
 from mep.machine.hub import ModelReference
 from mep.machine.weights import check_folder_whole
-from mep.machine.work import Work
 from mep.methods.bases import Base
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from mep.artifacts import Images
+    from mep.machine.work import Work
 
 FOLDERS = ["vae", "scheduler", "unet", "transformer"]
 FOLDERS += ["text_encoder", "text_encoder_2", "text_encoder_3", "tokenizer", "tokenizer_2", "tokenizer_3"]
@@ -49,7 +52,7 @@ class Pretrained(ModelReference, Base):
     implies: ClassVar[dict[str, str]] = {"precision": "bf16", "cache": "compact"}
 
     @model_validator(mode="after")
-    def _side_fits(self) -> "Pretrained":
+    def _side_fits(self) -> Pretrained:
         if self.resolution % FACTOR:
             raise PydanticCustomError(
                 "cross_field",
@@ -67,7 +70,7 @@ class Pretrained(ModelReference, Base):
         else:
             check_parts(self.peek(CONFIGURATION), self.resolution, called=self.id)
 
-    def outline(self) -> "tuple[Family, nn.Module]":
+    def outline(self) -> tuple[Family, nn.Module]:
         return outline_in(self.peek(CONFIGURATION))
 
     def tokenizers(self) -> Tokenizers:
@@ -87,7 +90,7 @@ class Pretrained(ModelReference, Base):
 
 
 @cache
-def outline_in(folder: Path) -> "tuple[Family, nn.Module]":
+def outline_in(folder: Path) -> tuple[Family, nn.Module]:
     """The family of a pipeline's folder, and the part that removes noise without its weights."""
     family = family_of(folder)
     return family, outline_of(folder, family.core)

@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from mep.artifacts import Images
 from mep.config import Config
 from mep.diffusion.families.stable_diffusion import StableDiffusion
 from mep.machine.libraries import prepare_libraries
-from mep.machine.work import Work
 from mep.methods.autoencoders import Autoencoder
 from mep.methods.autoencoders.kl import Kl
 from mep.methods.bases import Base
@@ -24,9 +22,11 @@ from mep.registry import OneOf
 if TYPE_CHECKING:
     from torch import nn
 
+    from mep.artifacts import Images
     from mep.diffusion.families import Family
     from mep.diffusion.pipelines import Tokenizers
     from mep.diffusion.types import CLIPTokenizer
+    from mep.machine.work import Work
 
 
 class UnetSizes(Config):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from mep.artifacts import Images
 from mep.config import HashFile, LocalPath
 from mep.diffusion.families import Family, family_of
 from mep.diffusion.pipelines import Tokenizers, forget_places, tokenizers_in
@@ -13,12 +12,14 @@ from mep.errors import DataError
 from mep.machine.hub import ModelReference
 from mep.machine.libraries import prepare_libraries
 from mep.machine.weights import check_whole, tensors_in
-from mep.machine.work import Work
 from mep.methods.bases import Base
 from mep.methods.bases.pretrained import Pretrained, check_folder, check_parts, outline_in
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from mep.artifacts import Images
+    from mep.machine.work import Work
 
 PATTERNS = ["model_index.json", "README.md", "LICENSE*", "*/*.json", "*/*.txt", "*/*.model"]
 TYPES = {"StableDiffusionPipeline": ("v1", "v2"), "StableDiffusionXLPipeline": ("xl_base",)}

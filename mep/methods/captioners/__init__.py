@@ -1,10 +1,14 @@
 """Captioners: what every training image is captioned with. One file, one way."""
 
-from collections.abc import Sequence
-from typing import ClassVar
+from __future__ import annotations
 
-from mep.artifacts import Images
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
 from mep.registry import Method
+
+if TYPE_CHECKING:
+    from mep.artifacts import Images
 
 
 class Captioner(Method):

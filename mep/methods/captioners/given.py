@@ -1,10 +1,14 @@
 """Captions that were written elsewhere: reports, or what a vision-language model says."""
 
-from typing import Literal
+from __future__ import annotations
 
-from mep.artifacts import Images
+from typing import TYPE_CHECKING, Literal
+
 from mep.methods._given import FromTable, said_of
 from mep.methods.captioners import Captioner
+
+if TYPE_CHECKING:
+    from mep.artifacts import Images
 
 
 class Given(FromTable, Captioner):

@@ -1,7 +1,11 @@
-from typing import Literal
+from __future__ import annotations
 
-from mep.artifacts import Images
+from typing import TYPE_CHECKING, Literal
+
 from mep.methods.captioners import Captioner
+
+if TYPE_CHECKING:
+    from mep.artifacts import Images
 
 
 class Template(Captioner):

@@ -1,21 +1,25 @@
 """Clusterers: vectors -> groups of similar images. One file, one clusterer; files with a `_` help several of them."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Discriminator, Field, Tag
 
 from mep.config import Config, by_shape
 from mep.errors import DataError
 from mep.registry import Method
 
-Vectors: TypeAlias = NDArray[np.float32]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Vectors: TypeAlias = "NDArray[np.float32]"
 """float32 (n, d), a row for each image."""
-Labels: TypeAlias = NDArray[np.int64]
+Labels: TypeAlias = "NDArray[np.int64]"
 """int64 (n,), the cluster of each image; -1 is noise."""
-State: TypeAlias = dict[str, NDArray[Any]]
+State: TypeAlias = "dict[str, NDArray[Any]]"
 """The fitted model as arrays by name, from which `Clusterer.assign` finds the cluster of a new vector."""
 
 

@@ -1,16 +1,21 @@
 """The number of clusters, chosen among several by an index of how good their partitions are."""
 
+from __future__ import annotations
+
 import itertools
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mep.artifacts.vectors import TriedK
 from mep.errors import DataError
 from mep.methods.clusterers import ChooseK, Clusterer, KClusterer, Labels, Vectors
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 LOWER_IS_BETTER = ("s_dbw", "sd", "davies_bouldin")  # of the indices that `ChooseK.by` names
 N_RESAMPLES = 10  # bootstrap resamples behind the index `stability`

@@ -1,11 +1,16 @@
 """Lloyd's iterations in blocks of rows: memory for the vectors and one block, whatever their number."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mep.methods.clusterers import Labels, Vectors
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 BLOCK_ROWS = 8192
 TOLERANCE = 1e-4

@@ -1,9 +1,15 @@
 """From the labels of a method to the numbers that captions say: by size, or by an earlier clustering."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
-from numpy.typing import NDArray
 
 from mep.methods.clusterers import Labels
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Codes = dict[int, tuple[int, int]]
 """Number of a cluster -> that of its coarse cluster, and its own within that one."""

@@ -1,14 +1,20 @@
 """What a cluster is: its most typical images, its size and labels, how tight and stable it is, and its neighbour."""
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mep.artifacts.vectors import ClusterSummary
 from mep.methods.clusterers import Clusterer, Labels, Vectors
 from mep.methods.clusterers._choice import resampled
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mep.artifacts.vectors import ClusterSummary
 
 N_MEDOIDS = 12
 MOST_COMPARED = 500

@@ -1,16 +1,21 @@
 """Clusters that somebody has given: an expert's morphology types, or what another program found."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mep.artifacts import Images
 from mep.errors import DataError
 from mep.methods._given import FromTable, said_of
 from mep.methods.clusterers import Clusterer, Labels, Partition, State, Vectors, distances_to_mean
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mep.artifacts import Images
 
 FIELD = "clustering.method"
 NOISE = "-1"

@@ -1,10 +1,14 @@
-from typing import Any, Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from mep.methods.clusterers import KClusterer, Labels, Partition, State, Vectors, distances_to_mean
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 class GaussianMixture(KClusterer):

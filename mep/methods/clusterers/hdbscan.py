@@ -1,11 +1,15 @@
-from typing import Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from mep.errors import DataError
 from mep.methods.clusterers import Labels, Partition, State, VectorClusterer, Vectors, distances_to_mean, nearest
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 class Hdbscan(VectorClusterer):

@@ -1,11 +1,15 @@
+from __future__ import annotations
+
 import hashlib
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mep.methods.clusterers import Clusterer, Labels, Partition, State, VectorClusterer, Vectors, distances_to_mean
 from mep.registry import OneOf
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 class Random(Clusterer):

@@ -1,11 +1,15 @@
-from typing import Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from mep.methods.clusterers import KClusterer, Labels, Partition, State, Vectors
 from mep.methods.clusterers._lloyd import label_all, lloyd, to_unit
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 class SphericalKMeans(KClusterer):

@@ -1,9 +1,13 @@
 """Conditionings: what a model is told of an image besides its caption. One file, one way."""
 
-from typing import ClassVar
+from __future__ import annotations
 
-from mep.diffusion.cues import Cues
+from typing import TYPE_CHECKING, ClassVar
+
 from mep.registry import Method
+
+if TYPE_CHECKING:
+    from mep.diffusion.cues import Cues
 
 
 class Conditioning(Method):

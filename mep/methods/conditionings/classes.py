@@ -1,11 +1,15 @@
 """A number for each label and cluster."""
 
-from typing import Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from mep.diffusion.cues import Cues
 from mep.methods.conditionings import Conditioning
+
+if TYPE_CHECKING:
+    from mep.diffusion.cues import Cues
 
 
 class Class(Conditioning):

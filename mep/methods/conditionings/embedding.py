@@ -1,11 +1,15 @@
 """The vector of the image itself."""
 
-from typing import ClassVar, Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from mep.diffusion.cues import Cues
 from mep.methods.conditionings import Conditioning
+
+if TYPE_CHECKING:
+    from mep.diffusion.cues import Cues
 
 
 class Embedding(Conditioning):

@@ -1,9 +1,13 @@
 """The caption alone."""
 
-from typing import Literal
+from __future__ import annotations
 
-from mep.diffusion.cues import Cues
+from typing import TYPE_CHECKING, Literal
+
 from mep.methods.conditionings import Conditioning
+
+if TYPE_CHECKING:
+    from mep.diffusion.cues import Cues
 
 
 class Text(Conditioning):

@@ -1,15 +1,20 @@
 """Outlier detectors: which images should not shape a cluster or a caption. One file, one detector."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
-from mep.artifacts import Images
-from mep.machine.work import Work
 from mep.registry import Method
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mep.artifacts import Images
+    from mep.machine.work import Work
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,13 @@
 """What the nine features of `hsv` are made of, as whole numbers."""
 
+from __future__ import annotations
+
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from PIL.Image import Image
 
 BRIGHT = 150  # luma above which a pixel belongs to a bright region, whose outlines are counted
@@ -22,7 +24,7 @@ class PixelCounts(NamedTuple):
     outlines: int  # outer outlines of 8-connected bright regions, and holes in them
 
 
-def counts_of(image: "Image") -> PixelCounts:
+def counts_of(image: Image) -> PixelCounts:
     """Of an RGB image. The border of the Laplacian is mirrored about its pixels."""
     luma = np.asarray(image.convert("L"))
     response = _laplacian(luma).astype(np.float64).ravel()  # sums of whole numbers below 2**53 are exact

@@ -1,17 +1,22 @@
 """Outliers that somebody has named."""
 
-from typing import Literal, Self
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import model_validator
 
-from mep.artifacts import Images
 from mep.errors import DataError
 from mep.machine.tables import named, read_table
-from mep.machine.work import Work
 from mep.methods._given import FromTable, said_of
 from mep.methods.detectors import Detector, Verdict
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mep.artifacts import Images
+    from mep.machine.work import Work
 
 FIELD = "outliers.method"
 

@@ -1,21 +1,25 @@
 """Hard thresholds on nine pixel features, made for H&E histology."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from mep.artifacts import Images
-from mep.artifacts.reading import Reader
 from mep.machine.jobs import Job
 from mep.machine.shards import CPU_SHARD, Shards
-from mep.machine.work import Work
 from mep.methods.detectors import Detector, Verdict, judge
 from mep.methods.detectors._compiled_counts import compiled_counts
 from mep.methods.detectors._pixel_counts import PixelCounts, counts_of
+
+if TYPE_CHECKING:
+    from mep.artifacts import Images
+    from mep.artifacts.reading import Reader
+    from mep.machine.work import Work
 
 NAMES = ("mean_v", "median_v", "std_v", "mean_s", "median_s", "std_s", "std_h", "var_l", "n_contour")
 VALUES = np.arange(256)

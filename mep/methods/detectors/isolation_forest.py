@@ -1,10 +1,14 @@
-from typing import ClassVar, Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from mep.methods.detectors import ByScore
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 class IsolationForest(ByScore):

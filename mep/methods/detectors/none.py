@@ -1,11 +1,16 @@
-from typing import Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mep.artifacts import Images
-from mep.machine.work import Work
 from mep.methods.detectors import Detector, Verdict
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mep.artifacts import Images
+    from mep.machine.work import Work
 
 
 class NoDetector(Detector):

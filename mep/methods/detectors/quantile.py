@@ -1,13 +1,18 @@
-from typing import Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
-from mep.artifacts import Images
-from mep.machine.work import Work
 from mep.methods.detectors import Detector, Verdict, judge
 from mep.methods.detectors.hsv import measure_features
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mep.artifacts import Images
+    from mep.machine.work import Work
 
 
 class Quantile(Detector):

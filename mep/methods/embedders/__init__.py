@@ -1,13 +1,16 @@
 """Embedders: images -> the vectors that are clustered. One file, one embedder."""
 
-from collections.abc import Sequence
-from typing import ClassVar
+from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
 
 from mep.imaging.encoders import Encoder
 from mep.registry import Method
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Embed = Encoder
 

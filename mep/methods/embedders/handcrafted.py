@@ -1,12 +1,16 @@
 """Colour and texture statistics; needs no download."""
 
-from typing import Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mep.imaging.pixels import square
 from mep.methods.embedders import Embed, Embedder
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 SIZE_PX = 64
 

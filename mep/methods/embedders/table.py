@@ -1,16 +1,20 @@
 """Vectors that were made elsewhere."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import model_validator
 
 from mep.config import HashFile, LocalPath
 from mep.errors import DataError
 from mep.machine.tables import ImageTable, named, read_table
 from mep.methods.embedders import Embed, Embedder
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 FIELD = "embedding.model"
 

@@ -1,5 +1,7 @@
 """A model of the timm library."""
 
+from __future__ import annotations
+
 from typing import Literal
 
 from pydantic import field_validator

@@ -1,5 +1,7 @@
 """A vision model of the transformers library."""
 
+from __future__ import annotations
+
 from typing import Literal
 
 from mep.imaging.encoders import TRANSFORMERS_FILES, Dtype, load_transformers

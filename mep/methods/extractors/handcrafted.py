@@ -1,12 +1,16 @@
 """Colour and texture statistics as features; needs no download."""
 
-from typing import Literal
+from __future__ import annotations
 
-from mep.artifacts.score_row import JsonObject
+from typing import TYPE_CHECKING, Literal
+
 from mep.config import digest
 from mep.methods.embedders.handcrafted import SIZE_PX
 from mep.methods.embedders.handcrafted import Handcrafted as HandcraftedEmbedder
 from mep.methods.extractors import Extractor, Features
+
+if TYPE_CHECKING:
+    from mep.artifacts.score_row import JsonObject
 
 DESCRIPTION = 1
 """Raise by one when the embedder of this name describes the same image differently; it enters the digest."""

@@ -1,19 +1,24 @@
 """Inception-v3 as Clean-FID uses it: the only features whose Fréchet distance is called FID."""
 
+from __future__ import annotations
+
 import os
 import tempfile
 import urllib.request
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mep.artifacts.score_row import JsonObject
 from mep.config import Download, HashFile, LocalPath
 from mep.errors import DataError, EnvironmentLacks
 from mep.machine.files import sha256_of
 from mep.methods.extractors import Extractor, Network, clean_resize, clean_resizer, exact_arithmetic
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mep.artifacts.score_row import JsonObject
 
 FILE = "inception-2015-12-05.pt"
 URL = f"https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/metrics/{FILE}"

@@ -1,13 +1,17 @@
 """A model of the timm library as a feature space."""
 
-from typing import Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import field_validator
 
-from mep.artifacts.score_row import JsonObject
 from mep.imaging.encoders import TIMM_FILES, load_timm, preprocessing_of
 from mep.methods.embedders.timm import hub_id
 from mep.methods.extractors import Network, PretrainedExtractor
+
+if TYPE_CHECKING:
+    from mep.artifacts.score_row import JsonObject
 
 
 class Timm(PretrainedExtractor):

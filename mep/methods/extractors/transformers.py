@@ -1,10 +1,14 @@
 """A vision model of the transformers library as a feature space."""
 
-from typing import Literal
+from __future__ import annotations
 
-from mep.artifacts.score_row import JsonObject
+from typing import TYPE_CHECKING, Literal
+
 from mep.imaging.encoders import TRANSFORMERS_FILES, load_transformers, preprocessing_of
 from mep.methods.extractors import Network, PretrainedExtractor
+
+if TYPE_CHECKING:
+    from mep.artifacts.score_row import JsonObject
 
 CMMD_MODEL = "openai/clip-vit-large-patch14-336"
 """The embeddings of CMMD (Jayasumana et al. 2024, arXiv:2401.09603)."""

@@ -1,14 +1,18 @@
 """Framings: which square of an image is seen, by embedder, model and metrics alike. One file, one way."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from typing import ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mep.registry import Method
 
-Pixels: TypeAlias = NDArray[np.uint8]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Pixels: TypeAlias = "NDArray[np.uint8]"
 Fill = Literal["black", "white", "border", "edge"]
 """What stands where there is no image: black, white, the mean colour of its border, or its outermost pixels again."""
 

@@ -1,5 +1,7 @@
 """A square out of the image."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import Literal
 

@@ -1,5 +1,7 @@
 """The whole image, filled up to a square."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import Literal
 

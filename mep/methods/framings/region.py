@@ -1,5 +1,7 @@
 """A square around a region of interest."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import Literal
 

@@ -1,15 +1,19 @@
 """Namers: what each cluster is called, found from its images. One file, one namer."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
 
-from mep.artifacts import Images
-from mep.artifacts.captions import FoundName
 from mep.config import by_kind
-from mep.machine.work import Work
 from mep.registry import Method, OneOf
+
+if TYPE_CHECKING:
+    from mep.artifacts import Images
+    from mep.artifacts.captions import FoundName
+    from mep.machine.work import Work
 
 
 class Namer(Method):

@@ -1,21 +1,26 @@
 """Names from a list of terms, by a model that knows images and texts."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
-from mep.artifacts import Images
-from mep.artifacts.captions import FoundName
 from mep.config import HashFile, LocalPath
 from mep.errors import DataError, EnvironmentLacks
 from mep.imaging.joint import JOINT_FILES, JointEncoder, load_joint, parts_lacking
 from mep.machine.files import reading_utf8
 from mep.machine.hub import ModelReference
-from mep.machine.work import Work
 from mep.methods.namers import Namer
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mep.artifacts import Images
+    from mep.artifacts.captions import FoundName
+    from mep.machine.work import Work
 
 FIELD = "prompts.cluster_names"
 SLOT = "{term}"

@@ -1,17 +1,22 @@
 """Probes: classifiers that are trained on images to say what those are worth. One file, one probe."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mep.artifacts.score_row import JsonObject
-from mep.machine.work import Work
 from mep.registry import Method
 
-Inputs = Callable[[NDArray[np.int64]], NDArray[Any]]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mep.artifacts.score_row import JsonObject
+    from mep.machine.work import Work
+
+Inputs: TypeAlias = "Callable[[NDArray[np.int64]], NDArray[Any]]"
 """Rows -> what the probe sees of them: features float32 (b, d), or pixels uint8 (b, h, w, 3)."""
 
 

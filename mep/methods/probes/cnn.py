@@ -1,10 +1,11 @@
 """A small network trained on pixels, or a pretrained one fine-tuned as a whole."""
 
+from __future__ import annotations
+
 from dataclasses import replace
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from mep.artifacts.score_row import JsonObject
@@ -14,9 +15,13 @@ from mep.diffusion.loop import LoopSettings, optimise
 from mep.imaging.pixels import SYMMETRIES, symmetry
 from mep.machine.hub import ModelReference
 from mep.machine.libraries import prepare_libraries
-from mep.machine.work import Work
 from mep.methods.probes import Examples, Fitted, Probe
 from mep.statistics.classification import auroc
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mep.machine.work import Work
 
 LOOKS = 10
 """Times that a training is judged on the validation images; its best state is kept."""

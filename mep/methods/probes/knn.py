@@ -1,12 +1,16 @@
 """The nearest neighbours in frozen features."""
 
-from typing import Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from pydantic import Field
 
-from mep.machine.work import Work
 from mep.methods.probes import Examples, Fitted, Probe
+
+if TYPE_CHECKING:
+    from mep.machine.work import Work
 
 
 class NearestNeighbours(Probe):

@@ -1,13 +1,17 @@
 """A linear classifier on frozen features."""
 
+from __future__ import annotations
+
 import warnings
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from mep.machine.work import Work
 from mep.methods.probes import Examples, Fitted, Probe
 from mep.statistics.classification import auroc, delong_variance, influence
+
+if TYPE_CHECKING:
+    from mep.machine.work import Work
 
 GRID = tuple(10.0**power for power in range(-2, 5))
 """Inverse strengths of regularisation that the validation images choose from."""

@@ -1,5 +1,7 @@
 """No utility is measured."""
 
+from __future__ import annotations
+
 from typing import ClassVar, Literal
 
 from mep.methods.probes import Probe

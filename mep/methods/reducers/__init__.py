@@ -1,5 +1,7 @@
 """Reducers: vectors -> fewer dimensions, in which clusters are sought. One file, one reducer."""
 
+from __future__ import annotations
+
 from typing import ClassVar
 
 from mep.methods.clusterers import State, Vectors

@@ -1,5 +1,7 @@
 """Samplers: from noise to a latent in a number of steps. One file, one sampler."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
@@ -32,7 +34,7 @@ class Sampler(Method):
     steps: int = Field(25, ge=1, le=1000)
     """Denoising steps, each one UNet pass (two with guidance)."""
 
-    def fitted(self, config: Mapping[str, object]) -> "SchedulerMixin":
+    def fitted(self, config: Mapping[str, object]) -> SchedulerMixin:
         """The scheduler of diffusers for a model that was trained with a scheduler of this configuration."""
         import diffusers
 

@@ -1,5 +1,7 @@
 """DDIM."""
 
+from __future__ import annotations
+
 from typing import ClassVar, Literal
 
 from pydantic import Field

@@ -1,5 +1,7 @@
 """DPM-Solver++."""
 
+from __future__ import annotations
+
 from typing import ClassVar, Literal
 
 from mep.methods.samplers import Sampler

@@ -1,5 +1,7 @@
 """Euler's method."""
 
+from __future__ import annotations
+
 from typing import ClassVar, Literal
 
 from mep.methods.samplers import Sampler

@@ -1,5 +1,7 @@
 """Euler's method with ancestral noise."""
 
+from __future__ import annotations
+
 from typing import ClassVar, Literal
 
 from mep.methods.samplers import Sampler

@@ -1,21 +1,26 @@
 """Scores: how far generated features lie from real ones. One file, one score."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mep.artifacts.score_row import JsonObject, Missing, Reason
 from mep.errors import DataError
 from mep.registry import Method
 from mep.statistics.distances import Arithmetic
-from mep.statistics.influence import Influence
 from mep.statistics.pairwise import PairwiseResult, compare
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mep.artifacts.score_row import JsonObject, Missing
+    from mep.statistics.influence import Influence
+
 Better: TypeAlias = dict[str, Literal["lower", "higher"]]
-Rows: TypeAlias = NDArray[np.floating]
+Rows: TypeAlias = "NDArray[np.floating]"
 """float32 or float64 (n, d), one row an image."""
 
 FEWEST_IN_A_GROUP = 11
@@ -28,6 +33,8 @@ class TooFewImages(DataError):
 
 def missing_of(error: DataError) -> Missing:
     """Why a score gave no number."""
+    from mep.artifacts.score_row import Missing, Reason  # here: reading a recipe needs no table of scores
+
     return Missing(Reason.TOO_FEW if isinstance(error, TooFewImages) else Reason.NO_VALUE, error.message)
 
 

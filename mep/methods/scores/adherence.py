@@ -1,15 +1,19 @@
 """Prompt adherence: does an image show the cluster and the label that its prompt asked for?"""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from functools import partial
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mep.errors import DataError
 from mep.methods.scores import Better, Rows, Score
 from mep.statistics.classification import auroc
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 WANTED_CLUSTER, FOUND_CLUSTER, WANTED_LABEL, FOUND_LABEL = range(4)
 """Columns of an assigned image; -1 where nothing was wanted or found."""

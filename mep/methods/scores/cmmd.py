@@ -1,15 +1,20 @@
 """A distance of mean embeddings: no Gaussian is assumed, and a few hundred images are enough."""
 
-from typing import Annotated, ClassVar, Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
-from mep.artifacts.score_row import JsonObject
 from mep.errors import DataError
 from mep.methods.scores import Better, Rows, Score, check_sets, unit_rows
 from mep.statistics.distances import blocks
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mep.artifacts.score_row import JsonObject
 
 SAMPLE = 1000
 """Rows whose distances give the median, when that is the bandwidth."""

@@ -1,5 +1,7 @@
 """The Fréchet distance that endless sets would have."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import ClassVar, Literal, TypeAlias
 

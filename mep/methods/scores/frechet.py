@@ -5,16 +5,20 @@ singular values of A Bᵀ, where A and B are the centred sets over √(n-1). In 
 dimensions is as exact as any other, nothing turns complex, and no constant has to be added to a diagonal.
 """
 
-from typing import ClassVar, Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mep.errors import DataError
 from mep.methods.scores import Better, Rows, Score, check_sets
 from mep.statistics.distances import blocks
 
-Floats = NDArray[np.float64]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Floats: TypeAlias = "NDArray[np.float64]"
 ROUND_OFF = 1e-6
 """What may be missing to 0, as a share of the two traces; float64 leaves about 1e-8, so more is a wrong input."""
 

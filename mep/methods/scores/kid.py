@@ -1,12 +1,16 @@
 """The kernel distance: no Gaussian is assumed, its expectation does not depend on n, and it may be negative."""
 
-from typing import ClassVar, Literal
+from __future__ import annotations
 
-from mep.artifacts.score_row import JsonObject
+from typing import TYPE_CHECKING, ClassVar, Literal
+
 from mep.methods.scores import Better, PairScore, Rows, check_sets
 from mep.statistics.distances import Arithmetic
 from mep.statistics.influence import Influence, error_of_difference, error_of_one, influence_of
 from mep.statistics.pairwise import KernelSums, PairwiseResult, compare
+
+if TYPE_CHECKING:
+    from mep.artifacts.score_row import JsonObject
 
 KERNEL = "(x·y/d + 1)³"
 

@@ -1,13 +1,17 @@
 """The kernel distance as papers report it: the mean over subsets."""
 
-from typing import ClassVar, Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
-from mep.artifacts.score_row import JsonObject
 from mep.methods.scores import Better, Rows, Score, check_sets
 from mep.methods.scores.kid import KERNEL
+
+if TYPE_CHECKING:
+    from mep.artifacts.score_row import JsonObject
 
 
 class KidSubsets(Score):

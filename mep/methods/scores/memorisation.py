@@ -1,15 +1,19 @@
 """Memorisation: are generated images copies of training images?"""
 
-from typing import ClassVar, Literal, TypeAlias
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mep.errors import DataError
 from mep.methods.scores import Better, Rows, Score, check_finite
 from mep.statistics.distances import Arithmetic, nearest_rows
 
-Cells: TypeAlias = NDArray[np.int64]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Cells: TypeAlias = "NDArray[np.int64]"
 """The cell of feature space of every image, int64 (n,)."""
 
 COPY_QUANTILE = 0.01

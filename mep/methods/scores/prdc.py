@@ -1,16 +1,21 @@
 """Precision, recall, density, coverage: whose balls, up to the k-th neighbour, the other set's images fall into."""
 
-from typing import ClassVar, Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
-from mep.artifacts.score_row import JsonObject
 from mep.errors import DataError
 from mep.methods.scores import Better, PairScore, Rows, check_sets
 from mep.statistics.distances import BLOCK, Arithmetic, blocks, nearest_rows
 from mep.statistics.pairwise import PairwiseResult, compare
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mep.artifacts.score_row import JsonObject
 
 
 class Prdc(PairScore):

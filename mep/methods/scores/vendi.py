@@ -1,5 +1,7 @@
 """The Vendi score: how many different images there are."""
 
+from __future__ import annotations
+
 import math
 from typing import Annotated, ClassVar, Literal
 

@@ -1,5 +1,7 @@
 """Sources: where images and their labels come from. One file, one source."""
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -46,7 +48,7 @@ class Source(Method):
         """
         raise NotImplementedError
 
-    def open(self, image_id: str) -> "Image":
+    def open(self, image_id: str) -> Image:
         """The image of a record, not yet converted."""
         raise NotImplementedError
 

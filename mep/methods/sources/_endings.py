@@ -1,5 +1,7 @@
 """What lies where no image was found: the endings of the files that were seen, and what would read them."""
 
+from __future__ import annotations
+
 from collections import Counter
 from pathlib import PurePosixPath
 

@@ -1,5 +1,7 @@
 """A folder of files of a format that Pillow does not read, each of which holds one image or several."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path

@@ -1,5 +1,7 @@
 """Who a DICOM file is about: what never leaves it, and numbers in its place."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from typing import Any
 

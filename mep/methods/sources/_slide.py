@@ -1,5 +1,7 @@
 """One whole-slide image: its scale, its tissue, and the regions that are read from it."""
 
+from __future__ import annotations
+
 import re
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -7,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mep.errors import DataError
 from mep.machine.extras import library
 from mep.machine.files import refuse_special
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from PIL.Image import Image
 
 THUMBNAIL_PX = 2048  # longest side of the picture on which tissue is looked for
@@ -43,7 +45,7 @@ class Slide:
         scale, power = (_positive(told.get(f"{self.reader}.{name}")) for name in ("mpp-x", "objective-power"))
         return scale or _um_in_ome(str(told.get("tiff.ImageDescription"))) or (FINEST_UM / power if power else None)
 
-    def region(self, x: int, y: int, tile_px: int, scale: float) -> "Image":
+    def region(self, x: int, y: int, tile_px: int, scale: float) -> Image:
         """RGB tile with its corner at x, y of the largest level, each pixel as wide as `scale` pixels of that level."""
         from PIL import Image
 
@@ -132,7 +134,7 @@ def slide_library(reader: str) -> Any:
     return library(reader, package, "slides")
 
 
-def _over_white(image: "Image") -> "Image":
+def _over_white(image: Image) -> Image:
     """RGB; what lies outside of the scanned area is transparent."""
     from PIL import Image
 

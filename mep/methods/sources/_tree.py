@@ -1,5 +1,7 @@
 """What a folder and an archive of images have in common: names, splits, metadata files, class folders."""
 
+from __future__ import annotations
+
 import csv
 import json
 import os

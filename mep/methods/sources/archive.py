@@ -1,5 +1,7 @@
 """A zip or tar file of images, read in place."""
 
+from __future__ import annotations
+
 import io
 import os
 import tarfile
@@ -36,7 +38,7 @@ class Archive(Source):
             pack.names, str(self.path), lambda name: io.TextIOWrapper(io.BytesIO(pack.read(name)), encoding="utf-8-sig")
         )
 
-    def open(self, image_id: str) -> "Image":
+    def open(self, image_id: str) -> Image:
         from PIL import Image
 
         return Image.open(io.BytesIO(_opened(self.path).read(image_id)))

@@ -1,5 +1,7 @@
 """A dataset of the Hugging Face library of that name."""
 
+from __future__ import annotations
+
 import io
 import json
 from functools import cache
@@ -42,7 +44,7 @@ class Datasets(ModelReference, Source):
             ]
         return sorted(records, key=lambda record: record.id)
 
-    def open(self, image_id: str) -> "Image":
+    def open(self, image_id: str) -> Image:
         from PIL import Image
 
         split, row = image_id.split("/")
@@ -59,12 +61,12 @@ class Datasets(ModelReference, Source):
         externals = ModelReference.externals(self, hash_file)
         return {"content": externals["model"]} | ({"config": self.config} if self.config else {})
 
-    def _splits(self) -> dict[str, "Dataset"]:
+    def _splits(self) -> dict[str, Dataset]:
         return _load(self.folder(["*"]), self.path is not None, self.config, self.image)
 
 
 @cache
-def _load(folder: Path, is_saved: bool, config: str | None, image: str) -> dict[str, "Dataset"]:
+def _load(folder: Path, is_saved: bool, config: str | None, image: str) -> dict[str, Dataset]:
     """Every split of a dataset, its images undecoded; memory-mapped, and opened once in a process."""
     from datasets import DatasetDict, Image, disable_progress_bars, load_dataset, load_from_disk
 
@@ -90,7 +92,7 @@ def _load(folder: Path, is_saved: bool, config: str | None, image: str) -> dict[
     return splits
 
 
-def _values(data: "Dataset", column: str) -> list[object]:
+def _values(data: Dataset, column: str) -> list[object]:
     """The values of a column: names for class labels, text for what is neither a number nor text."""
     from datasets import ClassLabel
 

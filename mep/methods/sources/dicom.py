@@ -1,5 +1,7 @@
 """DICOM files, as they come from an archive of a hospital."""
 
+from __future__ import annotations
+
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -52,7 +54,7 @@ class _Header:
     named: str = ""
     is_class_naming: bool = False
     made_by: str = ""
-    pixels: "Pixels | None" = None
+    pixels: Pixels | None = None
 
 
 class Dicom(Files):
@@ -122,7 +124,7 @@ class Dicom(Files):
                 field="dataset.source.names",
             )
 
-    def open(self, image_id: str) -> "Image":
+    def open(self, image_id: str) -> Image:
         from mep.imaging.dicom.frames import open_dicom
 
         file, part = self.parts_of(image_id)
@@ -150,7 +152,7 @@ class Dicom(Files):
         return [name for name in self.names_below() if not is_metadata(name)]
 
     @cached_property
-    def known(self) -> "dict[str, Pixels]":
+    def known(self) -> dict[str, Pixels]:
         """Where the pixels of the listed files lie, by path: they are opened without reading their headers again. It
         travels with the source to processes that open images, and is never written."""
         return {}
@@ -210,7 +212,7 @@ def _made_by(modality: str, image_type: str) -> str:
     return f"{family} localizer".strip() if "LOCALIZER" in image_type else family
 
 
-def _has_window(header: Any, pixels: "Pixels") -> bool:
+def _has_window(header: Any, pixels: Pixels) -> bool:
     from mep.imaging.dicom.grey import Display
 
     if not pixels.layout.has_tables:

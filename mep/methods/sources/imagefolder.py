@@ -1,5 +1,7 @@
 """A Hugging Face imagefolder: images with a metadata.jsonl or metadata.csv, in class folders, or just images."""
 
+from __future__ import annotations
+
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -42,7 +44,7 @@ class ImageFolder(Source):
             raise DataError(f"{self.path} is not a folder", hint="give the folder that holds the images")
         return records_of(self._names(), str(self.path), lambda name: open_metadata(self.path / name))
 
-    def open(self, image_id: str) -> "Image":
+    def open(self, image_id: str) -> Image:
         from PIL import Image
 
         path = os.path.join(self.path, image_id)  # in a third of the time of Path

@@ -1,5 +1,7 @@
 """A table of paths."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -53,7 +55,7 @@ class Manifest(Source):
             )
         return row.pop(column)
 
-    def open(self, image_id: str) -> "Image":
+    def open(self, image_id: str) -> Image:
         from PIL import Image
 
         return Image.open(self._root / image_id)

@@ -1,5 +1,7 @@
 """NIfTI volumes, slice by slice."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from mep.errors import DataError
@@ -19,6 +20,7 @@ from mep.methods.sources import Row
 from mep.methods.sources._files import Files
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from PIL.Image import Image
 
 AXES = {"sagittal": 0, "coronal": 1, "axial": 2}
@@ -99,7 +101,7 @@ class Nifti(Files):
             )
         return list(range(first + 1, last + 1, self.every))
 
-    def open(self, image_id: str) -> "Image":
+    def open(self, image_id: str) -> Image:
         from PIL import Image
 
         path, part = self.place_of(image_id)

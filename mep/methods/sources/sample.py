@@ -1,11 +1,12 @@
 """The builtin sample: real tissue that ships inside scikit-image."""
 
+from __future__ import annotations
+
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from mep.config import HashFile
@@ -13,6 +14,7 @@ from mep.errors import DataError
 from mep.methods.sources import Record, Source
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from PIL.Image import Image
 
 
@@ -59,7 +61,7 @@ class Sample(Source):
         ]
         return sorted(records, key=lambda record: record.id)
 
-    def open(self, image_id: str) -> "Image":
+    def open(self, image_id: str) -> Image:
         from PIL import Image
 
         y, x = int(image_id[-7:-4]), int(image_id[-3:])

@@ -1,5 +1,7 @@
 """Whole-slide images, cut into tiles on the way: no tile is ever written."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Iterator
 from functools import cached_property
@@ -7,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from mep.config import HashFile, fold, folder_digest
@@ -17,6 +18,7 @@ from mep.methods.sources._files import Files
 from mep.methods.sources._slide import FINEST_UM, Slide, opened, slide_library
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from PIL.Image import Image
 
 SUFFIXES = (".svs", ".ndpi", ".mrxs", ".scn", ".vms", ".bif", ".svslide", ".tif", ".tiff")
@@ -92,7 +94,7 @@ class Slides(Files):
         for name in self.without_tiles:
             yield "no_tile", "", f"{name} gives no tile: it is too small, or holds too little tissue", False
 
-    def open(self, image_id: str) -> "Image":
+    def open(self, image_id: str) -> Image:
         path, part = self.place_of(image_id)
         slide = opened(path, self._reader_of(path), os.getpid())
         if not part:

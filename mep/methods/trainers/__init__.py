@@ -1,5 +1,7 @@
 """Trainers: which weights are fine-tuned. One file, one way."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -37,13 +39,13 @@ class Trainer(Method):
         """How new tokens are learned; None where captions have none."""
         return getattr(self, "new_tokens", None)
 
-    def check(self, core: "nn.Module") -> None:
+    def check(self, core: nn.Module) -> None:
         """DataError where these weights cannot be chosen in such a core, which may be without weights (meta)."""
 
-    def prepare(self, core: "Core", text_encoder: "CLIPTextModel | None") -> None:
+    def prepare(self, core: Core, text_encoder: CLIPTextModel | None) -> None:
         """Let exactly the trained parameters require gradients; the text encoder is None where it stays as it is."""
         raise NotImplementedError
 
-    def save(self, denoiser: "Denoiser", folder: Path) -> None:
+    def save(self, denoiser: Denoiser, folder: Path) -> None:
         """Write the weights as they are now below a folder."""
         raise NotImplementedError

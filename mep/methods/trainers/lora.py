@@ -1,5 +1,7 @@
 """Low-rank adaptation."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
@@ -54,7 +56,7 @@ class Lora(Trainer):
     """Train new tokens of the captions too, with the same learning rate: `{begin: tissue}`, and <morph-{cluster}> in
     the template. Stable Diffusion 1 and 2 only."""
 
-    def check(self, core: "nn.Module") -> None:
+    def check(self, core: nn.Module) -> None:
         """DataError where a pattern fits no layer that can be changed."""
         names = chosen(core, self.targets, "training.method.targets")
         for field in ("ranks", "alphas"):
@@ -67,7 +69,7 @@ class Lora(Trainer):
                 field="training.method.targets",
             )
 
-    def prepare(self, core: "Core", text_encoder: "CLIPTextModel | None") -> None:
+    def prepare(self, core: Core, text_encoder: CLIPTextModel | None) -> None:
         core.requires_grad_(False)
         has_star = any("*" in target for target in self.targets)
         targets = chosen(core, self.targets, "training.method.targets") if has_star else list(self.targets)
@@ -81,7 +83,7 @@ class Lora(Trainer):
             if parameter.requires_grad:
                 parameter.data = parameter.data.float()  # the base may be held in bfloat16, the change never
 
-    def _settings(self, targets: list[str], ranks: Mapping[str, int], alphas: Mapping[str, float]) -> "LoraConfig":
+    def _settings(self, targets: list[str], ranks: Mapping[str, int], alphas: Mapping[str, float]) -> LoraConfig:
         from peft import LoraConfig
 
         as_ranks = {} if self.alpha is not None else {name: rank for name, rank in ranks.items() if name not in alphas}
@@ -97,7 +99,7 @@ class Lora(Trainer):
             init_lora_weights="gaussian",
         )
 
-    def save(self, denoiser: "Denoiser", folder: Path) -> None:
+    def save(self, denoiser: Denoiser, folder: Path) -> None:
         save_for_diffusers(denoiser, folder / "lora")
         if self.variant == "lora" and denoiser.family.core == "unet":
             save_for_others(denoiser, folder / "kohya" / "lora.safetensors")

@@ -1,5 +1,7 @@
 """Textual inversion."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -21,8 +23,8 @@ class TextualInversion(Trainer):
     adapts: ClassVar[bool] = True
     new_tokens: NewTokens = NewTokens()
 
-    def prepare(self, core: "Core", text_encoder: "CLIPTextModel | None") -> None:
+    def prepare(self, core: Core, text_encoder: CLIPTextModel | None) -> None:
         core.requires_grad_(False)
 
-    def save(self, denoiser: "Denoiser", folder: Path) -> None:
+    def save(self, denoiser: Denoiser, folder: Path) -> None:
         """The tokens are saved as those of every trainer are."""

@@ -1,5 +1,7 @@
 """The whole UNet."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -18,12 +20,12 @@ class Unet(Trainer):
     kind: Literal["unet"]
     replaces: ClassVar[tuple[str, ...]] = ("unet", "transformer", "text_encoder")
 
-    def prepare(self, core: "Core", text_encoder: "CLIPTextModel | None") -> None:
+    def prepare(self, core: Core, text_encoder: CLIPTextModel | None) -> None:
         core.requires_grad_(True)
         if text_encoder is not None:
             text_encoder.requires_grad_(True)
 
-    def save(self, denoiser: "Denoiser", folder: Path) -> None:
+    def save(self, denoiser: Denoiser, folder: Path) -> None:
         for name, part in denoiser.parts():
             part.save_pretrained(folder / "pipeline" / name, safe_serialization=True)
             forget_places(folder / "pipeline" / name)
