@@ -21,7 +21,12 @@ from mep.recipe.text import MistakeLog, RecipeText
 from mep.recipe.wording import show
 
 FORMAT = 2
-"""The recipe format that this version of mep reads and writes. Format n came with mep 0.n."""
+"""The recipe format that this version of mep reads and writes; it came with mep 0.2."""
+SINCE_1 = {
+    "generation.images": "generation.allocation",
+    "training.batch_size": "training.global_batch_size",
+}
+"""Fields of format 1 -> what they are called since; format 1 was never released, so nothing rewrites it."""
 MAX_NESTING = 64
 MAX_VALUES = 10_000  # about a second of reading
 MAX_DIGITS = 400  # characters of a number; Python does not print integers of more than 4300 digits
@@ -55,6 +60,8 @@ def parse_recipe(source: RecipeText) -> Node:
         message = f"found {show(written.value)}, wanted {FORMAT}: the recipe format that mep {mep.__version__} reads"
         is_newer = isinstance(written.value, int) and written.value > FORMAT
         hint = "pip install --upgrade mep" if is_newer else f"write mep: {FORMAT}"
+        if written.value == 1:
+            hint += "".join(f"; {old} is {new} now" for old, new in SINCE_1.items())
         raise RecipeError([source.mistake(message, written.place, field="mep", hint=hint)])
     return root
 

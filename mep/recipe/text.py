@@ -74,7 +74,9 @@ def read_file(path: Path) -> RecipeText:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
-        refuse(f"cannot be read: {getattr(error, 'strerror', None) or error}", "name the YAML file of a recipe")
+        near = _near(path) if isinstance(error, FileNotFoundError) else ""
+        hint = f"{near}name the YAML file of a recipe, or one of mep init --list"
+        refuse(f"cannot be read: {getattr(error, 'strerror', None) or error}", hint)
     if len(content) > MAX_BYTES:
         refuse("is larger than 1 MiB", "a recipe is a few lines of YAML; is this the right file?")
     if content.startswith(b"\xef\xbb\xbf"):
@@ -86,3 +88,15 @@ def read_file(path: Path) -> RecipeText:
         byte, place = content[error.start], before.place_at(len(before.text))
         mistake = Mistake("", f"is not UTF-8: byte 0x{byte:02x}", place, hint="save it as UTF-8")
         raise RecipeError([mistake]) from error
+
+
+def _near(path: Path) -> str:
+    """How a hint begins where a recipe has nearly that name: one beside it, or one that comes with mep."""
+    import difflib
+
+    from mep.recipe.templates import templates
+
+    names = dict.fromkeys(templates() if path.name == str(path) else ())
+    names |= {file.stem: file.suffix for file in path.parent.glob("*.y*ml")}
+    near = difflib.get_close_matches(path.stem, names, 1)
+    return "".join(f"did you mean '{stem}{names[stem] or ''}'?  " for stem in near)

@@ -117,6 +117,26 @@ def test_a_file_that_is_not_there_is_a_mistake_too(tmp_path):
         load_recipe(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("quickstrt", "quickstart"),  # comes with mep
+        ("quickstart.yaml", "quickstart"),
+        ("./chst.yaml", "chest.yaml"),
+        ("chest.yml", "chest.yaml"),
+        ("folder/quickstrt", None),  # what comes with mep lies in no folder
+        ("something-else", None),
+    ],
+)
+def test_a_mistyped_name_of_a_recipe_is_guessed(tmp_path, monkeypatch, typed, meant):
+    monkeypatch.chdir(tmp_path)
+    Path("chest.yaml").touch()
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(typed)
+    [mistake] = caught.value.mistakes
+    assert mistake.hint.partition("name the YAML file")[0] == (f"did you mean '{meant}'?  " if meant else "")
+
+
 def test_aliases_count_as_often_as_they_are_used(tmp_path):
     # Ten to the sixth values in 200 bytes.
     lines = ["a0: &a0 [x,x,x,x,x,x,x,x,x,x]"]
