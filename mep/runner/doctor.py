@@ -22,6 +22,9 @@ from mep.store import locks
 ENOUGH_GB = 20
 """A fine-tuned Stable Diffusion with its checkpoints takes about this much."""
 
+CONTAINER_MARKS = ("/.dockerenv", "/run/.containerenv", "/.singularity.d")
+"""What is there inside of a container: of Docker, of Podman and Buildah, of Apptainer and Singularity."""
+
 
 @dataclass(frozen=True)
 class Check:
@@ -83,8 +86,14 @@ def _device() -> Check:
         return Check("device", "ok", "Apple GPU (mps)")
     if gpu_names():
         message = f"{gpu_names()[0]} is there, but this torch ({torch.__version__}) does not see it"
-        return Check("device", "bad", message, "install a torch with CUDA: https://pytorch.org/get-started")
-    return Check("device", "warning", "no GPU: small models only", "mep run quickstart is made for that")
+        hint = "install a torch with CUDA: https://pytorch.org/get-started"
+        if torch.version.cuda:
+            hint = f"the driver must know CUDA {torch.version.cuda} (nvidia-smi): update it, or take an older torch"
+        return Check("device", "bad", message, hint)
+    hint = "mep run quickstart is made for that"
+    if torch.version.cuda and any(os.path.exists(mark) for mark in CONTAINER_MARKS):
+        hint = "to see the host's: docker run --gpus all, apptainer run --nv"
+    return Check("device", "warning", "no GPU: small models only", hint)
 
 
 def _disk(folder: Path) -> Check:

@@ -276,6 +276,28 @@ def test_doctor_looks_at_everything_and_fails_where_something_is_bad(original, t
     assert "mep db rebuild" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("cuda", "gpus", "inside", "hint"),
+    [
+        ("13.0", [], True, "apptainer run --nv"),
+        ("13.0", [], False, "mep run quickstart"),
+        (None, [], True, "mep run quickstart"),
+        ("13.0", ["NVIDIA A100"], True, "the driver must know CUDA 13.0"),
+        (None, ["NVIDIA A100"], False, "install a torch with CUDA"),
+    ],
+)
+def test_doctor_says_why_no_gpu_is_seen(monkeypatch, tmp_path, cuda, gpus, inside, hint):
+    import torch
+
+    monkeypatch.setattr(torch.version, "cuda", cuda)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr("mep.runner.doctor.gpu_names", lambda: gpus)
+    monkeypatch.setattr("mep.runner.doctor.CONTAINER_MARKS", (str(tmp_path),) * inside)
+    found = {row["what"]: row for row in json.loads(mep("--runs", tmp_path, "doctor", "--json").stdout)}
+    assert hint in found["device"]["hint"]
+    assert found["device"]["state"] == ("bad" if gpus else "warning")
+
+
 def test_a_full_disk_is_told_with_the_place_that_is_full_and_leaves_no_half_file(house, tmp_path, monkeypatch):
     store, _ = house
 
