@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -114,6 +114,18 @@ def fsync_tree(folder: Path) -> None:
     for root, _, names in os.walk(folder):
         for name in (*names, ""):
             fsync(os.path.join(root, name))
+
+
+def look_anew(root: Path, folder: Path) -> None:
+    """Make what other hosts have done in a folder, and in those that lead to it from `root`, visible here.
+
+    A host that has looked for a name on NFS in vain goes on believing for half a minute that there is none, however
+    often it looks or opens. Opening the folder above asks the server (nfs(5), close-to-open consistency).
+    """
+    way = [folder, *folder.parents]
+    for above in reversed(way[: way.index(root) + 1]):
+        with suppress(OSError):  # not there yet: nobody has done anything in it
+            os.close(os.open(above, os.O_RDONLY))
 
 
 def link_or_copy(source: Path, target: Path) -> Literal["linked", "copied"]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mep.errors import Interrupted, MepError, StageFailed
 from mep.machine.devices import peak_memory_mb, resolve_device
+from mep.machine.files import look_anew
 from mep.machine.settings import MachineConfig
 from mep.runner import environment
 from mep.runner.faults import explain
@@ -117,6 +118,7 @@ def continued(store: Store, task: Task, traits: dict[str, object]) -> str:
     traits      of this machine, from `environment.traits`
     """
     folder = store.work_folder(task.artifact_id)
+    look_anew(store.root, folder)  # another host may have begun it
     if not any(path.is_file() for path in folder.rglob("*")):
         return ""
     earlier = store.db.query(

@@ -18,7 +18,7 @@ from typing import TypeVar
 from mep.artifacts import Artifact, Scores
 from mep.config import Config
 from mep.errors import IntegrityError
-from mep.machine.files import fsync, fsync_tree
+from mep.machine.files import fsync, fsync_tree, look_anew
 from mep.stage import Stage
 from mep.store import locks, manifest
 from mep.store.artifact_rows import kind_of, rows_of
@@ -87,6 +87,7 @@ class Store:
         changes without touching the time is found by `mep verify`.
         """
         folder = self.folder(artifact_id)
+        look_anew(self.root, folder)
         try:
             content = manifest.read(folder)
             if any((folder / name).exists() for name in (manifest.DAMAGED, manifest.COLLECTED)):

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mep.errors import Locked
+from mep.machine.files import look_anew
 
 POLL_S = 0.2
 GLANCE_S = 0.1
@@ -77,6 +78,7 @@ def hold(
 
 def is_held(path: Path) -> bool:
     """Whether some process holds the lock."""
+    look_anew(path.parents[1], path.parent)
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
