@@ -88,16 +88,25 @@ class ImageTable:
             )
         return rows
 
+    def strangers(self, ids: Sequence[str]) -> list[str]:
+        """The images that no row can mean, whatever part of their names it gives."""
+        keys = [(key, {key(name) for name in self.ids}) for key in KEYS]
+        return [image_id for image_id in ids if not any(key(image_id) in called for key, called in keys)]
+
     def all_rows_of(self, ids: Sequence[str], what: str) -> NDArray[np.int64]:
         """The same; DataError where the table has none of an image, with how many and which these are."""
         rows = self.some_rows_of(ids)
-        if absent := [ids[place] for place in np.flatnonzero(rows < 0).tolist()]:
+        self.refuse_absent([ids[place] for place in np.flatnonzero(rows < 0).tolist()], len(ids), what)
+        return rows
+
+    def refuse_absent(self, absent: Sequence[str], n: int, what: str) -> None:
+        """DataError where the table has none of some of n images."""
+        if absent:
             raise DataError(
-                f"{self.path} has no {what} of {len(absent)} of {len(ids)} images: {named(absent)}",
+                f"{self.path} has no {what} of {len(absent)} of {n} images: {named(absent)}",
                 hint="add their rows, or take these images out: dataset.exclude",
                 field=self.field,
             )
-        return rows
 
     def _named(self, patterns: Sequence[str]) -> list[str]:
         names = [name for name in self.columns if any(fnmatchcase(name, pattern) for pattern in patterns)]

@@ -2,25 +2,20 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from mep.artifacts import Prompt
 from mep.artifacts.findings import Findings
 from mep.config import parts
 from mep.errors import DataError
-from mep.machine.tables import value_text
 from mep.methods.sources import Record as Source
 from mep.recipe.model import Experiment
-from mep.sections.dataset import DatasetConfig
+from mep.runner.split_ahead import some_are_trained
 from mep.stages.dataset.labels import listed_labels
 from mep.stages.dataset.stage import list_records
 from mep.stages.prompts.template import Record, Writer
 from mep.stages.prompts.truth import TRUTH, truths
 
-UNLIKELY = 0.001
-HELD_OUT = 0.2
-"""Share that is held out where a recipe names none."""
 Listing: TypeAlias = tuple[int, Counter[str], list[str], Findings]
 """Number of images, those of each label, the steps of their truth, and the findings behind the labels."""
 
@@ -36,8 +31,11 @@ def listing_of(experiment: Experiment, *, trained_on: bool = False) -> Listing |
     texts, findings = listed_labels(records, experiment.dataset)
     labels = Counter(sorted(text for text in texts if text is not None))
     if trained_on:
-        sure = _surely_trained(experiment.dataset, records, texts)
-        labels = Counter({label: n for label, n in labels.items() if label in sure})
+        of_label: dict[str | None, list[Source]] = {}
+        for record, text in zip(records, texts, strict=True):
+            of_label.setdefault(text, []).append(record)
+        sure = [label for label in labels if some_are_trained(experiment.dataset, of_label[label])]
+        labels = Counter({label: labels[label] for label in sure})
     truth = experiment.dataset.truth
     steps = truths([record.metadata.get(truth) for record in records], len(records)) if truth else []
     return len(records), labels, list(dict.fromkeys(steps)), findings
@@ -95,23 +93,6 @@ def sure_prompts(experiment: Experiment) -> list[list[Prompt]]:
     for prompt in found:
         of_label.setdefault(prompt.label if not drops or balancing.keys[0] == "label" else None, []).append(prompt)
     return [*of_label.values()]
-
-
-def _surely_trained(config: DatasetConfig, records: Sequence[Source], labels: Sequence[str | None]) -> set[str]:
-    """The labels that training images will have: not those of which a split, or a draw, may set all images aside.
-
-    Whole groups are drawn, each with the chance of the share that is set aside. That all of a label's are is out of the
-    question below UNLIKELY.
-    """
-    aside = {*config.holdout.splits, *config.validation.splits}
-    drawn = [0.0 if config.holdout.splits else config.holdout.fraction or HELD_OUT, config.validation.fraction]
-    share = 1 - (1 - drawn[0]) * (1 - drawn[1])
-    groups: dict[str, set[str]] = {}
-    for record, label in zip(records, labels, strict=True):
-        if label is not None and record.split not in aside:
-            group = value_text(record.metadata.get(config.group)) if config.group else None
-            groups.setdefault(label, set()).add(group or record.id)
-    return {label for label, names in groups.items() if share ** len(names) < UNLIKELY}
 
 
 def _fewest_clusters(method: Any) -> int:

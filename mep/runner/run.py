@@ -80,7 +80,7 @@ def check(plan: Plan) -> None:
     """What a run needs of the machine, asked before its first stage and not hours later.
 
     EnvironmentLacks    a model that neither this machine nor the hub has, a package, or a kind of arithmetic
-    DataError           a caption that is longer than the text encoder reads
+    DataError           a table that is not about the images, a caption that is longer than the text encoder reads
     """
     for lack in plan.lacks:
         raise lack
@@ -97,17 +97,20 @@ def check(plan: Plan) -> None:
             part.require()
         if machine.slurm is None:  # else the job asks, on its node
             task.config.check_machine(machine)
-    _refuse_long_captions(plan)
+    _refuse_what_does_not_fit(plan)
 
 
-def _refuse_long_captions(plan: Plan) -> None:
-    """DataError where a caption is longer than the text encoder reads, as far as captions are known before a run."""
+def _refuse_what_does_not_fit(plan: Plan) -> None:
+    """DataError for tables that are not about the images, and captions that are longer than the text encoder reads, as
+    far as both are known before a run."""
     from mep.runner.caption_lengths import refuse_long_captions
     from mep.runner.prompts_ahead import sure_prompts
+    from mep.runner.tables_ahead import refuse_what_does_not_fit
 
     for task in plan.tasks:
         if task.stage.name == "prompts" and not task.is_made:
             experiment = plan.recipe.arms[task.arms[0]]
+            refuse_what_does_not_fit(experiment)
             refuse_long_captions(experiment, sure_prompts(experiment))
 
 

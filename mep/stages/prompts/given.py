@@ -3,8 +3,8 @@
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Literal, NoReturn
 
 from mep.artifacts import BaseModel, Images, Prompt, Prompts
 from mep.errors import DataError
@@ -57,18 +57,23 @@ def _fitted(texts: list[str], tokenize: Tokenize, most: int, too_long: str) -> l
     }
     if long := sorted(text for text, n in lengths.items() if n > most):
         if too_long == "refuse":
-            longest = max(long, key=lambda text: lengths[text])
-            shown = longest if len(longest) < 60 else f"{longest[:59]}…"
-            raise DataError(
-                f"{len(long)} of {len(tokens_of)} captions have more than the {most} tokens that the text encoder"
-                f" reads; the longest has {lengths[longest]}: '{shown}'",
-                hint="shorten them, or end them with the last word that fits: prompts.method.too_long: cut",
-                field=FIELD,
-            )
+            refuse_long({text: lengths[text] for text in long}, len(tokens_of), most)
         cut = {text: _cut(text, tokenize, most) for text in long}
         texts = [cut.get(text, text) for text in texts]
         tokens_of |= {text: tokenize(text) for text in cut.values()}
     return [(text, tokens_of[text]) for text in texts]
+
+
+def refuse_long(lengths: Mapping[str, int], n_captions: int, most: int) -> NoReturn:
+    """DataError of captions that are longer than the text encoder reads, with the tokens of each."""
+    longest = max(lengths, key=lambda text: lengths[text])
+    shown = longest if len(longest) < 60 else f"{longest[:59]}…"
+    raise DataError(
+        f"{len(lengths)} of {n_captions} captions have more than the {most} tokens that the text encoder"
+        f" reads; the longest has {lengths[longest]}: '{shown}'",
+        hint="shorten them, or end them with the last word that fits: prompts.method.too_long: cut",
+        field=FIELD,
+    )
 
 
 def _cut(text: str, tokenize: Tokenize, most: int) -> str:
