@@ -5,6 +5,7 @@ import io
 import json
 import random
 import tarfile
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -244,3 +245,15 @@ def test_whatever_value_of_a_bundle_is_changed_it_is_taken_or_refused_in_words(s
     if done.exit_code:
         assert state_of(Store(mine.root)) == before, (name, changed)
     assert mep("--runs", mine.root, "verify").exit_code == 0, (name, changed)
+
+
+def test_a_bundle_of_the_first_version_is_taken_in_and_its_lock_is_still_a_recipe(tmp_path):
+    # quickstart of mep 0.2.0 with six steps, as its `mep export` wrote it, without its page and its probes
+    done = mep("--runs", tmp_path, "import", Path(__file__).with_name("bundles") / "of-0.2.0.mep.tar.gz")
+    assert done.exit_code == 0, done.output
+    run_id = done.stdout.strip()
+    assert mep("--runs", tmp_path, "verify").exit_code == 0
+    report = json.loads(mep("--runs", tmp_path, "report", run_id, "--format", "json").stdout)
+    assert report["arms"] == ["label-only", "mep"]
+    assert len(report["scores"]) > 50
+    assert mep("validate", tmp_path / run_id / "recipe.lock.yaml").exit_code == 0
