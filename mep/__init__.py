@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mep.runner.run import resume, run
     from mep.store import Store
 
-__version__ = "0.2.0"
+__version__ = "1.0.0"
 __all__ = ["Plan", "Recipe", "Store", "__version__", "load_recipe", "make_plan", "report", "resume", "run"]
 
 _HOMES = {

@@ -25,6 +25,15 @@ def test_the_conda_recipe_asks_for_what_the_wheel_asks_for():
     assert recipe["context"]["version"] == mep.__version__
 
 
+def test_one_version_stands_everywhere():
+    assert yaml.safe_load((REPOSITORY / "CITATION.cff").read_text())["version"] == mep.__version__
+    assert f"mep-{mep.__version__}-py3-none-any.whl" in (REPOSITORY / "docs" / "installing.md").read_text()
+    assert re.search(r"^## (\S+)", (REPOSITORY / "CHANGELOG.md").read_text(), re.M)[1] in (
+        mep.__version__,
+        "Unreleased",
+    )
+
+
 @pytest.mark.parametrize("name", ["Dockerfile", "apptainer.def"])
 def test_containers_take_pytorch_within_the_bounds_of_mep_and_every_file_that_a_wheel_is_made_from(name):
     text = (PACKAGING / name).read_text()
