@@ -1,4 +1,5 @@
 """From images to features: in shards that survive a kill, one batch prepared while the one before is computed."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence

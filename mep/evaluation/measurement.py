@@ -1,4 +1,5 @@
 """From two sets of features to a number with its error, and from there to a row of scores."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence

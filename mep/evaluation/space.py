@@ -1,4 +1,5 @@
 """Sets of images in one feature space, and how they are brought to equal size."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass, replace

@@ -78,6 +78,21 @@ def is_deep(mode: str) -> bool:
     return mode.startswith("I") or mode == "F"
 
 
+def made_square(image: Image, spacing: tuple[float, float]) -> Image:
+    """An image with square pixels (bilinear), at the finer of two distances.
+
+    spacing     between its rows and between its columns, in any unit
+
+    DataError   more pixels than any radiograph has
+    """
+    from PIL import Image
+
+    height, width = (n * distance for n, distance in zip(image.size[::-1], spacing, strict=True))
+    size = round(width / min(spacing)), round(height / min(spacing))
+    refuse_size(*size)
+    return image if size == image.size else image.resize(size, Image.Resampling.BILINEAR)
+
+
 def square(pixels: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
     """Shorter side resized to size_px (bicubic, anti-aliased), then the centre cropped: (size_px, size_px, 3)."""
     height, width = pixels.shape[:2]

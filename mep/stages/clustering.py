@@ -1,4 +1,5 @@
 """Clustering: a group for every inlier, numbered by size."""
+
 from __future__ import annotations
 
 from typing import TypeVar

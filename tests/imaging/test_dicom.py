@@ -85,6 +85,44 @@ def test_palettes_become_rgb():
     assert np.array_equal(ours, wanted >> 8 if wanted.dtype == np.uint16 else wanted)
 
 
+@pytest.mark.parametrize(("highest", "wanted"), [(65535, 255), (255, 255)])
+def test_a_palette_of_16_bits_keeps_its_upper_8_unless_it_has_only_lower_ones(tmp_path, highest, wanted):
+    entries = np.linspace(0, highest, 256).astype(np.uint16).tobytes()
+    palette = {f"{name}PaletteColorLookupTableDescriptor": [256, 0, 16] for name in ("Red", "Green", "Blue")}
+    palette |= {f"{name}PaletteColorLookupTableData": entries for name in ("Red", "Green", "Blue")}
+    stored = np.array([[0, 64], [128, 255]], dtype=np.uint8)
+    ours = opened(tmp_path / "a.dcm", stored, PhotometricInterpretation="PALETTE COLOR", **palette)
+    assert ours.shape == (2, 2, 3)
+    assert ours[1, 1].tolist() == [wanted] * 3
+    assert np.abs(ours[..., 0].astype(int) - stored).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("tags", "shape"),
+    [
+        ({"PixelSpacing": [0.5, 0.25]}, (128, 64)),  # rows first
+        ({"ImagerPixelSpacing": [0.2, 0.3]}, (64, 96)),
+        ({"PixelAspectRatio": [2, 1]}, (128, 64)),
+        ({"PixelSpacing": [0.5, 0.5], "PixelAspectRatio": [2, 1]}, (64, 64)),
+        ({"PixelSpacing": ["0", "1"]}, (64, 64)),
+        ({}, (64, 64)),
+    ],
+)
+def test_pixels_are_made_square_where_that_is_asked_for(tmp_path, tags, shape):
+    path = write_dicom(tmp_path / "a.dcm", RAMP, BitsStored=12, **tags)
+    assert open_dicom(path, square=True).size == shape[::-1]
+    assert open_dicom(path).size == (64, 64)
+    assert np.asarray(open_dicom(path, square=True)).max() == 4095  # deep grey stays deep
+
+
+def test_frames_may_have_pixels_of_their_own_height(tmp_path):
+    measures, group = Dataset(), Dataset()
+    measures.PixelSpacing = [1, 2]
+    group.PixelMeasuresSequence = Sequence([measures])
+    path = write_dicom(tmp_path / "a.dcm", np.stack([RAMP, RAMP]), SharedFunctionalGroupsSequence=[group])
+    assert open_dicom(path, 1, square=True).size == (128, 64)
+
+
 def test_one_frame_of_many_is_read():
     frames = dcmread(dicom_files() / "examples_ybr_color.dcm").pixel_array
     assert np.array_equal(np.asarray(open_dicom(dicom_files() / "examples_ybr_color.dcm", frame=17)), frames[17])
@@ -220,7 +258,9 @@ def test_what_cannot_be_shown_is_told(tmp_path, monkeypatch):
     data.save_as(tmp_path / "without.dcm")
     data.EncryptedAttributesSequence = []
     data.save_as(tmp_path / "locked.dcm")
+    flat = write_dicom(tmp_path / "flat.dcm", RAMP, RescaleSlope=0, RescaleIntercept=7, BitsStored=12)
     for path, message in [
+        (flat, "its RescaleSlope is 0"),
         (tmp_path / "empty.dcm", "the file is empty"),
         (tmp_path / "text.dcm", "no DICOM"),
         (tmp_path / "secret.dcm", "encrypted"),

@@ -125,7 +125,7 @@ def test_what_only_the_headers_of_dicom_files_tell_is_found(tmp_path):
     write_dicom(tmp_path / "set" / "a.dcm", pixels[0], **window)
     write_dicom(tmp_path / "set" / "b.dcm", pixels[1:3], BurnedInAnnotation="YES", **window)
     write_dicom(tmp_path / "set" / "c.dcm", pixels[3], BitsStored=12)
-    write_dicom(tmp_path / "set" / "d.dcm", pixels[4], BurnedInAnnotation="NO", **window)
+    write_dicom(tmp_path / "set" / "d.dcm", pixels[4], BurnedInAnnotation="NO", PixelSpacing=[0.5, 0.7], **window)
     write_dicom(tmp_path / "set" / "f.dcm", pixels[5], **window | {"WindowWidth": 0})
     (tmp_path / "set" / "e.dcm").touch()
     source = {"kind": "dicom", "path": str(tmp_path / "set")}
@@ -133,6 +133,7 @@ def test_what_only_the_headers_of_dicom_files_tell_is_found(tmp_path):
     assert found == {
         ("burned_in", "b.dcm#0001"),
         ("burned_in", "b.dcm#0002"),
+        ("not_square", "d.dcm"),
         ("no_window", "c.dcm"),
         ("no_window", "f.dcm"),
         ("unreadable", "e.dcm"),

@@ -13,7 +13,8 @@ from mep.errors import DataError
 from mep.imaging.dicom.grey import Display, shown
 from mep.imaging.dicom.header import Pixels, read_header
 from mep.imaging.dicom.library import pydicom
-from mep.imaging.pixels import refuse_size
+from mep.imaging.dicom.spacing import aspect_of
+from mep.imaging.pixels import made_square, refuse_size
 from mep.machine.files import refuse_special
 
 if TYPE_CHECKING:
@@ -29,7 +30,9 @@ DECODERS = {
 """How the name of a transfer syntax begins, and the packages that decode it by their modules."""
 
 
-def open_dicom(path: Path, frame: int = 0, *, as_shown: bool = True, known: Pixels | None = None) -> "Image":
+def open_dicom(
+    path: Path, frame: int = 0, *, as_shown: bool = True, known: Pixels | None = None, square: bool = False
+) -> "Image":
     """A frame as an image.
 
     frame       from 0
@@ -37,6 +40,7 @@ def open_dicom(path: Path, frame: int = 0, *, as_shown: bool = True, known: Pixe
                 rescaled to the modality's unit, such as Hounsfield units
     known       what an earlier look at the file found, so that its header need not be read again; without effect where
                 the file has changed since
+    square      pixels that are not square are made so (bilinear), at the finer of their two distances
 
     returns     mode L or RGB; I;16, I or F for grey that has more than 8 bits and no window. MONOCHROME1 is inverted:
                 larger is brighter
@@ -55,14 +59,27 @@ def open_dicom(path: Path, frame: int = 0, *, as_shown: bool = True, known: Pixe
         stored = _decoded(file, known, frame)
     bits = layout.options.get("bits_stored") or 16
     if layout.options.get("photometric_interpretation") == "PALETTE COLOR":
-        header = header or read_header(path)[0]
-        stored = pydicom().pixels.apply_color_lut(stored, header)
-        bits = 8 * stored.dtype.itemsize
+        stored, bits = _coloured(stored, header or read_header(path)[0])
     if stored.ndim == 3:
-        return Image.fromarray((stored >> max(bits - 8, 0)).astype(np.uint8))
-    if not layout.has_tables:
-        return shown(stored, layout.display, as_shown)
-    return shown(stored, Display.of(header, frame), as_shown, header)
+        image = Image.fromarray((stored >> max(bits - 8, 0)).astype(np.uint8))
+    elif layout.has_tables:
+        image = shown(stored, Display.of(header, frame), as_shown, header)
+    else:
+        image = shown(stored, layout.display, as_shown)
+    if not square:
+        return image
+    return made_square(image, (aspect_of(header, frame) if layout.has_tables else layout.aspect, 1))
+
+
+def _coloured(stored: NDArray[Any], header: Any) -> tuple[NDArray[Any], int]:
+    """(h, w, 3) through the palette, and the bits of its colours: 8 where it claims 16 and has none above 255."""
+    apply = pydicom().pixels.apply_color_lut
+    colours = apply(stored, header)
+    if colours.dtype.itemsize == 1:
+        return colours, 8
+    n_entries, first = (int(one) for one in header.RedPaletteColorLookupTableDescriptor[:2])
+    entries = apply(np.arange(first, first + (n_entries or 2**16))[None], header)
+    return colours, 16 if int(entries.max()) > 255 else 8
 
 
 @lru_cache(maxsize=2)

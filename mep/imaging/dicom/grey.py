@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from mep.errors import DataError
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -29,11 +31,11 @@ class Display:
     def of(cls, header: Any, frame: int) -> Self:
         """What the header says of a frame."""
         centre, width = (
-            _first(_of_frame(header, frame, "FrameVOILUTSequence", name)) for name in ("WindowCenter", "WindowWidth")
+            _first(of_frame(header, frame, "FrameVOILUTSequence", name)) for name in ("WindowCenter", "WindowWidth")
         )
-        function = str(_of_frame(header, frame, "FrameVOILUTSequence", "VOILUTFunction") or "LINEAR").upper()
+        function = str(of_frame(header, frame, "FrameVOILUTSequence", "VOILUTFunction") or "LINEAR").upper()
         rescale = (("PixelValueTransformationSequence", name) for name in ("RescaleSlope", "RescaleIntercept"))
-        slope, intercept = (_of_frame(header, frame, *names) for names in rescale)
+        slope, intercept = (of_frame(header, frame, *names) for names in rescale)
         table = header.get("ModalityLUTSequence")
         return cls(
             bits=int(table[0].LUTDescriptor[2] if table else header.get("BitsStored") or 16),
@@ -62,9 +64,14 @@ def shown(stored: NDArray[Any], display: Display, as_shown: bool, header: Any = 
 
     as_shown    through window or table to 8 bits, where there is one; False: as it was measured
     header      of the file, where it may hold tables
+
+    DataError   rescaling leaves one value
     """
     from PIL import Image
 
+    if display.slope == 0:
+        hint = "export it again, or leave it out: mep lint RECIPE --fix exclude.txt"
+        raise DataError("its RescaleSlope is 0, so that all its values are one", hint=hint)
     stored = stored.astype(stored.dtype.newbyteorder("="), copy=False)
     has_tables = header is not None and bool(header.get("ModalityLUTSequence") or header.get("VOILUTSequence"))
     is_small = stored.dtype.kind in "iu" and stored.dtype.itemsize <= 2
@@ -83,7 +90,7 @@ def shown(stored: NDArray[Any], display: Display, as_shown: bool, header: Any = 
     return Image.fromarray(_deep(sum(display.bounds) - values if display.is_inverted else values))
 
 
-def _of_frame(header: Any, frame: int, group: str, name: str) -> Any:
+def of_frame(header: Any, frame: int, group: str, name: str) -> Any:
     """A value of a frame: of the frame's own functional group, of that of all frames, of the file."""
     names = ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence")
     own, shared = (header.get(one) if one in header else None for one in names)

@@ -9,6 +9,7 @@ from typing import IO, Any, Literal
 from mep.errors import DataError
 from mep.imaging.dicom.grey import Display
 from mep.imaging.dicom.library import pydicom
+from mep.imaging.dicom.spacing import RATIO, SPACINGS, aspect_of
 from mep.machine.files import refuse_special
 
 ENVELOPED = bytes.fromhex("2a864886f70d010703")  # 1.2.840.113549.1.7.3, how a Secure DICOM file begins (PS3.15, B.4)
@@ -22,6 +23,7 @@ READ = (
     *("SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Rows", "Columns"),
     *("BitsAllocated", "BitsStored", "PixelRepresentation", "ExtendedOffsetTable", "ExtendedOffsetTableLengths"),
     *("RescaleSlope", "RescaleIntercept", "WindowCenter", "WindowWidth", "VOILUTFunction"),
+    *(*SPACINGS, RATIO),
 )
 """Tags that say how pixels are stored and shown; none is about a patient."""
 TABLES = (
@@ -40,6 +42,7 @@ class Layout:
     dtype       of grey that is not compressed; empty where a decoder is needed
     display     how stored grey is shown, but for tables and values of single frames
     has_tables  does showing need the header?
+    aspect      height of a pixel over its width, but for those of single frames
     """
 
     syntax: str
@@ -47,6 +50,7 @@ class Layout:
     dtype: str
     display: Display
     has_tables: bool
+    aspect: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +129,7 @@ def _layout(syntax: str, elements: tuple[Any, ...], more: tuple[tuple[str, str],
     """elements     as pydicom reads them, not yet converted: most files of a series have the same"""
     data = pydicom().Dataset({element.tag: element for element in elements})
     options = pydicom().pixels.as_pixel_options(data) | dict(more)
-    return Layout(syntax, options, _dtype(syntax, options), Display.of(data, 0), has_tables)
+    return Layout(syntax, options, _dtype(syntax, options), Display.of(data, 0), has_tables, aspect_of(data, 0))
 
 
 def _dtype(syntax: str, options: dict[str, Any]) -> str:

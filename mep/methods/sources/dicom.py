@@ -45,6 +45,7 @@ class _Header:
     is_class_naming     does it stand in the folder that would be the label?
     made_by     kind of machine: CT, MR, X-ray, CT localizer
     pixels      where they lie, of a file that is shown without its header
+    aspect      height of a pixel over its width
     """
 
     parts: tuple[str, ...] = ("",)
@@ -55,6 +56,7 @@ class _Header:
     is_class_naming: bool = False
     made_by: str = ""
     pixels: Pixels | None = None
+    aspect: float = 1.0
 
 
 class Dicom(Files):
@@ -66,6 +68,7 @@ class Dicom(Files):
     """
 
     opens_to_list: ClassVar[bool] = True
+    later: ClassVar[tuple[str, ...]] = ("pixels",)
 
     kind: Literal["dicom"]
     tags: tuple[str, ...] = ()
@@ -77,6 +80,10 @@ class Dicom(Files):
     grey: Literal["shown", "measured"] | None = None
     """`shown`: through the window of the header, to 8 bits. `measured`: rescaled, in Hounsfield units say, for
     `dataset.window`. Default: `measured` where the recipe has a `dataset.window`."""
+
+    pixels: Literal["stored", "square"] = "stored"
+    """`stored`: as they are. `square`: those that are higher than wide, or wider than high, by PixelSpacing are made
+    square. Else what they show is seen stretched; `mep lint` names such files."""
 
     @field_validator("tags")
     @classmethod
@@ -128,10 +135,12 @@ class Dicom(Files):
         from mep.imaging.dicom.frames import open_dicom
 
         file, part = self.parts_of(image_id)
-        frame, known = int(part or 1) - 1, self.known.get(file)
-        return open_dicom(self.root / file, frame, as_shown=self.grey != "measured", known=known)
+        how = {"as_shown": self.grey != "measured", "square": self.pixels == "square"}
+        return open_dicom(self.root / file, int(part or 1) - 1, known=self.known.get(file), **how)
 
     def problems(self) -> Iterator[Problem]:
+        from mep.imaging.dicom.spacing import is_square
+
         headers = self._headers(self.files)
         n_windows = sum(header.window == "has" for header in headers)
         [(usual, n_usual)] = Counter(header.made_by for header in headers).most_common(1) or [("", 0)]
@@ -143,6 +152,9 @@ class Dicom(Files):
             if header.made_by and usual and header.made_by != usual:
                 text = f"{header.made_by}, where {n_usual} of {len(headers)} files are {usual}"
                 yield from (("modality", image, text, True) for image in images)
+            if self.pixels == "stored" and not is_square(header.aspect):
+                text = f"pixels {header.aspect:.3g} times as high as wide: dataset.source.pixels: square"
+                yield "not_square", images[0], text, False
             if header.window == "lacks" and n_windows and self.grey != "measured":
                 yield "no_window", images[0], f"no window in its header, which {n_windows} other files have", False
 
@@ -182,6 +194,7 @@ def _read_headers(root: Path, listed: tuple[tuple[str, int, int], ...], tags: tu
 
 def _read(path: Path, name: str, size: int, tags: tuple[str, ...]) -> _Header:
     from mep.imaging.dicom.header import read_header, text_of
+    from mep.imaging.dicom.spacing import aspect_of
 
     try:
         header, pixels = read_header(path)
@@ -190,6 +203,7 @@ def _read(path: Path, name: str, size: int, tags: tuple[str, ...]) -> _Header:
         if not 1 <= n_frames <= size:
             raise ValueError(f"{n_frames} frames")
         values = {tag: plain(header.get(tag)) for tag in tags}
+        aspect = 1.0 if pixels is None else aspect_of(header, 0) if pixels.layout.has_tables else pixels.layout.aspect
         is_deep = options.get("samples_per_pixel") == 1 and (options.get("bits_stored") or 0) > 8
     except Exception:  # whatever a broken file raises: the scan opens it, and says what is wrong with it
         return _Header()
@@ -204,6 +218,7 @@ def _read(path: Path, name: str, size: int, tags: tuple[str, ...]) -> _Header:
         is_class_naming=bool(named and named_in(class_of(name) or "", naming)),
         made_by=_made_by(text_of(header, "Modality"), text_of(header, "ImageType")) if pixels else "",
         pixels=None if pixels is None or pixels.layout.has_tables else pixels,
+        aspect=aspect,
     )
 
 

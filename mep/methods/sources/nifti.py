@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from mep.errors import DataError
-from mep.imaging.pixels import refuse_size
+from mep.imaging.pixels import made_square
 from mep.machine.extras import library
 from mep.machine.files import refuse_special
 from mep.methods.sources import Row
@@ -110,11 +110,7 @@ class Nifti(Files):
         if not part:
             raise DataError("it changed after it was listed", hint="run the command again")
         pixels, spacing = volume.slice(AXES[self.plane], int(part) - 1)
-        image = Image.fromarray(pixels)
-        height_mm, width_mm = (n * mm for n, mm in zip(pixels.shape, spacing, strict=True))
-        size = round(width_mm / min(spacing)), round(height_mm / min(spacing))
-        refuse_size(*size)
-        return image if size == image.size else image.resize(size, Image.Resampling.BILINEAR)
+        return made_square(Image.fromarray(pixels), spacing)
 
 
 @dataclass(eq=False)

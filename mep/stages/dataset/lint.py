@@ -29,6 +29,7 @@ CHECKS = {
     "burned_in": "a DICOM file whose header says that text or a face is in the image",
     "modality": "a DICOM file of another kind than most: a localizer among CT slices, an MR among X-rays",
     "no_window": "a DICOM file of deep grey without a window among others that have one: its contrast is another",
+    "not_square": "a DICOM file whose pixels are not square, so that shapes are seen stretched",
     "no_tile": "a slide that gives no tile: too small, or too little tissue",
     "no_box": "an image without a box that it can be framed by, where dataset.framing asks for one",
     "small_class": "a class with no image, with a single one, with none to train on, or far smaller than the others",
