@@ -35,6 +35,22 @@ def test_a_clean_dataset_passes(imagefolder, tmp_path):
     assert "40 images: nothing to complain about" in done.stderr
 
 
+def test_of_a_folder_it_says_what_a_recipe_would_read(imagefolder, tmp_path):
+    done = CliRunner().invoke(main, ["lint", str(imagefolder)])
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert done.exit_code == 0
+    assert rows[1] == ["label", "40", "2", "healthy", "20,", "cancer", "20"]
+    assert rows[2][:3] == ["slide", "40", "10"]
+    read = yaml.safe_load(done.stdout.splitlines()[-1])["dataset"]
+    assert lint(imagefolder, tmp_path, **read).exit_code == 0
+    shutil.copy(imagefolder / "01.png", imagefolder / "twice.png")
+    add_row(imagefolder, "twice.png", label="cancer")
+    assert checks_of(CliRunner().invoke(main, ["lint", str(imagefolder), "--json"])) == {("duplicate", "twice.png")}
+    (tmp_path / "scans").mkdir()
+    (tmp_path / "scans" / "a.dcm").touch()
+    assert "{kind: dicom, path: ...} reads .dcm" in CliRunner().invoke(main, ["lint", str(tmp_path / "scans")]).stderr
+
+
 def test_every_problem_is_found_and_the_exclusion_list_makes_the_dataset_pass(imagefolder, tmp_path):
     (imagefolder / "more").mkdir()
     new = draw(np.random.default_rng(9), True, size=80)

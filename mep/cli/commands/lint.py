@@ -14,7 +14,8 @@ from mep.cli.console import show_json, show_rows, tell
 from mep.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from mep.recipe import Recipe
+    from mep.machine.settings import MachineConfig
+    from mep.sections.dataset import DatasetConfig
     from mep.stages.dataset.lint import Finding
 
 SHOWN = 20
@@ -36,24 +37,38 @@ def lint_command(
     allow: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Look for what is wrong with a recipe's dataset: exit code 1 where there is something."""
+    """Look for what is wrong with a recipe's dataset: exit code 1 where there is something.
+
+    RECIPE may be a folder of images: then it says what a recipe would read of it, and looks at that.
+    """
+    from mep.cli.folder_seen import dataset_of, show_folder
     from mep.machine.files import write_text
+    from mep.machine.settings import MachineConfig
     from mep.recipe import load_recipe
     from mep.runner.run import recipe_mistake
     from mep.stages.dataset.lint import CHECKS
 
     if unknown := sorted(set(allow) - CHECKS.keys()):
         raise UsageError(f"there is no check '{unknown[0]}'", hint=f"checks: {', '.join(CHECKS)}")
-    loaded = load_recipe(recipe, overrides)
-    try:
-        n_images, findings = _lint(loaded)
-    except DataError as error:
-        raise recipe_mistake(error, loaded) from error
+    if recipe.is_dir():
+        if overrides:
+            raise UsageError("--set changes a recipe, and this is a folder", hint="leave it out, or write a recipe")
+        datasets, machine = [dataset_of(recipe)], MachineConfig()
+        n_images, findings = _lint(datasets, machine)
+        if not as_json:
+            show_folder(recipe, datasets[0])
+    else:
+        loaded = load_recipe(recipe, overrides)
+        datasets = list({repr(arm.dataset): arm.dataset for arm in loaded.arms.values()}.values())
+        try:
+            n_images, findings = _lint(datasets, loaded.machine)
+        except DataError as error:
+            raise recipe_mistake(error, loaded) from error
     counts = Counter(finding.check for finding in findings)
     if as_json:
         show_json([asdict(finding) for finding in findings])
     else:
-        _show_findings(loaded)
+        _show_findings(datasets)
         if findings:
             _show(findings, counts)
     if fix is not None:
@@ -65,19 +80,19 @@ def lint_command(
     ctx.exit(1 if counts.keys() - set(allow) else 0)
 
 
-def _lint(recipe: Recipe) -> tuple[int, list[Finding]]:
-    """The number of images of all arms, and what is wrong with them; a dataset that arms share counts once."""
+def _lint(datasets: list[DatasetConfig], machine: MachineConfig) -> tuple[int, list[Finding]]:
+    """The number of images of all, and what is wrong with them."""
     import tempfile
 
     from mep.machine.engines.local import Local
     from mep.machine.work import Work
     from mep.stages.dataset.lint import lint
 
-    engine = Local(kind="local", workers=recipe.machine.engine.workers)
-    machine = recipe.machine.model_copy(update={"engine": engine})
+    engine = Local(kind="local", workers=machine.engine.workers)
+    machine = machine.model_copy(update={"engine": engine})
     findings: dict[Finding, None] = {}
     n_images = 0
-    for dataset in {repr(arm.dataset): arm.dataset for arm in recipe.arms.values()}.values():
+    for dataset in datasets:
         with tempfile.TemporaryDirectory() as folder:
             n, problems = lint(dataset, Work(folder=Path(folder), machine=machine))
         n_images += n
@@ -85,11 +100,11 @@ def _lint(recipe: Recipe) -> tuple[int, list[Finding]]:
     return n_images, list(findings)
 
 
-def _show_findings(recipe: Recipe) -> None:
+def _show_findings(datasets: list[DatasetConfig]) -> None:
     """How many images show each finding, where an image may show several."""
     from mep.stages.dataset.lint import finding_counts
 
-    for dataset in {repr(arm.dataset): arm.dataset for arm in recipe.arms.values()}.values():
+    for dataset in datasets:
         if rows := finding_counts(dataset):
             show_rows(rows, ["finding", "images", "alone", "together with"])
 
