@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pytest
 from trivial import run_trivial
 
-from mep.errors import UsageError
+from mep.errors import EnvironmentLacks, UsageError
 from mep.runner.verify import check_artifacts, check_database
 from mep.store import Store
 from mep.store.bundle import Leaving, export_run
@@ -65,8 +65,10 @@ def struck(act, limit, strike):
             hook.limit, hook.n, hook.strike = limit, 0, strike
             act()
             status = 0
-        except OSError as error:
-            status = 3 if error.errno == errno.ENOSPC else 1
+        except (OSError, EnvironmentLacks) as error:  # as it came, or told in words
+            status = (
+                3 if errno.ENOSPC in (getattr(error, "errno", None), getattr(error.__cause__, "errno", None)) else 1
+            )
         finally:
             n = hook.n
             hook.limit = None
