@@ -210,7 +210,7 @@ def test_an_attack_asks_a_model_with_the_condition_that_each_image_has(planted, 
         groups = [(None, int(clusters[row])) for row in given]
         told = {"text": None, "embedding": planted.embeddings.vectors[given], "class": groups}[kind]
         asked = Questions(images, [CAPTION] * len(images), 4, "fp32", told)
-        return asked.losses(name, model, Work(tmp_path / name)).mean(), asked
+        return asked.losses(name, model, asked.inputs(model), Work(tmp_path / name)).mean(), asked
 
     rows = np.arange(len(images))
     other = np.argsort(clusters, kind="stable")[::-1]  # dark images are told what bright ones have, and these the other

@@ -53,13 +53,15 @@ class Questions:
         numbers = [rows.get(kind) for kind in self.told]
         return None if None in numbers else cues.inputs(np.array(numbers, dtype=np.int64))
 
-    def losses(self, name: str, model: Model | BaseModel, work: Work) -> Losses:
-        """What a model, or the base that it was trained from, answers; in resumable shards."""
-        loss = _loss_of(model, self, work)
+    def losses(self, name: str, model: Model | BaseModel, inputs: NDArray[Any] | None, work: Work) -> Losses:
+        """What a model, or the base that it was trained from, answers when it is told `inputs`; in resumable shards."""
+        loss = _loss_of(model, self, inputs, work)
         return Shards(work, name, range(len(self.images)), work.machine.batch_size).map(loss)
 
 
-def _loss_of(model: Model | BaseModel, questions: Questions, work: Work) -> Callable[[Sequence[int]], Losses]:
+def _loss_of(
+    model: Model | BaseModel, questions: Questions, inputs: NDArray[Any] | None, work: Work
+) -> Callable[[Sequence[int]], Losses]:
     folder, scaling, side = model.pipeline, Scaling.of(model), model.resolution
     pipeline: Any = load_pipeline(folder, work.device)
     family, objective = family_of(folder), objective_of(pipeline.scheduler.config, None, False, None)
@@ -67,7 +69,6 @@ def _loss_of(model: Model | BaseModel, questions: Questions, work: Work) -> Call
     beside = Beside.load(folder.parent / CONDITION, work.device)
     with torch.inference_mode():
         said = {text: family.encode(pipeline, [text], side) for text in texts}
-    inputs = questions.inputs(model)
     denoiser = Denoiser(family, getattr(pipeline, family.core).to(getattr(torch, DTYPES[questions.precision]))).eval()
     levels = (torch.arange(questions.levels) + 0.5) / questions.levels
     generator = torch.Generator().manual_seed(work.seed_for("noise of the attack"))

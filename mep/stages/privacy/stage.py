@@ -160,15 +160,16 @@ class Attacks:
         captions = self._captions(prompts)
         questions = Questions(shown, captions, self.config.levels, self.config.precision, told)
         asked: dict[str, object] = {"levels": self.config.levels, "captions": any(captions)}
-        if questions.inputs(model) is not None:
+        inputs = questions.inputs(model)
+        if inputs is not None:
             asked["condition"] = self.config.conditioning.kind
         common = self._protocol("loss", asked, eval_resolution=model.resolution, dtype=self.config.precision)
-        losses = questions.losses("model", model, self.work)
+        losses = questions.losses("model", model, inputs, self.work)
         self._found("loss", common, suspicion_of(-losses))
         if why := _unlike(base, model):
             self.rows.refuse("calibrated", common, why)
             return
-        before = questions.losses("base", base, self.work)
+        before = questions.losses("base", base, questions.inputs(base), self.work)
         self._found("calibrated", common, suspicion_of(before - losses))
 
     def by_nearest(self, references: References, samples: Samples) -> None:
