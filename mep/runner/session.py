@@ -138,9 +138,8 @@ class Session:
         if self.reuse(task):
             return
         with self.locked(task, signals):
-            if not self.reuse(task) and not self.fetched(
-                task, signals
-            ):  # made by somebody else, meanwhile or elsewhere
+            is_there = self.reuse(task) or self.fetched(task, signals)  # somebody has made it, meanwhile or elsewhere
+            if not is_there:
                 self._make(task, signals)
 
     def reuse(self, task: Task) -> bool:
@@ -155,9 +154,8 @@ class Session:
 
     def fetched(self, task: Task, signals: Signals) -> bool:
         """Use the artifact of a task from a shared store, if one has it; who calls holds its lock."""
-        if not (
-            address := self.shared.take(task, self.store, signals.stop_if_any, lambda: self.callback.started(task))
-        ):
+        address = self.shared.take(task, self.store, signals.stop_if_any, lambda: self.callback.started(task))
+        if not address:
             return False
         self.callback.fetched(task, address)
         self.log.write(f"from {address}", task)
@@ -222,7 +220,8 @@ class Session:
         """
         hit("after-outputs", task.stage.name)
 
-        def commit(artifact_rows: list[Entry]) -> None:
+        def note(artifact_rows: list[Entry]) -> None:
+            """Called once the files are in their place: with these rows the artifact counts."""
             self.attempts.close(attempt, "done", "", time.monotonic() - started)
             self._use(task, "made")
             self._write([("attempts", attempt)], artifact_rows)
@@ -234,7 +233,7 @@ class Session:
             "environment": self.session["environment_id"],
         }
         facts = artifact.facts()
-        self.store.publish(task.ingredients, task.fingerprint, artifact, work.out, origin, commit=commit)
+        self.store.publish(task.ingredients, task.fingerprint, artifact, work.out, origin, commit=note)
         self.log.write(f"made in {time.monotonic() - started:.1f} s", task)
         self.callback.finished(task, time.monotonic() - started, facts)
 
