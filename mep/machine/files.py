@@ -13,6 +13,18 @@ from typing import IO, Any, Literal
 from mep.config import special_file
 from mep.errors import DataError, EnvironmentLacks
 
+KEY = os.urandom(8).hex()
+"""Of this process: hosts may share a name, and containers a process number."""
+
+
+STILL_OPEN = ".nfs"
+"""So NFS calls a file that was removed while a process of the same host has it open; it goes when that one ends."""
+
+
+def own_name() -> str:
+    """A name that no other process has, on whatever host, nor one that this one has forked."""
+    return f"{os.getpid()}-{KEY}"
+
 
 @contextmanager
 def reading_utf8(name: object, field: str = "") -> Iterator[None]:
@@ -63,7 +75,7 @@ def removed_on_failure(path: Path) -> Iterator[None]:
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Write a file so that a kill at any instant leaves the old content or the new, never a part of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{own_name()}.tmp")
     with removed_on_failure(temporary):
         with temporary.open("wb") as file:
             write(file)
@@ -114,6 +126,13 @@ def fsync_tree(folder: Path) -> None:
     for root, _, names in os.walk(folder):
         for name in (*names, ""):
             fsync(os.path.join(root, name))
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder with all in it, but for what NFS keeps of files that a process of this host has open."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if any(not path.is_dir() and not path.name.startswith(STILL_OPEN) for path in folder.rglob("*")):
+        shutil.rmtree(folder)  # says why not
 
 
 def look_anew(root: Path, folder: Path) -> None:

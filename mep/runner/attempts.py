@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mep.errors import Interrupted, MepError, StageFailed
+from mep.errors import Interrupted, Locked, MepError, StageFailed
 from mep.machine.devices import peak_memory_mb, resolve_device
 from mep.machine.files import look_anew
 from mep.machine.settings import MachineConfig
@@ -49,7 +49,7 @@ class Attempts:
         resume = f"; resume: {attempt['resume']}" if attempt["resume"] else ""
         self.log.write(f"starts: {attempt['why']}{resume}", task)
         state: State = "failed"
-        error = ""
+        error, ours = "", True
         try:
             yield attempt
             state = "done"
@@ -57,7 +57,7 @@ class Attempts:
             state = "interrupted"
             raise
         except MepError as problem:
-            error = problem.message
+            error, ours = problem.message, not isinstance(problem, Locked)
             raise
         except Exception as problem:
             if signals.left and signals.number is not None:  # a library wraps what it meets in the middle of an import
@@ -69,6 +69,8 @@ class Attempts:
             if state != "done":
                 with first_error_first(state):
                     self._failed(task, attempt, state, error, time.monotonic() - started)
+                    if ours:  # else another process is at work there
+                        drop_empty(self.store.work_folder(task.artifact_id))
 
     def _explained(self, task: Task, problem: Exception) -> tuple[str, MepError]:
         """What the row says of an unexpected error, and the error that the person sees."""
@@ -83,7 +85,6 @@ class Attempts:
         self.log.write(f"{state}\n{traceback.format_exc()}" if state == "failed" else state, task)
         self.close(attempt, state, error, wall_s)
         self.journal.write([("attempts", attempt)])
-        drop_empty(self.store.work_folder(task.artifact_id))
 
     def close(self, attempt: Row, state: State, error: str, wall_s: float) -> None:
         attempt.update({"state": state, "error": error, "ended_at": self.journal.now()})

@@ -219,6 +219,7 @@ class Session:
         started     of the attempt, by the monotonic clock
         """
         hit("after-outputs", task.stage.name)
+        locks.refuse_lost(self.store.lock_path(task.artifact_id))
 
         def note(artifact_rows: list[Entry]) -> None:
             """Called once the files are in their place: with these rows the artifact counts."""
@@ -255,7 +256,7 @@ class Session:
             seed=task.seed,
             machine=self.machine,
             progress=LoggedProgress(task, self.callback.started(task), self.log),
-            stop_signal=signals.look,
+            stop_signal=locks.guarded(self.store.lock_path(task.artifact_id), signals.look),
             cache=self.store.root / "cache",
             lineage=lineage_of(task),
             say=partial(self.waits, task=task),

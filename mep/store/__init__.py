@@ -18,7 +18,7 @@ from typing import TypeVar
 from mep.artifacts import Artifact, Scores
 from mep.config import Config
 from mep.errors import IntegrityError
-from mep.machine.files import fsync, fsync_tree, look_anew
+from mep.machine.files import fsync, fsync_tree, look_anew, own_name, remove_tree
 from mep.stage import Stage
 from mep.store import locks, manifest
 from mep.store.artifact_rows import kind_of, rows_of
@@ -160,7 +160,7 @@ class Store:
         fsync_tree(folder)
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists() and not self.has(artifact_id):
-            shutil.rmtree(target)  # a damaged artifact gives way to the one that is whole
+            self.remove(target)  # a damaged artifact gives way to the one that is whole
         hit("before-rename", stage)
         try:
             os.rename(folder, target)
@@ -171,6 +171,16 @@ class Store:
         hit("after-rename", stage)
         fsync(target.parent)
         return True
+
+    def remove(self, folder: Path) -> None:
+        """Remove a folder that is out of the way in one step: half of one must not look like a run or an artifact."""
+        aside = self.root / "work" / "removed" / "-".join(folder.relative_to(self.root).parts)
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        if aside != folder:
+            if aside.exists():  # of a removal that was killed, or that NFS keeps open files of
+                aside.rename(aside.with_name(f"{aside.name}-{own_name()}"))
+            os.rename(folder, aside)
+        remove_tree(aside)
 
     def relatives(self, stage: Stage, ingredients: Ingredients) -> list[Path]:
         """Folders of artifacts whose ingredients differ only in the extendable fields of the stage, newest first."""

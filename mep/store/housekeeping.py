@@ -1,7 +1,5 @@
 """What may go: artifacts that no kept run needs, unfinished work that nobody will continue, whole runs."""
 
-import os
-import shutil
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -9,7 +7,7 @@ from pathlib import Path
 
 from mep.artifacts import Scores
 from mep.errors import UsageError
-from mep.machine.files import write_json
+from mep.machine.files import STILL_OPEN, remove_tree, write_json
 from mep.store import Store, locks, manifest, now
 from mep.store.artifact_rows import kind_of
 from mep.store.database import Row
@@ -71,7 +69,7 @@ def collect(store: Store, garbage: list[Garbage]) -> int:
             if item.path.startswith("store/"):  # its row first: an artifact without a row is recorded again
                 with store.db.write() as db:
                     db.table("artifacts").delete_where("artifact_id = ?", [item.path.removeprefix("store/")])
-            _remove(store, path)
+            store.remove(path)
     return sum(item.n_bytes for item in garbage)
 
 
@@ -88,7 +86,7 @@ def remove_run(store: Store, run_id: str) -> list[Garbage]:
         before = {item.path for item in find_garbage(store)}
         if folder.exists():
             with locks.hold(folder / "lock", wait_s=0):
-                _remove(store, folder)
+                store.remove(folder)
         with store.db.write() as db:
             db.table("runs").delete_where("run_id = ?", [run_id])
         return [item for item in find_garbage(store) if item.path not in before]
@@ -166,16 +164,6 @@ def _empty_runs(store: Store, recorded: set[str]) -> list[Garbage]:
     ]
 
 
-def _remove(store: Store, folder: Path) -> None:
-    """Remove a folder that is out of the way in one step: half of one must not look like a run or an artifact."""
-    aside = store.root / "work" / "removed" / "-".join(folder.relative_to(store.root).parts)
-    aside.parent.mkdir(parents=True, exist_ok=True)
-    if aside != folder:
-        shutil.rmtree(aside, ignore_errors=True)  # of a removal that was killed
-        os.rename(folder, aside)
-    shutil.rmtree(aside)
-
-
 def _is_only_manifest(folder: Path) -> bool:
     """Whether nothing else is kept of an artifact; a killed `gc` may have left some of its files."""
     return (folder / manifest.COLLECTED).exists() and all(path.name in manifest.MARKS for path in folder.iterdir())
@@ -184,10 +172,10 @@ def _is_only_manifest(folder: Path) -> bool:
 def _keep_manifest_only(folder: Path) -> None:
     write_json(folder / manifest.COLLECTED, {"collected_at": now()})  # first, so that half of it is not taken for whole
     (folder / manifest.DAMAGED).unlink(missing_ok=True)
-    for path in folder.iterdir():
+    for path in sorted(folder.iterdir()):
         if path.is_dir():
-            shutil.rmtree(path)
-        elif path.name not in (manifest.NAME, manifest.COLLECTED):
+            remove_tree(path)
+        elif path.name not in (manifest.NAME, manifest.COLLECTED) and not path.name.startswith(STILL_OPEN):
             path.unlink()
 
 

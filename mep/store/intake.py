@@ -16,7 +16,7 @@ from typing import Any
 from mep.artifacts import Scores
 from mep.config import Config
 from mep.errors import DataError, RecipeError, UsageError, printable
-from mep.machine.files import write_json, write_text
+from mep.machine.files import own_name, write_json, write_text
 from mep.recipe import load_recipe
 from mep.store import Store, locks, manifest, now
 from mep.store.artifact_rows import kind_of, rows_of
@@ -44,7 +44,7 @@ def import_run(store: Store, bundle: Path, *, newer: bool = False) -> dict[str, 
     UsageError          a run of that name is here already
     EnvironmentLacks    the disk has too little room
     """
-    scratch = store.root / "work" / "import" / str(os.getpid())
+    scratch = store.root / "work" / "import" / own_name()
     shutil.rmtree(scratch, ignore_errors=True)
     try:
         with store.in_use(shared=True), _refusing(bundle):

@@ -5,6 +5,7 @@ Lines are not pushed to the disk one by one: that would double the cost of a sho
 last lines, which matters only if the database is lost as well.
 """
 
+import fcntl
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -68,6 +69,7 @@ def append(path: Path, entries: Iterable[Entry]) -> None:
     """Add lines to a journal, in one write if the disk has room."""
     text = "".join(json.dumps({table: row}, ensure_ascii=False) + "\n" for table, row in entries)
     with path.open("ab", buffering=0) as file:  # appending: `mep pin` may write while the run goes on
+        fcntl.flock(file, fcntl.LOCK_EX)  # where it ends, two hosts on NFS know only under a lock
         left = memoryview(text.encode())
         while left:
             left = left[file.write(left) :]

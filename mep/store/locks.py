@@ -10,13 +10,18 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from mep.errors import Locked
-from mep.machine.files import look_anew
+from mep.machine.files import KEY, look_anew
 
 POLL_S = 0.2
 GLANCE_S = 0.1
 """How long who may not wait tries all the same: somebody may only be looking, as `is_held` does."""
+GUARD_S = 5.0
+"""How often who works under a lock looks whether it is still its own."""
+
+ResultT = TypeVar("ResultT")
 
 _held: set[int] = set()
 """Descriptors of locks that this process holds."""
@@ -67,8 +72,8 @@ def hold(
                 while_waiting()
                 time.sleep(min(POLL_S, max(wait_s, GLANCE_S) / 4))
         if not shared:
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, json.dumps({"host": socket.gethostname(), "pid": os.getpid()}).encode(), 0)
+            me = {"host": socket.gethostname(), "pid": os.getpid(), "key": KEY}
+            path.write_text(json.dumps(me))  # opened and closed: on NFS others read what was written by then
         yield
     finally:
         if descriptor in _held:  # a forked child has closed it already
@@ -87,6 +92,35 @@ def is_held(path: Path) -> bool:
         return not _try(descriptor, shared=True)
     finally:
         os.close(descriptor)
+
+
+def refuse_lost(path: Path) -> None:
+    """Locked where another process has taken a lock that this one was given.
+
+    A server takes the locks of a host that it has not heard of for long (NFS 4: 90 s), and tells a process of that host
+    nothing when it is back.
+    """
+    with contextlib.suppress(FileNotFoundError, ValueError):  # the next holder is about to write its name
+        if json.loads(path.read_text()).get("key") != KEY:
+            raise Locked(
+                f"{path.name} was taken from this process, and {holder_of(path)} has it: the file server had not heard"
+                " of this host for too long",
+                hint="go on once the other one has ended: mep resume",
+            )
+
+
+def guarded(path: Path, look: Callable[[], ResultT]) -> Callable[[], ResultT]:
+    """What somebody calls often who works under a lock: every few seconds it also refuses one that is lost."""
+    looked = time.monotonic()
+
+    def look_at_both() -> ResultT:
+        nonlocal looked
+        if time.monotonic() - looked > GUARD_S:
+            refuse_lost(path)
+            looked = time.monotonic()
+        return look()
+
+    return look_at_both
 
 
 def holder_of(path: Path) -> str:

@@ -1,12 +1,11 @@
 """A run taken in from a shared store, with its artifacts."""
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from mep.errors import UsageError
-from mep.machine.files import sha256_of
+from mep.machine.files import own_name, sha256_of
 from mep.store import Store, locks, manifest
 from mep.store.bundle import SUFFIX
 from mep.store.fetching import fetch
@@ -71,7 +70,7 @@ class Pull:
         return pulled
 
     def _take_run(self, told: PushedRun) -> None:
-        folder = self.store.root / "work" / "pull" / str(os.getpid())
+        folder = self.store.root / "work" / "pull" / own_name()
         try:
             refuse_full(folder, told.bytes)
             bundle = Moving(folder / f"{told.run_id}{SUFFIX}", f"runs/{told.run_id}/{told.bundle}", told.bytes)

@@ -1,14 +1,13 @@
 """A run sent to a shared store: what is not there yet, and what names it last."""
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 
 from mep.errors import IntegrityError
-from mep.machine.files import sha256_of
+from mep.machine.files import own_name, sha256_of
 from mep.machine.jobs import map_ahead
 from mep.store import Store, manifest, now
 from mep.store.bundle import SUFFIX, Leaving, export_run
@@ -118,7 +117,7 @@ class Push:
         known = self.remote.runs([run_id])
         if known and known[0].rows >= n_rows and not self.again:
             return
-        folder = self.store.root / "work" / "push" / str(os.getpid())
+        folder = self.store.root / "work" / "push" / own_name()
         try:
             bundle = folder / f"{run_id}{SUFFIX}"
             export_run(self.store, run_id, bundle, Leaving(page=True, names=True))
