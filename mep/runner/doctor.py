@@ -92,7 +92,7 @@ def _device() -> Check:
         return Check("device", "bad", message, hint)
     hint = "mep run quickstart is made for that"
     if torch.version.cuda and any(os.path.exists(mark) for mark in CONTAINER_MARKS):
-        hint = "to see the host's: docker run --gpus all, apptainer run --nv"
+        hint += "; to see the host's: docker run --gpus all, apptainer run --nv"
     return Check("device", "warning", "no GPU: small models only", hint)
 
 
