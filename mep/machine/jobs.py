@@ -15,6 +15,10 @@ Stop: TypeAlias = Callable[[], None]
 """Raises Interrupted when a signal asked for a stop."""
 Say: TypeAlias = Callable[[str], None]
 """Is told what the work waits for, whenever that changes."""
+Look: TypeAlias = Callable[[bool], None]
+"""Is told whether a worker is at an item. Raises Interrupted when a signal asked for a stop that no worker can hear."""
+SayOf: TypeAlias = Callable[[str, int | None], None]
+"""Is told what the work waits for, and which item does; None where it is not one item alone."""
 
 
 def silent(text: str) -> None:

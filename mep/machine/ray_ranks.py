@@ -1,154 +1,122 @@
-"""Ranks on a Ray cluster: workers that compute one thing together, each in a bundle of a placement group."""
+"""Several items on a Ray cluster, each computed by a team of ranks; as many teams at once as there is room for."""
 
 from __future__ import annotations
 
-import os
-import socket
-import time
-from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Generic
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias
 
-from mep.errors import EnvironmentLacks, MepError
+from mep.errors import EnvironmentLacks
 from mep.machine.engines import ItemT, ResultT
-from mep.machine.jobs import Job, Say, Stop
-from mep.machine.ray_cluster import MOST_NODES, Room, is_node_lost, options
-from mep.machine.workers import MAX_DEATHS, check_versions, versions
+from mep.machine.jobs import Job, Look, SayOf
+from mep.machine.ray_cluster import MOST_NODES, Room
+from mep.machine.ray_team import Lost, Places, Team
+from mep.machine.workers import MAX_DEATHS, check_versions
 
 if TYPE_CHECKING:
     from mep.machine.engines.ray import Ray
 
-SETTLE_S = 60.0
-"""When a rank fails because its peer is gone, Ray may need that long to say that the peer's node is lost."""
-
-
-class _Rank:
-    """A process of its own; it computes once."""
-
-    def begin(self) -> tuple[dict[str, str], str]:
-        return versions(), socket.gethostname()
-
-    def address(self) -> tuple[str, int]:
-        """Where the other ranks find this one: an address, and a port that is free now."""
-        from ray.util import get_node_ip_address
-
-        with socket.socket() as probe:
-            probe.bind(("", 0))
-            return str(get_node_ip_address()), probe.getsockname()[1]  # type: ignore[no-untyped-call]
-
-    def compute(self, job: Job[Any, object], item: object, device: str, place: dict[str, str]) -> object:
-        os.environ.update(place)
-        return job.finish(job.prepare(device)(item))
-
-
-class Lost(Exception):
-    """A rank is gone, and with it the work of all."""
-
-    def __init__(self, rank: int, error: Exception):
-        super().__init__(f"rank {rank} was lost: {type(error).__name__}")
-        self.by_its_node = is_node_lost(error)
+Ended: TypeAlias = tuple[int, ResultT | Exception]
+"""The number of an item, and what its first rank gave or what they failed with."""
 
 
 class Ranks(Generic[ItemT, ResultT]):
-    """One item, computed by all ranks together; they find each other as those of torchrun do, by RANK, WORLD_SIZE and
-    the MASTER_ADDR and MASTER_PORT of rank 0."""
+    """Teams, all asked for at once, so that a cluster which grows by itself sees how much is wanted. An item is taken
+    only when a team is there to begin it."""
 
-    def __init__(self, engine: Ray, job: Job[ItemT, ResultT], item: ItemT, device: str, say: Say):
-        self.engine, self.job, self.item, self.say = engine, job, item, say
-        self.ray, self.n = engine.connected(), engine.training_processes
+    def __init__(self, engine: Ray, job: Job[ItemT, ResultT], items: Iterable[ItemT], n: int, device: str, say: SayOf):
+        """n: teams at most"""
+        self.engine, self.job, self.n, self.say = engine, job, n, say
+        self.ray = engine.connected()
         self.device = engine.device_of(device)
-        self.needs = engine.needs(self.device, whole_gpu=True)
+        needs = engine.needs(self.device, whole_gpu=True)
+        self.places = Places(engine.training_processes, needs, engine.training_placement.upper())
+        self.fresh, self.returned = enumerate(items), deque[tuple[int, ItemT]]()
+        self.losses: Counter[tuple[int | None, bool]] = Counter()
+        self.teams: list[Team] = []
 
-    def result(self, stop: Stop, look: Stop) -> ResultT:
-        """What rank 0 gives. When a rank is lost all are ended, and all begin again.
+    def results(self, look: Look) -> Iterator[Ended[ResultT]]:
+        """What comes of every item. When a rank of a team is lost all of the team are ended, and begin again.
 
-        stop    called at least once a second until the ranks compute
-        look    called at least once a second while they do
+        look    called at least once a second
 
-        EnvironmentLacks    no room in time, or ranks are lost again and again
+        EnvironmentLacks    no room in time, or ranks are lost again and again before they are at an item
         """
-        lost: Counter[bool] = Counter()
-        while True:
-            try:
-                return self._attempt(stop, look)
-            except Lost as loss:
-                lost[loss.by_its_node] += 1
-                if lost[loss.by_its_node] >= (MOST_NODES if loss.by_its_node else MAX_DEATHS):
-                    hint = "most often memory is short: lower machine.micro_batch, or raise machine.engine.memory_gb"
-                    raise EnvironmentLacks(f"{lost[loss.by_its_node]} times, {loss}", hint=hint) from loss
-                self.say(f"for {self.n} ranks to begin again where they can go on: {loss}")
-
-    def _attempt(self, stop: Stop, look: Stop) -> ResultT:
-        from ray.util.placement_group import placement_group, placement_group_table, remove_placement_group
-
-        group = placement_group([self.needs] * self.n, strategy=self.engine.training_placement.upper())
-        room = Room(self.ray, self.needs, self.engine.connect_timeout_s, self._say_of_room)
-        actors: list[Any] = []
-
-        def wait(n_begun: int) -> None:
-            stop()
-            if placement_group_table(group)["state"] != "CREATED":  # once it is placed, its workers only have to begin
-                room.look(n_begun, self.n)
-
+        room = Room(self.ray, self.places.needs, self.engine.connect_timeout_s, self._say_of_room)
         try:
-            actors += [self._start(group, rank) for rank in range(self.n)]
-            for answer in self._all([actor.begin.remote() for actor in actors], wait):
-                check_versions(*answer)
-            [(address, port)] = self._all([actors[0].address.remote()], lambda _: stop())
-            places = [self._place(rank, address, port) for rank in range(self.n)]
-            computing = [
-                actor.compute.remote(self.job, self.item, self.device, place)
-                for actor, place in zip(actors, places, strict=True)
-            ]
-            result: ResultT = self._all(computing, lambda _: look())[0]
-            return result
+            self.teams += [Team(self.ray, self.places) for _ in range(self.n)]
+            while self.teams:
+                look(any(team.doing == "compute" for team in self.teams))
+                n_placed = sum(team.is_placed() for team in self.teams)
+                room.look(n_placed * self.places.n, len(self.teams) * self.places.n)
+                waiting = [reference for team in self.teams for reference in team.waiting]
+                done, _ = self.ray.wait(waiting, num_returns=1, timeout=1)
+                for team in list(self.teams):
+                    if team in self.teams:  # one before it may have found that nothing is left
+                        yield from self._settle(team, done)
         finally:
-            for actor in actors:
-                self.ray.kill(actor)
-            remove_placement_group(group)
+            for team in self.teams:
+                team.end()
 
     def _say_of_room(self, text: str) -> None:
-        self.say(f"{text}; {self.n} of them together, placement: {self.engine.training_placement}")
+        self.say(f"{text}; {self.places.n} of them together, placement: {self.engine.training_placement}", None)
 
-    def _start(self, group: Any, rank: int) -> Any:
-        from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+    def _settle(self, team: Team, done: list[object]) -> Iterator[Ended[ResultT]]:
+        """Take answers in, and give a team that has all of them what it does next."""
+        try:
+            for reference in [reference for reference in team.waiting if reference in done]:
+                team.take_in(reference)
+        except Lost as loss:
+            yield from self._lost(team, loss)
+            return
+        outcome = team.outcome
+        if outcome is None:
+            return
+        if team.doing == "begin":
+            self._begun(team, outcome)
+            return
+        assert team.lease is not None
+        yield team.lease[0], outcome if isinstance(outcome, Exception) else outcome[0]
+        if self._has_item(team):
+            team.begin()
 
-        where = PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=rank)
-        return self.ray.remote(max_restarts=0, scheduling_strategy=where, **options(self.needs))(_Rank).remote()
+    def _begun(self, team: Team, outcome: list[Any] | Exception) -> None:
+        """Set ranks that have begun to an item."""
+        if isinstance(outcome, Exception):
+            raise outcome
+        for their_versions, host, _ in outcome:
+            check_versions(their_versions, host)
+        if team.lease or self._has_item(team):
+            team.compute(self.job, self.device)
 
-    def _place(self, rank: int, address: str, port: int) -> dict[str, str]:
-        # each sees the GPU of its bundle alone, so that all are the first on their host
-        mine = {"RANK": rank, "LOCAL_RANK": 0, "WORLD_SIZE": self.n, "LOCAL_WORLD_SIZE": 1}
-        return {name: str(value) for name, value in mine.items()} | {"MASTER_ADDR": address, "MASTER_PORT": str(port)}
+    def _has_item(self, team: Team) -> bool:
+        """Whether there is another item for a team. Otherwise it is ended, with those that only wait for room."""
+        team.lease = self.returned.popleft() if self.returned else next(self.fresh, None)
+        if team.lease is None:
+            for idle in [other for other in self.teams if other.lease is None]:
+                self._end(idle)
+        return team.lease is not None
 
-    def _all(self, references: Sequence[Any], look: Callable[[int], object]) -> list[Any]:
-        """The answers, by rank.
+    def _end(self, team: Team) -> None:
+        self.teams.remove(team)
+        team.end()
 
-        look        called at least once a second with the number of answers
-
-        Lost        a rank is gone
-        MepError    what a rank raised; another error of one comes as a RuntimeError, unless a peer was lost
-        """
-        from ray.exceptions import RayError, RayTaskError
-
-        answers: dict[int, Any] = {}
-        failure: Exception | None = None
-        until = float("inf")
-        waiting = list(references)
-        while waiting and time.monotonic() < until:
-            look(len(answers))
-            done, waiting = self.ray.wait(waiting, timeout=1)
-            for reference in done:
-                rank = references.index(reference)
-                try:
-                    answers[rank] = self.ray.get(reference)
-                except RayTaskError as error:
-                    if isinstance(error.cause, MepError):
-                        raise error.cause from error
-                    failure = failure or RuntimeError(str(error))
-                    until = min(until, time.monotonic() + SETTLE_S)
-                except RayError as error:
-                    raise Lost(rank, error) from error
-        if failure:
-            raise failure
-        return [answers[rank] for rank in range(len(references))]
+    def _lost(self, team: Team, loss: Lost) -> Iterator[Ended[ResultT]]:
+        """End a team that has lost a rank, and ask for another one."""
+        number = team.lease[0] if team.lease else None
+        self.losses[number, loss.by_its_node] += 1
+        times = self.losses[number, loss.by_its_node]
+        if times >= (MOST_NODES if loss.by_its_node else MAX_DEATHS):
+            hint = "most often memory is short: lower machine.micro_batch, or raise machine.engine.memory_gb"
+            error = EnvironmentLacks(f"{times} times, {loss}", hint=hint)
+            if number is None:
+                raise error from loss
+            yield number, error
+            if not self._has_item(team):
+                return
+        else:
+            self.say(f"for {self.places.n} ranks to begin again where they can go on: {loss}", number)
+        if team.lease:
+            self.returned.append(team.lease)
+        self._end(team)
+        self.teams.append(Team(self.ray, self.places))

@@ -95,5 +95,10 @@ class Leases(Generic[WorkerT, ItemT]):
                 )
 
     @property
+    def any_out(self) -> bool:
+        """Whether a worker has an item."""
+        return any(self._leased.values())
+
+    @property
     def finished(self) -> bool:
         return self._exhausted and not self._items

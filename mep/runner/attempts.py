@@ -16,7 +16,7 @@ from mep.runner import environment
 from mep.runner.faults import explain
 from mep.runner.plan import Task
 from mep.runner.run_log import RunLog
-from mep.runner.side_by_side import is_apart
+from mep.runner.side_by_side import Way, way_of
 from mep.runner.signals import Signals
 from mep.store import Store
 from mep.store.crash_points import hit
@@ -93,7 +93,7 @@ class Attempts:
     def _opened(self, task: Task) -> Row:
         self.journal.n_attempts += 1
         device = resolve_device(self.machine.device)
-        at_once = self.machine.at_once if is_apart(task.stage, self.machine) else 1
+        at_once = self.machine.at_once if way_of(task.stage, self.machine) is Way.APART else 1
         traits = environment.traits(self.machine, device, at_once)
         return {
             "run_id": self.session["run_id"],

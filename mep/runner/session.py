@@ -21,10 +21,9 @@ from mep.runner.attempts import Attempts, first_error_first
 from mep.runner.callback import RunCallback
 from mep.runner.launch import launch
 from mep.runner.plan import Plan, Task, inputs_of, lineage_of
-from mep.runner.ranks import make_in_ranks
 from mep.runner.run_log import LoggedProgress, RunLog
 from mep.runner.shared_stores import SharedStores
-from mep.runner.side_by_side import SideBySide, batches, is_apart
+from mep.runner.side_by_side import SideBySide, Way, batches, way_of
 from mep.runner.signals import Signals, listening
 from mep.runner.slurm_jobs import refuse_where_sent
 from mep.store import Store, locks, now
@@ -107,11 +106,11 @@ class Session:
             self._warn_of_locks()
             with self.log.of_libraries(), listening(self._signalled) as signals:
                 for tasks in batches(plan.tasks, self.machine):
-                    if is_apart(tasks[0].stage, self.machine):
-                        tasks = SideBySide(self, tasks, signals).carry_out()
-                    for task in tasks:
-                        signals.stop_if_any()
-                        self._settle(task, signals)
+                    if way_of(tasks[0].stage, self.machine) is Way.HERE:
+                        self._settle(tasks[0], signals)
+                        continue
+                    for task in SideBySide(self, tasks, signals).carry_out():
+                        SideBySide(self, [task], signals, waits=True).carry_out()
             state = "done"
         except Interrupted:
             state = "interrupted"
@@ -135,6 +134,7 @@ class Session:
 
     def _settle(self, task: Task, signals: Signals) -> None:
         """Reuse or make the artifact of a task."""
+        signals.stop_if_any()
         if self.reuse(task):
             return
         with self.locked(task, signals):
@@ -211,7 +211,7 @@ class Session:
         started = time.monotonic()
         with self.attempts.at(task, signals) as attempt:
             work = self.work(task, signals)
-            self.commit(task, attempt, work, self._run_stage(task, work, attempt), started)
+            self.commit(task, attempt, work, self._run_stage(task, work), started)
 
     def commit(self, task: Task, attempt: Row, work: Work, artifact: Artifact, started: float) -> None:
         """Put what a stage has written into the store, and say so.
@@ -238,12 +238,9 @@ class Session:
         self.log.write(f"made in {time.monotonic() - started:.1f} s", task)
         self.callback.finished(task, time.monotonic() - started, facts)
 
-    def _run_stage(self, task: Task, work: Work, attempt: Row) -> Artifact:
+    def _run_stage(self, task: Task, work: Work) -> Artifact:
         """What the stage gives, with its files in the folder that is published."""
-        if task.stage.parallel and self.machine.engine.trains_together:
-            artifact, outcome = make_in_ranks(task, work, self.store)
-            attempt |= {"peak_memory_mb": outcome.peak_memory_mb, "machine": json.dumps(outcome.machine)}
-        elif self.machine.accelerate and task.stage.parallel:
+        if self.machine.accelerate and task.stage.parallel:
             artifact = launch(task, work, self.store)
         else:
             artifact = task.stage.function(task.config, **inputs_of(task, self.store), work=work)

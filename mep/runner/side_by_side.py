@@ -1,29 +1,26 @@
-"""Side by side: tasks that do not need each other, each in a process of its own with its part of the machine."""
+"""Side by side: tasks that do not need each other, each by processes of its own with their part of the machine."""
 
 from __future__ import annotations
 
 import itertools
 import json
-import pickle
 import time
-import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from enum import Enum, auto
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mep.errors import Interrupted, Locked, MepError
-from mep.machine.devices import peak_memory_mb
-from mep.machine.jobs import Job
 from mep.machine.settings import MachineConfig
 from mep.machine.work import Work
-from mep.runner.elsewhere import STOP, Outcome, Watch, make, told
-from mep.runner.environment import forget_peak_memory, traits
+from mep.runner.elsewhere import Outcome, Watch, told
 from mep.runner.plan import Task
 from mep.runner.slurm_jobs import SlurmJobs, refuse_where_sent
+from mep.runner.worker_jobs import MakeTask, MakeTogether
 from mep.stage import Stage
-from mep.store import locks
 
 if TYPE_CHECKING:
     from mep.runner.session import Session
@@ -41,80 +38,36 @@ WHOLE_GPU = ("training", "generation")
 """Those that have a GPU for themselves."""
 
 
-def is_apart(stage: Stage, machine: MachineConfig) -> bool:
-    """Whether the tasks of a stage are made in processes of their own, and so with a part of the cores each."""
-    launched = stage.parallel and machine.trains_together
+class Way(Enum):
+    """Where the tasks of a stage are made."""
+
+    HERE = auto()
+    """In this process, or in those that `accelerate launch` starts for it."""
+    APART = auto()
+    """Each in a process of its own."""
+    IN_RANKS = auto()
+    """Each by several workers of a cluster."""
+
+
+def way_of(stage: Stage, machine: MachineConfig) -> Way:
+    if stage.parallel and machine.trains_together:
+        return Way.IN_RANKS if machine.engine.trains_together else Way.HERE
     elsewhere = machine.at_once > 1 or machine.slurm is not None
-    return elsewhere and stage.name in STAGES and not launched
+    return Way.APART if elsewhere and stage.name in STAGES else Way.HERE
 
 
 def batches(tasks: Iterable[Task], machine: MachineConfig) -> Iterator[list[Task]]:
     """The tasks in their order: those that may be made at the same time together, every other one alone."""
     batch: list[Task] = []
     for task in tasks:
+        way = way_of(task.stage, machine)
         needs_batch = any(source is other for source in task.inputs.values() for other in batch)
-        together = is_apart(task.stage, machine) and not needs_batch
-        if batch and not (together and is_apart(batch[0].stage, machine)):
+        if batch and (way is Way.HERE or needs_batch or way is not way_of(batch[0].stage, machine)):
             yield batch
             batch = []
         batch.append(task)
     if batch:
         yield batch
-
-
-@dataclass(frozen=True)
-class MakeTask(Job[dict[str, Any], Outcome]):
-    """Makes tasks in a worker process.
-
-    tells_machine   whether what the bits may depend on is known there only
-    """
-
-    tells_machine: bool = False
-    whole_gpu: bool = True
-
-    def prepare(self, device: str) -> Callable[[dict[str, Any]], Outcome]:
-        from mep.machine.libraries import prepare_libraries
-
-        prepare_libraries()
-
-        def compute(spec: dict[str, Any]) -> Outcome:
-            forget_peak_memory()
-            error = None
-            try:
-                with alone(spec):
-                    artifact, work = make(spec, device)
-                    artifact.save(work.out)
-            except Exception as problem:  # goes on to the run, which knows what to say of it
-                error = _portable(problem)
-            here = traits(MachineConfig.model_validate(spec["machine"]), device) if self.tells_machine else None
-            return Outcome(error, peak_memory_mb(), here)
-
-        return compute
-
-
-def alone(spec: dict[str, Any]) -> AbstractContextManager[None]:
-    """Wait for a worker that was given up because its host did not answer, and is at the same folder still."""
-    folder, root = Path(spec["folder"]), Path(spec["work"]["cache"]).parent
-
-    def stop_if_asked() -> None:
-        if (folder / STOP).exists():
-            raise Interrupted(int((folder / STOP).read_text()))
-
-    path = root / "locks" / f"{folder.parent.name}-{folder.name}.worker.lock"
-    return locks.hold(path, while_waiting=stop_if_asked)
-
-
-def _portable(error: Exception) -> Exception:
-    """An error that survives the way to another process, with its traceback where it is not one of mep's."""
-    if isinstance(error, MepError):
-        return error
-    trace = "".join(traceback.format_exception(error))
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:  # a library's error may be made from anything
-        error = RuntimeError(f"{type(error).__name__}: {error}")
-    error.add_note(f"in a process of its own:\n{trace}")
-    return error
 
 
 @dataclass(frozen=True)
@@ -136,8 +89,9 @@ class SideBySide:
     """Tasks that do not need each other, as many at once as the machine says: in processes of this host, on a Ray
     cluster, or each as a job of Slurm."""
 
-    def __init__(self, session: Session, tasks: Sequence[Task], signals: Signals):
-        self.session, self.tasks, self.signals = session, tasks, signals
+    def __init__(self, session: Session, tasks: Sequence[Task], signals: Signals, *, waits: bool = False):
+        """waits: whether a task that another run is making is waited for, and made if nothing comes of it"""
+        self.session, self.tasks, self.signals, self.waits = session, tasks, signals, waits
         self.begun: list[_Begun] = []
         self.errors: list[MepError] = []
         self.elsewhere: list[Task] = []
@@ -164,14 +118,20 @@ class SideBySide:
             return iter(())  # all are there: no process has to begin
         beginnings = itertools.chain([first], beginnings)
         if machine.slurm is not None:
-            return SlurmJobs(machine.slurm, self._say).run(beginnings, self._look)
+            return SlurmJobs(machine.slurm, self._say).run(beginnings, partial(self._look, True))
+        n = min(machine.at_once, len(self.tasks))
+        if way_of(self.tasks[0].stage, machine) is Way.IN_RANKS:
+            found = machine.engine.map_together(
+                MakeTogether(), beginnings, n, device=machine.device, look=self._look, say=self._say_of
+            )
+            return ((number, Outcome(end, 0) if isinstance(end, Exception) else end) for number, end in found)
         return machine.engine.map_side_by_side(
             MakeTask(machine.engine.kind != "local", any(task.stage.name in WHOLE_GPU for task in self.tasks)),
             beginnings,
-            min(machine.at_once, len(self.tasks)),
+            n,
             device=machine.device,
-            stop=self._look,
-            say=self.session.waits,
+            look=self._look,
+            say=self._say_of,
         )
 
     def _beginnings(self, all_held: ExitStack) -> Iterator[dict[str, Any]]:
@@ -184,8 +144,10 @@ class SideBySide:
                 continue
             held = all_held.enter_context(ExitStack())
             try:
-                held.enter_context(session.locked(task, self.signals, wait_s=0))
+                held.enter_context(session.locked(task, self.signals, wait_s=None if self.waits else 0))
             except Locked:
+                if self.waits:
+                    raise
                 self.elsewhere.append(task)
                 continue
             if session.reuse(task) or session.fetched(task, self.signals):
@@ -199,12 +161,19 @@ class SideBySide:
             self.begun.append(_Begun(task, held, attempt, work, watch, time.monotonic()))
             yield told(task, work, session.store)
 
-    def _look(self) -> None:
-        if self.session.machine.slurm is not None:
-            self.signals.stop_if_any()  # the jobs go on
+    def _look(self, is_busy: bool) -> None:
+        if not is_busy or self.session.machine.slurm is not None:
+            self.signals.stop_if_any()  # nobody would hear of it, or nobody has to: jobs go on
         for begun in self.begun:
             if begun.attempt["state"] == "running":
                 begun.watch.look()
+
+    def _say_of(self, text: str, number: int | None = None) -> None:
+        """number: of the task that waits; None where it is whichever is not there yet"""
+        left = [task for task in self.tasks if self.session.store.find(task.artifact_id) is None]
+        if number is not None:
+            left = [self.begun[number].task]
+        self.session.waits(text, left[0] if len(left) == 1 else None)
 
     def _say(self, folder: Path, text: str) -> None:
         [begun] = (begun for begun in self.begun if begun.work.folder == folder)

@@ -5,7 +5,6 @@ import signal
 import time
 from collections import Counter
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -88,7 +87,7 @@ def test_what_needs_a_whole_gpu_has_one(cluster, tmp_path):
 
 @dataclass(frozen=True)
 class Rank(Job):
-    """Gives how the ranks find each other, once all are at work; on request one dies or fails before."""
+    """Once all are at work one of the ranks dies or fails."""
 
     notes: Path
     deaths: int = 0
@@ -107,38 +106,71 @@ class Rank(Job):
         if rank == "1" and len(list(self.notes.glob("died*"))) < self.deaths:
             (self.notes / f"died-{os.getpid()}").touch()
             os.kill(os.getpid(), signal.SIGKILL)
-        if rank == "0" and (self.error or self.deaths > 1):
-            time.sleep(600)  # as one that waits for what its peer has to say
-        names = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-        return item, {name: os.environ[name] for name in names}
+        time.sleep(600)  # as one that waits for what its peer has to say
 
 
 @pytest.fixture
 def together(cluster):
+    """The engine of two ranks on one node, and what it says: of each item of a job, what comes of it."""
     said = []
-    two = engine(cluster, training_processes=2, training_placement="strict_pack")
-    calls = {"device": "cpu", "stop": lambda: None, "look": lambda: None, "say": said.append}
-    return partial(two.compute_together, item="item", **calls), said
+    two = engine(cluster, training_processes=2, training_placement="strict_pack", connect_timeout_s=60)
+
+    def compute(job, items=("item",), n=1):
+        calls = {"device": "cpu", "look": lambda is_busy: None, "say": lambda *what: said.append(what)}
+        return dict(two.map_together(job, iter(items), n, **calls))
+
+    return compute, said
 
 
-def test_ranks_find_each_other_as_those_of_torchrun_and_begin_again_when_one_dies(together, tmp_path):
-    compute, said = together
-    item, found = compute(Rank(tmp_path, deaths=1))
-    assert item == "item"
-    assert found.pop("MASTER_ADDR") == ray.util.get_node_ip_address()
-    assert int(found.pop("MASTER_PORT")) > 0
-    assert found == {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "1"}
-    assert said == ["for 2 ranks to begin again where they can go on: rank 1 was lost: ActorDiedError"]
-    assert len(list(tmp_path.glob("rank*"))) == 4
-
-
-def test_a_rank_that_dies_each_time_is_given_up(together, tmp_path):
-    with pytest.raises(EnvironmentLacks, match="3 times, rank 1 was lost: ActorDiedError") as caught:
-        together[0](Rank(tmp_path, deaths=9))
-    assert "memory is short" in caught.value.hint
+def test_a_rank_that_dies_each_time_is_given_up(together, tmp_path, monkeypatch):
+    monkeypatch.setattr("mep.machine.ray_ranks.MAX_DEATHS", 2)
+    given_up = together[0](Rank(tmp_path, deaths=9))[0]
+    assert isinstance(given_up, EnvironmentLacks)
+    assert given_up.message == "2 times, rank 1 was lost: ActorDiedError"
+    assert "memory is short" in given_up.hint
 
 
 @pytest.mark.parametrize("error", [DataError("no such image"), Interrupted(15)])
-def test_an_error_of_a_rank_arrives_while_its_peers_wait(together, tmp_path, error):
-    with pytest.raises(type(error), match=error.message):
-        together[0](Rank(tmp_path, error=error))
+def test_an_error_of_a_rank_arrives_while_its_peers_wait(together, tmp_path, monkeypatch, error):
+    monkeypatch.setattr("mep.machine.ray_team.SETTLE_S", 1)
+    found = together[0](Rank(tmp_path, error=error))[0]
+    assert (type(found), found.message) == (type(error), error.message)
+
+
+@dataclass(frozen=True)
+class Meeting(Job):
+    """Ranks that add up over the group of their own; the first two teams wait for each other, and one loses a rank."""
+
+    notes: Path
+
+    def prepare(self, device):
+        return self.compute
+
+    def compute(self, item):
+        import torch
+        from torch import distributed
+
+        rank = os.environ["RANK"]
+        (self.notes / f"{item}-{rank}-{os.getpid()}").touch()
+        while {path.name[0] for path in self.notes.iterdir()} < {"1", "2"}:
+            time.sleep(0.05)
+        if (item, rank) == (2, "1") and len(list(self.notes.glob("2-1-*"))) == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        distributed.init_process_group("gloo")
+        total = torch.tensor(item)
+        distributed.all_reduce(total)
+        distributed.destroy_process_group()
+        names = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+        return int(total), *(os.environ[name] for name in names)
+
+
+def test_teams_meet_as_torchrun_has_it_side_by_side_and_one_that_loses_a_rank_disturbs_no_other(together, tmp_path):
+    compute, said = together
+    found = compute(Meeting(tmp_path), items=(1, 2, 3), n=2)
+    address = ray.util.get_node_ip_address()
+    assert {number: end[:-1] for number, end in found.items()} == {
+        number: (2 * item, "0", "0", "2", "1", address) for number, item in enumerate((1, 2, 3))
+    }
+    assert len({end[-1] for end in found.values()}) == 3  # a port each
+    assert Counter(path.name[0] for path in tmp_path.iterdir()) == {"1": 2, "2": 4, "3": 2}
+    assert ("for 2 ranks to begin again where they can go on: rank 1 was lost: ActorDiedError", 1) in said

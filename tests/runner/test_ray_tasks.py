@@ -96,6 +96,22 @@ def is_worker(process):
     return "ray::_Actor" in str(process.info["cmdline"])
 
 
+class StopsWhenItWaits(RunCallback):
+    def warned(self, text):
+        if "for room" in text:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_stop_is_heard_while_there_is_no_room_for_the_first_worker(cluster, scene, tmp_path, monkeypatch):
+    recipe, on_ray, calm = scene
+    monkeypatch.setattr("mep.machine.ray_cluster.SAY_AFTER_S", 0.5)
+    shutil.copytree(calm.root, tmp_path / "runs")
+    shutil.rmtree(tmp_path / "runs" / "store" / "generation")
+    engine = f"machine.engine={{kind: ray, address: '{cluster.address}', cpus_per_actor: 64, connect_timeout_s: 60}}"
+    with pytest.raises(Interrupted):
+        run(load_recipe(recipe, [on_ray[0], engine]), Store(tmp_path / "runs"), StopsWhenItWaits())
+
+
 def test_workers_ask_for_gpus_and_memory_as_their_stages_need(cluster):
     engine = MachineConfig.model_validate(
         {"engine": {"kind": "ray", "address": cluster.address, "memory_gb": 2, "cpus_per_actor": 3, "gpu_share": 0.25}}

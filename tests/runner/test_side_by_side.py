@@ -6,11 +6,12 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from small_data import draw_imagefolder, tiny_settings, write_recipe
-from stores import assert_whole, attempts
+from stores import assert_whole, attempts, contents
 
 from mep.errors import Interrupted, StageFailed
 from mep.machine.work import NullProgress
@@ -19,9 +20,10 @@ from mep.runner.callback import RunCallback
 from mep.runner.forecast import forecast
 from mep.runner.plan import make_plan
 from mep.runner.run import resume, run
+from mep.runner.session import Session
 from mep.runner.side_by_side import batches
 from mep.runner.verify import check_artifacts, check_database
-from mep.store import Store
+from mep.store import Store, locks
 
 STEPS = 100
 """So many that the second process is there before the first has done its own."""
@@ -164,3 +166,22 @@ def test_an_arm_that_fails_leaves_the_other_its_result(scene, tmp_path):
     assert len(list((tmp_path / "store" / "training").iterdir())) == 1
     log = next(tmp_path.glob("*/log.txt")).read_text()
     assert "in a process of its own" in log
+
+
+def test_what_another_run_has_given_up_is_made_by_a_process_of_its_own_too(scene, tmp_path, monkeypatch):
+    recipe, calm = scene
+    shutil.copytree(calm.root, tmp_path / "runs")
+    store, lost = Store(tmp_path / "runs"), attempts(calm, "generation")[0]["artifact_id"]
+    shutil.rmtree(store.folder(lost))
+    made_here, make = [], Session._make
+    monkeypatch.setattr(Session, "_make", lambda self, task, *rest: (made_here.append(task), make(self, task, *rest)))
+
+    class Meeting(RunCallback):
+        def waiting(self, task, why):
+            other.close()
+
+    with ExitStack() as other:
+        other.enter_context(locks.hold(store.lock_path(lost)))
+        run(load_recipe(recipe), store, Meeting())
+    assert "generation" not in {task.stage.name for task in made_here}
+    assert contents(store) == contents(calm)

@@ -6,7 +6,7 @@ from typing import ClassVar, TypeVar
 
 from pydantic import Field
 
-from mep.machine.jobs import Job, Say, Stop, map_ahead, silent
+from mep.machine.jobs import Job, Look, Say, SayOf, Stop, map_ahead, silent
 from mep.registry import Method
 
 ItemT = TypeVar("ItemT")
@@ -51,26 +51,26 @@ class Engine(Method):
 
     @abstractmethod
     def map_side_by_side(
-        self, job: Job[ItemT, ResultT], items: Iterable[ItemT], n: int, *, device: str, stop: Stop, say: Say = silent
+        self, job: Job[ItemT, ResultT], items: Iterable[ItemT], n: int, *, device: str, look: Look, say: Say = silent
     ) -> Iterator[tuple[int, ResultT]]:
         """Like `map_unordered`, for a few long items: at most n at the same time, each at a worker with its part of
         the machine; one is taken from the iterator only when a worker is free to begin it.
+
+        look    called at least once a second
         """
 
     @property
     def trains_together(self) -> bool:
-        """Whether several of its workers train one model, by `compute_together`."""
+        """Whether several of its workers train one model, by `map_together`."""
         return False
 
-    def compute_together(
-        self, job: Job[ItemT, ResultT], item: ItemT, *, device: str, stop: Stop, look: Stop, say: Say
-    ) -> ResultT:
-        """What the first of several workers gives of one item, which they compute together, with the environment
-        variables of torchrun. All begin again when one is lost.
+    def map_together(
+        self, job: Job[ItemT, ResultT], items: Iterable[ItemT], n: int, *, device: str, look: Look, say: SayOf
+    ) -> Iterator[tuple[int, ResultT | Exception]]:
+        """Like `map_side_by_side`, each item at several workers, which compute it together with the environment
+        variables of torchrun. All workers of an item begin again when one of them is lost.
 
-        stop    called at least once a second until they compute; may raise
-        look    called at least once a second while they compute
-        say     told for what room they wait, and when one is lost
+        returns (position, what the first worker gives; or what they failed with: the other items go on)
         """
         raise NotImplementedError(f"the engine {self.kind} does not compute together")
 

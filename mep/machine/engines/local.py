@@ -8,7 +8,7 @@ from pydantic import Field
 from mep.errors import EnvironmentLacks
 from mep.machine.devices import resolve_device
 from mep.machine.engines import MIN_PIECES, Engine, ItemT, ResultT
-from mep.machine.jobs import Job, Say, Stop, run_in_process, silent
+from mep.machine.jobs import Job, Look, Say, Stop, run_in_process, silent
 from mep.machine.workers import WorkerSlot, share_cores
 
 
@@ -28,10 +28,12 @@ class Local(Engine):
         return _pool(job, items, slots, stop)
 
     def map_side_by_side(
-        self, job: Job[ItemT, ResultT], items: Iterable[ItemT], n: int, *, device: str, stop: Stop, say: Say = silent
+        self, job: Job[ItemT, ResultT], items: Iterable[ItemT], n: int, *, device: str, look: Look, say: Say = silent
     ) -> Iterator[tuple[int, ResultT]]:
-        slots = Local(kind="local", processes=n).slots(device)
-        return _pool(job, items, slots, stop, ahead=0)
+        from mep.machine.worker_pool import WorkerPool
+
+        pool = WorkerPool(job, items, ahead=0)
+        return pool.run(Local(kind="local", processes=n).slots(device), lambda: look(pool.leases.any_out))
 
     def map_cpu(
         self, job: Job[ItemT, ResultT], items: Sequence[ItemT], *, stop: Stop, say: Say = silent
@@ -64,8 +66,8 @@ class Local(Engine):
 
 
 def _pool(
-    job: Job[ItemT, ResultT], items: Iterable[ItemT], slots: Iterable[WorkerSlot], stop: Stop, ahead: int = 1
+    job: Job[ItemT, ResultT], items: Iterable[ItemT], slots: Iterable[WorkerSlot], stop: Stop
 ) -> Iterator[tuple[int, ResultT]]:
     from mep.machine.worker_pool import WorkerPool  # here: reading a recipe starts no process
 
-    return WorkerPool(job, items, ahead).run(slots, stop)
+    return WorkerPool(job, items).run(slots, stop)
