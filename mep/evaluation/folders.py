@@ -7,13 +7,14 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 
 from mep.artifacts.score_row import JsonObject, ScoreProtocol, ScoreRow
+from mep.evaluation.differences import Difference, difference, difference_by_error, holm, unlike
 from mep.evaluation.evaluate import evaluate
 from mep.evaluation.features import protocol_of
 from mep.evaluation.folder import FeatureCache, Folder
 from mep.evaluation.groups import GroupKeys, evaluate_groups
 from mep.evaluation.measurement import Scored
 from mep.evaluation.space import Space
-from mep.evaluation.uncertainty import Difference, EvaluationSettings, difference, difference_by_error, holm, unlike
+from mep.evaluation.uncertainty import EvaluationSettings
 from mep.methods.extractors import Extractor
 from mep.methods.scores import Score
 from mep.statistics.influence import error_of_difference

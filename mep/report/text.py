@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Mapping
 
 from mep.config import canonical_json
-from mep.evaluation.uncertainty import Difference
+from mep.evaluation.differences import Difference
 
 MINUS = "\u2212"
 """The sign that is as wide as a digit, so that columns align."""

@@ -6,7 +6,7 @@ Two arms draw independently, so that a difference spreads by sqrt(2) times as mu
 import math
 from dataclasses import dataclass, field
 
-from mep.evaluation.uncertainty import FEWEST_SEEDS
+from mep.evaluation.differences import FEWEST_SEEDS
 from mep.recipe.controls import is_control
 from mep.recipe.model import MOST_SEEDS, repeat_of
 from mep.runner.plan import Plan

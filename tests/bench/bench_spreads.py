@@ -12,7 +12,7 @@ import math
 import sys
 from pathlib import Path
 
-from mep.evaluation.uncertainty import difference_by_error
+from mep.evaluation.differences import difference_by_error
 from mep.recipe.model import repeat_of
 from mep.runner.spreads import HEADLINE, SHIPPED, Spread, spread_of_headline, spreads_of
 from mep.store import Store

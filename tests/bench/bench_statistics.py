@@ -28,7 +28,8 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-from mep.evaluation.uncertainty import at_once, difference, difference_by_error, levelled, paired_by_seed
+from mep.evaluation.differences import at_once, difference, difference_by_error, paired_by_seed
+from mep.evaluation.uncertainty import levelled
 from mep.methods.scores.kid import distance_of
 from mep.statistics.influence import error_of_difference, error_of_one, influence_of
 from mep.statistics.intervals import standard_error

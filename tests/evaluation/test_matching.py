@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from mep.artifacts import Assignment, References, TrainingSet
 from mep.artifacts.score_row import Matching, ScoreProtocol
 from mep.evaluation import evaluate as evaluate_module
+from mep.evaluation.differences import unlike
 from mep.evaluation.evaluate import evaluate
 from mep.evaluation.matching import drawn_to, largest_quota, match_of, target_mix
 from mep.evaluation.space import Space
-from mep.evaluation.uncertainty import EvaluationSettings, unlike
+from mep.evaluation.uncertainty import EvaluationSettings
 from mep.methods.scores.frechet import Frechet
 from mep.methods.scores.kid import Kid
 from mep.methods.scores.memorisation import Memorisation

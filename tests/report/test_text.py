@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mep.evaluation.uncertainty import Difference
+from mep.evaluation.differences import Difference
 from mep.report.text import bracketed, in_markdown, plain, rounded, rounded_error, shortened
 
 

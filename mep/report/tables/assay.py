@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mep.evaluation.uncertainty import FEWEST_SEEDS
+from mep.evaluation.differences import FEWEST_SEEDS
 from mep.recipe.controls import CONTROLS, RUN, Control, is_control
 from mep.report.tables.comparison import Comparison, Delta, Metric
 from mep.report.tables.overview import headline_of

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from mep.evaluation.uncertainty import FEWEST_SEEDS
+from mep.evaluation.differences import FEWEST_SEEDS
 from mep.report.data.arms import (
     Arm,
     Key,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Self
 
-from mep.evaluation.uncertainty import FEWEST_SEEDS, Difference
+from mep.evaluation.differences import FEWEST_SEEDS, Difference
 from mep.recipe.controls import is_control
 from mep.recipe.model import repeat_of
 from mep.report.data.arms import FieldValues, Key, StoredScore

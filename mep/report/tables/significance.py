@@ -7,15 +7,8 @@ from dataclasses import fields, replace
 from typing import Any
 
 from mep.config import canonical_json
-from mep.evaluation.uncertainty import (
-    COMPARED,
-    Difference,
-    at_once,
-    difference_by_error,
-    freedom_of,
-    holm,
-    paired_by_seed,
-)
+from mep.evaluation.differences import COMPARED, Difference, at_once, difference_by_error, holm, paired_by_seed
+from mep.evaluation.uncertainty import freedom_of
 from mep.recipe.controls import is_control
 from mep.report.data.arms import Key, StoredScore
 from mep.report.data.halves import Halves
