@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mep.artifacts import TRAIN, Clusters, Embeddings, Images, Inliers
 from mep.errors import DataError
 from mep.machine.work import Work
-from mep.methods.clusterers import Labels, Partition
+from mep.methods.clusterers import Clusterer, Labels, Partition, Vectors
 from mep.methods.clusterers._choice import draw_curve, settle_k
 from mep.methods.clusterers._numbering import by_size, codes_of, matched, renumbered, second_of
 from mep.methods.clusterers._summaries import stability_of, summaries
@@ -39,15 +39,7 @@ def clustering(
     vectors = config.reduced(reduction, vectors)
     method, curve = settle_k(config.method, vectors, seed=work.seed)
     ids = [embedded.ids[row] for row in rows]
-    known: dict[str, str] = {}
-    names: list[str] = []
-    from mep.methods.clusterers.given import Given  # here: a recipe loads the methods that it names and no others
-
-    if isinstance(method, Given):
-        known = method.names_of(images)
-        partition, names = method.partition([known.get(image_id) for image_id in ids], vectors)
-    else:
-        partition = method.fit(vectors, seed=work.seed)
+    partition, names, known = _partition(method, images, ids, vectors, work.seed)
     numbers = _numbers(partition.labels, ids, config, names)
     labels = renumbered(partition.labels, numbers)
     n = len(embedded)
@@ -73,14 +65,29 @@ def clustering(
     aside = [embedded.ids[row] for row in validation.tolist()]
     clusters.labels[validation] = clusters.assign(embeddings.vectors[validation], aside)
     if config.second is not None and clusters.second is not None:
-        for part, own in ((rows, partition.memberships), *([(validation, None)] if len(validation) else [])):
-            reduced = config.reduced(reduction, embeddings.vectors[part])
-            chances = method.memberships(clusters.state, reduced) if own is None else own
-            numbered = _in_numbers(chances, numbers)
-            clusters.second[part] = second_of(numbered, clusters.labels[part], config.second)
+        for part, own in ((rows, partition.memberships), (validation, None)):
+            if len(part):
+                reduced = config.reduced(reduction, embeddings.vectors[part])
+                chances = method.memberships(clusters.state, reduced) if own is None else own
+                numbered = _in_numbers(chances, numbers)
+                clusters.second[part] = second_of(numbered, clusters.labels[part], config.second)
     if curve:
         draw_curve(curve, work.out / "curve.svg")
     return clusters
+
+
+def _partition(
+    method: Clusterer, images: Images, ids: list[str], vectors: Vectors, seed: int
+) -> tuple[Partition, list[str], dict[str, str]]:
+    """The clusters of the images with these ids: found in their vectors, or given. Then also the name of each cluster,
+    and for every image of the dataset that has one the name that it was given."""
+    from mep.methods.clusterers.given import Given  # here: a recipe loads the methods that it names and no others
+
+    if not isinstance(method, Given):
+        return method.fit(vectors, seed=seed), [], {}
+    known = method.names_of(images)
+    partition, names = method.partition([known.get(image_id) for image_id in ids], vectors)
+    return partition, names, known
 
 
 def _names(names: list[str], numbers: NDArray[np.int64]) -> dict[int, str]:
