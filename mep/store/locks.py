@@ -25,6 +25,8 @@ ResultT = TypeVar("ResultT")
 
 _held: set[int] = set()
 """Descriptors of locks that this process holds."""
+_alone: dict[Path, int] = {}
+"""The lock file of each that it does not share -> its descriptor."""
 
 
 def _let_go() -> None:
@@ -32,6 +34,7 @@ def _let_go() -> None:
     for descriptor in _held:
         os.close(descriptor)
     _held.clear()
+    _alone.clear()
 
 
 os.register_at_fork(after_in_child=_let_go)
@@ -72,10 +75,13 @@ def hold(
                 while_waiting()
                 time.sleep(min(POLL_S, max(wait_s, GLANCE_S) / 4))
         if not shared:
+            _alone[path] = descriptor
             me = {"host": socket.gethostname(), "pid": os.getpid(), "key": KEY}
             path.write_text(json.dumps(me))  # opened and closed: on NFS others read what was written by then
         yield
     finally:
+        if _alone.get(path) == descriptor:
+            del _alone[path]
         if descriptor in _held:  # a forked child has closed it already
             _held.remove(descriptor)
             os.close(descriptor)
@@ -98,10 +104,12 @@ def refuse_lost(path: Path) -> None:
     """Locked where another process has taken a lock that this one was given.
 
     A server takes the locks of a host that it has not heard of for long (NFS 4: 90 s), and tells a process of that host
-    nothing when it is back.
+    nothing when it is back. The host may go on showing the lock file as it was, for up to a minute. So the lock is asked
+    for once more: the server refuses it, or gives it, and then the host reads the file anew.
     """
+    is_refused = path in _alone and not _try(_alone[path], shared=False)
     with contextlib.suppress(FileNotFoundError, ValueError):  # the next holder is about to write its name
-        if json.loads(path.read_text()).get("key") != KEY:
+        if is_refused or json.loads(path.read_text()).get("key") != KEY:
             raise Locked(
                 f"{path.name} was taken from this process, and {holder_of(path)} has it: the file server had not heard"
                 " of this host for too long",

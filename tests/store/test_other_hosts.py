@@ -64,6 +64,15 @@ def test_a_lock_that_another_host_was_given_meanwhile_is_told(tmp_path):
             locks.refuse_lost(path)
 
 
+def test_a_lock_is_asked_for_once_more_because_its_file_may_be_shown_as_it_was(tmp_path, monkeypatch):
+    path = tmp_path / "locks" / "x.lock"
+    with locks.hold(path):
+        monkeypatch.setattr(locks, "_try", lambda descriptor, shared: False)
+        with pytest.raises(Locked, match="was taken from this process"):
+            locks.refuse_lost(path)
+    locks.refuse_lost(path)  # nothing is asked for that is not held
+
+
 def test_who_works_under_a_lock_looks_now_and_then(tmp_path, monkeypatch):
     path = tmp_path / "locks" / "x.lock"
     with locks.hold(path):
