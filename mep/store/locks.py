@@ -104,8 +104,8 @@ def refuse_lost(path: Path) -> None:
     """Locked where another process has taken a lock that this one was given.
 
     A server takes the locks of a host that it has not heard of for long (NFS 4: 90 s), and tells a process of that host
-    nothing when it is back. The host may go on showing the lock file as it was, for up to a minute. So the lock is asked
-    for once more: the server refuses it, or gives it, and then the host reads the file anew.
+    nothing when it is back. The host may go on showing the lock file as it was, for up to a minute. So the lock is
+    asked for once more: the server refuses it, or gives it, and then the host reads the file anew.
     """
     is_refused = path in _alone and not _try(_alone[path], shared=False)
     with contextlib.suppress(FileNotFoundError, ValueError):  # the next holder is about to write its name
