@@ -8,8 +8,6 @@ from mep.sections.dataset import DatasetConfig
 
 UNLIKELY = 0.001
 """A chance that is taken for none."""
-HELD_OUT = 0.2
-"""Share that is held out where a recipe names none."""
 
 
 def may_be_trained(config: DatasetConfig, record: Record) -> bool:
@@ -28,6 +26,5 @@ def some_are_trained(config: DatasetConfig, records: Iterable[Record]) -> bool:
         if may_be_trained(config, record):
             group = value_text(record.metadata.get(config.group)) if config.group else None
             groups.add(group or record.id)
-    held_out = 0.0 if config.holdout.splits else config.holdout.fraction or HELD_OUT
-    share = 1 - (1 - held_out) * (1 - config.validation.fraction)
+    share = 1 - (1 - config.holdout.drawn) * (1 - config.validation.fraction)
     return bool(groups) and share ** len(groups) < UNLIKELY

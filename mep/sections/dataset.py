@@ -62,6 +62,11 @@ class HoldoutConfig(_SideConfig):
     fraction: float | None = Field(None, gt=0, lt=1)
     """Share of the images of every label, drawn by the recipe's seed. Default 0.2 where no split is named."""
 
+    @property
+    def drawn(self) -> float:
+        """The share that is drawn; 0 where splits are named."""
+        return 0.0 if self.splits else self.fraction or 0.2
+
 
 class ValidationConfig(_SideConfig):
     """Which images are never fitted on, but embedded, assigned to clusters and watched while training."""

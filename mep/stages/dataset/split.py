@@ -69,7 +69,7 @@ def _choose_heldout(
             hint="look at the images; near_duplicate_bits: null ignores how like they are",
             field="dataset.near_duplicate_bits",
         )
-    return draw_groups(labels, groups, config.holdout.fraction or 0.2, work.rng("holdout"))
+    return draw_groups(labels, groups, config.holdout.drawn, work.rng("holdout"))
 
 
 def _in_splits(records: Sequence[Record], names: tuple[str, ...], field: str) -> NDArray[np.bool_]:
