@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mep.cli.console import show, show_rows
 
 if TYPE_CHECKING:
+    from mep.methods.sources import Record
     from mep.sections.dataset import DatasetConfig
 
 LABEL = "label"
@@ -16,22 +18,21 @@ LABEL = "label"
 N_SHOWN = 4
 
 
-def dataset_of(folder: Path) -> DatasetConfig:
-    """The section `dataset` of a recipe for the folder."""
+def dataset_of(folder: Path) -> tuple[DatasetConfig, list[Record]]:
+    """The section `dataset` of a recipe for the folder, and what that lists."""
     from mep.methods.sources.imagefolder import ImageFolder
     from mep.sections.dataset import DatasetConfig
 
     source = ImageFolder(kind="imagefolder", path=folder)
-    labelled = any(LABEL in record.metadata for record in source.records())
-    return DatasetConfig(source=source, label=LABEL if labelled else None)
+    records = source.records()
+    labelled = any(LABEL in record.metadata for record in records)
+    return DatasetConfig(source=source, label=LABEL if labelled else None), records
 
 
-def show_folder(folder: Path, config: DatasetConfig) -> None:
+def show_folder(folder: Path, config: DatasetConfig, records: Sequence[Record]) -> None:
     """Columns and splits of the images, and the lines of a recipe that reads them."""
     from mep.machine.tables import value_text
-    from mep.stages.dataset.stage import list_records
 
-    records, _ = list_records(config)
     values: dict[str, Counter[str]] = {}
     for record in records:
         for name, value in record.metadata.items():

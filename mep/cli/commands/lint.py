@@ -53,10 +53,11 @@ def lint_command(
     if recipe.is_dir():
         if overrides:
             raise UsageError("--set changes a recipe, and this is a folder", hint="leave it out, or write a recipe")
-        datasets, machine = [dataset_of(recipe)], MachineConfig()
-        n_images, findings = _lint(datasets, machine)
+        dataset, records = dataset_of(recipe)
+        datasets = [dataset]
+        n_images, findings = _lint(datasets, MachineConfig())
         if not as_json:
-            show_folder(recipe, datasets[0])
+            show_folder(recipe, dataset, records)
     else:
         loaded = load_recipe(recipe, overrides)
         datasets = list({repr(arm.dataset): arm.dataset for arm in loaded.arms.values()}.values())
