@@ -89,6 +89,12 @@ class Bench:
                 if waits and last_line(maker).startswith("makes"):  # since the same moment, unless it is the first
                     return waiter, maker
 
+    def end_well(self, *commands: Command) -> None:
+        """All of them, with the bytes of a calm run."""
+        for command in commands:
+            command.ended(0)
+        self.is_whole()
+
     def is_whole(self) -> None:
         """The bytes of a calm run, all known to the database, and nothing left over."""
         assert self.a.run(SUMS.format("/runs/lab")) == self.calm, "other bytes than those of a calm run"
@@ -132,8 +138,7 @@ def meanwhile(bench: Bench) -> str:
     [row] = bench.query("SELECT run_id FROM runs")
     for words, status in (("pin {}", 0), ("pin --remove {}", 0), ("rm {}", 4)):
         bench.mep(bench.b, words.format(row["run_id"]), status)
-    run.ended(0)
-    bench.is_whole()
+    bench.end_well(run)
     return "all as on one host; rm is refused, exit 4"
 
 
@@ -142,8 +147,7 @@ def killed(bench: Bench) -> str:
     waiter, maker = bench.one_makes_one_waits()
     maker.machine.run("pkill -9 -f chain.py", status=None)
     after = took_over(waiter)
-    waiter.ended(0)
-    bench.is_whole()
+    bench.end_well(waiter)
     return f"after {after:.1f} s"
 
 
@@ -166,8 +170,7 @@ def server(bench: Bench) -> str:
     waiter, maker = bench.one_makes_one_waits()
     bench.lab.server.kill()
     bench.lab.start_server()
-    waiter.ended(0), maker.ended(0)
-    bench.is_whole()
+    bench.end_well(waiter, maker)
     return "both ended well, no lock was lost"
 
 
@@ -177,8 +180,7 @@ def blink(bench: Bench) -> str:
     maker.machine.network(False)
     time.sleep(LEASE_S / 2)
     maker.machine.network(True)
-    waiter.ended(0), maker.ended(0)
-    bench.is_whole()
+    bench.end_well(waiter, maker)
     return "both ended well"
 
 
@@ -191,8 +193,7 @@ def cut(bench: Bench) -> str:
     maker.machine.network(True)
     told = maker.ended(4)
     assert "was taken from this process" in told, told
-    waiter.ended(0)
-    bench.is_whole()
+    bench.end_well(waiter)
     return f"taken over after {after:.0f} s; the other ends with 4"
 
 
@@ -207,8 +208,7 @@ def full(bench: Bench) -> str:
     finally:
         bench.b.run("rm /runs/fill")
     assert "no space left" in told, told
-    bench.chain(bench.a).ended(0)
-    bench.is_whole()
+    bench.end_well(bench.chain(bench.a))
     return "exit 3: no space left"
 
 
